@@ -1,0 +1,34 @@
+//! KCP over datagrams, as kcptun speaks it: sans-IO, no clock, no unsafe, no Python.
+//!
+//! The map, from the wire up:
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`crypt`] | the packet envelope: nonce, checksum, encryption, in batches |
+//! | [`fec`] | Reed-Solomon groups over datagrams: encoder, decoder, tuner |
+//! | [`kcp`] | segments, acknowledgement, retransmission: a reliable byte stream |
+//! | [`snappy`] | the framed compression of that byte stream |
+//! | [`smux`] | many streams over that byte stream |
+//! | [`session`] | wires the above together for one conversation |
+//! | [`endpoint`] | one UDP socket's conversations: who may open, prove, move |
+//!
+//! Beside them: [`time`] and [`wire`] (wrapping clocks and numbers), [`buffer`] (byte queues),
+//! [`random`] (seeded randomness), [`stats`] (counters), [`error`].
+//!
+//! Time, randomness and bytes come in as arguments; bytes and events go out as values.
+
+#![forbid(unsafe_code)]
+
+pub mod buffer;
+pub mod crypt;
+pub mod endpoint;
+pub mod error;
+pub mod fec;
+pub mod kcp;
+pub mod random;
+pub mod session;
+pub mod smux;
+pub mod snappy;
+pub mod stats;
+pub mod time;
+pub mod wire;

@@ -1,0 +1,186 @@
+"""What a configuration means, once it has been read: frozen, typed, complete.
+
+Past the loader nobody sees a dict. Field names are those of the two programs where they have one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from blinktun.address import Address
+
+
+# --- kcptun ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PortRange:
+    """``host:3000-4000``: a host and an inclusive range of UDP ports; one port when both are equal."""
+
+    host: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class KcpSettings:
+    """One end of a KCP conversation, by the option names of kcptun (spec of the wire, section 8.1).
+
+    ``mode`` has already been turned into ``nodelay``, ``interval``, ``resend`` and ``nc``.
+    """
+
+    key: str = field(default="it's a secrect", repr=False)
+    """The shared secret; never printed."""
+    crypt: str = "aes"
+    """The packet cipher, by kcptun's name."""
+    nodelay: int = 0
+    """0 or 1: 1 lowers the RTO floor from 100 to 30 ms and softens its backoff."""
+    interval: int = 30
+    """Milliseconds; here only a term of the RTO, nothing waits for it."""
+    resend: int = 2
+    """Segments acknowledged past one before it is retransmitted; 0 switches fast retransmit off."""
+    nc: int = 1
+    """1: windows only; 0: Reno-like congestion window."""
+    mtu: int = 1350
+    """Largest UDP payload, in bytes."""
+    sndwnd: int = 128
+    """Send window, in segments."""
+    rcvwnd: int = 512
+    """Receive window, in segments."""
+    datashard: int = 10
+    parityshard: int = 3
+    dscp: int = 0
+    """0..63, written into the TOS byte."""
+    nocomp: bool = False
+    acknodelay: bool = False
+    """Accepted and always true here: acknowledgements leave at the end of every received batch."""
+    sockbuf: int = 4194304
+    """UDP socket buffers, in bytes."""
+    smuxver: int | None = None
+    """1 or 2; None: a server learns it from the first frame, a client uses its default."""
+    smuxbuf: int = 4194304
+    """Received and unread bytes of a whole session."""
+    framesize: int = 8192
+    """Largest smux frame payload, in bytes."""
+    streambuf: int = 2097152
+    """Received and unread bytes of a stream (smux 2)."""
+    keepalive: int = 10
+    """Seconds between keepalive frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """Where log lines go."""
+
+    path: Path | None = None
+    """None: standard error."""
+    quiet: bool = False
+    """Hide the line of each connection."""
+    level: str = "info"
+    """error, warn, info, verbose, debug or silly (blinksocks' names)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KcptunClient:
+    """A kcptun client: TCP in, KCP out."""
+
+    localaddr: Address
+    remoteaddr: PortRange
+    kcp: KcpSettings = field(default_factory=KcpSettings)
+    conn: int = 1
+    """How many sessions share the streams."""
+    autoexpire: int = 0
+    """Seconds after which a session takes no more new streams; 0: never."""
+    scavengettl: int = 600
+    """Seconds that an expired session's streams may still live."""
+    log: LogSettings = field(default_factory=LogSettings)
+    source: str = ""
+    """Where this was read, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class KcptunServer:
+    """A kcptun server: KCP in, TCP out."""
+
+    listen: PortRange
+    target: Address
+    kcp: KcpSettings = field(default_factory=lambda: KcpSettings(sndwnd=1024, rcvwnd=1024))
+    log: LogSettings = field(default_factory=LogSettings)
+    source: str = ""
+
+
+# --- blinksocks -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class PresetSpec:
+    """One entry of ``presets``: a name and its parameters (None: no ``params`` given)."""
+
+    name: str
+    params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+class Inbound(Enum):
+    """What a blinksocks client speaks to applications."""
+
+    SOCKS = "socks"
+    HTTP = "http"
+    TCP = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What an application must present to a proxy."""
+
+    username: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLink:
+    """The connection between a blinksocks client and server: what both ends must agree on."""
+
+    transport: str
+    """``tcp`` (later: tls, ws, wss, h2, kcp)."""
+    address: Address
+    """Client: where the server is. Server: where to listen."""
+    key: str = field(repr=False)
+    presets: tuple[PresetSpec, ...] = ()
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlinksocksClient:
+    """A blinksocks client: proxies in, presets over a transport out."""
+
+    inbound: Inbound
+    listen: Address
+    server: ServerLink
+    forward: Address | None = None
+    """The fixed target of a ``tcp://...?forward=`` service."""
+    credentials: Credentials | None = None
+    timeout: float = 600.0
+    """Seconds without a byte in either direction after which a connection is closed."""
+    log: LogSettings = field(default_factory=LogSettings)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlinksocksServer:
+    """A blinksocks server: presets over a transport in, TCP to targets out."""
+
+    server: ServerLink
+    timeout: float = 600.0
+    log: LogSettings = field(default_factory=LogSettings)
+    source: str = ""
+
+
+RoleConfig = KcptunClient | KcptunServer | BlinksocksClient | BlinksocksServer
+"""Any one program's configuration."""
