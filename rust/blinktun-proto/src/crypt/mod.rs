@@ -12,8 +12,7 @@
 //! shorter: what UDP segmentation offload takes and receive offload returns. Batches matter beyond
 //! the call they save: where a cipher's mode is serial within one datagram, several go side by side.
 //!
-//! A new kind is a file with its [`Cipher`](envelope::Cipher) or [`Envelope`], and one line in
-//! `kinds!` below.
+//! A new kind is a file with its `Cipher` or `Envelope`, and one line in `kinds!` below.
 
 mod cfb;
 mod envelope;
