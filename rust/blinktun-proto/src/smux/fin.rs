@@ -1,0 +1,146 @@
+//! When a FIN may leave.
+//!
+//! Between two blinktun a FIN is what it says: it leaves right after the data, and the other
+//! direction stays open. Other implementations need care (kcptun wire, 5.3):
+//!
+//! - Up to 2025 they close both directions when a FIN arrives, which would cut the reply. So ours
+//!   is held until theirs comes, or until nothing has come for a while.
+//! - Since 2026 they throw away what they have not read yet when the second FIN arrives. So ours
+//!   lingers a little behind the last data.
+
+use super::Peer;
+use super::stream::Stream;
+use crate::time::{Duration, Time};
+use std::collections::BTreeSet;
+
+/// How long a stream must be silent before our FIN goes first.
+pub(super) const HOLD: Duration = Duration::from_secs(2);
+/// How long our FIN stays behind the last data when it goes second.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// What the decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ending {
+    pub(super) peer: Peer,
+    /// The peer's FIN has come.
+    pub(super) peer_finished: bool,
+    /// The peer is known to have read all we sent.
+    pub(super) all_read: bool,
+    /// When our last data frame left.
+    pub(super) last_sent: Option<Time>,
+    /// When the stream's last byte came.
+    pub(super) last_received: Option<Time>,
+    /// Since when the FIN is the next thing to send.
+    pub(super) waiting_since: Time,
+}
+
+impl Ending {
+    /// The moment from which the FIN may leave.
+    pub(super) fn leaves_at(&self) -> Time {
+        if self.peer == Peer::Blinktun {
+            return Time::ZERO;
+        }
+        if !self.peer_finished {
+            let quiet_since = self
+                .last_received
+                .unwrap_or_default()
+                .max(self.waiting_since);
+            return quiet_since + HOLD;
+        }
+        match self.last_sent {
+            Some(sent) if !self.all_read => sent + LINGER,
+            _ => Time::ZERO,
+        }
+    }
+}
+
+/// The streams whose FIN is held, by deadline: at most one entry per stream.
+#[derive(Debug, Default)]
+pub(super) struct Holds(BTreeSet<(Time, u32)>);
+
+impl Holds {
+    /// Hold the stream's FIN until `deadline`, instead of any earlier arrangement.
+    pub(super) fn arm(&mut self, stream: &mut Stream, deadline: Time) {
+        self.disarm(stream);
+        stream.deadline = Some(deadline);
+        self.0.insert((deadline, stream.id));
+    }
+
+    /// Hold the stream's FIN no longer.
+    pub(super) fn disarm(&mut self, stream: &mut Stream) {
+        if let Some(deadline) = stream.deadline.take() {
+            self.0.remove(&(deadline, stream.id));
+        }
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next(&self) -> Option<Time> {
+        self.0.first().map(|&(deadline, _)| deadline)
+    }
+
+    /// Take out the stream of the earliest deadline.
+    pub(super) fn pop(&mut self) -> Option<u32> {
+        self.0.pop_first().map(|(_, id)| id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: Ending = Ending {
+        peer: Peer::Plain,
+        peer_finished: false,
+        all_read: false,
+        last_sent: None,
+        last_received: None,
+        waiting_since: Time::from_millis(5_000),
+    };
+
+    #[test]
+    fn leaves_at_once_towards_blinktun() {
+        let ending = Ending {
+            peer: Peer::Blinktun,
+            last_sent: Some(Time::from_millis(9)),
+            ..QUIET
+        };
+        assert_eq!(ending.leaves_at(), Time::ZERO);
+    }
+
+    #[test]
+    fn goes_first_only_after_silence() {
+        assert_eq!(QUIET.leaves_at(), Time::from_millis(7_000));
+        let replying = Ending {
+            last_received: Some(Time::from_millis(6_000)),
+            ..QUIET
+        };
+        assert_eq!(replying.leaves_at(), Time::from_millis(8_000));
+        let unheard = Ending {
+            peer: Peer::Unheard,
+            ..QUIET
+        };
+        assert_eq!(unheard.leaves_at(), Time::from_millis(7_000));
+    }
+
+    #[test]
+    fn goes_second_a_little_behind_the_data() {
+        let second = Ending {
+            peer_finished: true,
+            ..QUIET
+        };
+        assert_eq!(second.leaves_at(), Time::ZERO);
+        let behind = Ending {
+            last_sent: Some(Time::from_millis(5_500)),
+            ..second
+        };
+        assert_eq!(behind.leaves_at(), Time::from_millis(6_500));
+        assert_eq!(
+            Ending {
+                all_read: true,
+                ..behind
+            }
+            .leaves_at(),
+            Time::ZERO
+        );
+    }
+}

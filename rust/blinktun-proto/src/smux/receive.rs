@@ -1,0 +1,138 @@
+//! From the wire: what each frame does.
+
+use super::frame::Frame;
+use super::stream::Stream;
+use super::transmit::Farewell;
+use super::{Error, Event, HELLO, INITIAL_WINDOW, Mux, Peer, StreamId, Version, WINDOW_SLACK};
+use crate::time::Time;
+
+impl Mux {
+    /// Take bytes of the lower stream, split anywhere.
+    ///
+    /// Unread data may exceed [`receive_space`](Mux::receive_space) by what one call brings.
+    ///
+    /// # Errors
+    /// The peer broke the protocol: the session must die. The frames before have taken effect.
+    pub fn receive(&mut self, mut data: &[u8], now: Time) -> Result<(), Error> {
+        while let Some(frame) = self.decoder.next(&mut data)? {
+            self.keepalive.heard();
+            self.identify_peer(frame);
+            let mark = self.mark.take();
+            match frame {
+                Frame::Open(id) => self.on_open(id),
+                Frame::Data(id, bytes) => self.on_data(id, bytes, now)?,
+                Frame::Update {
+                    id,
+                    consumed,
+                    window,
+                } => self.on_update(id, consumed, window)?,
+                Frame::Finish(id) if mark == Some(id) => self.on_abort(id),
+                Frame::Finish(id) => self.on_finish(id),
+                // Ids other than 0 mean nothing from anyone but blinktun.
+                Frame::Nop(id) => self.mark = (id != 0 && self.peer_is_blinktun()).then_some(id),
+            }
+        }
+        Ok(())
+    }
+
+    /// Blinktun's first frame is a hello; who begins otherwise is somebody else.
+    fn identify_peer(&mut self, frame: Frame<'_>) {
+        if frame == Frame::Nop(HELLO) && self.peer != Peer::Blinktun {
+            self.peer = Peer::Blinktun;
+            self.events.push_back(Event::PeerHello);
+            while self.holds.next().is_some() {
+                self.release_first_hold();
+            }
+        } else if self.peer == Peer::Unheard {
+            self.peer = Peer::Plain;
+        }
+    }
+
+    fn on_open(&mut self, id: u32) {
+        if self.streams.contains_key(&id) {
+            return;
+        }
+        self.forgotten.remove(id);
+        let stream = Stream::new(id, false);
+        if self.streams.len() >= self.config.max_streams {
+            return self.bid_farewell(&stream);
+        }
+        self.streams.insert(id, stream);
+        self.events.push_back(Event::Opened(StreamId(id)));
+    }
+
+    fn on_data(&mut self, id: u32, bytes: &[u8], now: Time) -> Result<(), Error> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let limit = self.unread_limit();
+        let Some(stream) = self
+            .streams
+            .get_mut(&id)
+            .filter(|stream| !stream.peer_finished)
+        else {
+            self.drop_data(id, bytes.len());
+            return Ok(());
+        };
+        if stream.unread.len() + bytes.len() > limit {
+            return Err(Error::WindowExceeded(StreamId(id)));
+        }
+        stream.take_data(bytes, now);
+        self.unread += bytes.len();
+        if !core::mem::replace(&mut stream.readable_queued, true) {
+            self.events.push_back(Event::Readable(StreamId(id)));
+        }
+        self.queue_update_if_due(id);
+        Ok(())
+    }
+
+    /// Unread bytes that one stream may have. Version 1 limits only all streams together.
+    fn unread_limit(&self) -> usize {
+        match self.version() {
+            Some(Version::V2) => self.window().max(INITIAL_WINDOW) as usize + WINDOW_SLACK,
+            _ => usize::MAX,
+        }
+    }
+
+    fn drop_data(&mut self, id: u32, n: usize) {
+        self.dropped += n as u64;
+        if self.forgotten.swallow(id, n, self.quarter_window()) {
+            self.updates.push_back(id);
+        }
+    }
+
+    fn on_update(&mut self, id: u32, consumed: u32, window: u32) -> Result<(), Error> {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            if !stream.apply_update(consumed, window) {
+                return Err(Error::ConsumedUnsent(StreamId(id)));
+            }
+            self.give_turn(id);
+        }
+        Ok(())
+    }
+
+    fn on_finish(&mut self, id: u32) {
+        self.forgotten.remove(id);
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if core::mem::replace(&mut stream.peer_finished, true) {
+            return;
+        }
+        if stream.is_read_out() {
+            self.events.push_back(Event::Finished(StreamId(id)));
+        }
+        self.give_turn(id);
+        self.close_if_over(id);
+    }
+
+    fn on_abort(&mut self, id: u32) {
+        self.forgotten.remove(id);
+        let Some(stream) = self.remove(id) else {
+            return;
+        };
+        self.events.push_back(Event::Reset(StreamId(id)));
+        self.events.push_back(Event::Closed(StreamId(id)));
+        self.farewells.extend(Farewell::answering_abort(&stream));
+    }
+}

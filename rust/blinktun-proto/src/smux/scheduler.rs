@@ -1,0 +1,76 @@
+//! Whose turn it is to send: first those not yet opened on the wire, then round robin.
+//!
+//! Only streams that can send something stand in a queue, so an idle stream costs nothing and each
+//! frame costs the same however many streams there are.
+
+use super::stream::Stream;
+use std::collections::VecDeque;
+
+/// A stream's place in a queue. Void unless the stream still holds the same ticket: a stream that
+/// was dropped meanwhile needs no search through the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    pub(super) id: u32,
+    ticket: u32,
+}
+
+/// The two queues.
+#[derive(Debug, Default)]
+pub(super) struct Scheduler {
+    opening: VecDeque<Turn>,
+    ready: VecDeque<Turn>,
+    /// Turns in both queues that are not void.
+    waiting: usize,
+    issued: u32,
+}
+
+impl Scheduler {
+    /// Give the stream a turn, unless it waits for one already.
+    pub(super) fn add(&mut self, stream: &mut Stream) {
+        if stream.ticket.is_some() {
+            return;
+        }
+        self.waiting += 1;
+        self.issued = self.issued.wrapping_add(1);
+        stream.ticket = Some(self.issued);
+        let queue = if stream.syn_due {
+            &mut self.opening
+        } else {
+            &mut self.ready
+        };
+        queue.push_back(Turn {
+            id: stream.id,
+            ticket: self.issued,
+        });
+    }
+
+    /// The next turn, to be claimed for its stream.
+    pub(super) fn next(&mut self) -> Option<Turn> {
+        self.opening.pop_front().or_else(|| self.ready.pop_front())
+    }
+
+    /// Use up the turn; `false` when it is void.
+    pub(super) fn claim(&mut self, turn: Turn, stream: &mut Stream) -> bool {
+        let valid = stream.ticket == Some(turn.ticket);
+        if valid {
+            self.withdraw(stream);
+        }
+        valid
+    }
+
+    /// The stream waits no longer.
+    pub(super) fn withdraw(&mut self, stream: &mut Stream) {
+        if stream.ticket.take().is_some() {
+            self.waiting -= 1;
+        }
+        if self.waiting == 0 {
+            self.opening.clear();
+            self.ready.clear();
+        }
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+}

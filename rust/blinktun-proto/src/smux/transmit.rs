@@ -1,0 +1,181 @@
+//! To the wire: control frames first, then the streams in turn.
+
+use super::frame::{HEADER, UPDATE, Writer};
+use super::scheduler::Turn;
+use super::stream::{LocalEnd, Stream};
+use super::{Event, HELLO, Mux, Peer, Role, StreamId, Version};
+use crate::time::Time;
+
+/// The room from which [`Mux::transmit`] always moves something, in bytes: the longest frames that
+/// cannot be cut.
+pub const MIN_TRANSMIT: usize = UPDATE;
+
+/// The last word on a stream that we forgot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Farewell {
+    id: u32,
+    /// Not a clean end: the abort mark goes before the FIN.
+    aborted: bool,
+}
+
+impl Farewell {
+    /// Ends our direction too when the peer aborts; it may still count on our FIN.
+    pub(super) fn answering_abort(stream: &Stream) -> Option<Farewell> {
+        let owed = stream.local_end != LocalEnd::Sent && !stream.syn_due;
+        owed.then_some(Farewell {
+            id: stream.id,
+            aborted: false,
+        })
+    }
+
+    fn write(self, frames: &mut Writer<'_>) -> bool {
+        if self.aborted {
+            frames.abort(self.id)
+        } else {
+            frames.finish(self.id)
+        }
+    }
+}
+
+impl Mux {
+    /// Whether [`transmit`](Mux::transmit) should be called. It may still move nothing, when there
+    /// is too little room or when a FIN is found to be held: stop at 0 bytes.
+    pub fn wants_transmit(&self) -> bool {
+        self.version().is_some() && (self.has_frames() || self.must_greet())
+    }
+
+    /// Append whole frames to `out`, at most `max` bytes; returns how many bytes were appended.
+    ///
+    /// Data is cut to fit; control frames are not, so less than [`MIN_TRANSMIT`] may move nothing.
+    pub fn transmit(&mut self, max: usize, out: &mut Vec<u8>, now: Time) -> usize {
+        let Some(version) = self.version().filter(|_| self.wants_transmit()) else {
+            return 0;
+        };
+        let before = out.len();
+        let mut frames = Writer::new(version, out, max);
+        if self.send_control(&mut frames) {
+            // A turn needs room for a header and one byte, else it would be wasted.
+            while frames.room() > HEADER
+                && let Some(turn) = self.scheduler.next()
+            {
+                self.serve(turn, version, &mut frames, now);
+            }
+        }
+        out.len() - before
+    }
+
+    fn has_frames(&self) -> bool {
+        self.keepalive.nop_due
+            || !self.updates.is_empty()
+            || !self.farewells.is_empty()
+            || !self.scheduler.is_empty()
+    }
+
+    /// A server answers the first frame with its hello: the first data that it sends, by whose
+    /// acknowledgement the client proves its address. A client's hello leads its first frame.
+    fn must_greet(&self) -> bool {
+        self.hello_due && self.config.role == Role::Server && self.peer != Peer::Unheard
+    }
+
+    /// Send the frames that go before all data; whether there was room for all.
+    fn send_control(&mut self, frames: &mut Writer<'_>) -> bool {
+        self.hello_due = self.hello_due && !frames.nop(HELLO);
+        self.keepalive.nop_due = self.keepalive.nop_due && !frames.nop(0);
+        if self.hello_due || self.keepalive.nop_due {
+            return false;
+        }
+        while let Some(&id) = self.updates.front() {
+            if frames.room() < UPDATE {
+                return false;
+            }
+            self.updates.pop_front();
+            self.send_update(id, frames);
+        }
+        while let Some(farewell) = self.farewells.front() {
+            if !farewell.write(frames) {
+                return false;
+            }
+            self.farewells.pop_front();
+        }
+        true
+    }
+
+    /// Say how much of the stream is consumed by now, be it open or forgotten.
+    fn send_update(&mut self, id: u32, frames: &mut Writer<'_>) {
+        let window = self.window();
+        let consumed = match self
+            .streams
+            .get_mut(&id)
+            .filter(|stream| stream.update_queued)
+        {
+            Some(stream) => stream.take_update(),
+            None => self.forgotten.take_update(id),
+        };
+        if let Some(consumed) = consumed {
+            frames.update(id, consumed, window);
+        }
+    }
+
+    /// Give one stream its turn: its SYN if that is due, one data frame, its FIN if that is next.
+    fn serve(&mut self, turn: Turn, version: Version, frames: &mut Writer<'_>, now: Time) {
+        let id = turn.id;
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if !self.scheduler.claim(turn, stream) {
+            return;
+        }
+        stream.syn_due = stream.syn_due && !frames.open(id);
+        let most = self.config.frame_size.min(stream.send_window(version));
+        let sent = frames.data(id, &mut stream.unsent, most);
+        if sent > 0 {
+            stream.note_sent(sent, now);
+        }
+        if stream.write_blocked && stream.unsent.len() <= self.config.send_buffer / 2 {
+            stream.write_blocked = false;
+            self.events.push_back(Event::Writable(StreamId(id)));
+        }
+        self.end(id, version, frames, now);
+        self.close_if_over(id);
+    }
+
+    /// Send the stream's FIN, or hold it, or let the stream stand in line again.
+    fn end(&mut self, id: u32, version: Version, frames: &mut Writer<'_>, now: Time) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let Some(leaves_at) = stream
+            .ending(self.peer, version, now)
+            .map(|it| it.leaves_at())
+        else {
+            return self.give_turn(id);
+        };
+        if leaves_at > now {
+            self.holds.arm(stream, leaves_at);
+        } else if frames.finish(id) {
+            self.holds.disarm(stream);
+            stream.local_end = LocalEnd::Sent;
+        } else {
+            self.scheduler.add(stream);
+        }
+    }
+
+    /// Queue the last word on a stream that is dropped while the peer may still use it.
+    pub(super) fn bid_farewell(&mut self, stream: &Stream) {
+        if stream.peer_finished && stream.local_end == LocalEnd::Sent {
+            return;
+        }
+        // Before its first frame a peer may still turn out to be blinktun.
+        let aborted = self.peer != Peer::Plain;
+        if aborted || stream.local_end != LocalEnd::Sent {
+            self.farewells.push_back(Farewell {
+                id: stream.id,
+                aborted,
+            });
+        }
+        let writer_may_wait = !stream.peer_finished && self.version() == Some(Version::V2);
+        if writer_may_wait && self.forgotten.remember(stream.id, stream.ghost()) {
+            self.updates.push_back(stream.id);
+        }
+    }
+}
