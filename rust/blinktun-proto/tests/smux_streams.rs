@@ -182,6 +182,23 @@ fn before_the_first_update_the_window_is_262144() {
 }
 
 #[test]
+fn what_is_in_flight_fits_a_signed_number_whatever_window_is_offered() {
+    let mut mux = client(V2);
+    let id = mux.open().expect("first");
+    mux.write(id, &[0; 100]).expect("open");
+    transmit(&mut mux, at(0));
+    // As if 2^31 - 1 bytes were unread, and far more than that welcome.
+    let consumed = 100u32.wrapping_sub(i32::MAX as u32);
+    mux.receive(&update(id.0, consumed, u32::MAX), at(0))
+        .expect("odd, but no violation");
+    mux.write(id, b"more").expect("open");
+    assert!(!mux.wants_transmit());
+    mux.receive(&update(id.0, 100, u32::MAX), at(0))
+        .expect("proper");
+    assert_eq!(sends(&mut mux, at(0)), [(PSH, 3, 4)]);
+}
+
+#[test]
 fn updates_follow_the_first_byte_and_each_quarter() {
     let mut mux = Mux::new(
         Config {
