@@ -1,0 +1,214 @@
+//! FEC packets in, rebuilt KCP bytes out (kcptun wire, 4.6 to 4.8).
+
+use super::packet::{Packet, checked_kcp};
+use super::rebuild::Rebuild;
+use super::tuner::Tuner;
+use super::window::{MAX_SHARD, MEMBER_BYTES, Window};
+use super::{KEPT_GROUPS, MAX_SHARDS, Shards};
+
+/// Packets from one search of the tuner to the next: a search sorts all samples.
+const SEARCH_EVERY: u32 = 8;
+
+/// Rebuilds the data packets that were lost, from the others of their groups.
+///
+/// Groups cut at the wrong places rebuild to garbage that looks sound: the coefficients of any
+/// reconstruction sum to 1, so every field that all shards share comes out right (kcptun wire, 4.8).
+/// The numbers are therefore believed by degrees:
+///
+/// | the numbers are | until | what is rebuilt |
+/// | --- | --- | --- |
+/// | *lost*: a packet's kind and position disagreed | the tuner finds numbers | nothing |
+/// | *assumed*: configured, or found by the tuner | a group proves them | groups with one member more than needed, which must be what the others make of it |
+/// | *proven* | a kind disagrees; a group contradicts itself | groups with just enough members |
+///
+/// Without loss a packet costs one copy, and the first parity packet one encoding as proof. Memory is
+/// taken on first use and bounded by [`Decoder::memory_bound`]; no packet costs more than storing it and
+/// rebuilding its group, whatever its number.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    shards: Shards,
+    trust: Trust,
+    tuner: Tuner,
+    window: Window,
+    rebuild: Rebuild,
+    /// What has happened so far.
+    pub stats: DecoderStats,
+}
+
+/// How far the numbers are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// Nothing is stored; the tuner is asked when `wait` more packets have come.
+    Lost {
+        wait: u32,
+    },
+    Assumed,
+    Proven,
+}
+
+/// What a decoder has counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DecoderStats {
+    /// Groups whose data all came.
+    pub full_groups: u64,
+    /// Parity packets received.
+    pub parity_received: u64,
+    /// Payloads rebuilt and handed on.
+    pub recovered: u64,
+    /// Groups that contradicted themselves or rebuilt to something unsound.
+    pub errors: u64,
+    /// Data packets of groups that were given up incomplete.
+    pub short: u64,
+    /// Packets of groups no longer kept, or with a number far from all others.
+    pub late: u64,
+    /// Packets too short, too long, or with a size field that does not fit.
+    pub malformed: u64,
+    /// Times the tuner changed the numbers.
+    pub retuned: u64,
+}
+
+impl Decoder {
+    /// A decoder for groups of `data + parity` packets. A receiver without FEC of its own says 1 and 1,
+    /// which the tuner corrects; so it does numbers that no group can have, taken as 1 and 1.
+    pub fn new(data: usize, parity: usize) -> Decoder {
+        Decoder {
+            shards: Shards::new(data, parity).unwrap_or(Shards::MIN),
+            trust: Trust::Assumed,
+            tuner: Tuner::default(),
+            window: Window::default(),
+            rebuild: Rebuild::default(),
+            stats: DecoderStats::default(),
+        }
+    }
+
+    /// Take the numbers as proven, as only one who knows the sender's may.
+    pub fn with_proven_numbers(mut self) -> Decoder {
+        self.trust = Trust::Proven;
+        self
+    }
+
+    /// Take one FEC packet, from its header on, and call `recovered` with each payload rebuilt by it:
+    /// whole KCP segments of conversation `conv`, without header and padding.
+    ///
+    /// Any bytes are allowed. The packet's own KCP bytes are the caller's to use, before this.
+    pub fn receive(&mut self, packet: &[u8], conv: u32, recovered: &mut dyn FnMut(&[u8])) {
+        let Some(packet) = Packet::parse(packet) else {
+            self.stats.malformed += 1;
+            return;
+        };
+        self.stats.parity_received += u64::from(!packet.is_data);
+        self.tuner.sample(packet.seqid, packet.is_data);
+        if packet.seqid.0 >= self.shards.paws() {
+            return;
+        }
+        let (group, position) = self.shards.place(packet.seqid);
+        if packet.is_data != (position < self.shards.data()) {
+            self.lose_numbers();
+        }
+        if let Trust::Lost { wait } = self.trust {
+            return self.find_numbers(wait);
+        }
+        let Some(at) = self.window.seek(group, self.shards, &mut self.stats) else {
+            return;
+        };
+        if self.window.store(at, position, &packet, self.shards) {
+            self.settle(at, conv, recovered);
+        }
+    }
+
+    /// Data and parity shards of a group, as now believed.
+    pub fn shards(&self) -> (usize, usize) {
+        (self.shards.data(), self.shards.parity())
+    }
+
+    /// Give the memory of stored packets back, as when the conversation falls idle.
+    pub fn release(&mut self) {
+        self.window.forget(self.shards, &mut self.stats);
+        self.rebuild = Rebuild::default();
+    }
+
+    /// Bytes of heap memory now held.
+    pub fn memory(&self) -> usize {
+        self.window.memory() + self.rebuild.memory() + self.tuner.memory()
+    }
+
+    /// The most that [`Decoder::memory`] can be, in bytes: four groups, a row for each parity shard to
+    /// rebuild in, and the tuner's samples. 85 kB for 10 and 3.
+    pub const fn memory_bound(shards: Shards) -> usize {
+        let stored = KEPT_GROUPS * shards.total() * MEMBER_BYTES;
+        let rows = shards.parity() * (MAX_SHARD + shards.data());
+        let positions = 4 * shards.total();
+        stored + rows + positions + Tuner::MEMORY_BOUND + 64
+    }
+
+    /// See whether a group can be rebuilt, or is full.
+    fn settle(&mut self, at: usize, conv: u32, recovered: &mut dyn FnMut(&[u8])) {
+        let group = self.window.group(at);
+        let is_full = group.data == self.shards.data();
+        let needed = self.shards.data() + usize::from(self.trust != Trust::Proven);
+        if group.is_done() || group.members() < needed {
+            return;
+        }
+        if is_full && self.trust == Trust::Proven {
+            self.window.finish(at);
+            self.stats.full_groups += 1;
+            return;
+        }
+        // One wrong shard condemns all: they come from the same members.
+        let is_sound = self.rebuild.run(group, self.shards)
+            && self
+                .rebuild
+                .rebuilt()
+                .all(|shard| checked_kcp(shard, conv).is_some());
+        self.window.finish(at);
+        if !is_sound {
+            self.stats.errors += 1;
+            self.trust = Trust::Assumed;
+            return;
+        }
+        self.stats.full_groups += u64::from(is_full);
+        for kcp in self
+            .rebuild
+            .rebuilt()
+            .filter_map(|shard| checked_kcp(shard, conv))
+        {
+            self.stats.recovered += 1;
+            recovered(kcp);
+        }
+        if self.trust != Trust::Proven {
+            // What was waiting for proof has it.
+            self.trust = Trust::Proven;
+            (0..KEPT_GROUPS).for_each(|at| self.settle(at, conv, recovered));
+        }
+    }
+
+    fn lose_numbers(&mut self) {
+        if !matches!(self.trust, Trust::Lost { .. }) {
+            self.trust = Trust::Lost { wait: 0 };
+            self.window.forget(self.shards, &mut self.stats);
+        }
+    }
+
+    fn find_numbers(&mut self, wait: u32) {
+        if wait > 0 {
+            self.trust = Trust::Lost { wait: wait - 1 };
+            return;
+        }
+        let found = match self.tuner.periods() {
+            // The peers' bound (kcptun wire, 4.6), one below what can be configured.
+            (Some(data), Some(parity)) if data + parity < MAX_SHARDS => {
+                Shards::new(data, parity).ok()
+            }
+            _ => None,
+        };
+        let Some(shards) = found else {
+            self.trust = Trust::Lost {
+                wait: SEARCH_EVERY - 1,
+            };
+            return;
+        };
+        self.stats.retuned += u64::from(shards != self.shards);
+        self.shards = shards;
+        self.trust = Trust::Assumed;
+    }
+}
