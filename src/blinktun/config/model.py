@@ -5,6 +5,7 @@ Past the loader nobody sees a dict. Field names are those of the two programs wh
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PortRange:
-    """``host:3000-4000``: a host and an inclusive range of UDP ports; one port when both are equal."""
+    """``host:3000-4000``: a host and the first and last of its UDP ports, often the same."""
 
     host: str
     first: int
@@ -75,16 +76,24 @@ class KcpSettings:
     """Seconds between keepalive frames."""
 
 
+LOG_LEVELS: Mapping[str, int] = MappingProxyType(
+    {"error": 40, "warn": 30, "info": 20, "verbose": 15, "debug": 10, "silly": 5}
+)
+"""blinksocks' level names and the numbers that Python's ``logging`` knows them by."""
+
+
 @dataclass(frozen=True, slots=True)
 class LogSettings:
     """Where log lines go."""
 
     path: Path | None = None
-    """None: standard error."""
+    """kcptun: the file, None: standard error. blinksocks: the file's stem, None: no file."""
     quiet: bool = False
     """Hide the line of each connection."""
     level: str = "info"
-    """error, warn, info, verbose, debug or silly (blinksocks' names)."""
+    """A name of `LOG_LEVELS`."""
+    max_days: int | None = None
+    """Days after which a blinksocks log file is deleted; None: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,8 @@ class KcptunClient:
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
     """Where this was read, for messages."""
+    warnings: tuple[str, ...] = ()
+    """What its owner should hear once at start: weak secrets, settings without effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +125,7 @@ class KcptunServer:
     kcp: KcpSettings = field(default_factory=lambda: KcpSettings(sndwnd=1024, rcvwnd=1024))
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 # --- blinksocks -----------------------------------------------------------------------------
@@ -121,10 +133,11 @@ class KcptunServer:
 
 @dataclass(frozen=True, slots=True)
 class PresetSpec:
-    """One entry of ``presets``: a name and its parameters (None: no ``params`` given)."""
+    """One entry of ``presets``: a name and its parameters (empty: no ``params`` given)."""
 
     name: str
-    params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    params: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """Never printed whole: some presets take a secret here."""
 
 
 class Inbound(Enum):
@@ -137,10 +150,24 @@ class Inbound(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an application must present to a proxy."""
+    """What an application must present to a proxy.
+
+    Upstream compares with the text as it stands in the URL, percent signs and all (blinksocks,
+    2.2); every other program means the decoded text. Both are kept and either is accepted.
+    """
 
     username: str
     password: str = field(repr=False)
+    raw_username: str = ""
+    """As in the URL; empty if it is the same."""
+    raw_password: str = field(default="", repr=False)
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Whether this pair is the decoded or the raw one, in the same time for each password."""
+        given = (username + "\0" + password).encode("utf-8", "surrogateescape")
+        decoded = f"{self.username}\0{self.password}".encode()
+        raw = f"{self.raw_username or self.username}\0{self.raw_password or self.password}".encode()
+        return hmac.compare_digest(given, decoded) | hmac.compare_digest(given, raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +197,7 @@ class BlinksocksClient:
     """Seconds without a byte in either direction after which a connection is closed."""
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +208,7 @@ class BlinksocksServer:
     timeout: float = 600.0
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 RoleConfig = KcptunClient | KcptunServer | BlinksocksClient | BlinksocksServer

@@ -1,0 +1,198 @@
+"""From a file to a blinksocks role (blinksocks, section 2)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+from blinktun.config.blinksocks_legacy import modernize
+from blinktun.config.explain import Origin, suggestion
+from blinktun.config.model import (
+    BlinksocksClient,
+    BlinksocksServer,
+    Inbound,
+    LogSettings,
+    PresetSpec,
+    ServerLink,
+)
+from blinktun.config.options import CLIENT, SERVER
+from blinktun.config.options_blinksocks import (
+    CLIENT_SCHEMES,
+    LINK_OPTIONS,
+    PRESET_OPTIONS,
+    REMOVED_PRESETS,
+    SUPPORTED_CLIENT_SCHEMES,
+    SUPPORTED_TRANSPORTS,
+    TOP_OPTIONS,
+    TRANSPORTS,
+)
+from blinktun.config.service_url import ServiceUrl, parse_endpoint, parse_service_url
+from blinktun.config.settings import Settings
+from blinktun.config.weaknesses import weaknesses_of_presets
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from blinktun.address import Address
+    from blinktun.config.document import Document
+
+
+def blinksocks_from_document(document: Document) -> BlinksocksClient | BlinksocksServer:
+    """The role that a file describes: a client if it has ``server`` or ``servers``, else a server.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    if document.rest:
+        problem = f"goes on after its first value, at {document.rest}"
+        raise Origin(document.source).error(problem, fix="keep one JSON object in the file")
+    values, warnings = modernize(document.values, document.source)
+    if "server" in values:
+        return _client(values, document.source, warnings)
+    return _server(values, document.source, warnings)
+
+
+def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> BlinksocksClient:
+    _refuse_misplaced(values, source)
+    top = Settings(TOP_OPTIONS, CLIENT, source=source)
+    top.read(values)
+    link = Settings(LINK_OPTIONS, CLIENT, source=source, prefix="server.")
+    service = _service(top, CLIENT_SCHEMES, SUPPORTED_CLIENT_SCHEMES)
+    inbound = _inbound(service.scheme)
+    link.read(cast("Mapping[str, object]", top.value("server")))
+    server = _link(link)
+    return BlinksocksClient(
+        inbound=inbound,
+        listen=service.address,
+        server=server,
+        forward=_forward(top, service) if inbound is Inbound.TCP else None,
+        credentials=service.credentials if inbound is not Inbound.TCP else None,
+        timeout=top.number("timeout"),
+        log=_log(top),
+        source=source,
+        warnings=(*warnings, *top.warnings, *link.warnings, *_warnings(top, server)),
+    )
+
+
+def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> BlinksocksServer:
+    settings = Settings((*TOP_OPTIONS, *LINK_OPTIONS), SERVER, source=source)
+    settings.read(values)
+    server = _link(settings)
+    return BlinksocksServer(
+        server=server,
+        timeout=settings.number("timeout"),
+        log=_log(settings),
+        source=source,
+        warnings=(*warnings, *settings.warnings, *_warnings(settings, server)),
+    )
+
+
+def _refuse_misplaced(values: Mapping[str, object], source: str) -> None:
+    """A client's file has the keys of the connection inside ``server``."""
+    inside = {option.name for option in LINK_OPTIONS} - {option.name for option in TOP_OPTIONS}
+    for name in values:
+        if name in inside:
+            fix = f"move it into server, as server.{name}"
+            raise Origin(source, name).error("stands outside server in a client's file", fix=fix)
+
+
+def _link(link: Settings) -> ServerLink:
+    service = _service(link, TRANSPORTS, SUPPORTED_TRANSPORTS)
+    key = link.text("key")
+    if not key:
+        raise link.error("key", "is empty", fix="write a long random text, the same at both ends")
+    return ServerLink(
+        transport=service.scheme,
+        address=service.address,
+        key=key,
+        presets=_presets(link),
+        path=service.path,
+    )
+
+
+def _service(settings: Settings, known: Sequence[str], supported: Collection[str]) -> ServiceUrl:
+    text = settings.text("service")
+    scheme = text.partition("://")[0].strip().lower() if "://" in text else ""
+    if scheme and scheme not in known:
+        raise settings.error("service", "has no known protocol", fix=suggestion(scheme, known))
+    if scheme and scheme not in supported:
+        fix = f"use one of {', '.join(supported)}"
+        raise settings.error("service", f"wants {scheme}, which is not yet supported", fix=fix)
+    try:
+        return parse_service_url(text)
+    except ValueError as error:
+        example = "socks5://127.0.0.1:1080" if known is CLIENT_SCHEMES else "tcp://example.com:7000"
+        fix = f"write <protocol>://<host>:<port>, for example {example}"
+        raise settings.error("service", str(error), fix=fix) from None
+
+
+def _inbound(scheme: str) -> Inbound:
+    return Inbound.SOCKS if scheme.startswith("socks") else Inbound(scheme)
+
+
+def _forward(top: Settings, service: ServiceUrl) -> Address:
+    """The target of a ``tcp`` service; it has no default port."""
+    fix = "write tcp://<host>:<port>?forward=<host>:<port>"
+    if not service.params.get("forward"):
+        raise top.error("service", "has no ?forward= to say where connections go", fix=fix)
+    try:
+        return parse_endpoint(service.params["forward"])
+    except ValueError as error:
+        raise top.error("service", f"{error} (in forward)", fix=fix) from None
+
+
+def _presets(link: Settings) -> tuple[PresetSpec, ...]:
+    items = cast("list[object]", link.value("presets"))
+    if not items:
+        fix = 'write at least one, for example [{"name": "ss-base"}, {"name": "ss-aead-cipher"}]'
+        raise link.error("presets", "is empty", fix=fix)
+    return tuple(_preset(link, index, item) for index, item in enumerate(items))
+
+
+def _preset(link: Settings, index: int, item: object) -> PresetSpec:
+    where = link.origin(f"presets[{index}]")
+    if not isinstance(item, dict):
+        fix = 'write {"name": "ss-base"} or {"name": ..., "params": {...}}'
+        raise where.error("is not an object", fix=fix)
+    name = item.get("name")
+    if isinstance(name, str):
+        _refuse_special(link.origin(f"presets[{index}].name", name), name)
+    entry = Settings(PRESET_OPTIONS, link.side, source=where.source, prefix=f"{where.key}.")
+    entry.read(item)
+    params = entry.value("params")
+    frozen = MappingProxyType(dict(params)) if isinstance(params, dict) else MappingProxyType({})
+    return PresetSpec(entry.text("name"), frozen)
+
+
+def _refuse_special(origin: Origin, name: str) -> None:
+    """Names that deserve a better answer than "unknown"."""
+    if name == "mux":
+        raise origin.error("is not for configurations", fix="remove it")
+    if name in REMOVED_PRESETS:
+        problem = f"was dropped by blinksocks {REMOVED_PRESETS[name]}"
+        raise origin.error(problem, fix="use ss-base and ss-aead-cipher at both ends")
+    if "/" in name or "\\" in name or name.endswith((".js", ".py")):
+        problem = "looks like a preset of your own, which is not yet supported"
+        raise origin.error(problem, fix="use a preset that --list-presets names")
+
+
+def _log(top: Settings) -> LogSettings:
+    path = top.text("log_path")
+    if path and Path(path).is_dir():
+        raise top.error("log_path", "is a directory", fix="add a file name, for example bs.log")
+    days = top.value("log_max_days")
+    return LogSettings(
+        path=Path(path) if path else None,
+        level=top.text("log_level"),
+        max_days=int(days) if isinstance(days, int | float) else None,
+    )
+
+
+def _warnings(top: Settings, server: ServerLink) -> list[str]:
+    warnings = []
+    if top.number("timeout") < 60:
+        warnings.append(f"timeout is short: idle connections close after {top.value('timeout')} s")
+    if top.number("dns_expire") > 86400:
+        warnings.append(f"dns_expire is long: {top.value('dns_expire')} s is more than a day")
+    return [*warnings, *weaknesses_of_presets(server.presets)]

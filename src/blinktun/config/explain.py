@@ -1,0 +1,82 @@
+"""Errors that say where, what and how to put it right; secrets never appear in them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blinktun.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+HIDDEN = "(hidden)"
+_SHOWN_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was written, and how it may be shown.
+
+    Attributes:
+        source: A file name, ``command line`` or an environment variable.
+        key: The name that its user wrote: ``server.presets[0].name``, ``-mode``.
+        shown: The value, fit to print; empty if nothing was given or nothing may be shown.
+    """
+
+    source: str
+    key: str = ""
+    shown: str = ""
+
+    def error(self, problem: str, *, fix: str) -> ConfigError:
+        """The error about this value."""
+        return ConfigError(problem, fix=fix, source=self.source, key=self.key, value=self.shown)
+
+
+def shown(value: object, *, secret: bool = False) -> str:
+    """A value as its user would recognise it: JSON for scalars, only the type for containers."""
+    if isinstance(value, dict):
+        return "{...}"
+    if isinstance(value, list):
+        return "[...]"
+    if secret:
+        return HIDDEN
+    if isinstance(value, str):
+        value = _without_credentials(value)
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "..."
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that ``word`` was most likely meant to be, whatever its letter case."""
+    by_fold = {name.casefold(): name for name in known}
+    found = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
+    return by_fold[found[0]] if found else None
+
+
+def suggestion(word: str, known: Iterable[str], *, what: str = "known") -> str:
+    """The fix for a name that does not exist: the nearest one, else all of them."""
+    names = list(known)
+    close = nearest(word, names)
+    listed = f"{what}: {', '.join(names)}"
+    return f"did you mean {close!r}? ({listed})" if close else listed
+
+
+def unknown_key(name: str, known: Iterable[str], *, source: str, prefix: str = "") -> ConfigError:
+    """A key that means nothing; its value is not shown, for it may be a misspelt secret."""
+    origin = Origin(source, f"{prefix}{_plain(name)}")
+    return origin.error("there is no such key", fix=suggestion(name, known))
+
+
+def _plain(name: str) -> str:
+    """A name out of a file, made safe for one line of a terminal."""
+    text = json.dumps(name, ensure_ascii=True)[1:-1]
+    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "..."
+
+
+def _without_credentials(text: str) -> str:
+    scheme, mark, rest = text.partition("://")
+    userinfo, at, host = rest.rpartition("@")
+    return f"{scheme}://{HIDDEN}@{host}" if mark and at and userinfo else text

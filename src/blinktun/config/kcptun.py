@@ -1,0 +1,253 @@
+"""From flags, file and environment to a kcptun role (kcptun wire, section 8)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from blinktun.address import Address
+from blinktun.config.document import read_document
+from blinktun.config.explain import Origin, shown
+from blinktun.config.flags import COMMAND_LINE, flag_value, split_flags
+from blinktun.config.model import KcpSettings, KcptunClient, KcptunServer, LogSettings, PortRange
+from blinktun.config.options import CLIENT, SERVER, by_flag
+from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
+from blinktun.config.settings import Settings
+from blinktun.config.weaknesses import weaknesses_of_kcp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from blinktun.config.document import Document
+    from blinktun.config.flags import Flag
+
+KEY_VARIABLE = "KCPTUN_KEY"
+"""The environment variable that replaces the default key."""
+
+ROLE_OF_ADDRESS: Mapping[str, str] = {
+    "localaddr": CLIENT,
+    "remoteaddr": CLIENT,
+    "listen": SERVER,
+    "target": SERVER,
+}
+"""The options that decide which side a configuration is for."""
+
+
+def kcptun_flags(arguments: Sequence[str]) -> tuple[Flag, ...]:
+    """Cut a command line into flags, of whichever side.
+
+    Raises:
+        ConfigError: it has something that is no flag.
+    """
+    return split_flags(arguments, by_flag(KCPTUN_OPTIONS))
+
+
+def kcptun_from_flags(
+    flags: Sequence[Flag], side: str | None, environment: Mapping[str, str]
+) -> KcptunClient | KcptunServer:
+    """The role that flags, and the file of ``-c`` over them, describe.
+
+    Args:
+        flags: From `kcptun_flags`.
+        side: ``client``, ``server``, or None to let the addresses decide.
+        environment: Looked up for `KEY_VARIABLE` alone.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    path = next((flag.text for flag in reversed(flags) if flag.name == "c"), None)
+    document = read_document(Path(path)) if path else None
+    return _build(flags, document, side, environment)
+
+
+def kcptun_from_document(
+    document: Document, side: str | None, environment: Mapping[str, str]
+) -> KcptunClient | KcptunServer:
+    """The role that a file describes; arguments and errors as in `kcptun_from_flags`."""
+    return _build((), document, side, environment)
+
+
+def _build(
+    flags: Sequence[Flag],
+    document: Document | None,
+    side: str | None,
+    environment: Mapping[str, str],
+) -> KcptunClient | KcptunServer:
+    source = document.source if document else COMMAND_LINE
+    values = document.values if document else {}
+    side = _decide_side(side, flags, values, source)
+    settings = Settings(KCPTUN_OPTIONS, side, source=source)
+    names = by_flag(KCPTUN_OPTIONS, side)
+    if KEY_VARIABLE in environment:
+        origin = Origin(KEY_VARIABLE, shown=shown("", secret=True))
+        settings.put(names["key"], environment[KEY_VARIABLE], origin)
+    for flag in flags:
+        option = names.get(flag.name) or _refuse_other_side(flag, side)
+        settings.put(option, *flag_value(option, flag))
+    settings.read(values, any_case=True)
+    return _client(settings, source) if side == CLIENT else _server(settings, source)
+
+
+def _decide_side(
+    side: str | None, flags: Sequence[Flag], values: Mapping[str, object], source: str
+) -> str:
+    """The side that is fixed, or the one that the addresses speak for."""
+    spoken = {ROLE_OF_ADDRESS[name]: name for name in _addresses_given(flags, values)}
+    fix = "run kcptun-client (localaddr, remoteaddr) or kcptun-server (listen, target)"
+    if side is not None:
+        wrong = next((name for role, name in spoken.items() if role != side), None)
+        if wrong:
+            raise Origin(source, wrong).error(f"is not for a {side}", fix=fix)
+        return side
+    if len(spoken) == 1:
+        return next(iter(spoken))
+    if not spoken:
+        raise Origin(source).error("does not say whether it is for a client or a server", fix=fix)
+    problem = f"has {spoken[CLIENT]} of a client and {spoken[SERVER]} of a server"
+    raise Origin(source).error(problem, fix=f"remove one of them, or {fix}")
+
+
+def _addresses_given(flags: Sequence[Flag], values: Mapping[str, object]) -> list[str]:
+    """Which of the four were written; ``-l`` means either side and does not count."""
+    aliases = {"r": "remoteaddr", "t": "target"}
+    written = {aliases.get(flag.name, flag.name) for flag in flags}
+    written |= {name.casefold() for name, value in values.items() if value is not None}
+    return [name for name in ROLE_OF_ADDRESS if name in written]
+
+
+def _refuse_other_side(flag: Flag, side: str) -> NoReturn:
+    origin = Origin(COMMAND_LINE, f"-{flag.name}")
+    raise origin.error(f"is not for a {side}", fix="remove it (--help lists what there is)")
+
+
+def _client(settings: Settings, source: str) -> KcptunClient:
+    kcp = _kcp(settings)
+    autoexpire, scavengettl = settings.integer("autoexpire"), settings.integer("scavengettl")
+    warnings = [*settings.warnings, *weaknesses_of_kcp(kcp)]
+    if settings.given("scavengettl") and 0 < autoexpire < scavengettl:
+        warnings.append(
+            f"scavengettl {scavengettl} s exceeds autoexpire {autoexpire} s:"
+            " several expired sessions may live beside each new one"
+        )
+    return KcptunClient(
+        localaddr=_tcp_address(settings, "localaddr"),
+        remoteaddr=_port_range(settings, "remoteaddr", empty_host="127.0.0.1"),
+        kcp=kcp,
+        conn=settings.integer("conn"),
+        autoexpire=autoexpire,
+        scavengettl=scavengettl,
+        log=_log(settings),
+        source=source,
+        warnings=tuple(warnings),
+    )
+
+
+def _server(settings: Settings, source: str) -> KcptunServer:
+    kcp = _kcp(settings)
+    target = _tcp_address(settings, "target")
+    if target.port == 0:
+        raise settings.error("target", "has no port to connect to", fix="write a port 1..65535")
+    return KcptunServer(
+        listen=_port_range(settings, "listen"),
+        target=Address(target.host or "127.0.0.1", target.port),
+        kcp=kcp,
+        log=_log(settings),
+        source=source,
+        warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),
+    )
+
+
+def _kcp(settings: Settings) -> KcpSettings:
+    _check_together(settings)
+    manual = tuple(settings.integer(name) for name in ("nodelay", "interval", "resend", "nc"))
+    nodelay, interval, resend, nc = MODES.get(settings.text("mode"), manual)
+    smuxver = settings.value("smuxver")
+    return KcpSettings(
+        key=settings.text("key"),
+        crypt=settings.text("crypt"),
+        nodelay=nodelay,
+        interval=interval,
+        resend=resend,
+        nc=nc,
+        mtu=settings.integer("mtu"),
+        sndwnd=settings.integer("sndwnd"),
+        rcvwnd=settings.integer("rcvwnd"),
+        datashard=settings.integer("datashard"),
+        parityshard=settings.integer("parityshard"),
+        dscp=settings.integer("dscp"),
+        nocomp=settings.boolean("nocomp"),
+        acknodelay=settings.boolean("acknodelay"),
+        sockbuf=settings.integer("sockbuf"),
+        smuxver=smuxver if isinstance(smuxver, int) else None,
+        smuxbuf=settings.integer("smuxbuf"),
+        framesize=settings.integer("framesize"),
+        streambuf=settings.integer("streambuf"),
+        keepalive=settings.integer("keepalive"),
+    )
+
+
+def _check_together(settings: Settings) -> None:
+    """Refuse values that are fine alone and impossible together."""
+    datashard, parityshard = settings.integer("datashard"), settings.integer("parityshard")
+    if datashard + parityshard > 255:
+        name = "datashard" if settings.given("datashard") else "parityshard"
+        problem = f"makes a group of {datashard} + {parityshard} packets"
+        raise settings.error(name, problem, fix="write at most 255 for both together")
+    if settings.integer("streambuf") > settings.integer("smuxbuf"):
+        name = "streambuf" if settings.given("streambuf") else "smuxbuf"
+        problem = "makes a stream's buffer larger than its session's"
+        raise settings.error(name, problem, fix="write a streambuf of at most smuxbuf bytes")
+    needed = _LEAST_BLOCK + _overhead(settings)
+    if settings.integer("mtu") < needed:
+        problem = "leaves no room for data beside the headers of this crypt and error correction"
+        raise settings.error("mtu", problem, fix=f"write {needed}..1500 (bytes)")
+
+
+def _overhead(settings: Settings) -> int:
+    """Bytes of crypt and FEC headers in each datagram (kcptun wire, 1.5)."""
+    crypt = 0 if settings.text("crypt") == "null" else 20
+    corrected = settings.integer("datashard") and settings.integer("parityshard")
+    return crypt + (8 if corrected else 0)
+
+
+def _tcp_address(settings: Settings, name: str) -> Address:
+    text = settings.text(name)
+    if "/" in text or ":" not in text:
+        problem = "is no host:port, and UNIX socket paths are not yet supported"
+        raise settings.error(name, problem, fix="write host:port or :port")
+    try:
+        return Address.parse(text)
+    except ValueError as error:
+        fix = "write host:port, [IPv6 address]:port or :port"
+        raise settings.error(name, str(error), fix=fix) from None
+
+
+def _port_range(settings: Settings, name: str, *, empty_host: str = "") -> PortRange:
+    """``host:port`` or ``host:first-last`` with first = last, as yet."""
+    found = _PORT_RANGE.fullmatch(settings.text(name).strip())
+    if not found:
+        fix = "write host:port, [IPv6 address]:port or :port"
+        raise settings.error(name, "is no host:port", fix=fix)
+    first = int(found["first"])
+    last = int(found["last"] or first)
+    if not 1 <= first <= last <= 65535:
+        fix = "write a port 1..65535"
+        raise settings.error(name, "has a port or range that cannot be", fix=fix)
+    if first != last:
+        problem = "is a range of ports, which is not yet supported"
+        raise settings.error(name, problem, fix=f"write one port, {first} for example")
+    return PortRange(found["literal"] or found["host"] or empty_host, first, last)
+
+
+def _log(settings: Settings) -> LogSettings:
+    path = settings.text("log")
+    return LogSettings(path=Path(path) if path else None, quiet=settings.boolean("quiet"))
+
+
+_PORT_RANGE = re.compile(
+    r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]/]*)):(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5})?)?",
+    re.ASCII,
+)
+_LEAST_BLOCK = 50
+"""The smallest KCP block that every kcp-go accepts: a 24-byte header and some data."""

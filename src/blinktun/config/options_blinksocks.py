@@ -1,0 +1,192 @@
+"""Every key of a blinksocks configuration (blinksocks, section 2), in two tables: top and link."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blinktun.config.model import LOG_LEVELS
+from blinktun.config.options import CLIENT, SERVER, Kind, Option, both, only
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CLIENT_SCHEMES = ("tcp", "http", "https", "socks", "socks5", "socks4", "socks4a")
+"""What a client may listen with."""
+SUPPORTED_CLIENT_SCHEMES = ("tcp", "http", "socks", "socks5", "socks4", "socks4a")
+
+TRANSPORTS = ("tcp", "ws", "wss", "tls", "h2")
+"""What client and server may be connected with."""
+SUPPORTED_TRANSPORTS = ("tcp",)
+
+PRESETS = (
+    *("base-auth", "ss-base", "ss-stream-cipher", "ss-aead-cipher"),
+    *("ssr-auth-aes128-md5", "ssr-auth-aes128-sha1", "ssr-auth-chain-a", "ssr-auth-chain-b"),
+    *("v2ray-vmess", "obfs-random-padding", "obfs-http", "obfs-tls1.2-ticket"),
+    "aead-random-cipher",
+)
+"""Every public preset, in upstream's order."""
+SUPPORTED_PRESETS = ("ss-base", "ss-stream-cipher", "ss-aead-cipher")
+
+REMOVED_PRESETS: Mapping[str, str] = {
+    "exp-base-with-padding": "2.9",
+    "base-with-padding": "2.9",
+    "exp-base-auth-stream": "2.9",
+    "base-auth-stream": "2.9",
+    "exp-compress": "2.7",
+    "auto-conf": "3.2",
+}
+"""Presets of old releases and the release that dropped them."""
+
+_TEXT, _NUMBER, _BOOLEAN = Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN
+
+TOP_OPTIONS: tuple[Option, ...] = (
+    Option(
+        "service",
+        _TEXT,
+        "where applications connect: socks, socks4, socks4a, socks5, http, https, or tcp with"
+        " ?forward=HOST:PORT; a user:password@ before the host is asked for",
+        only(CLIENT, None),
+        metavar="URL",
+        example="socks5://127.0.0.1:1080",
+        required=True,
+    ),
+    Option(
+        "server",
+        Kind.OBJECT,
+        "the blinksocks server; its presence makes this a client",
+        only(CLIENT, None),
+        example='"server": {"service": "tcp://example.com:7000", "key": ..., "presets": [...]}',
+        since="3.0",
+        required=True,
+    ),
+    Option(
+        "timeout",
+        _NUMBER,
+        "time without a byte in either direction after which a connection is closed",
+        both(600),
+        unit="seconds",
+        low=1,
+    ),
+    Option(
+        "redirect",
+        _TEXT,
+        "where a connection goes that fails the presets",
+        only(SERVER, ""),
+        metavar="HOST:PORT",
+        supported=("",),
+    ),
+    Option(
+        "https_key", _TEXT, "private key of an https service", only(CLIENT, None), since="3.3.1"
+    ),
+    Option(
+        "https_cert", _TEXT, "certificate of an https service", only(CLIENT, None), since="3.3.1"
+    ),
+    Option("dns", Kind.LIST, "addresses of resolvers", both([]), supported=([],)),
+    Option(
+        "dns_expire",
+        _NUMBER,
+        "how long a name's address is kept; not acted on yet",
+        both(3600),
+        unit="seconds",
+        low=0,
+    ),
+    Option(
+        "log_path",
+        _TEXT,
+        "file to log to as well, with the day added to its name",
+        both(""),
+        metavar="FILE",
+    ),
+    Option(
+        "log_level",
+        _TEXT,
+        "what is logged, from least to most",
+        both("info"),
+        choices=tuple(LOG_LEVELS),
+    ),
+    Option(
+        "log_max_days",
+        _NUMBER,
+        "days after which a log file is deleted",
+        both(None),
+        unit="days",
+        low=1,
+    ),
+)
+"""Keys that stand at the top of the file."""
+
+LINK_OPTIONS: tuple[Option, ...] = (
+    Option(
+        "service",
+        _TEXT,
+        "where the server is (client), where to listen (server): tcp, tls, ws, wss or h2",
+        both(None),
+        metavar="URL",
+        example="tcp://example.com:7000",
+        required=True,
+    ),
+    Option(
+        "key",
+        _TEXT,
+        "secret shared by both ends",
+        both(None),
+        metavar="TEXT",
+        example='"key": "a long random text"',
+        secret=True,
+        required=True,
+    ),
+    Option(
+        "presets",
+        Kind.LIST,
+        'what is done to the bytes, nearest the application first: {"name": ..., "params": {...}}',
+        both(None),
+        example='[{"name": "ss-base"}, {"name": "ss-aead-cipher"}]',
+        required=True,
+    ),
+    Option("tls_cert", _TEXT, "certificate (server), or the one to trust (client)", both(None)),
+    Option("tls_key", _TEXT, "private key for tls, wss and h2", only(SERVER, None)),
+    Option(
+        "tls_cert_self_signed",
+        _BOOLEAN,
+        "trust tls_cert alone",
+        only(CLIENT, False),
+        since="3.3.0",
+    ),
+    Option(
+        "mux",
+        _BOOLEAN,
+        "several connections over one; the same at both ends",
+        both(False),
+        supported=(False,),
+        since="2.9",
+    ),
+    Option(
+        "mux_concurrency",
+        _NUMBER,
+        "connections that mux may use; means nothing without it",
+        only(CLIENT, 10),
+        low=1,
+        since="2.9",
+    ),
+    Option(
+        "acl", _BOOLEAN, "rules for sources and targets", only(SERVER, False), supported=(False,)
+    ),
+    Option("acl_conf", _TEXT, "file of the rules", only(SERVER, None), metavar="FILE"),
+)
+"""Keys of the connection: under ``server`` in a client's file, at the top in a server's."""
+
+PRESET_OPTIONS: tuple[Option, ...] = (
+    Option(
+        "name",
+        _TEXT,
+        "which preset",
+        both(None),
+        choices=PRESETS,
+        supported=SUPPORTED_PRESETS,
+        required=True,
+    ),
+    Option(
+        "params", Kind.OBJECT, "its parameters", both(None), example='{"method": "aes-256-gcm"}'
+    ),
+)
+"""Keys of one entry of ``presets``."""

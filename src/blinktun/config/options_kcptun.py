@@ -1,0 +1,372 @@
+"""Every option of kcptun (kcptun wire, 8.1), both sides in one table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from blinktun.config.options import CLIENT, SERVER, Kind, Option, both, only, sides
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEFAULT_KEY = "it's a secrect"
+"""Upstream's, spelling included; known to everyone."""
+
+MODES: Mapping[str, tuple[int, int, int, int]] = MappingProxyType(
+    {
+        "normal": (0, 40, 2, 1),
+        "fast": (0, 30, 2, 1),
+        "fast2": (1, 20, 2, 1),
+        "fast3": (1, 10, 2, 1),
+    }
+)
+"""nodelay, interval, resend and nc of each preset (kcptun wire, 8.2); ``manual`` has none."""
+
+CRYPTS = (
+    *("aes", "aes-128", "aes-192", "aes-128-gcm", "sm4", "twofish", "blowfish", "cast5", "3des"),
+    *("tea", "xtea", "salsa20", "xor", "none", "null"),
+)
+"""Every packet cipher that some kcptun knows (kcptun wire, 2.2)."""
+
+SUPPORTED_CRYPTS = ("aes", "aes-128", "aes-192", "salsa20", "xor", "none", "null")
+
+_TEXT, _INTEGER, _BOOLEAN = Kind.TEXT, Kind.INTEGER, Kind.BOOLEAN
+_INT_MAX = 2**31 - 1
+_OFF = (False,)
+
+_ADDRESSES = (
+    Option(
+        "localaddr",
+        _TEXT,
+        "TCP address to listen on for applications",
+        only(CLIENT, ":12948"),
+        aliases=("l",),
+        metavar="HOST:PORT",
+        example=":12948",
+    ),
+    Option(
+        "remoteaddr",
+        _TEXT,
+        "UDP address of the kcptun server",
+        only(CLIENT, "vps:29900"),
+        aliases=("r",),
+        metavar="HOST:PORT",
+        example="example.com:29900",
+    ),
+    Option(
+        "listen",
+        _TEXT,
+        "UDP address to listen on for kcptun clients",
+        only(SERVER, ":29900"),
+        aliases=("l",),
+        metavar="HOST:PORT",
+        example=":29900",
+    ),
+    Option(
+        "target",
+        _TEXT,
+        "TCP address to which every stream is connected",
+        only(SERVER, "127.0.0.1:12948"),
+        aliases=("t",),
+        metavar="HOST:PORT",
+        example="127.0.0.1:12948",
+    ),
+)
+
+_SECRECY = (
+    Option(
+        "key",
+        _TEXT,
+        "secret shared by both ends; the variable KCPTUN_KEY replaces the default",
+        both(DEFAULT_KEY),
+        metavar="TEXT",
+        secret=True,
+    ),
+    Option(
+        "crypt",
+        _TEXT,
+        "packet cipher, the same at both ends",
+        both("aes"),
+        metavar="NAME",
+        choices=CRYPTS,
+        supported=SUPPORTED_CRYPTS,
+    ),
+    Option(
+        "QPP",
+        _BOOLEAN,
+        "quantum permutation pads over the streams",
+        both(False),
+        key="qpp",
+        supported=_OFF,
+        since="2024",
+    ),
+    Option(
+        "QPPCount",
+        _INTEGER,
+        "number of pads, a prime; means nothing without QPP",
+        both(61),
+        key="qpp-count",
+        low=1,
+        high=65535,
+        since="2024",
+    ),
+)
+
+_SESSIONS = (
+    Option(
+        "conn",
+        _INTEGER,
+        "sessions to the server, over which connections are dealt in turn",
+        only(CLIENT, 1),
+        low=1,
+        high=65535,
+    ),
+    Option(
+        "autoexpire",
+        _INTEGER,
+        "age at which a session takes no more new connections; 0: never",
+        only(CLIENT, 0),
+        unit="seconds",
+        low=0,
+        high=_INT_MAX,
+    ),
+    Option(
+        "scavengettl",
+        _INTEGER,
+        "how long an expired session's connections may still live",
+        only(CLIENT, 600),
+        unit="seconds",
+        low=0,
+        high=_INT_MAX,
+    ),
+)
+
+_PACKETS = (
+    Option(
+        "mode",
+        _TEXT,
+        "preset of nodelay, interval, resend and nc",
+        both("fast"),
+        metavar="NAME",
+        choices=(*MODES, "manual"),
+    ),
+    Option(
+        "mtu", _INTEGER, "largest UDP payload sent", both(1350), unit="bytes", low=50, high=1500
+    ),
+    Option(
+        "sndwnd",
+        _INTEGER,
+        "send window",
+        sides(client=128, server=1024),
+        unit="segments",
+        low=1,
+        high=65535,
+    ),
+    Option(
+        "rcvwnd",
+        _INTEGER,
+        "receive window",
+        sides(client=512, server=1024),
+        unit="segments",
+        low=1,
+        high=65535,
+    ),
+    Option(
+        "ratelimit",
+        _INTEGER,
+        "bytes of UDP payload sent per second and session; 0: no limit",
+        both(0),
+        unit="bytes per second",
+        low=0,
+        high=_INT_MAX,
+        supported=(0,),
+        since="2025",
+    ),
+    Option("dscp", _INTEGER, "class of service of the datagrams", both(0), low=0, high=63),
+    Option(
+        "sockbuf",
+        _INTEGER,
+        "buffers of each UDP socket",
+        both(4194304),
+        unit="bytes",
+        low=1,
+        high=_INT_MAX,
+    ),
+    Option(
+        "tcp",
+        _BOOLEAN,
+        "datagrams disguised as TCP segments (Linux, root)",
+        both(False),
+        supported=_OFF,
+    ),
+)
+
+_FEC = (
+    Option(
+        "datashard",
+        _INTEGER,
+        "data packets of a group; 0: no error correction",
+        both(10),
+        aliases=("ds",),
+        low=0,
+        high=255,
+    ),
+    Option(
+        "parityshard",
+        _INTEGER,
+        "parity packets added to a group; 0: no error correction",
+        both(3),
+        aliases=("ps",),
+        low=0,
+        high=255,
+    ),
+)
+
+_STREAMS = (
+    Option("nocomp", _BOOLEAN, "no compression; the same at both ends", both(False)),
+    Option(
+        "smuxver",
+        _INTEGER,
+        "version of the stream protocol; a server left alone learns it from each client",
+        sides(client=1, server=None),
+        low=1,
+        high=2,
+    ),
+    Option(
+        "smuxbuf",
+        _INTEGER,
+        "received and unread bytes of a session",
+        both(4194304),
+        unit="bytes",
+        low=1,
+        high=_INT_MAX,
+    ),
+    Option(
+        "framesize",
+        _INTEGER,
+        "largest frame sent",
+        both(8192),
+        unit="bytes",
+        low=1,
+        high=65535,
+        since="2025",
+    ),
+    Option(
+        "streambuf",
+        _INTEGER,
+        "received and unread bytes of a stream, version 2; at most smuxbuf",
+        both(2097152),
+        unit="bytes",
+        low=1,
+        high=_INT_MAX,
+    ),
+    Option(
+        "keepalive",
+        _INTEGER,
+        "time between keepalive frames",
+        both(10),
+        unit="seconds",
+        low=1,
+        high=30,
+    ),
+    Option(
+        "closewait",
+        _INTEGER,
+        "pause before a finished direction is closed; here none is needed",
+        both(0),
+        unit="seconds",
+        low=0,
+        high=_INT_MAX,
+        supported=(0,),
+        since="2025",
+    ),
+)
+
+_MANUAL = (
+    Option("nodelay", _INTEGER, "1: shorter retransmission timeouts", both(0), low=0, high=1),
+    Option(
+        "interval",
+        _INTEGER,
+        "a term of the retransmission timeout; nothing here waits for it",
+        both(50),
+        unit="milliseconds",
+        low=10,
+        high=5000,
+    ),
+    Option(
+        "resend",
+        _INTEGER,
+        "later segments acknowledged before one is sent again; 0: wait for the timeout",
+        both(0),
+        unit="segments",
+        low=0,
+        high=65535,
+    ),
+    Option("nc", _INTEGER, "0: congestion window, 1: windows only", both(0), low=0, high=1),
+    Option(
+        "acknodelay",
+        _BOOLEAN,
+        "acknowledge at once; accepted, and done in any case",
+        both(False),
+    ),
+)
+
+_REPORTS = (
+    Option(
+        "log",
+        _TEXT,
+        "file to append the log to, instead of standard error",
+        both(""),
+        metavar="FILE",
+    ),
+    Option("quiet", _BOOLEAN, "no line for each connection", both(False)),
+    Option(
+        "snmplog",
+        _TEXT,
+        "file to append counters to",
+        both(""),
+        metavar="FILE",
+        supported=("",),
+    ),
+    Option(
+        "snmpperiod",
+        _INTEGER,
+        "time between two lines of snmplog",
+        both(60),
+        unit="seconds",
+        low=0,
+        high=_INT_MAX,
+    ),
+    Option("pprof", _BOOLEAN, "profiler on port 6060", both(False), supported=_OFF),
+)
+
+_PROGRAM = (
+    Option(
+        "c",
+        _TEXT,
+        "JSON file; what it says overrides the flags",
+        both(""),
+        key="",
+        metavar="FILE",
+    ),
+    Option("help", _BOOLEAN, "show this and exit", both(False), aliases=("h",), key=""),
+    Option("version", _BOOLEAN, "show the version and exit", both(False), aliases=("v",), key=""),
+)
+KCPTUN_OPTIONS: tuple[Option, ...] = tuple(
+    replace(option, group=group)
+    for group, options in (
+        ("Addresses", _ADDRESSES),
+        ("Secret and cipher", _SECRECY),
+        ("Sessions", _SESSIONS),
+        ("Packets", _PACKETS),
+        ("Forward error correction, the same at both ends", _FEC),
+        ("Streams", _STREAMS),
+        ("With -mode manual", _MANUAL),
+        ("Log and counters", _REPORTS),
+        ("Program", _PROGRAM),
+    )
+    for option in options
+)
+"""The table, in the order of the help."""

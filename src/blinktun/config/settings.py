@@ -1,0 +1,111 @@
+"""What was given for one side's options, over their defaults, and where each value was written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from blinktun.config.explain import Origin, shown, unknown_key
+from blinktun.config.options import by_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from blinktun.config.options import Option
+    from blinktun.errors import ConfigError
+
+
+class Settings:
+    """Checked values by option name.
+
+    Attributes:
+        side: ``client`` or ``server``.
+        warnings: What was read and has no effect.
+    """
+
+    def __init__(
+        self, options: Iterable[Option], side: str, *, source: str, prefix: str = ""
+    ) -> None:
+        self._options = tuple(options)
+        self._by_name = {option.name: option for option in self._options}
+        self._given: dict[str, tuple[object, Origin]] = {}
+        self._source = source
+        self._prefix = prefix
+        self.side = side
+        self.warnings: list[str] = []
+
+    def put(self, option: Option, value: object, origin: Origin) -> None:
+        """Set a value, replacing an earlier one.
+
+        Raises:
+            ConfigError: the option does not accept it.
+        """
+        option.check(value, origin)
+        self._given[option.name] = (value, origin)
+
+    def read(self, values: Mapping[str, object], *, any_case: bool = False) -> None:
+        """Take the keys of an object out of a file, replacing what was set before.
+
+        A key of the other side only is named in `warnings`. With ``any_case`` keys match as in Go:
+        whatever their case, and null leaves an option as it is.
+
+        Raises:
+            ConfigError: a key is unknown or its value is not accepted.
+        """
+        known = by_key(self._options)
+        lookup = {key.casefold(): option for key, option in known.items()} if any_case else known
+        for name, value in values.items():
+            option = lookup.get(name.casefold() if any_case else name)
+            if option is None:
+                raise unknown_key(name, known, source=self._source, prefix=self._prefix)
+            if self.side not in option.defaults:
+                self.warnings.append(f"{self._prefix}{name} has no effect on a {self.side}")
+            elif not (any_case and value is None):
+                key, text = f"{self._prefix}{name}", shown(value, secret=option.secret)
+                self.put(option, value, Origin(self._source, key, text))
+
+    def given(self, name: str) -> bool:
+        """Whether a value was set rather than defaulted."""
+        return name in self._given
+
+    def value(self, name: str) -> object:
+        """The value set, or the default.
+
+        Raises:
+            ConfigError: it is required and was not set.
+        """
+        if name in self._given:
+            return self._given[name][0]
+        option = self._by_name[name]
+        if option.required:
+            raise self.error(name, "is missing", fix=option.accepts())
+        return option.defaults[self.side]
+
+    def text(self, name: str) -> str:
+        """A string option."""
+        return cast("str", self.value(name))
+
+    def integer(self, name: str) -> int:
+        """An integer option."""
+        return cast("int", self.value(name))
+
+    def number(self, name: str) -> float:
+        """A number option."""
+        return float(cast("float", self.value(name)))
+
+    def boolean(self, name: str) -> bool:
+        """A boolean option."""
+        return self.value(name) is True
+
+    def origin(self, key: str, value: object = None) -> Origin:
+        """Where something inside these settings was written."""
+        return Origin(self._source, f"{self._prefix}{key}", "" if value is None else shown(value))
+
+    def error(self, name: str, problem: str, *, fix: str) -> ConfigError:
+        """The error about an option's value, wherever that came from."""
+        if name in self._given:
+            return self._given[name][1].error(problem, fix=fix)
+        option = self._by_name[name]
+        default = option.defaults.get(self.side)
+        text = "" if default is None else f"{shown(default, secret=option.secret)} (the default)"
+        key = f"{self._prefix}{option.json_key or name}"
+        return Origin(self._source, key, text).error(problem, fix=fix)

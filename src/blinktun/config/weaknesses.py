@@ -1,0 +1,39 @@
+"""What a configuration does not protect, in the words of its owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blinktun.config.options_kcptun import DEFAULT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from blinktun.config.model import KcpSettings, PresetSpec
+
+
+def weaknesses_of_kcp(kcp: KcpSettings) -> tuple[str, ...]:
+    """At most one warning about a cipher or key that keeps nobody out."""
+    if kcp.crypt in {"none", "null"}:
+        return (
+            f"crypt {kcp.crypt} protects nothing, whatever the key: carry only encrypted streams",
+        )
+    if kcp.crypt == "xor":
+        return ("crypt xor is broken at sight: use aes unless the other end cannot",)
+    if kcp.key in {"", DEFAULT_KEY}:
+        which = "empty" if not kcp.key else "the public default"
+        return (f"the key is {which}, so anybody can decrypt and connect: set key at both ends",)
+    return ()
+
+
+def weaknesses_of_presets(presets: Iterable[PresetSpec]) -> tuple[str, ...]:
+    """At most one warning about presets that encrypt nothing."""
+    if any(_encrypts(preset) for preset in presets):
+        return ()
+    return ("no preset encrypts: all that passes can be read and changed on its way",)
+
+
+def _encrypts(preset: PresetSpec) -> bool:
+    return (
+        preset.name.endswith("-cipher") and preset.params.get("method") != "none"
+    ) or preset.name == "v2ray-vmess"
