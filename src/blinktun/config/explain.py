@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 HIDDEN = "(hidden)"
 _SHOWN_LENGTH = 60
+_FEW = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ def suggestion(word: str, known: Iterable[str], *, what: str = "known") -> str:
     names = list(known)
     close = nearest(word, names)
     listed = f"{what}: {', '.join(names)}"
-    return f"did you mean {close!r}? ({listed})" if close else listed
+    if close is None:
+        return listed
+    return f"did you mean {close}?" + (f" ({listed})" if len(names) <= _FEW else "")
 
 
 def unknown_key(name: str, known: Iterable[str], *, source: str, prefix: str = "") -> ConfigError:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CLIENT = "client"
 SERVER = "server"
 
+INT_MAX = 2**31 - 1
+"""The largest number that every build of the originals can hold."""
+
 
 class Kind(Enum):
     """What sort of value an option takes; the text is what an error calls it."""
@@ -105,17 +108,19 @@ class Option:
         """What to write, as an instruction."""
         if self.choices:
             return f"write one of {', '.join(self.choices)}"
-        if self.low is not None or self.high is not None:
-            return f"write {self.kind.value} {self.range_text}{self.unit and f' ({self.unit})'}"
+        if self.range_text:
+            return f"write {self.kind.value}, {self.range_text}"
         example = f", for example {self.example}" if self.example else ""
         return f"write {self.kind.value}{example}"
 
     @property
     def range_text(self) -> str:
-        """``1..30``, ``of at least 1`` or nothing."""
-        if self.low is not None and self.high is not None:
-            return f"{self.low}..{self.high}"
-        return f"of at least {self.low}" if self.low is not None else ""
+        """``1..30 seconds``, ``at least 1 bytes`` or nothing."""
+        if self.low is None:
+            return ""
+        bounded = self.high not in {None, INT_MAX}
+        text = f"{self.low}..{self.high}" if bounded else f"at least {self.low}"
+        return f"{text} {self.unit}".rstrip()
 
     def _in_range(self, value: float) -> bool:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)

@@ -43,8 +43,8 @@ TOP_OPTIONS: tuple[Option, ...] = (
     Option(
         "service",
         _TEXT,
-        "where applications connect: socks, socks4, socks4a, socks5, http, https, or tcp with"
-        " ?forward=HOST:PORT; a user:password@ before the host is asked for",
+        "where applications connect; tcp needs ?forward=HOST:PORT, and user:password@ before"
+        " the host is asked for",
         only(CLIENT, None),
         metavar="URL",
         example="socks5://127.0.0.1:1080",
@@ -119,7 +119,7 @@ LINK_OPTIONS: tuple[Option, ...] = (
     Option(
         "service",
         _TEXT,
-        "where the server is (client), where to listen (server): tcp, tls, ws, wss or h2",
+        "where the server is (client), where to listen (server)",
         both(None),
         metavar="URL",
         example="tcp://example.com:7000",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from blinktun.config.options import CLIENT, SERVER, Kind, Option, both, only, sides
+from blinktun.config.options import CLIENT, INT_MAX, SERVER, Kind, Option, both, only, sides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,6 @@ CRYPTS = (
 SUPPORTED_CRYPTS = ("aes", "aes-128", "aes-192", "salsa20", "xor", "none", "null")
 
 _TEXT, _INTEGER, _BOOLEAN = Kind.TEXT, Kind.INTEGER, Kind.BOOLEAN
-_INT_MAX = 2**31 - 1
 _OFF = (False,)
 
 _ADDRESSES = (
@@ -130,7 +129,7 @@ _SESSIONS = (
         only(CLIENT, 0),
         unit="seconds",
         low=0,
-        high=_INT_MAX,
+        high=INT_MAX,
     ),
     Option(
         "scavengettl",
@@ -139,7 +138,7 @@ _SESSIONS = (
         only(CLIENT, 600),
         unit="seconds",
         low=0,
-        high=_INT_MAX,
+        high=INT_MAX,
     ),
 )
 
@@ -180,7 +179,7 @@ _PACKETS = (
         both(0),
         unit="bytes per second",
         low=0,
-        high=_INT_MAX,
+        high=INT_MAX,
         supported=(0,),
         since="2025",
     ),
@@ -192,7 +191,7 @@ _PACKETS = (
         both(4194304),
         unit="bytes",
         low=1,
-        high=_INT_MAX,
+        high=INT_MAX,
     ),
     Option(
         "tcp",
@@ -241,7 +240,7 @@ _STREAMS = (
         both(4194304),
         unit="bytes",
         low=1,
-        high=_INT_MAX,
+        high=INT_MAX,
     ),
     Option(
         "framesize",
@@ -260,7 +259,7 @@ _STREAMS = (
         both(2097152),
         unit="bytes",
         low=1,
-        high=_INT_MAX,
+        high=INT_MAX,
     ),
     Option(
         "keepalive",
@@ -278,7 +277,7 @@ _STREAMS = (
         both(0),
         unit="seconds",
         low=0,
-        high=_INT_MAX,
+        high=INT_MAX,
         supported=(0,),
         since="2025",
     ),
@@ -337,7 +336,7 @@ _REPORTS = (
         both(60),
         unit="seconds",
         low=0,
-        high=_INT_MAX,
+        high=INT_MAX,
     ),
     Option("pprof", _BOOLEAN, "profiler on port 6060", both(False), supported=_OFF),
 )

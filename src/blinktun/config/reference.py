@@ -45,26 +45,26 @@ def default_text(option: Option, side: str) -> str:
 
 
 def values_text(option: Option) -> str:
-    """What an option accepts: choices, or type, range and unit; and which of it not yet."""
+    """What an option accepts: choices, or type and range; and which of it not yet."""
     if option.choices:
-        return _choices_text(option.choices, option.supported)
-    words = [option.kind.value, option.range_text, option.unit and f"({option.unit})"]
-    text = " ".join(word for word in words if word)
+        return choices_text(option.choices, option.supported)
+    text = ", ".join(word for word in (option.kind.value, option.range_text) if word)
     if option.supported is None:
         return text
     only = " or ".join(_value_text(value) for value in option.supported)
     return f"{text}; only {only} as yet"
 
 
-def _value_text(value: object) -> str:
-    return "empty" if value in ("", []) else json.dumps(value)
-
-
-def _choices_text(choices: Sequence[str], supported: Sequence[object] | None) -> str:
+def choices_text(choices: Sequence[str], supported: Sequence[object] | None) -> str:
+    """Names there are, those that are not acted on yet set apart."""
     if supported is None:
         return ", ".join(choices)
     later = [choice for choice in choices if choice not in supported]
     return f"{', '.join(c for c in choices if c in supported)}; not yet: {', '.join(later)}"
+
+
+def _value_text(value: object) -> str:
+    return "empty" if value in ("", []) else json.dumps(value)
 
 
 def _kcptun_page() -> str:
@@ -72,9 +72,10 @@ def _kcptun_page() -> str:
     lines = [
         "# Options of kcptun",
         "",
-        "Flags take one or two dashes: `-mode fast3`, `--mode fast3`, `-mode=fast3`. A boolean stands",
-        "alone or takes `=true` or `=false`. Keys of the file of `-c` match in any letter case and",
-        "override the flags; `KCPTUN_KEY` replaces the default of `key`. Unknown names are errors.",
+        "Flags take one or two dashes: `-mode fast3`, `--mode fast3`, `-mode=fast3`. A boolean",
+        "stands alone or takes `=true` or `=false`. Keys of the file of `-c` match in any letter",
+        "case and override the flags; `KCPTUN_KEY` replaces the default of `key`. Unknown names",
+        "are errors.",
     ]
     for group, options in _groups(KCPTUN_OPTIONS):
         lines += ["", f"## {group}", "", *_table(_KCPTUN_HEADER, map(_kcptun_row, options))]
@@ -99,9 +100,9 @@ def _blinksocks_page() -> str:
         "",
         "## Names",
         "",
-        f"* Services of a client: {_choices_text(CLIENT_SCHEMES, SUPPORTED_CLIENT_SCHEMES)}.",
-        f"* Between client and server: {_choices_text(TRANSPORTS, SUPPORTED_TRANSPORTS)}.",
-        f"* Presets: {_choices_text(PRESETS, SUPPORTED_PRESETS)}.",
+        f"* Services of a client: {choices_text(CLIENT_SCHEMES, SUPPORTED_CLIENT_SCHEMES)}.",
+        f"* Between client and server: {choices_text(TRANSPORTS, SUPPORTED_TRANSPORTS)}.",
+        f"* Presets: {choices_text(PRESETS, SUPPORTED_PRESETS)}.",
         "",
     ]
     return "\n".join(lines)

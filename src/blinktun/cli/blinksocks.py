@@ -1,0 +1,72 @@
+"""``blinksocks``: the arguments of the original, which looks for them in a fixed order."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blinktun.cli.common import fail, launch, version
+from blinktun.cli.help import blinksocks_help
+from blinktun.config.explain import Origin, suggestion
+from blinktun.config.flags import COMMAND_LINE
+from blinktun.config.load import BLINKSOCKS, load
+from blinktun.config.options_blinksocks import SUPPORTED_PRESETS
+from blinktun.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_KNOWN = ("-c", "--config", "-h", "--help", "-v", "--version", "--list-presets", "init")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the client or server that a file describes; returns the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _obey(arguments)
+    except ConfigError as error:
+        return fail("blinksocks", error)
+
+
+def _obey(arguments: list[str]) -> int:
+    """The first condition that holds decides (blinksocks, section 1)."""
+    first = arguments[0] if arguments else ""
+    if first.endswith(".json") and Path(first).exists():
+        return _run(first)
+    if first == "init":
+        fix = "copy a pair of files from examples/ and choose a key of your own"
+        raise Origin(COMMAND_LINE, "init").error("is not yet supported", fix=fix)
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(blinksocks_help())
+        return 0
+    if {"-v", "--version"} & set(arguments):
+        print(version())
+        return 0
+    path = _config_path(arguments)
+    if path is not None:
+        return _run(path)
+    if "--list-presets" in arguments:
+        print("\n".join(SUPPORTED_PRESETS))
+        return 0
+    if first.endswith(".json"):
+        return _run(first)  # which says why it cannot be read
+    fix = suggestion(first.partition("=")[0], _KNOWN)
+    raise Origin(COMMAND_LINE).error("argument 1 is not known", fix=fix)
+
+
+def _run(path: str) -> int:
+    return launch([load(path, program=BLINKSOCKS)])
+
+
+def _config_path(arguments: Sequence[str]) -> str | None:
+    """What follows ``-c`` or ``--config``, after a space or ``=``; None if neither is there."""
+    for position, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name not in {"-c", "--config"}:
+            continue
+        given = value if equals else next(iter(arguments[position + 1 :]), "")
+        if not given:
+            raise Origin(COMMAND_LINE, name).error("needs a file", fix=f"write {name} FILE.json")
+        return given
+    return None

@@ -1,0 +1,112 @@
+"""What a configuration means, in sentences a person can check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blinktun.config.model import (
+    BlinksocksClient,
+    BlinksocksServer,
+    KcptunClient,
+    KcptunServer,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from blinktun.address import Address
+    from blinktun.config.model import (
+        KcpSettings,
+        LogSettings,
+        PortRange,
+        PresetSpec,
+        RoleConfig,
+        ServerLink,
+    )
+
+
+def describe(config: RoleConfig) -> str:
+    """The meaning of a configuration, several lines, secrets left out."""
+    name, lines = _meaning(config)
+    facts = [f"  {title:<12}{text}" for title, text in lines if text]
+    warnings = [f"  {'warning':<12}{text}" for text in config.warnings]
+    return "\n".join([f"{config.source}: {name}", *facts, *warnings])
+
+
+def _meaning(config: RoleConfig) -> tuple[str, Iterator[tuple[str, str]]]:
+    match config:
+        case KcptunClient():
+            return "kcptun client", _kcptun_client(config)
+        case KcptunServer():
+            return "kcptun server", _kcptun_server(config)
+        case BlinksocksClient():
+            return "blinksocks client", _blinksocks_client(config)
+        case BlinksocksServer():
+            return "blinksocks server", _blinksocks_server(config)
+
+
+def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
+    yield "listens", f"tcp {_everywhere(config.localaddr)}"
+    yield "server", f"udp {_ports(config.remoteaddr)}"
+    expiry = f"replaced after {config.autoexpire} s, closed {config.scavengettl} s later"
+    yield "sessions", f"{config.conn}, {expiry if config.autoexpire else 'kept for ever'}"
+    yield from _kcp(config.kcp)
+    yield from _log(config.log, console="standard error")
+
+
+def _kcptun_server(config: KcptunServer) -> Iterator[tuple[str, str]]:
+    yield "listens", f"udp {_ports(config.listen)}"
+    yield "target", f"tcp {config.target}"
+    yield from _kcp(config.kcp)
+    yield from _log(config.log, console="standard error")
+
+
+def _blinksocks_client(config: BlinksocksClient) -> Iterator[tuple[str, str]]:
+    asks = ", asks for user and password" if config.credentials else ""
+    yield "listens", f"{config.inbound.value} {config.listen}{asks}"
+    yield "forwards to", str(config.forward or "")
+    yield "server", f"{config.server.transport} {config.server.address}"
+    yield from _link(config.server, config.timeout)
+    yield from _log(config.log, console="standard output")
+
+
+def _blinksocks_server(config: BlinksocksServer) -> Iterator[tuple[str, str]]:
+    yield "listens", f"{config.server.transport} {config.server.address}"
+    yield from _link(config.server, config.timeout)
+    yield from _log(config.log, console="standard output")
+
+
+def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
+    yield "crypt", kcp.crypt
+    corrected = kcp.datashard and kcp.parityshard
+    yield "correction", f"{kcp.datashard} data + {kcp.parityshard} parity" if corrected else "none"
+    yield "compression", "no" if kcp.nocomp else "yes"
+    yield "smux", f"version {kcp.smuxver or '1 or 2, as the client speaks'}"
+    yield "windows", f"send {kcp.sndwnd}, receive {kcp.rcvwnd} segments; mtu {kcp.mtu} bytes"
+    timing = f"nodelay {kcp.nodelay}, interval {kcp.interval} ms, resend {kcp.resend}, nc {kcp.nc}"
+    yield "timing", timing
+
+
+def _link(link: ServerLink, timeout: float) -> Iterator[tuple[str, str]]:
+    yield "presets", " > ".join(map(_preset, link.presets))
+    yield "timeout", f"{timeout:g} s without a byte"
+
+
+def _preset(preset: PresetSpec) -> str:
+    method = preset.params.get("method")
+    return f"{preset.name} ({method})" if isinstance(method, str) else preset.name
+
+
+def _log(log: LogSettings, *, console: str) -> Iterator[tuple[str, str]]:
+    quiet = ", connections not shown" if log.quiet else ""
+    yield "log", f"{log.path or console}, level {log.level}{quiet}"
+
+
+def _everywhere(address: Address) -> str:
+    return str(address) if address.host else f"{address} (every address)"
+
+
+def _ports(ports: PortRange) -> str:
+    host = f"[{ports.host}]" if ":" in ports.host else ports.host
+    last = "" if ports.last == ports.first else f"-{ports.last}"
+    return f"{host}:{ports.first}{last}{'' if host else ' (every address)'}"

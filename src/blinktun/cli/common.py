@@ -1,0 +1,44 @@
+"""What all commands share: their end, good or bad."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from blinktun.cli import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.config.model import RoleConfig
+    from blinktun.errors import ConfigError
+
+CONFIG_STATUS = 2
+"""Exit status of a configuration or a command line that cannot be used."""
+
+
+def launch(configs: Sequence[RoleConfig]) -> int:
+    """Set up the log, run the roles until they end, and return the exit status.
+
+    Raises:
+        ConfigError: something in a configuration turned out to be unusable.
+    """
+    from blinktun import app
+
+    logs.set_up(configs)
+    return app.run(configs)
+
+
+def fail(program: str, error: ConfigError) -> int:
+    """Say on standard error what is wrong, and return the exit status."""
+    print(f"{program}: {error}", file=sys.stderr)
+    return CONFIG_STATUS
+
+
+def version() -> str:
+    """The version of the installed package; ``unknown`` when run from a source tree."""
+    try:
+        return metadata.version("blinktun")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,46 @@
+"""``kcptun``, ``kcptun-client`` and ``kcptun-server``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from blinktun.cli.common import fail, launch, version
+from blinktun.cli.help import kcptun_help
+from blinktun.config.kcptun import kcptun_flags, kcptun_from_flags
+from blinktun.config.options import CLIENT, SERVER
+from blinktun.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a kcptun whose side its addresses decide; returns the exit status."""
+    return _command("kcptun", None, argv)
+
+
+def client_main(argv: Sequence[str] | None = None) -> int:
+    """Run a kcptun client; returns the exit status."""
+    return _command("kcptun-client", CLIENT, argv)
+
+
+def server_main(argv: Sequence[str] | None = None) -> int:
+    """Run a kcptun server; returns the exit status."""
+    return _command("kcptun-server", SERVER, argv)
+
+
+def _command(program: str, side: str | None, argv: Sequence[str] | None) -> int:
+    try:
+        flags = kcptun_flags(sys.argv[1:] if argv is None else argv)
+        asked = {flag.name for flag in flags}
+        if asked & {"help", "h"}:
+            print(kcptun_help(program, side))
+            return 0
+        if asked & {"version", "v"}:
+            print(f"{program} (blinktun) {version()}")
+            return 0
+        return launch([kcptun_from_flags(flags, side, os.environ)])
+    except ConfigError as error:
+        return fail(program, error)
