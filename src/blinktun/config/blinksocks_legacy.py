@@ -55,7 +55,7 @@ class _Reader:
             return
         self._is_old = True
         servers = self.values.pop("servers")
-        origin = Origin(self._source, "servers", shown(servers))
+        origin = Origin(self._source, "servers", shown(servers, secret=True))
         if not isinstance(servers, list):
             raise origin.error("is not a list", fix='write "server": {...} instead')
         enabled = [item for item in servers if isinstance(item, dict) and item.get("enabled")]

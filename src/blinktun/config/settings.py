@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from blinktun.config.explain import Origin, shown, unknown_key
-from blinktun.config.options import by_key
+from blinktun.config.options import Kind, by_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from blinktun.config.options import Option
     from blinktun.errors import ConfigError
+
+_MAY_HOLD_SECRETS = frozenset({Kind.LIST, Kind.OBJECT})
+"""Where these belong, a string is perhaps the key in the wrong place."""
 
 
 class Settings:
@@ -60,8 +63,8 @@ class Settings:
             if self.side not in option.defaults:
                 self.warnings.append(f"{self._prefix}{name} has no effect on a {self.side}")
             elif not (any_case and value is None):
-                key, text = f"{self._prefix}{name}", shown(value, secret=option.secret)
-                self.put(option, value, Origin(self._source, key, text))
+                text = shown(value, secret=option.secret or option.kind in _MAY_HOLD_SECRETS)
+                self.put(option, value, Origin(self._source, f"{self._prefix}{name}", text))
 
     def given(self, name: str) -> bool:
         """Whether a value was set rather than defaulted."""

@@ -1,0 +1,380 @@
+"""kcptun's files: every key, every wrong value, the rules of Go and where we differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.config import KcptunClient, KcptunServer, load
+from blinktun.config.document import parse_document
+from blinktun.config.kcptun import kcptun_flags, kcptun_from_document, kcptun_from_flags
+from blinktun.config.model import KcpSettings, LogSettings, PortRange
+from blinktun.config.options import CLIENT, SERVER, Kind, Option
+from blinktun.config.options_kcptun import CRYPTS, KCPTUN_OPTIONS, SUPPORTED_CRYPTS
+from blinktun.errors import ConfigError
+
+VECTORS = Path(__file__).parents[2] / "vectors"
+SECRET = "hunter2-hunter2"
+PUBLIC_KEY = (
+    "the key is the public default, so anybody can decrypt and connect: set key at both ends"
+)
+
+
+def read(text: str, side: str | None = None) -> KcptunClient | KcptunServer:
+    return kcptun_from_document(parse_document(text, "k.json"), side, {})
+
+
+def client(**values: object) -> KcptunClient:
+    config = read(json.dumps(values), CLIENT)
+    assert isinstance(config, KcptunClient)
+    return config
+
+
+def server(**values: object) -> KcptunServer:
+    config = read(json.dumps(values), SERVER)
+    assert isinstance(config, KcptunServer)
+    return config
+
+
+def refused(side: str, **values: object) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        read(json.dumps(values), side)
+    return caught.value
+
+
+def test_defaults_are_those_of_go() -> None:
+    assert client() == KcptunClient(
+        localaddr=Address("", 12948),
+        remoteaddr=PortRange("vps", 29900, 29900),
+        kcp=KcpSettings(smuxver=1),
+        source="k.json",
+        warnings=(PUBLIC_KEY,),
+    )
+    assert server().kcp == KcpSettings(sndwnd=1024, rcvwnd=1024)
+    assert server().listen == PortRange("", 29900, 29900)
+    assert server().target == Address("127.0.0.1", 12948)
+
+
+def test_every_key_reaches_the_model() -> None:
+    values: dict[str, object] = {
+        "key": SECRET, "crypt": "salsa20", "mode": "manual", "nodelay": 1, "interval": 15,
+        "resend": 3, "nc": 1, "mtu": 1200, "sndwnd": 300, "rcvwnd": 400, "datashard": 20,
+        "parityshard": 5, "dscp": 46, "nocomp": True, "acknodelay": True, "sockbuf": 1000000,
+        "smuxver": 2, "smuxbuf": 3000000, "framesize": 4096, "streambuf": 1000000, "keepalive": 7,
+    }  # fmt: skip
+    others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
+              "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5, "qpp-count": 7,
+              "snmplog": "", "tcp": False, "pprof": False, "qpp": False, "ratelimit": 0,
+              "closewait": 0}  # fmt: skip
+    expected = {name: value for name, value in values.items() if name != "mode"}
+    assert client(**values, **others) == KcptunClient(
+        localaddr=Address("::1", 1),
+        remoteaddr=PortRange("2001:db8::1", 2, 2),
+        kcp=KcpSettings(**expected),  # type: ignore[arg-type]
+        conn=3,
+        autoexpire=60,
+        scavengettl=30,
+        log=LogSettings(path=Path("k.log"), quiet=True),
+        source="k.json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("normal", (0, 40, 2, 1)),
+        ("fast", (0, 30, 2, 1)),
+        ("fast2", (1, 20, 2, 1)),
+        ("fast3", (1, 10, 2, 1)),
+        ("manual", (1, 77, 5, 0)),
+    ],
+)
+def test_a_mode_overrides_its_four(mode: str, expected: tuple[int, ...]) -> None:
+    kcp = client(mode=mode, nodelay=1, interval=77, resend=5, nc=0).kcp
+    assert (kcp.nodelay, kcp.interval, kcp.resend, kcp.nc) == expected
+
+
+def test_the_file_overrides_the_flags_key_by_key(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    path.write_text('{"mtu": 1200, "nocomp": false}')
+    flags = kcptun_flags(["-c", str(path), "-mtu", "1300", "-nocomp", "-conn", "4"])
+    config = kcptun_from_flags(flags, CLIENT, {})
+    assert isinstance(config, KcptunClient)
+    assert (config.kcp.mtu, config.kcp.nocomp, config.conn) == (1200, False, 4)
+    assert config.source == str(path)
+
+
+def test_the_file_overrides_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    path.write_text('{"localaddr": ":1", "key": "file"}')
+    monkeypatch.setenv("KCPTUN_KEY", "variable")
+    config = load(path)
+    assert isinstance(config, KcptunClient)
+    assert config.kcp.key == "file"
+    path.write_text('{"localaddr": ":1"}')
+    config = load(path)
+    assert isinstance(config, KcptunClient)
+    assert config.kcp.key == "variable"
+
+
+@pytest.mark.parametrize(
+    ("text", "mtu"),
+    [
+        ('{"MTU": 1200}', 1200),
+        ('{"mTu": 1200}', 1200),
+        ('{"mtu": 1200, "MTU": 1201}', 1201),
+        ('{"mtu": 1200, "MTU": 1201, "mtu": 1202}', 1202),
+        ('{"mtu": null}', 1350),
+        ('{"mtu": 1200} {"mtu": 1300}', 1200),
+        ('{"mtu": 1200} and then // anything', 1200),
+        (' \r\n\t{"mtu": 1200}', 1200),
+    ],
+)
+def test_json_as_go_reads_it(text: str, mtu: int) -> None:
+    assert read(text, CLIENT).kcp.mtu == mtu
+
+
+@pytest.mark.parametrize(
+    ("values", "role"),
+    [
+        ({"localaddr": ":1"}, KcptunClient),
+        ({"REMOTEADDR": "a:1"}, KcptunClient),
+        ({"listen": ":1"}, KcptunServer),
+        ({"target": "a:1", "listen": None}, KcptunServer),
+    ],
+)
+def test_the_addresses_decide_the_side(values: dict[str, object], role: type) -> None:
+    assert isinstance(read(json.dumps(values)), role)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"mtu": 1200, "conn": 5}, {"localaddr": ":1", "listen": ":2"}, {"localaddr": None}],
+)
+def test_no_side_or_both_is_an_error_that_names_the_programs(values: dict[str, object]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(json.dumps(values))
+    assert "kcptun-client" in caught.value.fix
+    assert "kcptun-server" in caught.value.fix
+
+
+def test_a_file_of_the_other_side_is_refused() -> None:
+    error = refused(CLIENT, listen=":1")
+    assert (error.source, error.key) == ("k.json", "listen")
+    assert "kcptun-server" in error.fix
+
+
+def test_a_key_of_the_other_side_has_no_effect_and_says_so() -> None:
+    assert "conn has no effect on a server" in server(conn=5).warnings
+
+
+WRONG_TYPE: dict[Kind, tuple[object, ...]] = {
+    Kind.TEXT: (1, True, ["x"], {"x": 1}, 1.5),
+    Kind.INTEGER: ("1", True, 1.0, 1e3, [1], {}),
+    Kind.BOOLEAN: (0, 1, "true", []),
+}
+
+
+@pytest.mark.parametrize("option", KCPTUN_OPTIONS, ids=lambda option: str(option.name))
+def test_every_key_refuses_every_wrong_type(option: Option) -> None:
+    for value in WRONG_TYPE[option.kind] if option.json_key else ():
+        for side in option.defaults:
+            error = refused(side, **{option.json_key: value})
+            assert (error.source, error.key) == ("k.json", option.json_key)
+            assert error.problem == f"is not {option.kind.value}"
+            assert error.value != ""
+            assert error.fix.startswith("write ")
+
+
+@pytest.mark.parametrize("option", KCPTUN_OPTIONS, ids=lambda option: str(option.name))
+def test_every_number_has_bounds(option: Option) -> None:
+    if option.kind is not Kind.INTEGER:
+        assert option.low is option.high is None
+        return
+    assert option.low is not None
+    assert option.high is not None
+    for value in (option.low - 1, option.high + 1, -(2**70), 2**70):
+        for side in option.defaults:
+            error = refused(side, **{option.json_key: value})
+            assert (error.key, error.problem) == (option.json_key, "is out of range")
+            assert str(option.low) in error.fix
+            assert error.value == str(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("mtu", 50, 1500),
+        ("sndwnd", 1, 65535),
+        ("rcvwnd", 1, 65535),
+        ("keepalive", 1, 30),
+        ("dscp", 0, 63),
+        ("smuxver", 1, 2),
+        ("framesize", 1, 65535),
+        ("interval", 10, 5000),
+        ("datashard", 0, 255),
+        ("parityshard", 0, 255),
+    ],
+)
+def test_bounds_are_those_of_the_wire(name: str, low: int, high: int) -> None:
+    option = next(o for o in KCPTUN_OPTIONS if o.name == name)
+    assert (option.low, option.high) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "fix"),
+    [
+        ({"crypt": "AES"}, "crypt", "did you mean aes?"),
+        ({"crypt": "aes-256"}, "crypt", "did you mean aes"),
+        ({"crypt": "rot13"}, "crypt", "known: aes, "),
+        ({"crypt": ""}, "crypt", "known: aes, "),
+        ({"mode": "turbo"}, "mode", "manual"),
+        ({"mode": "Fast2"}, "mode", "did you mean fast2?"),
+        ({"localaddr": "nowhere:x"}, "localaddr", "host:port"),
+        ({"localaddr": "::1:80"}, "localaddr", "[IPv6 address]:port"),
+        ({"localaddr": ":65536"}, "localaddr", "host:port"),
+        ({"localaddr": "/run/k.sock"}, "localaddr", "host:port"),
+        ({"localaddr": "k.sock"}, "localaddr", "host:port"),
+        ({"localaddr": ""}, "localaddr", "host:port"),
+        ({"localaddr": "a\u0007:1"}, "localaddr", ":12948"),
+        ({"remoteaddr": "host"}, "remoteaddr", "host:port"),
+        ({"remoteaddr": "host:0"}, "remoteaddr", "1..65535"),
+        ({"remoteaddr": "host:1-65536"}, "remoteaddr", "1..65535"),
+        ({"remoteaddr": "host:5-4"}, "remoteaddr", "1..65535"),
+        ({"remoteaddr": "host:3000-4000"}, "remoteaddr", "one port, 3000"),
+        ({"log": "a\u0000b"}, "log", "write a string"),
+        ({"streambuf": 5000000}, "streambuf", "smuxbuf"),
+        ({"smuxbuf": 1000}, "smuxbuf", "streambuf"),
+        ({"datashard": 200, "parityshard": 56}, "datashard", "255"),
+        ({"parityshard": 250}, "parityshard", "255"),
+        ({"mtu": 77}, "mtu", "78..1500"),
+        ({"mtu": 69, "datashard": 0}, "mtu", "70..1500"),
+        ({"mtu": 57, "crypt": "null"}, "mtu", "58..1500"),
+    ],
+)  # fmt: skip
+def test_wrong_values_name_file_key_and_fix(values: dict[str, object], key: str, fix: str) -> None:
+    error = refused(CLIENT, **values)
+    assert (error.source, error.key) == ("k.json", key)
+    assert error.value.startswith(json.dumps(values[key], ensure_ascii=False))
+    assert fix in error.fix
+    assert str(error).startswith(f"k.json: {key} = ")
+
+
+@pytest.mark.parametrize("target", ["host:0", "/run/t.sock", "sock", "host"])
+def test_a_target_has_to_be_an_address(target: str) -> None:
+    assert refused(SERVER, target=target).key == "target"
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        *(({"crypt": name}, "crypt") for name in CRYPTS if name not in SUPPORTED_CRYPTS),
+        ({"qpp": True}, "qpp"),
+        ({"QPP": True}, "QPP"),
+        ({"ratelimit": 1}, "ratelimit"),
+        ({"closewait": 30}, "closewait"),
+        ({"remoteaddr": "a:1-2"}, "remoteaddr"),
+        ({"localaddr": "/a"}, "localaddr"),
+        ({"snmplog": "a.log"}, "snmplog"),
+        ({"tcp": True}, "tcp"),
+        ({"pprof": True}, "pprof"),
+    ],
+)
+def test_what_is_not_acted_on_yet_is_refused(values: dict[str, object], key: str) -> None:
+    error = refused(CLIENT, **values)
+    assert error.key == key
+    assert "not yet supported" in error.problem
+    assert error.fix
+
+
+@pytest.mark.parametrize("crypt", SUPPORTED_CRYPTS)
+def test_what_is_acted_on_is_accepted(crypt: str) -> None:
+    assert client(crypt=crypt).kcp.crypt == crypt
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        *((f"{o.json_key}x", o.json_key) for o in KCPTUN_OPTIONS if len(o.json_key) > 3),
+        ("local_addr", "localaddr"),
+        ("remote-addr", "remoteaddr"),
+        ("kye", "key"),
+        ("sendwnd", "sndwnd"),
+        ("_comment", ""),
+    ],
+)
+def test_an_unknown_key_suggests_the_nearest(key: str, near: str) -> None:
+    error = refused(CLIENT, **{key: SECRET})
+    assert (error.source, error.key, error.problem) == ("k.json", key, "there is no such key")
+    assert f"did you mean {near}?" in error.fix if near else "known: localaddr" in error.fix
+    assert SECRET not in str(error)
+
+
+def test_hostile_keys_stay_on_one_line() -> None:
+    error = refused(CLIENT, **{"a\n\x1b[31m" + "b" * 500: 1})
+    assert str(error).isprintable()
+    assert len(error.key) < 100
+
+
+@pytest.mark.parametrize("value", [[SECRET], {SECRET: SECRET}, 12345678, "\ud800" + SECRET])
+def test_a_secret_is_never_shown(value: object) -> None:
+    error = refused(CLIENT, key=value)
+    for text in (str(error), repr(error)):
+        assert "hunter2" not in text
+        assert "12345678" not in text
+    assert SECRET not in repr(client(key=SECRET))
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({"key": "good"}, ""),
+        ({"key": ""}, "the key is empty"),
+        ({}, "public default"),
+        ({"crypt": "none"}, "crypt none"),
+        ({"crypt": "null", "key": ""}, "crypt null"),
+        ({"crypt": "none", "key": "good"}, "crypt none"),
+        ({"crypt": "xor", "key": "good"}, "crypt xor"),
+    ],
+)
+def test_a_weakness_is_named_once(values: dict[str, object], warned: str) -> None:
+    warnings = client(**values).warnings
+    assert len(warnings) == bool(warned)
+    assert warned in "".join(warnings)
+
+
+def test_a_long_scavengettl_warns_when_it_was_chosen() -> None:
+    good = {"key": "good", "autoexpire": 100}
+    assert client(**good).warnings == ()
+    assert "scavengettl 300" in client(**good, scavengettl=300).warnings[0]
+
+
+def test_either_shard_may_be_zero() -> None:
+    for values in ({"datashard": 0}, {"parityshard": 0}, {"datashard": 252}):
+        assert client(**values).kcp.datashard in {0, 10, 252}
+
+
+def _multiport() -> list[dict[str, object]]:
+    vectors = json.loads((VECTORS / "misc.json").read_text())["multiport"]["vectors"]
+    assert isinstance(vectors, list)
+    return vectors
+
+
+@pytest.mark.parametrize("vector", _multiport(), ids=lambda vector: str(vector["address"]))
+def test_port_ranges_of_the_vectors(vector: dict[str, object]) -> None:
+    """What Go refuses we refuse; what it accepts by accident (no anchors) or as a range, too."""
+    address = vector["address"]
+    accident = address in {"a:b:123", "dir/sock:80", "host:80-90-100"}
+    if "error" in vector or accident or vector["min"] != vector["max"]:
+        assert refused(SERVER, listen=address).key == "listen"
+        return
+    host = str(vector["host"]).strip("[]")
+    assert server(listen=address).listen == PortRange(host, *(vector["min"], vector["max"]))  # type: ignore[arg-type]
+
+
+def test_an_empty_host_to_connect_to_is_this_machine() -> None:
+    assert client(remoteaddr=":5").remoteaddr == PortRange("127.0.0.1", 5, 5)
+    assert server(target=":5").target == Address("127.0.0.1", 5)
