@@ -1,0 +1,47 @@
+"""Commands are run in the process, with the roles themselves left out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+import blinktun
+from blinktun.cli import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from blinktun.config import RoleConfig
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch) -> list[RoleConfig]:
+    """What a command handed to ``blinktun.app.run``, which returns 7 here."""
+    seen: list[RoleConfig] = []
+
+    def run(configs: Sequence[RoleConfig]) -> int:
+        seen.extend(configs)
+        return 7
+
+    app = ModuleType("blinktun.app")
+    monkeypatch.setattr(app, "run", run, raising=False)
+    monkeypatch.setitem(sys.modules, "blinktun.app", app)
+    monkeypatch.setattr(blinktun, "app", app, raising=False)
+    return seen
+
+
+@pytest.fixture(autouse=True)
+def _quiet_logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test inherits the log of another, nor the key of the machine it runs on."""
+    monkeypatch.delenv("KCPTUN_KEY", raising=False)
+    yield
+    logger = logging.getLogger(logs.ROOT)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True

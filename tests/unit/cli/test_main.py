@@ -1,0 +1,131 @@
+"""``blinktun`` and its subcommands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blinktun import cli
+from blinktun.cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.config import RoleConfig
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+FILES = sorted(str(path) for path in EXAMPLES.glob("*.json"))
+
+
+def test_run_takes_files_of_both_programs(launched: list[RoleConfig]) -> None:
+    assert main(["run", *FILES]) == 7
+    assert [config.source for config in launched] == FILES
+    assert len(FILES) == 4
+
+
+def test_run_starts_nothing_when_one_file_is_wrong(
+    launched: list[RoleConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", FILES[0], "missing.json"]) == 2
+    assert capsys.readouterr().err.startswith("blinktun: missing.json: cannot be read")
+    assert launched == []
+
+
+def test_check_says_what_files_mean(
+    launched: list[RoleConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", *FILES]) == 0
+    text = capsys.readouterr().out
+    for part in (
+        "blinksocks.client.json: blinksocks client\n  listens     socks 127.0.0.1:1080\n",
+        "  presets     ss-base > ss-stream-cipher (aes-128-ctr)\n",
+        "  listens     tcp :12948 (every address)\n  server      udp example.com:29900\n",
+        "  sessions    5, replaced after 200 s, closed 600 s later\n",
+        "  correction  10 data + 3 parity\n",
+        "  smux        version 1\n",
+        "  smux        version 1 or 2, as the client speaks\n",
+        "  timing      nodelay 1, interval 20 ms, resend 2, nc 1\n",
+        "  warning     crypt none",
+    ):
+        assert part in text
+    assert "cKW" not in text
+    assert launched == []
+
+
+def test_check_goes_on_after_a_wrong_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"listen": "[::1]:1", "parityshard": 0, "quiet": true, "log": "k.log"}')
+    assert main(["check", "missing.json", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("blinktun: missing.json: ")
+    assert "udp [::1]:1\n" in captured.out
+    assert "correction  none\n" in captured.out
+    assert "k.log, level info, connections not shown\n" in captured.out
+
+
+def test_check_shows_a_forward_and_that_a_password_is_asked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = Path(FILES[0]).read_text()
+    path = tmp_path / "x.json"
+    for service, shown in (
+        ("socks5://user:hunter2@h:1", "socks h:1, asks for user and password"),
+        ("tcp://h:1?forward=t:2", "forwards to t:2"),
+    ):
+        path.write_text(text.replace("socks5://127.0.0.1:1080", service))
+        assert main(["check", str(path)]) == 0
+        output = capsys.readouterr().out
+        assert shown in output
+        assert "hunter2" not in output
+
+
+def test_demo_is_handed_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    def demo_main(arguments: Sequence[str]) -> int:
+        assert arguments == ["x"]
+        return 5
+
+    demo = ModuleType("blinktun.cli.demo")
+    monkeypatch.setattr(demo, "main", demo_main, raising=False)
+    monkeypatch.setitem(sys.modules, "blinktun.cli.demo", demo)
+    monkeypatch.setattr(cli, "demo", demo, raising=False)
+    assert main(["demo", "x"]) == 5
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["help"], ["-h"], ["--help"], ["run", "-h"], ["check", "--help"]]
+)
+def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    text = capsys.readouterr().out
+    assert all(f"\n  {name}" in text for name in ("run", "check", "demo", "version", "help"))
+
+
+@pytest.mark.parametrize("argument", ["version", "-v", "--version"])
+def test_version(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([argument]) == 0
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chekc"], "argument 1 is no command; did you mean check?"),
+        (["zzz"], "commands: run, check, demo, version, help"),
+        (["run"], "run: names no file; write blinktun run FILE..."),
+        (["check", "-x"], "check: takes files alone, no flags"),
+    ],
+)
+def test_errors_are_one_line_and_status_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("blinktun: command line: ")
+    assert message in error
+    assert error.count("\n") == 1
