@@ -46,8 +46,7 @@ def shown(value: object, *, secret: bool = False) -> str:
         return HIDDEN
     if isinstance(value, str):
         value = _without_credentials(value)
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "..."
+    return _one_line(json.dumps(value, ensure_ascii=False))
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -69,14 +68,15 @@ def suggestion(word: str, known: Iterable[str], *, what: str = "known") -> str:
 
 def unknown_key(name: str, known: Iterable[str], *, source: str, prefix: str = "") -> ConfigError:
     """A key that means nothing; its value is not shown, for it may be a misspelt secret."""
-    origin = Origin(source, f"{prefix}{_plain(name)}")
+    origin = Origin(source, f"{prefix}{_one_line(name)}")
     return origin.error("there is no such key", fix=suggestion(name, known))
 
 
-def _plain(name: str) -> str:
-    """A name out of a file, made safe for one line of a terminal."""
-    text = json.dumps(name, ensure_ascii=True)[1:-1]
-    return text if len(text) <= _SHOWN_LENGTH else text[:_SHOWN_LENGTH] + "..."
+def _one_line(text: str) -> str:
+    """Short, and without anything that a terminal would obey."""
+    if len(text) > _SHOWN_LENGTH:
+        text = text[:_SHOWN_LENGTH] + "..."
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)
 
 
 def _without_credentials(text: str) -> str:
