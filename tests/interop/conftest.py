@@ -1,0 +1,48 @@
+"""Every test here talks with real programs; a failure shows what they printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.interop.harness import processes
+from tests.interop.harness.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Generator, Iterator
+
+_HERE = Path(__file__).parent
+_SHOWN = 6_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.interop)
+
+
+@pytest.fixture(autouse=True)
+def _forget_programs() -> Iterator[None]:
+    processes.started.clear()
+    yield
+    for program in processes.started:
+        program.kill()
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    async with Target() as server:
+        yield server
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and item.path.is_relative_to(_HERE):
+        # The newest programs are the ones that were running when the test failed.
+        for program in processes.started[-8:]:
+            report.sections.append((str(program), program.log[-_SHOWN:]))
+    return report

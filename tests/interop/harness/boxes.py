@@ -1,0 +1,180 @@
+"""The boxes of the picture, each played by our program or by an original.
+
+    Applications <-> bs_client <-> kcptun_client <=udp=> kcptun_server <-> bs_server <-> Targets
+
+Every function returns a `Program` that has not been started yet.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from tests.interop.harness import peers
+from tests.interop.harness.ports import free_port
+from tests.interop.harness.processes import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from tests.interop.harness.ports import Protocol
+
+Kcptun = Literal["ours", "theirs"]
+"""Who plays a kcptun box; theirs is the Go program of 2021."""
+
+Blinksocks = Literal["ours", "3.3.0", "2.5.3", "libev"]
+"""Who plays a blinksocks box: ours, Node's by version, or shadowsocks-libev."""
+
+Options = dict[str, str | int | bool]
+"""kcptun's options by their flag names."""
+
+Presets = list[dict[str, Any]]
+
+
+# --- kcptun ---------------------------------------------------------------------------------
+
+
+def kcptun_client(impl: Kcptun, folder: Path, *, server: int, options: Options) -> Program:
+    """TCP on a fresh port, KCP to the port `server`; set up by flags."""
+    port = free_port()
+    own: Options = {"l": f"127.0.0.1:{port}", "r": f"127.0.0.1:{server}"}
+    argv: list[str | Path] = [_kcptun(impl, "kcptun-client"), *flags(own | options)]
+    return Program(f"{impl}-kcptun-client", argv, folder, listens=("tcp", port))
+
+
+def kcptun_server(
+    impl: Kcptun, folder: Path, *, target: int, options: Options, port: int | None = None
+) -> Program:
+    """KCP on `port` (a fresh one), TCP to the port `target`; set up by flags."""
+    port = port or free_port()
+    own: Options = {"l": f"127.0.0.1:{port}", "t": f"127.0.0.1:{target}"}
+    # Go takes `-sndwnd` of a client and of a server alike; only the four flags of conn, autoexpire
+    # and scavengettl belong to one side, and no test uses them.
+    argv: list[str | Path] = [_kcptun(impl, "kcptun-server"), *flags(own | options)]
+    return Program(f"{impl}-kcptun-server", argv, folder, listens=("udp", port))
+
+
+def kcptun_from_file(
+    impl: Kcptun, command: Literal["kcptun-client", "kcptun-server"], config: Path
+) -> Program:
+    """A kcptun box set up by its JSON file alone."""
+    values: dict[str, Any] = json.loads(config.read_text())
+    protocol: Protocol = "tcp" if command == "kcptun-client" else "udp"
+    address = values["localaddr" if command == "kcptun-client" else "listen"]
+    return Program(
+        f"{impl}-{command}",
+        [_kcptun(impl, command), "-c", config],
+        config.parent,
+        listens=(protocol, int(address.rsplit(":", 1)[1])),
+    )
+
+
+def flags(options: Mapping[str, str | int | bool]) -> list[str]:
+    """kcptun's command line for these options."""
+    argv: list[str] = []
+    for name, value in options.items():
+        if value is True:
+            argv += [f"-{name}"]
+        elif value is not False:
+            argv += [f"-{name}", str(value)]
+    return argv
+
+
+def _kcptun(impl: Kcptun, command: str) -> Path:
+    if impl == "theirs" or peers.CONTROL:
+        return peers.system(command)
+    return peers.ours(command)
+
+
+# --- blinksocks -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Link:
+    """What both ends of a blinksocks connection agree on."""
+
+    presets: Presets
+    key: str = "correct horse battery staple"
+    port: int = field(default_factory=free_port)
+
+    @property
+    def method(self) -> str:
+        """The cipher, in the words of shadowsocks."""
+        return str(self.presets[-1]["params"]["method"])
+
+
+def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "socks5") -> Program:
+    """A proxy for applications on a fresh port (an HTTP one where `scheme` says so)."""
+    port = free_port()
+    if impl == "libev":
+        return _libev("ss-local", folder, link, port)
+    server = {"key": link.key, "presets": link.presets}
+    config: dict[str, Any]
+    if impl == "2.5.3":
+        remote = {"enabled": True, "transport": "tcp", "host": "127.0.0.1", "port": link.port}
+        server["presets"] = _old_presets(link)
+        config = {"host": "127.0.0.1", "port": port, "servers": [remote | server]}
+    else:
+        server["service"] = f"tcp://127.0.0.1:{link.port}"
+        config = {"service": f"{scheme}://127.0.0.1:{port}", "server": server}
+    return _blinksocks(impl, "client", folder, config, port)
+
+
+def bs_server(impl: Blinksocks, folder: Path, link: Link) -> Program:
+    """A server on the link's port that dials any target."""
+    if impl == "libev":
+        return _libev("ss-server", folder, link, link.port)
+    config: dict[str, Any] = {"key": link.key, "presets": link.presets}
+    if impl == "2.5.3":
+        config |= {"host": "127.0.0.1", "port": link.port, "transport": "tcp"}
+        config["presets"] = _old_presets(link)
+    else:
+        config["service"] = f"tcp://127.0.0.1:{link.port}"
+    return _blinksocks(impl, "server", folder, config, link.port)
+
+
+def blinksocks_from_file(impl: Blinksocks, config: Path) -> Program:
+    """A blinksocks box of either role, set up by an existing file."""
+    port = urlsplit(json.loads(config.read_text())["service"]).port
+    assert port is not None
+    argv = [*_blinksocks_command(impl), "-c", config]
+    return Program(f"{impl}-{config.stem}", argv, config.parent, listens=("tcp", port))
+
+
+def _old_presets(link: Link) -> Presets:
+    # 2.5 wants the key derivation's label, which later releases fixed to this value.
+    return [
+        preset | {"params": preset["params"] | {"info": "ss-subkey"}}
+        if preset["name"] == "ss-aead-cipher"
+        else preset
+        for preset in link.presets
+    ]
+
+
+def _blinksocks(
+    impl: Blinksocks, role: str, folder: Path, config: dict[str, Any], port: int
+) -> Program:
+    own_log = folder / f"bs-{role}-{port}.own.log"
+    own_log.touch()  # 2.5 wants it to exist
+    path = own_log.with_suffix(".json")
+    path.write_text(json.dumps(config | {"timeout": 600, "log_path": str(own_log)}))
+    argv = [*_blinksocks_command(impl), "-c", path]
+    return Program(f"{impl}-bs-{role}", argv, folder, listens=("tcp", port))
+
+
+def _blinksocks_command(impl: Blinksocks) -> Sequence[str | Path]:
+    if impl == "ours" and not peers.CONTROL:
+        return [peers.ours("blinksocks")]
+    return peers.node_blinksocks("3.3.0" if impl == "ours" else impl)
+
+
+def _libev(command: str, folder: Path, link: Link, listens: int) -> Program:
+    local = ["-b", "127.0.0.1", "-l", str(listens)] if command == "ss-local" else []
+    argv: list[str | Path] = [
+        peers.system(command),
+        *("-s", "127.0.0.1", "-p", str(link.port), "-k", link.key, "-m", link.method, *local),
+    ]
+    return Program(command, argv, folder, listens=("tcp", listens))

@@ -1,0 +1,119 @@
+"""Programs under test: started, awaited, read and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from typing import TYPE_CHECKING, Self
+
+from tests.interop.harness.ports import is_listening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tests.interop.harness.ports import Protocol
+
+started: list[Program] = []
+"""Every program of the current test, for the report of a failure."""
+
+
+class Program:
+    """One program: `async with` starts it, waits until it listens, and ends it.
+
+    It can be killed and started again; its log goes on in the same file.
+    """
+
+    def __init__(
+        self, name: str, argv: Sequence[str | Path], folder: Path, *, listens: tuple[Protocol, int]
+    ) -> None:
+        self.name = name
+        self.port = listens[1]
+        self._argv = [str(word) for word in argv]
+        self._listens = listens
+        self._folder = folder
+        self._log_path = folder / f"{name}-{self.port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        started.append(self)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kill()
+
+    async def start(self, within: float = 15.0) -> None:
+        """Start and wait until the port is open.
+
+        Raises:
+            AssertionError: the program ended or stayed silent; the text holds its log.
+        """
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                # A killed test run must not leave programs behind.
+                ["setpriv", "--pdeathsig", "KILL", "--", *self._argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._folder,
+                env=_environment(),
+            )
+        protocol, port = self._listens
+        await self._until(lambda: is_listening(port, protocol), within, "listen")
+
+    async def wait_for_log(self, text: str, within: float = 5.0) -> None:
+        """Wait until the log contains `text`."""
+        await self._until(lambda: text in self.log, within, f"say {text!r}")
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._running.terminate()
+
+    def kill(self) -> None:
+        """End it at once, as by `kill -9`; nothing happens if it has ended already."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    async def exit_code(self, within: float) -> int:
+        """Wait for the end and return the exit status (negative: the signal)."""
+        process = self._running
+        async with asyncio.timeout(within):
+            while (code := process.poll()) is None:
+                await asyncio.sleep(0.01)
+        return code
+
+    @property
+    def log(self) -> str:
+        """What it has printed so far, both streams."""
+        return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._running.pid
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, f"{self.name} was never started"
+        return self._process
+
+    async def _until(self, done: Callable[[], bool], within: float, deed: str) -> None:
+        deadline = asyncio.get_running_loop().time() + within
+        while not done():
+            code = self._running.poll()
+            assert code is None, f"{self} ended with {code} before it could {deed}:\n{self.log}"
+            late = asyncio.get_running_loop().time() > deadline
+            assert not late, f"{self} did not {deed} within {within} s:\n{self.log}"
+            await asyncio.sleep(0.01)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({' '.join(self._argv)})"
+
+
+def _environment() -> Mapping[str, str]:
+    # kcptun reads the key from KCPTUN_KEY; nothing of the caller's may leak into a test.
+    return {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
