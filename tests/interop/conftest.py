@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _SHOWN = 6_000
+
+
+# A thousand streams are two thousand sockets here; the programs inherit the limit.
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

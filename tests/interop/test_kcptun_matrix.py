@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.interop.harness import traffic
-from tests.interop.harness.boxes import Kcptun, Options, kcptun_client, kcptun_server
+from tests.interop.harness.boxes import Kcptun, Options, kcptun_pair
+from tests.interop.harness.together import all_of
+from tests.interop.harness.traffic import direct
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.interop.harness.target import Target
@@ -25,9 +25,6 @@ SIZES = (1, 7, 1_000, 1_326, 8_193, 65_536, 200_000)
 MIXED: list[tuple[Kcptun, Kcptun]] = [("ours", "theirs"), ("theirs", "ours")]
 ALL = [*MIXED, ("ours", "ours")]
 FAST: Options = {"mode": "fast3", "sndwnd": 2048, "rcvwnd": 2048, "quiet": True}
-
-# Two programs of each pair share the machine with this process; more at once only wait.
-_AT_ONCE = 3
 
 
 @pytest.mark.parametrize("crypt", CRYPTS)
@@ -46,8 +43,8 @@ async def test_crypt_null_carries_streams(target: Target, tmp_path: Path) -> Non
 async def test_the_originals_understand_each_other(target: Target, tmp_path: Path) -> None:
     # The control: if this fails, the fault is not in our programs.
     options = FAST | {"crypt": "aes", "datashard": 10, "parityshard": 3, "smuxver": 2}
-    async with pair("theirs", "theirs", target, tmp_path, options) as connect:
-        await _streams(connect)
+    async with kcptun_pair("theirs", "theirs", target.port, tmp_path, options) as near:
+        await _streams(direct(near.port))
 
 
 @pytest.mark.parametrize("size", [1, 1_000, 65_536, 5_000_000])
@@ -57,10 +54,10 @@ async def test_sizes_up_and_down(
     client: Kcptun, server: Kcptun, smuxver: int, size: int, target: Target, tmp_path: Path
 ) -> None:
     options = FAST | {"crypt": "aes", "smuxver": smuxver}
-    async with pair(client, server, target, tmp_path, options) as connect:
-        await traffic.upload(connect, size)
-        await traffic.download(connect, size)
-        await traffic.echo(connect, size)
+    async with kcptun_pair(client, server, target.port, tmp_path, options) as near:
+        await traffic.upload(direct(near.port), size)
+        await traffic.download(direct(near.port), size)
+        await traffic.echo(direct(near.port), size)
 
 
 @pytest.mark.parametrize("shards", [(0, 0), (10, 3)], ids=["plain", "fec"])
@@ -70,40 +67,27 @@ async def test_fifty_megabytes(
 ) -> None:
     data, parity = shards
     options = FAST | {"crypt": "none", "datashard": data, "parityshard": parity, "nocomp": True}
-    async with pair(client, server, target, tmp_path, options) as connect:
-        await traffic.download(connect, 50_000_000)
-        await traffic.upload(connect, 50_000_000)
-
-
-@asynccontextmanager
-async def pair(
-    client: Kcptun, server: Kcptun, target: Target, folder: Path, options: Options
-) -> AsyncIterator[traffic.Connect]:
-    far = kcptun_server(server, folder, target=target.port, options=options)
-    near = kcptun_client(client, folder, server=far.port, options=options)
-    async with far, near:
-        yield traffic.direct(near.port)
+    async with kcptun_pair(client, server, target.port, tmp_path, options) as near:
+        await traffic.download(direct(near.port), 50_000_000)
+        await traffic.upload(direct(near.port), 50_000_000)
 
 
 async def _check_combinations(
     client: Kcptun, server: Kcptun, crypt: str, target: Target, folder: Path
 ) -> None:
-    room = asyncio.Semaphore(_AT_ONCE)
+    async def check(options: Options) -> None:
+        async with kcptun_pair(client, server, target.port, folder, options) as near:
+            await _streams(direct(near.port))
 
-    async def check(shards: tuple[int, int], smuxver: int, nocomp: bool) -> None:
-        options: Options = FAST | {"crypt": crypt, "smuxver": smuxver, "nocomp": nocomp}
-        options |= {"datashard": shards[0], "parityshard": shards[1]}
-        async with room:
-            try:
-                async with pair(client, server, target, folder, options) as connect:
-                    await _streams(connect)
-            except Exception as error:
-                error.add_note(f"with {options}")
-                raise
-
-    async with asyncio.TaskGroup() as group:
-        for combination in itertools.product(SHARDS, (1, 2), (False, True)):
-            group.create_task(check(*combination))
+    await all_of(
+        check,
+        [
+            FAST
+            | {"crypt": crypt, "datashard": data, "parityshard": parity, "smuxver": smuxver}
+            | {"nocomp": nocomp}
+            for (data, parity), smuxver, nocomp in itertools.product(SHARDS, (1, 2), (False, True))
+        ],
+    )
 
 
 async def _streams(connect: traffic.Connect) -> None:

@@ -8,6 +8,7 @@ Every function returns a `Program` that has not been started yet.
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -17,7 +18,7 @@ from tests.interop.harness.ports import free_port
 from tests.interop.harness.processes import Program
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from tests.interop.harness.ports import Protocol
@@ -51,25 +52,30 @@ def kcptun_server(
     """KCP on `port` (a fresh one), TCP to the port `target`; set up by flags."""
     port = port or free_port()
     own: Options = {"l": f"127.0.0.1:{port}", "t": f"127.0.0.1:{target}"}
-    # Go takes `-sndwnd` of a client and of a server alike; only the four flags of conn, autoexpire
-    # and scavengettl belong to one side, and no test uses them.
     argv: list[str | Path] = [_kcptun(impl, "kcptun-server"), *flags(own | options)]
     return Program(f"{impl}-kcptun-server", argv, folder, listens=("udp", port))
 
 
-def kcptun_from_file(
-    impl: Kcptun, command: Literal["kcptun-client", "kcptun-server"], config: Path
-) -> Program:
-    """A kcptun box set up by its JSON file alone."""
+@asynccontextmanager
+async def kcptun_pair(
+    client: Kcptun, server: Kcptun, target: int, folder: Path, options: Options
+) -> AsyncIterator[Program]:
+    """A running tunnel to the port `target`; yields its client."""
+    far = kcptun_server(server, folder, target=target, options=options)
+    near = kcptun_client(client, folder, server=far.port, options=options)
+    async with far, near:
+        yield near
+
+
+def kcptun_from_file(impl: Kcptun, config: Path) -> Program:
+    """A kcptun box of either role, set up by its JSON file alone."""
     values: dict[str, Any] = json.loads(config.read_text())
-    protocol: Protocol = "tcp" if command == "kcptun-client" else "udp"
-    address = values["localaddr" if command == "kcptun-client" else "listen"]
-    return Program(
-        f"{impl}-{command}",
-        [_kcptun(impl, command), "-c", config],
-        config.parent,
-        listens=(protocol, int(address.rsplit(":", 1)[1])),
-    )
+    serves = "listen" in values
+    command = "kcptun-server" if serves else "kcptun-client"
+    port = int(values["listen" if serves else "localaddr"].rsplit(":", 1)[1])
+    argv: list[str | Path] = [_kcptun(impl, command), "-c", config]
+    protocol: Protocol = "udp" if serves else "tcp"
+    return Program(f"{impl}-{command}", argv, config.parent, listens=(protocol, port))
 
 
 def flags(options: Mapping[str, str | int | bool]) -> list[str]:
@@ -136,11 +142,26 @@ def bs_server(impl: Blinksocks, folder: Path, link: Link) -> Program:
     return _blinksocks(impl, "server", folder, config, link.port)
 
 
-def blinksocks_from_file(impl: Blinksocks, config: Path) -> Program:
-    """A blinksocks box of either role, set up by an existing file."""
-    port = urlsplit(json.loads(config.read_text())["service"]).port
-    assert port is not None
-    argv = [*_blinksocks_command(impl), "-c", config]
+@asynccontextmanager
+async def bs_pair(
+    client: Blinksocks, server: Blinksocks, folder: Path, link: Link, *, scheme: str = "socks5"
+) -> AsyncIterator[Program]:
+    """A running client and server; yields the client."""
+    far = bs_server(server, folder, link)
+    near = bs_client(client, folder, link, scheme=scheme)
+    async with far, near:
+        yield near
+
+
+def blinksocks_from_file(impl: Literal["ours", "theirs"], config: Path) -> Program:
+    """A blinksocks box of either role, set up by an existing file of either generation."""
+    values: dict[str, Any] = json.loads(config.read_text())
+    old = "service" not in values
+    port = values["port"] if old else urlsplit(values["service"]).port
+    if old and "log_path" in values:
+        (config.parent / values["log_path"]).touch()
+    original: Blinksocks = "2.5.3" if old else "3.3.0"
+    argv = [*_blinksocks_command("ours" if impl == "ours" else original), "-c", config]
     return Program(f"{impl}-{config.stem}", argv, config.parent, listens=("tcp", port))
 
 

@@ -9,6 +9,7 @@ A connection begins with one line; what follows depends on its first word:
 | `DRIP n start` | the same at about 4 MB/s |
 | `UP n` | reads n bytes and answers their SHA-256 in hex |
 | `SUM` | reads up to the end of the stream, then answers the same |
+| `LATE n` | ends its own direction, then reads n bytes |
 | `GET /n HTTP/1.1` | answers n bytes of the pattern over HTTP |
 
 After its answer it waits for the client to close: a kcptun of 2021 cuts both directions as soon
@@ -114,6 +115,13 @@ async def _sum(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: li
     writer.write_eof()
 
 
+async def _late(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: list[str]
+) -> None:
+    writer.write_eof()
+    await reader.readexactly(int(words[0]))
+
+
 async def _http(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: list[str]
 ) -> None:
@@ -126,7 +134,15 @@ async def _http(
 _VERBS: dict[
     str,
     Callable[[asyncio.StreamReader, asyncio.StreamWriter, list[str]], Coroutine[None, None, None]],
-] = {"ECHO": _echo, "DOWN": _down, "DRIP": _drip, "UP": _up, "SUM": _sum, "GET": _http}
+] = {
+    "ECHO": _echo,
+    "DOWN": _down,
+    "DRIP": _drip,
+    "UP": _up,
+    "SUM": _sum,
+    "LATE": _late,
+    "GET": _http,
+}
 
 
 async def _some(reader: asyncio.StreamReader, limit: int) -> bytes:

@@ -82,11 +82,41 @@ async def upload_to_eof(connect: Connect, size: int, within: float = 60.0) -> No
         assert await reader.read() == b""
 
 
-async def curl(proxy: str, url: str, output: Path, within: float = 60.0) -> None:
+async def upload_after_eof(connect: Connect, size: int, within: float = 60.0) -> None:
+    """Send `size` bytes after the far end has closed its direction."""
+    async with asyncio.timeout(within), _request(connect, f"LATE {size}") as (reader, writer):
+        assert await reader.read() == b""
+        await _send(writer, size, 0)
+
+
+async def ending(connect: Connect, line: str, *, sends: bool = False) -> str:
+    """Ask for `line`, move bytes for as long as the connection lives, and tell how it ended.
+
+    What arrives must be the pattern from its beginning on.
+
+    Returns:
+        "clean", or the name of the error that the application saw.
+    """
+    checker = Checker()
+    async with _request(connect, line) as (reader, writer):
+        sending = asyncio.create_task(_send(writer, 1 << 40, 0)) if sends else None
+        try:
+            while data := await reader.read(CHUNK):
+                checker.feed(data)
+        except ConnectionError as error:
+            return type(error).__name__
+        finally:
+            if sending is not None:
+                sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)
+        return "clean"
+
+
+async def curl(proxy: str, url: str, output: Path, *options: str, within: float = 60.0) -> None:
     """Fetch `url` with curl through `proxy` (`socks5h://...` or `http://...`)."""
     process = await asyncio.create_subprocess_exec(
         *("curl", "--silent", "--show-error", "--fail", "--noproxy", "", "--proxy", proxy),
-        *("--max-time", str(within), "--output", str(output), url),
+        *("--max-time", str(within), "--output", str(output), *options, url),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -1,0 +1,71 @@
+# One word for every task. Each target installs what it needs; nothing is done twice.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help demo setup peers test lint rust python bench clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+# Cargo and maturin must agree on the interpreter, or each rebuilds what the other built.
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+export VIRTUAL_ENV := $(CURDIR)/.venv
+
+BUILT := .venv/built
+RUST_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
+
+help:
+	@echo "make demo    build, and send a file through the whole picture on this machine"
+	@echo "make setup   a virtual environment with blinktun, and the original programs"
+	@echo "make test    everything that must hold: lint, Rust, Python, the original programs"
+	@echo "make lint    formatting, clippy, ruff, mypy, stubtest"
+	@echo "make bench   measure beside the originals (ONLY=picture: one case)"
+	@echo "make clean   remove all that was built or installed here"
+
+demo: $(BUILT)
+	$(BIN)/blinktun demo
+
+setup: $(BUILT) peers
+
+peers:
+	tools/peers.sh
+
+test: lint rust python
+
+lint: $(BUILT)
+	@echo "== lint"
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy src tests benchmarks
+	$(BIN)/stubtest blinktun._core --mypy-config-file pyproject.toml
+
+# blinktun-py has no logic of its own; linking its tests would want Python's development files.
+rust:
+	@echo "== Rust tests"
+	cargo test --workspace --exclude blinktun-py --locked --quiet
+
+python: $(BUILT) peers
+	@echo "== Python tests, with the original programs"
+	$(BIN)/python -m pytest --durations=10
+
+bench: $(BUILT) peers
+	$(BIN)/python -m benchmarks --only "$(ONLY)"
+
+clean:
+	rm -rf .venv .peers target build src/blinktun/_core.*.so
+	find . -name __pycache__ -prune -exec rm -rf {} +
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BUILT): $(RUST_SOURCES) | $(BIN)/maturin
+	@echo "== build"
+	$(BIN)/maturin develop --release --extras dev
+	@touch $@
+
+$(BIN)/maturin:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/apt-install.sh python3-venv
+	command -v cc >/dev/null || tools/apt-install.sh build-essential
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet 'maturin>=1.9,<2'

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Install the original programs that the interop tests and benchmarks talk with.
+# Nothing is installed that is already there; no service is left running.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# command:package. Our own commands may stand earlier in PATH, so only the system's folders count.
+wanted=(
+  kcptun-client:kcptun kcptun-server:kcptun
+  ss-local:shadowsocks-libev ss-server:shadowsocks-libev
+  curl:curl iperf3:iperf3 setpriv:util-linux
+)
+missing=()
+for pair in "${wanted[@]}"; do
+  PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin command -v "${pair%%:*}" >/dev/null ||
+    missing+=("${pair##*:}")
+done
+command -v node >/dev/null || missing+=(nodejs)
+command -v npm >/dev/null || missing+=(npm)
+
+if [ "${#missing[@]}" -gt 0 ]; then
+  echo "== installing ${missing[*]}"
+  tools/apt-install.sh "${missing[@]}"
+  # It would start with the machine otherwise; there may be no systemd here.
+  if command -v systemctl >/dev/null; then
+    as_root systemctl disable --quiet shadowsocks-libev 2>/dev/null || true
+  fi
+fi
+
+# 3.3.0 is the newest on npm; 2.5.3 speaks the older configuration and wire.
+for version in 3.3.0 2.5.3; do
+  folder=.peers/blinksocks-$version
+  if [ ! -e "$folder/complete" ]; then
+    echo "== installing blinksocks $version"
+    mkdir -p "$folder"
+    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error "blinksocks@$version"
+    touch "$folder/complete"
+  fi
+done
