@@ -17,6 +17,7 @@
 #[cfg(target_arch = "aarch64")]
 mod arm;
 mod kernel;
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
 mod scalar;
 mod tables;

@@ -12,6 +12,7 @@ pub static INVERSES: [u8; 256] = inverses();
 
 /// Multiplication by each element as the 8x8 bit matrix that GFNI's affine instruction takes
 /// (its own multiplication is fixed to another polynomial, 0x11b).
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub static MATRICES: [u64; 256] = matrices();
 
 /// The product, bit by bit: the definition that every table comes from.
@@ -61,6 +62,7 @@ const fn inverses() -> [u8; 256] {
 
 /// Bit `i` of the result is the parity of byte `7 - i` of the matrix and the operand, so bit `j` of
 /// that byte is bit `i` of `a * 2^j`.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const fn matrices() -> [u64; 256] {
     let mut table = [0; 256];
     let mut a = 0;

@@ -141,7 +141,7 @@ fn captured_losses_are_recovered() {
             let (mut lost, mut recovered) = (Vec::new(), Vec::new());
             for packet in &payloads {
                 let conv = number(&session["client_kcp_conv"]) as u32;
-                if u32_at(packet, 0) as usize % (data + parity) == 0 {
+                if (u32_at(packet, 0) as usize).is_multiple_of(data + parity) {
                     lost.push(packet[HEADER..].to_vec());
                 } else {
                     decoder.receive(packet, conv, &mut |kcp| recovered.push(kcp.to_vec()));
@@ -166,7 +166,10 @@ fn check_groups(payloads: &[Vec<u8>], data: usize, parity: usize) -> usize {
         .collect();
     let total = (data + parity) as u32;
     let mut checked = 0;
-    for first in by_seqid.keys().filter(|&&seqid| seqid % total == 0) {
+    for first in by_seqid
+        .keys()
+        .filter(|&&seqid| seqid.is_multiple_of(total))
+    {
         let members: Vec<_> = (*first..first + total)
             .filter_map(|seqid| by_seqid.get(&seqid))
             .collect();

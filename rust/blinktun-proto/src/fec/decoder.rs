@@ -133,7 +133,7 @@ impl Decoder {
     }
 
     /// The most that [`Decoder::memory`] can be, in bytes: four groups, a row for each parity shard to
-    /// rebuild in, and the tuner's samples. 85 kB for 10 and 3.
+    /// rebuild in, and the tuner's samples. 87 kB for 10 and 3.
     pub const fn memory_bound(shards: Shards) -> usize {
         let stored = KEPT_GROUPS * shards.total() * MEMBER_BYTES;
         let rows = shards.parity() * (MAX_SHARD + shards.data());
