@@ -19,6 +19,7 @@ from tests.interop.harness.boxes import (
     kcptun_pair,
     kcptun_server,
 )
+from tests.interop.harness.picture import BOXES, example_program, move_examples
 from tests.interop.harness.traffic import direct, socks5
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ async def test_the_client_may_start_first(
         async with far:
             assert await _seconds_until_it_works(direct(near.port)) < healed_within
             early.cancel()
+            await asyncio.wait([early])
     # It may have been served late or reset, but it was never told a clean end.
     assert early.cancelled() or early.result() == "ConnectionResetError"
 
@@ -125,6 +127,14 @@ async def test_sigterm_lets_blinksocks_connections_finish(
     async with far, near:
         connect = socks5(near.port, target.port)
         await _terminate_during_a_transfer(far if ended == "server" else near, connect)
+
+
+@pytest.mark.parametrize("box", BOXES)
+async def test_sigterm_ends_an_idle_program_at_once(box: str, tmp_path: Path) -> None:
+    move_examples(tmp_path)
+    async with example_program("ours", box, tmp_path) as program:
+        program.terminate()
+        assert await program.exit_code(within=2) == 0
 
 
 async def test_half_close_passes_the_tunnel(target: Target, tmp_path: Path) -> None:
@@ -151,8 +161,12 @@ async def _terminate_during_a_transfer(program: Program, connect: traffic.Connec
     slow = asyncio.create_task(traffic.drip(connect, 6_000_000, within=20))
     await asyncio.sleep(0.5)
     program.terminate()
+    if program.protocol == "tcp":
+        # A UDP port stays: the streams that finish still need it.
+        await asyncio.sleep(0.3)
+        assert not program.is_listening, "it still takes new connections"
     await slow
-    assert await program.exit_code(within=10) == 0
+    assert await program.exit_code(within=5) == 0
 
 
 async def _seconds_until_it_works(connect: traffic.Connect, limit: float = 20.0) -> float:

@@ -30,9 +30,8 @@ class Program:
         self, name: str, argv: Sequence[str | Path], folder: Path, *, listens: tuple[Protocol, int]
     ) -> None:
         self.name = name
-        self.port = listens[1]
+        self.protocol, self.port = listens
         self._argv = [str(word) for word in argv]
-        self._listens = listens
         self._folder = folder
         self._log_path = folder / f"{name}-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,8 +60,7 @@ class Program:
                 cwd=self._folder,
                 env=_environment(),
             )
-        protocol, port = self._listens
-        await self._until(lambda: is_listening(port, protocol), within, "listen")
+        await self._until(lambda: self.is_listening, within, "listen")
 
     async def wait_for_log(self, text: str, within: float = 5.0) -> None:
         """Wait until the log contains `text`."""
@@ -85,6 +83,11 @@ class Program:
             while (code := process.poll()) is None:
                 await asyncio.sleep(0.01)
         return code
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether its port is open."""
+        return is_listening(self.port, self.protocol)
 
     @property
     def log(self) -> str:
