@@ -3,8 +3,6 @@
 use super::Error;
 use crate::time::{Duration, Time};
 
-/// How often it is checked that any frame arrived.
-pub(super) const CHECK: Duration = Duration::from_secs(30);
 /// The shortest time between two NOPs.
 const SHORTEST: Duration = Duration::from_secs(1);
 
@@ -12,6 +10,8 @@ const SHORTEST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Keepalive {
     interval: Duration,
+    /// How often it is checked that any frame arrived.
+    check: Duration,
     next_nop: Time,
     next_check: Time,
     /// A frame has come since the last check.
@@ -21,11 +21,12 @@ pub(super) struct Keepalive {
 }
 
 impl Keepalive {
-    pub(super) fn new(interval: Duration, now: Time) -> Keepalive {
+    pub(super) fn new(interval: Duration, check: Duration, now: Time) -> Keepalive {
         let interval = interval.max(SHORTEST);
-        let (next_nop, next_check) = (now + interval, now + CHECK);
+        let (next_nop, next_check) = (now + interval, now + check);
         Keepalive {
             interval,
+            check,
             next_nop,
             next_check,
             heard: false,
@@ -50,7 +51,7 @@ impl Keepalive {
             self.nop_due = true;
         }
         if now >= self.next_check {
-            self.next_check = now + CHECK;
+            self.next_check = now + self.check;
             let alive = core::mem::take(&mut self.heard) || choked;
             return if alive {
                 Ok(())

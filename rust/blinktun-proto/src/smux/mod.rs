@@ -84,6 +84,8 @@ pub struct Config {
     pub send_buffer: usize,
     /// The time between two NOPs, at least one second (`keepalive`).
     pub keepalive: Duration,
+    /// How often it is checked that anything was heard; Go's is 30 s.
+    pub keepalive_timeout: Duration,
     /// Streams at once; a peer's stream beyond is refused.
     pub max_streams: usize,
     /// Seeds the stream tables' hash, so that a peer cannot choose colliding ids.

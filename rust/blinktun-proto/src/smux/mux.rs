@@ -69,7 +69,7 @@ impl Mux {
             streams: Table::with_hasher(hasher(config.hash_seed)),
             forgotten: Forgotten::new(config.hash_seed),
             events: VecDeque::new(),
-            keepalive: Keepalive::new(config.keepalive, now),
+            keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
             peer: Peer::Unheard,
             unread: 0,
             dropped: 0,
@@ -208,6 +208,11 @@ impl Mux {
         }
         self.queue_update_if_due(id.0);
         self.close_if_over(id.0);
+    }
+
+    /// Whether the stream is open in any direction; forgotten ones are not.
+    pub fn contains(&self, id: StreamId) -> bool {
+        self.streams.contains_key(&id.0)
     }
 
     /// Whether the peer ended the stream cleanly and everything was consumed; `false` for unknown

@@ -1,0 +1,142 @@
+//! Conversations whose source has not yet proved that it receives what we send.
+//!
+//! Anyone can put a foreign source address on a datagram. So an opening is answered with one small
+//! datagram (an acknowledgement and smux's hello, sent with a `ts` that only the true owner of the
+//! address can echo), and kept as an [`Embryo`] of at most 1 KB until the echo comes.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+
+use ahash::RandomState;
+
+use crate::fec::{self, PacketKind};
+use crate::kcp::segment::{ACK, PUSH, Segment, Segments};
+use crate::time::{Duration, Time};
+use crate::wire::{Millis, Sn};
+
+/// The longest opening that is kept; longer ones wait for a free early slot.
+pub const MAX_OPENING: usize = 512;
+/// The most embryos at once: with their keys about 3 MB. The oldest makes room.
+pub const MAX_EMBRYOS: usize = 4096;
+/// How long an embryo may wait for its proof.
+pub const EMBRYO_LIFE: Duration = Duration::from_secs(5);
+
+/// An opening that waits for proof.
+#[derive(Debug)]
+pub struct Embryo {
+    /// The opening payload, to be given to a session once proved.
+    pub opening: Box<[u8]>,
+    /// The clock offset whose echo is the proof.
+    pub clock_offset: u32,
+    /// When it arrived: the session is made as if then.
+    pub born: Time,
+}
+
+/// A conversation as the network sees it.
+pub type Key = (SocketAddr, u32);
+
+/// All embryos of an endpoint.
+pub struct Embryos {
+    by_key: HashMap<Key, Embryo, RandomState>,
+    /// Oldest first; entries of embryos that are gone are skipped.
+    order: VecDeque<(Key, Time)>,
+}
+
+impl Embryos {
+    /// None yet; `seeds` make the hashing unpredictable.
+    pub fn new(seeds: [u64; 2]) -> Embryos {
+        let hasher = RandomState::with_seeds(seeds[0], seeds[1], 0, 0);
+        Embryos {
+            by_key: HashMap::with_hasher(hasher),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Keep an opening. Returns how many others were dropped for it.
+    pub fn insert(&mut self, key: Key, embryo: Embryo) -> u64 {
+        let mut dropped = 0;
+        while self.order.len() >= MAX_EMBRYOS
+            && let Some((oldest, _)) = self.order.pop_front()
+        {
+            dropped += u64::from(self.by_key.remove(&oldest).is_some());
+        }
+        self.order.push_back((key, embryo.born));
+        self.by_key.insert(key, embryo);
+        dropped
+    }
+
+    /// Whether this conversation waits for its proof.
+    pub fn contains(&self, key: &Key) -> bool {
+        self.by_key.contains_key(key)
+    }
+
+    /// Take out the embryo that `payload` proves, if it does.
+    pub fn prove(&mut self, key: &Key, payload: &[u8]) -> Option<Embryo> {
+        let embryo = self.by_key.get(key)?;
+        let clock = Millis((embryo.born.as_millis() as u32).wrapping_add(embryo.clock_offset));
+        let echoes = kcp_segments(payload, key.1)
+            .any(|segment| segment.cmd == ACK && segment.sn == Sn(0) && segment.ts == clock);
+        if echoes {
+            self.by_key.remove(key)
+        } else {
+            None
+        }
+    }
+
+    /// Drop what has waited too long. Returns how many.
+    pub fn expire(&mut self, now: Time) -> u64 {
+        let mut dropped = 0;
+        while let Some((key, born)) = self.order.front()
+            && now.since(*born) >= EMBRYO_LIFE
+        {
+            dropped += u64::from(self.by_key.remove(key).is_some());
+            self.order.pop_front();
+        }
+        if self.order.is_empty() && self.order.capacity() > 64 {
+            self.order = VecDeque::new();
+            self.by_key.shrink_to_fit();
+        }
+        dropped
+    }
+
+    /// When [`Embryos::expire`] has something to do.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.order.front().map(|(_, born)| *born + EMBRYO_LIFE)
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.by_key.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.by_key.is_empty()
+    }
+}
+
+/// The KCP bytes of a payload: behind the FEC header if there is one; `None` if it shows none.
+pub fn kcp_bytes(payload: &[u8]) -> Option<&[u8]> {
+    match fec::classify(payload) {
+        PacketKind::Plain => Some(payload),
+        PacketKind::Data => payload.get(fec::HEADER..),
+        PacketKind::Parity | PacketKind::OutOfBand => None,
+    }
+}
+
+/// The well-formed segments of a payload, up to the first that is not.
+pub fn kcp_segments(payload: &[u8], conv: u32) -> impl Iterator<Item = Segment<'_>> {
+    Segments::new(kcp_bytes(payload).unwrap_or(&[]), conv).map_while(Result::ok)
+}
+
+/// Whether a payload may open conversation `conv`: whole, and beginning with data number 0.
+pub fn is_opening(payload: &[u8], conv: u32) -> bool {
+    let Some(bytes) = kcp_bytes(payload) else {
+        return false;
+    };
+    let mut segments = Segments::new(bytes, conv);
+    let first = segments.next();
+    let opens = matches!(first, Some(Ok(segment))
+        if segment.cmd == PUSH && segment.sn == Sn(0) && !segment.data.is_empty());
+    opens && segments.all(|segment| segment.is_ok_and(|s| s.una == Sn(0)))
+}

@@ -1,0 +1,64 @@
+//! Answers to conversations that we do not know.
+//!
+//! A peer whose conversation we have lost (we restarted) must learn it at once, not by keepalive.
+//! It gets one stateless window tell with `una` 0 that echoes the clock of what it sent: to our
+//! client a proof, to a Go client nothing. The answer is never longer than the question.
+
+use crate::kcp::segment::{HEADER, PUSH, Segment, WASK, WINS};
+use crate::time::{Duration, Time};
+use crate::wire::Sn;
+
+use super::embryo::kcp_segments;
+
+/// Answers a second, over all sources.
+const RATE: f64 = 1000.0;
+
+/// Answers strays within a rate.
+pub struct Strays {
+    tokens: f64,
+    last: Time,
+}
+
+impl Strays {
+    /// Begins with a full bucket.
+    pub fn new(now: Time) -> Strays {
+        Strays {
+            tokens: RATE,
+            last: now,
+        }
+    }
+
+    /// The payload that answers `payload` of the unknown conversation `conv`, if it deserves one.
+    pub fn answer(&mut self, payload: &[u8], conv: u32, now: Time) -> Option<[u8; HEADER]> {
+        // Acknowledgements and tells are not answered: two forgetful ends would never stop.
+        let asking =
+            kcp_segments(payload, conv).find(|segment| matches!(segment.cmd, PUSH | WASK))?;
+        if !self.take_token(now) {
+            return None;
+        }
+        let mut out = [0; HEADER];
+        let (cmd, ts) = (WINS, asking.ts);
+        Segment {
+            conv,
+            cmd,
+            wnd: 32,
+            ts,
+            sn: Sn(0),
+            una: Sn(0),
+            data: &[],
+        }
+        .write(&mut out);
+        Some(out)
+    }
+
+    fn take_token(&mut self, now: Time) -> bool {
+        let passed: Duration = now.since(self.last);
+        self.last = now;
+        self.tokens = (self.tokens + passed.as_secs_f64() * RATE).min(RATE);
+        let available = self.tokens >= 1.0;
+        if available {
+            self.tokens -= 1.0;
+        }
+        available
+    }
+}

@@ -1,0 +1,474 @@
+//! The sending half: windows, what is in flight, what must leave again.
+
+use std::collections::VecDeque;
+
+use super::control::{Acked, Controller, Loss};
+use super::pool::Pool;
+use super::receiver::SLACK;
+use super::rtt::Rtt;
+use crate::stats::Stats;
+use crate::time::{Duration, Time, earliest};
+use crate::wire::{Millis, Sn};
+
+/// The remote window before anything was heard (kcptun wire, section 3.2).
+const INITIAL_REMOTE_WINDOW: u32 = 32;
+/// No acknowledgement for this long with data in flight: only probe, do not pour more in.
+pub const SILENCE: Duration = Duration::from_millis(1000);
+/// The longest wait before the first segment is tried again while the peer is silent.
+const SILENT_RETRY: Duration = Duration::from_millis(400);
+/// The longest wait of any segment.
+const MAX_SEGMENT_RTO: Duration = Duration::from_secs(5);
+
+/// One numbered segment, until `una` passes it.
+#[derive(Debug)]
+struct Outgoing {
+    data: Vec<u8>,
+    /// When it last left.
+    sent: Time,
+    /// The clock it last left with, as on the wire.
+    ts: Millis,
+    /// When to send it again if nothing is heard.
+    due: Time,
+    rto: Duration,
+    /// Which transmission of this conversation its last one was.
+    order: u64,
+    /// Later transmissions acknowledged since.
+    passed: u32,
+    transmissions: u32,
+    acked: bool,
+    queued: bool,
+    /// `due` was moved forward because a later segment arrived (early retransmission).
+    early: bool,
+}
+
+/// The clock of an acknowledgement, seen against the segment it names.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo {
+    /// The exact round trip, if the segment left once with this clock.
+    pub exact: Option<Duration>,
+}
+
+/// Data not yet numbered, data in flight, and what of it must leave (again).
+///
+/// Bound: the session takes data from above only while [`Sender::room`] says so: `window` segments
+/// and one partial one.
+pub struct Sender {
+    mss: usize,
+    nodelay: bool,
+    resend: u32,
+    window: u32,
+    remote_window: u32,
+    controller: Box<dyn Controller>,
+    queue: VecDeque<Vec<u8>>,
+    buffer: VecDeque<Outgoing>,
+    una: Sn,
+    /// How many segments at the end of `buffer` have never left.
+    unsent: usize,
+    /// Sent and not acknowledged.
+    in_flight: u32,
+    again: VecDeque<Sn>,
+    next_order: u64,
+    /// No segment is due before this; may be early, never late.
+    next_due: Option<Time>,
+    delivered: u64,
+    last_progress: Time,
+    advanced_ever: bool,
+    batch: Batch,
+}
+
+/// What the acknowledgements of one input batch said.
+#[derive(Debug, Default)]
+struct Batch {
+    orders: Vec<u64>,
+    highest: Option<Sn>,
+    bytes: u64,
+    exact: Option<Duration>,
+    advanced: bool,
+}
+
+impl Sender {
+    /// A sender of segments of at most `mss` bytes, `window` of them at a time.
+    pub fn new(
+        mss: usize,
+        window: u32,
+        (nodelay, resend): (bool, u32),
+        controller: Box<dyn Controller>,
+        now: Time,
+    ) -> Sender {
+        Sender {
+            mss,
+            nodelay,
+            resend,
+            window,
+            remote_window: INITIAL_REMOTE_WINDOW,
+            controller,
+            queue: VecDeque::new(),
+            buffer: VecDeque::new(),
+            una: Sn(0),
+            unsent: 0,
+            in_flight: 0,
+            again: VecDeque::new(),
+            next_order: 0,
+            next_due: None,
+            delivered: 0,
+            last_progress: now,
+            advanced_ever: false,
+            batch: Batch::default(),
+        }
+    }
+
+    // --- from above -----------------------------------------------------------------------
+
+    /// How many bytes may be given to [`Sender::push`] so that they can leave at once.
+    pub fn room(&self) -> usize {
+        let taken = self.buffer.len() + self.queue.len();
+        let free = (self.effective_window() as usize).saturating_sub(taken);
+        let tail = self
+            .queue
+            .back()
+            .map_or(0, |last| self.mss.saturating_sub(last.len()));
+        free * self.mss + tail
+    }
+
+    /// Append bytes to the stream. They fill the last segment that has no number yet.
+    pub fn push(&mut self, mut data: &[u8], pool: &mut Pool) {
+        if let Some(last) = self.queue.back_mut()
+            && last.len() < self.mss
+        {
+            let (head, rest) = data.split_at(data.len().min(self.mss - last.len()));
+            last.extend_from_slice(head);
+            data = rest;
+        }
+        for piece in data.chunks(self.mss) {
+            let mut segment = pool.take(piece.len());
+            segment.extend_from_slice(piece);
+            self.queue.push_back(segment);
+        }
+    }
+
+    /// Segments not yet acknowledged by `una`, numbered or not.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len() + self.queue.len()
+    }
+
+    // --- from the peer --------------------------------------------------------------------
+
+    /// The number of the first segment not yet acknowledged.
+    pub fn una(&self) -> Sn {
+        self.una
+    }
+
+    /// Whether the peer has ever acknowledged anything by `una`.
+    pub fn advanced_ever(&self) -> bool {
+        self.advanced_ever
+    }
+
+    /// Whether `una` can come from the peer of this conversation.
+    pub fn plausible_una(&self, una: Sn) -> bool {
+        let sent = (self.buffer.len() - self.unsent) as i32;
+        // A peer that lost its memory says 0; the session looks at that more closely.
+        una.0 == 0 || (-SLACK..=sent).contains(&una.diff(self.una))
+    }
+
+    /// Whether an acknowledgement of `sn` can come from the peer of this conversation.
+    pub fn plausible_ack(&self, sn: Sn) -> bool {
+        let sent = (self.buffer.len() - self.unsent) as i32;
+        (-SLACK..sent).contains(&sn.diff(self.una))
+    }
+
+    /// The peer's window, in segments, as a segment that is not older than `una` says.
+    pub fn set_remote_window(&mut self, window: u16) {
+        self.remote_window = window.into();
+    }
+
+    /// The peer's window, in segments.
+    pub fn remote_window(&self) -> u32 {
+        self.remote_window
+    }
+
+    /// Everything before `una` has arrived.
+    pub fn handle_una(&mut self, una: Sn, pool: &mut Pool, now: Time) {
+        let sent = self.buffer.len() - self.unsent;
+        let count = una.diff(self.una);
+        if count <= 0 || count as usize > sent {
+            return;
+        }
+        for segment in self.buffer.drain(..count as usize) {
+            if !segment.acked {
+                self.in_flight -= 1;
+                self.batch.note(&segment, self.una);
+                self.delivered += segment.data.len() as u64;
+            }
+            pool.give(segment.data);
+            self.una = self.una.plus(1);
+        }
+        self.batch.advanced = true;
+        self.advanced_ever = true;
+        self.note_progress(now);
+    }
+
+    /// Segment `sn` has arrived; `ts` is the clock the peer echoes. `None` if it is not in flight.
+    pub fn handle_ack(&mut self, sn: Sn, ts: Millis, now: Time, stats: &mut Stats) -> Option<Echo> {
+        let index = usize::try_from(sn.diff(self.una)).ok()?;
+        let sent = self.buffer.len() - self.unsent;
+        let segment = self
+            .buffer
+            .get_mut(index)
+            .filter(|s| index < sent && !s.acked)?;
+        segment.acked = true;
+        self.in_flight -= 1;
+        self.delivered += segment.data.len() as u64;
+        let exact = (segment.ts == ts).then(|| now.since(segment.sent));
+        if exact.is_none() && segment.transmissions > 1 {
+            stats.spurious_retrans_segs += 1;
+        }
+        self.batch.note(segment, sn);
+        self.batch.exact = exact.or(self.batch.exact);
+        self.note_progress(now);
+        Some(Echo { exact })
+    }
+
+    fn note_progress(&mut self, now: Time) {
+        if self.is_silent(now) {
+            // While silent only the first segment was timed: look at all of them again.
+            self.next_due = Some(now);
+        }
+        self.last_progress = now;
+    }
+
+    /// After a batch of input: find what was lost, tell the controller.
+    pub fn finish_input(&mut self, rtt: &Rtt, now: Time, stats: &mut Stats) {
+        if self.batch.orders.is_empty() {
+            self.batch.advanced = false;
+            return;
+        }
+        self.find_losses(rtt, now, stats);
+        let acked = Acked {
+            segments: self.batch.orders.len() as u32,
+            bytes: self.batch.bytes,
+            delivered: self.delivered,
+            rtt: self.batch.exact,
+            advanced: self.batch.advanced,
+            in_flight: self.in_flight,
+        };
+        self.controller.on_acked(&acked, self.remote_window, now);
+        self.batch.clear();
+    }
+
+    /// Count, for each segment still out, the acknowledged transmissions that left after its own.
+    fn find_losses(&mut self, rtt: &Rtt, now: Time, stats: &mut Stats) {
+        let Some(highest) = self.batch.highest else {
+            return;
+        };
+        let reach = usize::try_from(highest.diff(self.una)).unwrap_or(0);
+        let nothing_new = self.unsent == 0 && self.queue.is_empty();
+        self.batch.orders.sort_unstable();
+        let orders = &self.batch.orders;
+        let mut lost = 0;
+        for index in 0..reach.min(self.buffer.len() - self.unsent) {
+            let segment = &mut self.buffer[index];
+            if segment.acked || segment.queued {
+                continue;
+            }
+            let later = orders.len() - orders.partition_point(|order| *order <= segment.order);
+            segment.passed += later as u32;
+            if self.resend > 0 && segment.passed >= self.resend {
+                segment.queued = true;
+                self.again.push_back(self.una.plus(index as u32));
+                lost += 1;
+            } else if segment.passed > 0 && nothing_new {
+                // Give reordering a quarter of a round trip before repeating the tail.
+                let patience = rtt.smoothed() + rtt.smoothed() / 4;
+                segment.due = segment.due.min((segment.sent + patience).max(now));
+                segment.early = true;
+                self.next_due = earliest(self.next_due, Some(segment.due));
+            }
+        }
+        if lost > 0 {
+            stats.fast_retrans_segs += lost;
+            stats.retrans_segs += lost;
+            self.controller.on_lost(Loss::Fast, self.in_flight, now);
+        }
+    }
+
+    // --- time -----------------------------------------------------------------------------
+
+    /// When [`Sender::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.next_due.filter(|_| self.in_flight > 0)
+    }
+
+    /// Whether data is in flight and nothing was acknowledged for [`SILENCE`].
+    pub fn is_silent(&self, now: Time) -> bool {
+        self.in_flight > 0 && now.since(self.last_progress) >= SILENCE
+    }
+
+    /// When silence will begin if nothing is heard.
+    pub fn silence_due(&self) -> Option<Time> {
+        (self.in_flight > 0).then(|| self.last_progress + SILENCE)
+    }
+
+    /// Queue every segment whose time has come.
+    pub fn handle_timeout(&mut self, rtt: &Rtt, now: Time, stats: &mut Stats) {
+        if self.next_timeout().is_none_or(|due| now < due) {
+            return;
+        }
+        let silent = self.is_silent(now);
+        let reach = self.buffer.len() - self.unsent;
+        let (mut timeouts, mut early, mut next) = (0, 0, None);
+        for index in 0..reach {
+            let segment = &mut self.buffer[index];
+            if segment.acked || segment.queued {
+                continue;
+            }
+            if segment.due > now {
+                next = earliest(next, Some(segment.due));
+            } else {
+                segment.queued = true;
+                self.again.push_back(self.una.plus(index as u32));
+                match segment.early {
+                    true => early += 1,
+                    false => {
+                        let step = if self.nodelay {
+                            rtt.rto() / 2
+                        } else {
+                            rtt.rto()
+                        };
+                        segment.rto = (segment.rto + step).min(MAX_SEGMENT_RTO);
+                        timeouts += 1;
+                    }
+                }
+            }
+            if silent {
+                break;
+            }
+        }
+        self.next_due = next;
+        stats.lost_segs += timeouts;
+        stats.early_retrans_segs += early;
+        stats.retrans_segs += timeouts + early;
+        if timeouts > 0 {
+            self.controller.on_lost(Loss::Timeout, self.in_flight, now);
+        } else if early > 0 {
+            self.controller.on_lost(Loss::Fast, self.in_flight, now);
+        }
+    }
+
+    // --- to the wire ----------------------------------------------------------------------
+
+    /// Number what the windows allow.
+    pub fn number(&mut self, now: Time) {
+        let window = self.effective_window() as usize;
+        while self.buffer.len() < window
+            && let Some(data) = self.queue.pop_front()
+        {
+            self.buffer.push_back(Outgoing::new(data, now));
+            self.unsent += 1;
+        }
+    }
+
+    /// The data length of the next segment that must leave.
+    pub fn peek(&mut self) -> Option<usize> {
+        while let Some(sn) = self.again.front() {
+            match self.index_again(*sn) {
+                Some(index) => return Some(self.buffer[index].data.len()),
+                None => self.again.pop_front(),
+            };
+        }
+        let first_new = self.buffer.len() - self.unsent;
+        self.buffer.get(first_new).map(|segment| segment.data.len())
+    }
+
+    /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent.
+    pub fn take(&mut self, rtt: &Rtt, ts: Millis, now: Time) -> Option<(Sn, &[u8])> {
+        let index = match self.again.pop_front() {
+            Some(sn) => self.index_again(sn)?,
+            None => self.take_new(rtt, now)?,
+        };
+        let silent = self.is_silent(now);
+        let segment = &mut self.buffer[index];
+        segment.sent = now;
+        segment.ts = ts;
+        segment.order = self.next_order;
+        segment.passed = 0;
+        segment.transmissions += 1;
+        segment.queued = false;
+        segment.early = false;
+        let wait = if silent {
+            segment.rto.min(SILENT_RETRY)
+        } else {
+            segment.rto
+        };
+        segment.due = now + wait;
+        self.next_order += 1;
+        self.next_due = earliest(self.next_due, Some(segment.due));
+        self.controller.on_sent(1, now);
+        Some((self.una.plus(index as u32), &segment.data))
+    }
+
+    fn take_new(&mut self, rtt: &Rtt, now: Time) -> Option<usize> {
+        let index = self.buffer.len() - self.unsent;
+        let segment = self.buffer.get_mut(index)?;
+        segment.rto = rtt.rto();
+        self.unsent -= 1;
+        if self.in_flight == 0 {
+            self.last_progress = now;
+        }
+        self.in_flight += 1;
+        Some(index)
+    }
+
+    fn index_again(&self, sn: Sn) -> Option<usize> {
+        let index = usize::try_from(sn.diff(self.una)).ok()?;
+        let segment = self.buffer.get(index)?;
+        (segment.queued && !segment.acked).then_some(index)
+    }
+
+    fn effective_window(&self) -> u32 {
+        self.window
+            .min(self.remote_window)
+            .min(self.controller.window())
+    }
+
+    /// Set the first number, for tests of wrapping.
+    pub fn start_at(&mut self, sn: Sn) {
+        self.una = sn;
+    }
+}
+
+impl Outgoing {
+    fn new(data: Vec<u8>, now: Time) -> Outgoing {
+        Outgoing {
+            data,
+            sent: now,
+            ts: Millis(0),
+            due: now,
+            rto: Duration::ZERO,
+            order: 0,
+            passed: 0,
+            transmissions: 0,
+            acked: false,
+            queued: false,
+            early: false,
+        }
+    }
+}
+
+impl Batch {
+    fn note(&mut self, segment: &Outgoing, sn: Sn) {
+        self.orders.push(segment.order);
+        self.bytes += segment.data.len() as u64;
+        if self.highest.is_none_or(|highest| highest.before(sn)) {
+            self.highest = Some(sn);
+        }
+    }
+
+    fn clear(&mut self) {
+        self.orders.clear();
+        self.orders.shrink_to(64);
+        self.highest = None;
+        self.bytes = 0;
+        self.exact = None;
+        self.advanced = false;
+    }
+}

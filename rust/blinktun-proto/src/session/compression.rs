@@ -1,0 +1,29 @@
+//! Both directions of the snappy layer of one session.
+
+use crate::snappy;
+
+/// One encoder and one decoder.
+pub struct Compression {
+    encoder: snappy::Encoder,
+    decoder: snappy::Decoder,
+}
+
+impl Compression {
+    /// Both at their beginning.
+    pub fn new() -> Compression {
+        Compression {
+            encoder: snappy::Encoder::new(),
+            decoder: snappy::Decoder::new(),
+        }
+    }
+
+    /// Append the wire form of `plain` to `out`.
+    pub fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        self.encoder.encode(plain, out);
+    }
+
+    /// Append what `wire` completes to `out`.
+    pub fn decode(&mut self, mut wire: &[u8], out: &mut Vec<u8>) -> Result<(), snappy::Error> {
+        self.decoder.decode(&mut wire, out)
+    }
+}

@@ -1,0 +1,168 @@
+//! The settings that all sessions of an endpoint share.
+
+use core::fmt;
+
+use crate::crypt::PacketCrypt;
+use crate::fec;
+use crate::kcp;
+use crate::kcp::segment::HEADER;
+use crate::smux::{self, Role, Version};
+use crate::time::Duration;
+
+/// The largest datagram: what every Go receiver's buffer holds (kcptun wire, section 1.4).
+pub const MAX_MTU: usize = 1500;
+/// The smallest KCP block that every Go version accepts.
+const MIN_BLOCK: usize = 50;
+
+/// The smux settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Smux {
+    /// `None` on a server: learned from the first frame.
+    pub version: Option<Version>,
+    /// Largest frame payload, in bytes.
+    pub frame_size: usize,
+    /// Received and unread bytes of a session (`smuxbuf`).
+    pub receive_buffer: usize,
+    /// Received and unread bytes of a stream (`streambuf`).
+    pub stream_buffer: usize,
+    /// Unsent bytes kept for a stream.
+    pub send_buffer: usize,
+    /// Between keepalive frames.
+    pub keepalive: Duration,
+    /// Silence after which a session is closed.
+    pub keepalive_timeout: Duration,
+    /// Streams at once.
+    pub max_streams: usize,
+}
+
+/// The settings of an endpoint's sessions.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Largest datagram, in bytes.
+    pub mtu: usize,
+    /// Bytes of the crypt layer in front of a payload.
+    pub head: usize,
+    /// Bytes of the crypt layer behind a payload.
+    pub tail: usize,
+    /// Data and parity shards of a group; `None` switches FEC off for sending.
+    pub shards: Option<(usize, usize)>,
+    /// Whether the stream is compressed (not `nocomp`).
+    pub compress: bool,
+    /// Lower RTO floor and softer backoff.
+    pub nodelay: bool,
+    /// Milliseconds; a term of the RTO.
+    pub interval_ms: u32,
+    /// Acknowledgements past a segment before it is sent again; 0 is never.
+    pub resend: u32,
+    /// Only the windows limit what is in flight.
+    pub no_congestion: bool,
+    /// Send window, in segments.
+    pub send_window: u32,
+    /// Receive window, in segments.
+    pub receive_window: u32,
+    /// The smux settings.
+    pub smux: Smux,
+}
+
+/// Settings that cannot work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// `mtu` is above [`MAX_MTU`] or leaves no room for data.
+    Mtu,
+    /// The shard numbers are not usable.
+    Shards,
+    /// A window is 0 or above 65535.
+    Window,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConfigError::Mtu => "mtu must leave at least 50 bytes for KCP and be at most 1500",
+            ConfigError::Shards => "datashard + parityshard must be at most 255",
+            ConfigError::Window => "sndwnd and rcvwnd must be 1..65535",
+        })
+    }
+}
+
+impl Config {
+    /// Check the settings, so that a session made from them cannot fail.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says which setting cannot work.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let overhead = self.head + self.tail + fec::HEADER;
+        if self.mtu > MAX_MTU || self.mtu < overhead + MIN_BLOCK.max(HEADER + 1) {
+            return Err(ConfigError::Mtu);
+        }
+        if let Some((data, parity)) = self.shards {
+            fec::Encoder::new(data, parity).map_err(|_| ConfigError::Shards)?;
+        }
+        let windows = [self.send_window, self.receive_window];
+        if windows.iter().any(|window| !(1..=65535).contains(window)) {
+            return Err(ConfigError::Window);
+        }
+        Ok(())
+    }
+
+    /// Defaults of kcptun's mode `fast`, behind this packet envelope.
+    pub fn new(crypt: &PacketCrypt) -> Config {
+        let (head, tail) = (crypt.head(), crypt.tail());
+        Config {
+            mtu: 1350,
+            head,
+            tail,
+            shards: Some((10, 3)),
+            compress: true,
+            nodelay: false,
+            interval_ms: 30,
+            resend: 2,
+            no_congestion: true,
+            send_window: 128,
+            receive_window: 512,
+            smux: Smux {
+                version: None,
+                frame_size: 8192,
+                receive_buffer: 4 << 20,
+                stream_buffer: 2 << 20,
+                send_buffer: 256 << 10,
+                keepalive: Duration::from_secs(10),
+                keepalive_timeout: Duration::from_secs(30),
+                max_streams: 65536,
+            },
+        }
+    }
+
+    pub(super) fn kcp(&self, conv: u32, block: usize, clock_offset: u32) -> kcp::Config {
+        kcp::Config {
+            conv,
+            block,
+            nodelay: self.nodelay,
+            interval_ms: self.interval_ms,
+            resend: self.resend,
+            no_congestion: self.no_congestion,
+            send_window: self.send_window,
+            receive_window: self.receive_window,
+            clock_offset,
+        }
+    }
+
+    pub(super) fn mux(&self, role: Role, seed: u32) -> smux::Config {
+        let version = match role {
+            Role::Client => Some(self.smux.version.unwrap_or(Version::V1)),
+            Role::Server => self.smux.version,
+        };
+        smux::Config {
+            role,
+            version,
+            frame_size: self.smux.frame_size,
+            receive_buffer: self.smux.receive_buffer,
+            stream_buffer: self.smux.stream_buffer,
+            send_buffer: self.smux.send_buffer,
+            keepalive: self.smux.keepalive,
+            keepalive_timeout: self.smux.keepalive_timeout,
+            max_streams: self.smux.max_streams,
+            hash_seed: seed.into(),
+        }
+    }
+}

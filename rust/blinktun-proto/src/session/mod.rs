@@ -1,0 +1,526 @@
+//! One conversation: FEC, KCP, compression and smux, wired together.
+//!
+//! A session works on payloads: what is left of a datagram when the crypt layer has opened it, and
+//! what that layer will seal. The driver's recipe, for any change (input, stream calls, timeout):
+//!
+//! 1. [`Session::poll_transmit`] until it returns `None`;
+//! 2. [`Session::next_event`] until it returns `None`;
+//! 3. arm a timer for [`Session::next_timeout`], then call [`Session::handle_timeout`].
+//!
+//! Bounds: `sndwnd` + `rcvwnd` segments of the MTU in KCP, `smuxbuf` unread bytes and
+//! `send_buffer` unsent bytes a stream in smux, four groups in the FEC decoder.
+
+mod compression;
+mod config;
+
+use std::collections::VecDeque;
+
+use crate::error::CloseReason;
+use crate::fec::{self, PacketKind};
+use crate::kcp::pool::Pool;
+use crate::kcp::receiver::Sink;
+use crate::kcp::{Emitted, Kcp};
+use crate::random::Random;
+use crate::smux::{self, Mux, OpenError, StreamError, StreamId};
+use crate::stats::Stats;
+use crate::time::{Time, earliest};
+use crate::wire::u16_at;
+
+pub use crate::smux::Role;
+use compression::Compression;
+pub use config::{Config, ConfigError, MAX_MTU, Smux};
+
+/// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
+pub const MAX_BATCH: usize = 64;
+/// The first datagram of a conversation stays this small, so that a server under attack can keep
+/// it for less than a kilobyte.
+const OPENING_BLOCK: usize = 128;
+const OPENING_BYTES: usize = 64;
+
+/// What all sessions of an endpoint share: counters, randomness, buffers.
+pub struct Context {
+    /// The counters.
+    pub stats: Stats,
+    /// Randomness from the endpoint's seed.
+    pub random: Random,
+    /// Free segment buffers.
+    pub pool: Pool,
+    frames: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+impl Context {
+    /// A context with randomness from `seed`.
+    pub fn new(seed: [u8; 32]) -> Context {
+        Context {
+            stats: Stats::default(),
+            random: Random::from_seed(seed),
+            pool: Pool::default(),
+            frames: Vec::new(),
+            packed: Vec::new(),
+        }
+    }
+}
+
+/// What a session has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Something about a stream.
+    Stream(smux::Event),
+    /// Data in flight has made no progress for a second. `heard` is false if nothing was ever
+    /// heard from the peer.
+    Silent {
+        /// Whether the peer has ever acknowledged anything.
+        heard: bool,
+    },
+    /// The peer answers again.
+    Recovered,
+    /// The session is over; all its streams are broken.
+    Closed(CloseReason),
+}
+
+/// Datagrams that [`Session::poll_transmit`] wrote back to back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Bytes written.
+    pub len: usize,
+    /// Length of each datagram; the last may be shorter.
+    pub stride: usize,
+}
+
+/// One conversation.
+pub struct Session {
+    kcp: Kcp,
+    mux: Mux,
+    compression: Option<Compression>,
+    encoder: Option<fec::Encoder>,
+    decoder: Option<fec::Decoder>,
+    shards: Option<(usize, usize)>,
+    send_buffer: usize,
+    conv: u32,
+    role: Role,
+    head: usize,
+    tail: usize,
+    /// A datagram longer than the batch it came up in; the next batch begins with it.
+    carry: Vec<u8>,
+    opened: bool,
+    silent: bool,
+    closed: Option<CloseReason>,
+    events: VecDeque<Event>,
+}
+
+impl Session {
+    /// Conversation `conv`, beginning now. `clock_offset` should be unpredictable.
+    pub fn new(config: &Config, role: Role, conv: u32, clock_offset: u32, now: Time) -> Session {
+        let fec_header = if config.shards.is_some() {
+            fec::HEADER
+        } else {
+            0
+        };
+        let block = config.mtu - config.head - config.tail - fec_header;
+        Session {
+            kcp: Kcp::new(config.kcp(conv, block, clock_offset), now),
+            mux: Mux::new(config.mux(role, clock_offset), now),
+            compression: config.compress.then(Compression::new),
+            encoder: None,
+            decoder: None,
+            shards: config.shards,
+            send_buffer: config.smux.send_buffer,
+            conv,
+            role,
+            head: config.head,
+            tail: config.tail,
+            carry: Vec::new(),
+            opened: role == Role::Server,
+            silent: false,
+            closed: None,
+            events: VecDeque::new(),
+        }
+    }
+
+    // --- from the wire --------------------------------------------------------------------
+
+    /// Take one payload that passed the crypt layer. After a batch of them call
+    /// [`Session::finish_input`].
+    pub fn handle_payload(&mut self, payload: &[u8], now: Time, cx: &mut Context) {
+        cx.stats.in_pkts += 1;
+        cx.stats.in_bytes += payload.len() as u64;
+        match fec::classify(payload) {
+            PacketKind::Plain => self.handle_kcp(payload, true, now, cx),
+            PacketKind::Data => {
+                let size = u16_at(payload, 6) as usize;
+                if size < 2 || size != payload.len() - 6 {
+                    cx.stats.kcp_in_errors += 1;
+                    return;
+                }
+                self.handle_kcp(&payload[fec::HEADER..], true, now, cx);
+                self.handle_fec(payload, now, cx);
+            }
+            PacketKind::Parity => {
+                cx.stats.fec_parity_shards += 1;
+                self.handle_fec(payload, now, cx);
+            }
+            PacketKind::OutOfBand => {}
+        }
+    }
+
+    fn handle_kcp(&mut self, payload: &[u8], regular: bool, now: Time, cx: &mut Context) {
+        let mut sink = Upward {
+            mux: &mut self.mux,
+            compression: self.compression.as_mut(),
+            plain: &mut cx.packed,
+            received: 0,
+            failed: None,
+            now,
+        };
+        let into = (&mut sink, &mut cx.pool, &mut cx.stats);
+        let result = self.kcp.input(payload, regular, now, into);
+        let (received, failed) = (sink.received, sink.failed);
+        cx.stats.bytes_received += received;
+        match (result, regular) {
+            (Ok(()), true) => {}
+            (Ok(()), false) => cx.stats.fec_recovered += 1,
+            (Err(_), true) => cx.stats.kcp_in_errors += 1,
+            (Err(_), false) => cx.stats.fec_errs += 1,
+        }
+        if let Some(reason) = failed {
+            self.close(reason);
+        }
+    }
+
+    fn handle_fec(&mut self, packet: &[u8], now: Time, cx: &mut Context) {
+        let (data, parity) = self.shards.unwrap_or((1, 1));
+        let mut decoder = self
+            .decoder
+            .take()
+            .unwrap_or_else(|| fec::Decoder::new(data, parity));
+        let (full, errors) = (decoder.stats.full_groups, decoder.stats.errors);
+        let conv = self.conv;
+        decoder.receive(packet, conv, &mut |payload| {
+            self.handle_kcp(payload, false, now, cx)
+        });
+        cx.stats.fec_full_shards += decoder.stats.full_groups - full;
+        cx.stats.fec_errs += decoder.stats.errors - errors;
+        self.decoder = Some(decoder);
+    }
+
+    /// After a batch of payloads: find losses, notice a restarted peer.
+    pub fn finish_input(&mut self, now: Time, cx: &mut Context) {
+        self.kcp.finish_input(now, &mut cx.stats);
+        self.update_silence(now);
+        if self.kcp.forgotten() {
+            self.close(CloseReason::PeerRestarted);
+        }
+    }
+
+    // --- to the wire ----------------------------------------------------------------------
+
+    /// Write datagrams that must leave to `out`, unsealed, each with room for the crypt layer in
+    /// front and behind, at most `limit` bytes in all. All have the same length except the last.
+    pub fn poll_transmit(
+        &mut self,
+        out: &mut [u8],
+        limit: usize,
+        now: Time,
+        cx: &mut Context,
+    ) -> Option<Batch> {
+        let end = out.len().min(limit);
+        let out = &mut out[..end];
+        let mut batch = Batch { len: 0, stride: 0 };
+        if !self.carry.is_empty() && self.carry.len() <= out.len() {
+            out[..self.carry.len()].copy_from_slice(&self.carry);
+            batch = Batch {
+                len: self.carry.len(),
+                stride: self.carry.len(),
+            };
+            self.carry.clear();
+        }
+        for _ in 0..MAX_BATCH {
+            let Some(len) = self.write_datagram(&mut out[batch.len..], now, cx) else {
+                break;
+            };
+            if batch.stride == 0 {
+                batch.stride = len;
+            } else if len > batch.stride {
+                self.carry
+                    .extend_from_slice(&out[batch.len..batch.len + len]);
+                break;
+            }
+            batch.len += len;
+            if len < batch.stride {
+                break;
+            }
+        }
+        (batch.len > 0).then_some(batch)
+    }
+
+    /// Write one datagram; `None` if there is none to send or no room for it.
+    fn write_datagram(&mut self, out: &mut [u8], now: Time, cx: &mut Context) -> Option<usize> {
+        let overhead = self.head + self.tail;
+        if self.encoder.is_none() && (self.role == Role::Client || self.kcp.proven()) {
+            // `Config` has checked the shards. A source that is not proven gets no parity.
+            self.encoder = self
+                .shards
+                .and_then(|(data, parity)| fec::Encoder::new(data, parity).ok());
+        }
+        if let Some(encoder) = &mut self.encoder
+            && encoder.parity_due() > 0
+        {
+            let len = encoder.parity_len();
+            encoder.write_parity(out.get_mut(self.head..self.head + len)?);
+            return Some(overhead + len);
+        }
+        let header = if self.encoder.is_some() {
+            fec::HEADER
+        } else {
+            0
+        };
+        let room = out.len().checked_sub(overhead + header)?;
+        self.fill(now, cx);
+        let limit = if self.opened {
+            room
+        } else {
+            room.min(OPENING_BLOCK)
+        };
+        let start = self.head + header;
+        let emitted = self
+            .kcp
+            .emit(&mut out[start..start + limit], now, &mut cx.stats)?;
+        self.opened = true;
+        Some(overhead + self.frame(out, emitted, now))
+    }
+
+    /// Put the FEC header in front of data; acknowledgements alone go without.
+    fn frame(&mut self, out: &mut [u8], emitted: Emitted, now: Time) -> usize {
+        let Some(encoder) = &mut self.encoder else {
+            return emitted.len;
+        };
+        let start = self.head + fec::HEADER;
+        if emitted.has_data {
+            encoder.encode(&mut out[self.head..start + emitted.len], now);
+            return fec::HEADER + emitted.len;
+        }
+        out.copy_within(start..start + emitted.len, self.head);
+        emitted.len
+    }
+
+    /// Take from the streams what can leave now.
+    fn fill(&mut self, now: Time, cx: &mut Context) {
+        if self.closed.is_some() {
+            return;
+        }
+        while self.mux.wants_transmit() {
+            let room = if self.opened {
+                self.kcp.room()
+            } else {
+                OPENING_BYTES
+            };
+            if room < smux::MIN_TRANSMIT || (!self.opened && self.kcp.waiting() > 0) {
+                break;
+            }
+            cx.frames.clear();
+            if self.mux.transmit(room.min(MAX_FILL), &mut cx.frames, now) == 0 {
+                break;
+            }
+            match &mut self.compression {
+                None => self.kcp.send(&cx.frames, &mut cx.pool, &mut cx.stats),
+                Some(compression) => {
+                    cx.packed.clear();
+                    compression.encode(&cx.frames, &mut cx.packed);
+                    self.kcp.send(&cx.packed, &mut cx.pool, &mut cx.stats);
+                }
+            }
+        }
+    }
+
+    // --- time and events ------------------------------------------------------------------
+
+    /// When [`Session::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Option<Time> {
+        if self.closed.is_some() {
+            return None;
+        }
+        earliest(self.kcp.next_timeout(), self.mux.next_timeout())
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time, cx: &mut Context) {
+        if self.closed.is_some() {
+            return;
+        }
+        self.kcp.handle_timeout(now, &mut cx.stats);
+        self.update_silence(now);
+        if let Err(error) = self.mux.handle_timeout(now) {
+            self.close(error.into());
+        }
+    }
+
+    fn update_silence(&mut self, now: Time) {
+        let silent = self.kcp.is_silent(now);
+        if silent != self.silent {
+            self.silent = silent;
+            let heard = self.kcp.heard();
+            self.events.push_back(if silent {
+                Event::Silent { heard }
+            } else {
+                Event::Recovered
+            });
+        }
+    }
+
+    /// The next thing to tell the driver.
+    pub fn next_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            return Some(event);
+        }
+        match self.closed {
+            None => self.mux.next_event().map(Event::Stream),
+            Some(_) => None,
+        }
+    }
+
+    /// End the session: nothing more is sent or received.
+    pub fn close(&mut self, reason: CloseReason) {
+        if self.closed.is_none() {
+            self.closed = Some(reason);
+            self.events.push_back(Event::Closed(reason));
+        }
+    }
+
+    // --- streams --------------------------------------------------------------------------
+
+    /// Open a stream.
+    ///
+    /// # Errors
+    /// [`OpenError`] if this session can open no more.
+    pub fn open_stream(&mut self) -> Result<StreamId, OpenError> {
+        self.mux.open()
+    }
+
+    /// Queue bytes; returns how many were taken. Fewer than given: an event
+    /// [`smux::Event::Writable`] follows.
+    ///
+    /// # Errors
+    /// [`StreamError`] if the stream is unknown or its write side is over.
+    pub fn write(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, StreamError> {
+        self.mux.write(stream, data)
+    }
+
+    /// How many bytes [`Session::write`] would take now.
+    pub fn send_room(&self, stream: StreamId) -> usize {
+        self.send_buffer.saturating_sub(self.mux.unsent(stream))
+    }
+
+    /// The first contiguous piece of what has arrived on a stream.
+    pub fn read_front(&self, stream: StreamId) -> &[u8] {
+        self.mux.read_front(stream)
+    }
+
+    /// `count` bytes of [`Session::read_front`] have been taken.
+    pub fn consume(&mut self, stream: StreamId, count: usize, now: Time, cx: &mut Context) {
+        let had_room = self.mux.receive_space() > 0;
+        self.mux.consume(stream, count);
+        if had_room || self.mux.receive_space() == 0 {
+            return;
+        }
+        let mut sink = Upward {
+            mux: &mut self.mux,
+            compression: self.compression.as_mut(),
+            plain: &mut cx.packed,
+            received: 0,
+            failed: None,
+            now,
+        };
+        self.kcp.drain(&mut sink, &mut cx.pool);
+        cx.stats.bytes_received += sink.received;
+        if let Some(reason) = sink.failed {
+            self.close(reason);
+        }
+    }
+
+    /// No more will be written: the peer reads the end after the data.
+    pub fn finish(&mut self, stream: StreamId) {
+        self.mux.finish(stream);
+    }
+
+    /// Break a stream off in both directions.
+    pub fn reset(&mut self, stream: StreamId) {
+        self.mux.reset(stream);
+    }
+
+    /// The smux session: its streams' state.
+    pub fn mux(&self) -> &Mux {
+        &self.mux
+    }
+
+    /// The KCP conversation.
+    pub fn kcp(&self) -> &Kcp {
+        &self.kcp
+    }
+
+    /// The conversation's number.
+    pub fn conv(&self) -> u32 {
+        self.conv
+    }
+
+    /// Why the session ended, if it has.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.closed
+    }
+
+    /// Whether everything written has left and been acknowledged.
+    pub fn is_drained(&self) -> bool {
+        self.kcp.waiting() == 0 && !self.mux.wants_transmit()
+    }
+
+    /// Set the first number of both directions, for tests of wrapping.
+    pub fn start_at(&mut self, sn: crate::wire::Sn) {
+        self.kcp.start_at(sn);
+    }
+}
+
+/// The most bytes taken from smux at once.
+const MAX_FILL: usize = 65536;
+
+/// In-order KCP data on its way to smux.
+struct Upward<'a> {
+    mux: &'a mut Mux,
+    compression: Option<&'a mut Compression>,
+    plain: &'a mut Vec<u8>,
+    received: u64,
+    failed: Option<CloseReason>,
+    now: Time,
+}
+
+impl Sink for Upward<'_> {
+    fn has_room(&self) -> bool {
+        self.failed.is_none() && self.mux.receive_space() > 0
+    }
+
+    fn deliver(&mut self, data: &[u8]) {
+        self.received += data.len() as u64;
+        let frames = match &mut self.compression {
+            None => data,
+            Some(compression) => {
+                self.plain.clear();
+                if compression.decode(data, self.plain).is_err() {
+                    self.failed = Some(CloseReason::Compression);
+                    return;
+                }
+                &self.plain[..]
+            }
+        };
+        if let Err(error) = self.mux.receive(frames, self.now) {
+            self.failed = Some(error.into());
+        }
+    }
+}
+
+impl From<smux::Error> for CloseReason {
+    fn from(error: smux::Error) -> CloseReason {
+        match error {
+            smux::Error::KeepaliveTimeout => CloseReason::KeepaliveTimeout,
+            _ => CloseReason::SmuxViolation,
+        }
+    }
+}
