@@ -1,1 +1,23 @@
-//! Placeholder.
+//! The reactor: UDP batches, timers and TCP relays around `blinktun-proto`.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`udp`] | a socket that moves many datagrams with one system call |
+//! | [`relay`] | one TCP connection and one stream, each feeding the other |
+//! | [`socket`] | a UDP socket and the sessions on it |
+//! | [`reactor`] | the poller: whoever is ready has its turn |
+//! | [`event`] | what the owner is told |
+//!
+//! It owns sockets and knows no protocol rule. It has no threads: the owner watches
+//! [`Reactor::as_raw_fd`] and calls [`Reactor::turn`] when it is readable or when
+//! [`Reactor::next_timeout`] has passed.
+
+pub mod event;
+pub mod reactor;
+pub mod relay;
+pub mod socket;
+pub mod udp;
+
+pub use event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};
+pub use reactor::Reactor;
+pub use socket::SocketConfig;

@@ -1,1 +1,181 @@
-//! Placeholder.
+//! The Python face of the reactor: conversions only. `_core.pyi` is its documentation.
+
+mod config;
+mod event;
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use blinktun_io as io;
+use blinktun_proto::crypt;
+use blinktun_proto::endpoint::SessionId;
+use blinktun_proto::smux::StreamId;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict};
+
+use config::Config;
+use event::Event;
+
+/// A session: socket and number.
+type SessionKey = (usize, u64);
+/// A stream: socket, session and number.
+type StreamKey = (usize, u64, u32);
+
+#[pyclass(module = "blinktun._core")]
+struct Reactor {
+    inner: io::Reactor,
+}
+
+#[pymethods]
+impl Reactor {
+    #[new]
+    fn new() -> PyResult<Reactor> {
+        Ok(Reactor {
+            inner: io::Reactor::new()?,
+        })
+    }
+
+    fn fileno(&self) -> RawFd {
+        self.inner.as_raw_fd()
+    }
+
+    fn turn(&mut self, py: Python<'_>) -> PyResult<Vec<Event>> {
+        let inner = &mut self.inner;
+        py.detach(|| inner.turn())?;
+        let mut events = Vec::new();
+        while let Some(event) = inner.next_event() {
+            events.push(event.into());
+        }
+        Ok(events)
+    }
+
+    fn next_timeout(&self) -> Option<f64> {
+        self.inner
+            .next_timeout()
+            .map(|timeout| timeout.as_secs_f64())
+    }
+
+    fn listen(&mut self, host: &str, port: u16, config: &Config) -> PyResult<usize> {
+        Ok(self.inner.listen(address(host, port)?, config.get())?.0)
+    }
+
+    fn dial(&mut self, host: &str, port: u16, config: &Config) -> PyResult<SessionKey> {
+        let key = self.inner.dial(address(host, port)?, config.get())?;
+        Ok((key.endpoint.0, key.session.0))
+    }
+
+    fn local_address(&self, endpoint: usize) -> PyResult<(String, u16)> {
+        let address = self.inner.local_addr(io::EndpointId(endpoint))?;
+        Ok((address.ip().to_canonical().to_string(), address.port()))
+    }
+
+    fn close_endpoint(&mut self, endpoint: usize) {
+        self.inner.close_endpoint(io::EndpointId(endpoint));
+    }
+
+    fn close_session(&mut self, session: SessionKey) {
+        self.inner.close_session(session_key(session));
+    }
+
+    fn is_drained(&self, session: SessionKey) -> bool {
+        self.inner.is_drained(session_key(session))
+    }
+
+    fn session_info<'py>(
+        &self,
+        py: Python<'py>,
+        session: SessionKey,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(session) = self.inner.session(session_key(session)) else {
+            return Ok(None);
+        };
+        let info = PyDict::new(py);
+        info.set_item(
+            "smux_version",
+            session.mux().version().map(|version| version as u8),
+        )?;
+        info.set_item("peer_is_blinktun", session.mux().peer_is_blinktun())?;
+        info.set_item("streams", session.mux().stream_count())?;
+        info.set_item("rtt", session.kcp().rtt().smoothed().as_secs_f64())?;
+        Ok(Some(info))
+    }
+
+    fn open_stream(&mut self, session: SessionKey) -> PyResult<StreamKey> {
+        let key = self.inner.open_stream(session_key(session))?;
+        Ok((session.0, session.1, key.stream.0))
+    }
+
+    fn relay(&mut self, stream: StreamKey, descriptor: RawFd, token: u64) -> PyResult<()> {
+        // SAFETY: the caller detached `descriptor` from its Python socket (`socket.detach()`), so
+        // nobody else owns it.
+        let connection = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        Ok(self.inner.relay(stream_key(stream), connection, token)?)
+    }
+
+    fn abort_relay(&mut self, stream: StreamKey) {
+        self.inner.abort_relay(stream_key(stream));
+    }
+
+    fn read<'py>(
+        &mut self,
+        py: Python<'py>,
+        stream: StreamKey,
+        max: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.inner.read(stream_key(stream), max)?))
+    }
+
+    fn write(&mut self, stream: StreamKey, data: &[u8]) -> PyResult<usize> {
+        Ok(self.inner.write(stream_key(stream), data)?)
+    }
+
+    fn finish(&mut self, stream: StreamKey) {
+        self.inner.finish(stream_key(stream));
+    }
+
+    fn reset(&mut self, stream: StreamKey) {
+        self.inner.reset(stream_key(stream));
+    }
+
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let stats = PyDict::new(py);
+        for (name, value) in self.inner.stats().entries() {
+            stats.set_item(name, value)?;
+        }
+        stats.set_item("embryos", self.inner.embryos())?;
+        Ok(stats)
+    }
+}
+
+#[pyfunction]
+fn derive_key<'py>(py: Python<'py>, key: &[u8]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &py.detach(|| crypt::derive_key(key)))
+}
+
+fn address(host: &str, port: u16) -> PyResult<SocketAddr> {
+    let ip: IpAddr = host
+        .parse()
+        .map_err(|_| PyValueError::new_err("host must be an IP address"))?;
+    Ok(SocketAddr::new(ip, port))
+}
+
+fn session_key((endpoint, session): SessionKey) -> io::SessionKey {
+    io::SessionKey {
+        endpoint: io::EndpointId(endpoint),
+        session: SessionId(session),
+    }
+}
+
+fn stream_key((endpoint, session, stream): StreamKey) -> io::StreamKey {
+    io::StreamKey {
+        session: session_key((endpoint, session)),
+        stream: StreamId(stream),
+    }
+}
+
+#[pymodule(gil_used = false)]
+mod _core {
+    #[pymodule_export]
+    use super::{Config, Event, Reactor, derive_key};
+}

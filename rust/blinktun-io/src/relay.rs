@@ -1,0 +1,194 @@
+//! A relay: one TCP (or UNIX) connection and one stream, each feeding the other.
+//!
+//! Bytes go through no queue of their own: they are read when the stream has room for them, and
+//! taken from the stream when the connection has. So back-pressure reaches both ends.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use blinktun_proto::session::{Context, Session};
+use blinktun_proto::smux::StreamId;
+use blinktun_proto::time::Time;
+use socket2::SockRef;
+
+use crate::event::{RelayEnd, StreamKey};
+
+/// The most a relay moves in one direction before others have their turn.
+const TURN_BYTES: usize = 256 << 10;
+
+/// The two ends, and how far each direction has come.
+pub struct Relay {
+    /// The number its owner gave it.
+    pub token: u64,
+    /// The stream.
+    pub key: StreamKey,
+    /// Bytes from the connection to the stream.
+    pub sent: u64,
+    /// Bytes from the stream to the connection.
+    pub received: u64,
+    connection: TcpStream,
+    readable: bool,
+    writable: bool,
+    /// The kernel reported the end of input: read until it shows.
+    hung_up: bool,
+    /// The peer has finished, and everything before its end has been taken.
+    peer_finished: bool,
+    read_done: bool,
+    write_done: bool,
+}
+
+/// What pumping a relay led to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It waits for the connection or the stream.
+    Waiting,
+    /// It has used up its turn.
+    More,
+    /// It is over.
+    Finished(RelayEnd),
+}
+
+impl Relay {
+    /// A relay between `key` and a connected stream socket, which becomes non-blocking.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn new(token: u64, key: StreamKey, connection: OwnedFd) -> io::Result<Relay> {
+        let connection = TcpStream::from(connection);
+        connection.set_nonblocking(true)?;
+        Ok(Relay {
+            token,
+            key,
+            sent: 0,
+            received: 0,
+            connection,
+            readable: true,
+            writable: true,
+            hung_up: false,
+            peer_finished: false,
+            read_done: false,
+            write_done: false,
+        })
+    }
+
+    /// Note what the poller reported.
+    pub fn note_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
+        self.readable |= readable | hung_up;
+        self.writable |= writable;
+        self.hung_up |= hung_up;
+    }
+
+    /// Note the peer's clean end, which comes after all data has been taken.
+    pub fn note_finished(&mut self) {
+        self.peer_finished = true;
+    }
+
+    /// Move what can be moved.
+    pub fn pump(
+        &mut self,
+        (session, cx): (&mut Session, &mut Context),
+        scratch: &mut [u8],
+        now: Time,
+    ) -> Progress {
+        let stream = self.key.stream;
+        let moved = self
+            .pump_down((session, cx), stream, now)
+            .and_then(|down| Ok(down + self.pump_up(session, stream, scratch)?));
+        match moved {
+            Err(error) => {
+                session.reset(stream);
+                Progress::Finished(RelayEnd::Connection(error.to_string()))
+            }
+            Ok(_) if self.read_done && self.write_done => Progress::Finished(RelayEnd::Clean),
+            Ok(bytes) if bytes >= TURN_BYTES => Progress::More,
+            Ok(_) => Progress::Waiting,
+        }
+    }
+
+    /// Stream to connection.
+    fn pump_down(
+        &mut self,
+        (session, cx): (&mut Session, &mut Context),
+        stream: StreamId,
+        now: Time,
+    ) -> io::Result<usize> {
+        let mut moved = 0;
+        while self.writable && moved < TURN_BYTES {
+            let front = session.read_front(stream);
+            if front.is_empty() {
+                break;
+            }
+            let Some(count) = would_block(self.connection.write(front))? else {
+                self.writable = false;
+                break;
+            };
+            session.consume(stream, count, now, cx);
+            moved += count;
+        }
+        self.received += moved as u64;
+        if self.peer_finished && !self.write_done {
+            self.write_done = true;
+            // The connection may be gone already; reading will tell.
+            let _ = self.connection.shutdown(Shutdown::Write);
+        }
+        Ok(moved)
+    }
+
+    /// Connection to stream.
+    fn pump_up(
+        &mut self,
+        session: &mut Session,
+        stream: StreamId,
+        scratch: &mut [u8],
+    ) -> io::Result<usize> {
+        let mut moved = 0;
+        while self.readable && !self.read_done && moved < TURN_BYTES {
+            let room = session.send_room(stream).min(scratch.len());
+            if room == 0 {
+                break;
+            }
+            let Some(count) = would_block(self.connection.read(&mut scratch[..room]))? else {
+                self.readable = false;
+                break;
+            };
+            if count == 0 {
+                self.read_done = true;
+                session.finish(stream);
+                break;
+            }
+            let taken = session.write(stream, &scratch[..count]);
+            if taken != Ok(count) {
+                return Err(io::Error::other("the stream is closed"));
+            }
+            moved += count;
+            // Less than asked for: the kernel's queue is empty, and will say when it is not.
+            self.readable = count == room || self.hung_up;
+        }
+        self.sent += moved as u64;
+        Ok(moved)
+    }
+
+    /// Break the connection off, so that its application sees a reset and not an end.
+    pub fn abort(self) {
+        // Failing to set it leaves an ordinary close: nothing better can be done.
+        let _ = SockRef::from(&self.connection).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl AsRawFd for Relay {
+    fn as_raw_fd(&self) -> RawFd {
+        self.connection.as_raw_fd()
+    }
+}
+
+/// `None` for "try again later".
+fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Ok(count) => Ok(Some(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,142 @@
+//! A UDP socket and the sessions on it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+
+use blinktun_proto::crypt::{CryptKind, PacketCrypt};
+use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId, Transmit};
+use blinktun_proto::session::{Config, Role};
+use blinktun_proto::smux::StreamId;
+use blinktun_proto::time::Time;
+
+use crate::udp::{Inbox, Udp};
+
+/// What a socket and its sessions are made from.
+#[derive(Clone)]
+pub struct SocketConfig {
+    /// The sessions' settings; they have passed `Config::check`.
+    pub session: Config,
+    /// The packet cipher.
+    pub crypt: CryptKind,
+    /// The derived key.
+    pub pass: [u8; 32],
+    /// Kernel buffers, in bytes.
+    pub buffer: usize,
+    /// Differentiated services code point.
+    pub dscp: u8,
+}
+
+/// Batches received in one turn before others have theirs.
+const TURN_BATCHES: usize = 8;
+
+/// The socket, its endpoint, and which of its streams have relays.
+pub struct EndpointSocket {
+    /// The protocol side.
+    pub endpoint: Endpoint,
+    /// The relay of a stream.
+    pub relays: BTreeMap<(SessionId, StreamId), usize>,
+    /// Whether the socket is gone with its last session (a client's).
+    pub ends_with_session: bool,
+    udp: Udp,
+    readable: bool,
+    /// Datagrams that the kernel had no room for.
+    unsent: Option<(Transmit, Vec<u8>)>,
+    events: VecDeque<EndpointEvent>,
+}
+
+impl EndpointSocket {
+    /// Bind a socket for sessions in `role`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn bind(
+        address: SocketAddr,
+        role: Role,
+        config: &SocketConfig,
+        now: Time,
+    ) -> io::Result<EndpointSocket> {
+        let udp = Udp::bind(address, config.buffer, config.dscp)?;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+        let crypt = PacketCrypt::new(config.crypt, &config.pass);
+        let session = config.session.clone();
+        let endpoint = Endpoint::new(session, Limits::default(), role, crypt, seed, now);
+        Ok(EndpointSocket {
+            endpoint,
+            relays: BTreeMap::new(),
+            ends_with_session: role == Role::Client,
+            udp,
+            readable: true,
+            unsent: None,
+            events: VecDeque::new(),
+        })
+    }
+
+    /// The socket itself.
+    pub fn udp(&self) -> &Udp {
+        &self.udp
+    }
+
+    /// Note that the kernel has datagrams.
+    pub fn note_readable(&mut self) {
+        self.readable = true;
+    }
+
+    /// Receive what is there, and answer each batch at once. Returns whether there may be more.
+    pub fn receive(&mut self, inbox: &mut Inbox, outbox: &mut [u8], now: Time) -> bool {
+        for _ in 0..TURN_BATCHES {
+            if !self.readable {
+                return false;
+            }
+            let count = self.udp.receive(inbox);
+            self.readable = count == crate::udp::BUFFERS;
+            for index in 0..count {
+                if let Some((run, bytes)) = inbox.run(index) {
+                    self.endpoint
+                        .handle_datagrams(run.from, bytes, run.stride, now);
+                }
+            }
+            self.endpoint.finish_input(now);
+            self.flush(outbox, now);
+        }
+        self.readable
+    }
+
+    /// Send what must leave.
+    pub fn flush(&mut self, outbox: &mut [u8], now: Time) {
+        if let Some((transmit, bytes)) = self.unsent.take()
+            && self.send(transmit, &bytes).is_err()
+        {
+            self.unsent = Some((transmit, bytes));
+            return;
+        }
+        while let Some(transmit) = self.endpoint.poll_transmit(outbox, now) {
+            let bytes = &outbox[..transmit.len];
+            if self.send(transmit, bytes).is_err() {
+                self.unsent = Some((transmit, bytes.to_vec()));
+                return;
+            }
+        }
+        while let Some(event) = self.endpoint.next_event() {
+            self.events.push_back(event);
+        }
+    }
+
+    fn send(&self, transmit: Transmit, bytes: &[u8]) -> io::Result<()> {
+        self.udp.send(transmit.to, bytes, transmit.stride)
+    }
+
+    /// The next thing the endpoint has to say.
+    pub fn next_event(&mut self) -> Option<EndpointEvent> {
+        self.events
+            .pop_front()
+            .or_else(|| self.endpoint.next_event())
+    }
+
+    /// Relays of a session.
+    pub fn relays_of(&self, session: SessionId) -> Vec<usize> {
+        let range = (session, StreamId(0))..=(session, StreamId(u32::MAX));
+        self.relays.range(range).map(|(_, relay)| *relay).collect()
+    }
+}

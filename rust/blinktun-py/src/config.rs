@@ -1,0 +1,95 @@
+//! The settings of a socket and its sessions.
+
+use blinktun_io::SocketConfig;
+use blinktun_proto::crypt::{CryptKind, PacketCrypt};
+use blinktun_proto::session;
+use blinktun_proto::smux::Version;
+use blinktun_proto::time::Duration;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// Checked settings; making one is the only way to make them wrong, and then it raises.
+#[pyclass(frozen, module = "blinktun._core")]
+pub struct Config {
+    inner: SocketConfig,
+}
+
+impl Config {
+    pub fn get(&self) -> &SocketConfig {
+        &self.inner
+    }
+}
+
+#[pymethods]
+impl Config {
+    #[new]
+    #[pyo3(signature = (*, crypt, pass_, mtu, sndwnd, rcvwnd, datashard, parityshard, nodelay,
+        interval, resend, nc, nocomp, smuxver, smuxbuf, framesize, streambuf, keepalive,
+        sockbuf, dscp))]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "keyword settings, one a name of kcptun's"
+    )]
+    fn new(
+        crypt: &str,
+        pass_: [u8; 32],
+        mtu: usize,
+        sndwnd: u32,
+        rcvwnd: u32,
+        datashard: usize,
+        parityshard: usize,
+        nodelay: bool,
+        interval: u32,
+        resend: u32,
+        nc: bool,
+        nocomp: bool,
+        smuxver: Option<u8>,
+        smuxbuf: usize,
+        framesize: usize,
+        streambuf: usize,
+        keepalive: f64,
+        sockbuf: usize,
+        dscp: u8,
+    ) -> PyResult<Config> {
+        let kind = CryptKind::parse(crypt)
+            .ok_or_else(|| PyValueError::new_err(format!("unknown crypt {crypt:?}")))?;
+        let version = match smuxver {
+            None => None,
+            Some(1) => Some(Version::V1),
+            Some(2) => Some(Version::V2),
+            Some(_) => return Err(PyValueError::new_err("smuxver must be 1 or 2")),
+        };
+        let defaults = session::Config::new(&PacketCrypt::new(kind, &pass_));
+        let session = session::Config {
+            mtu,
+            shards: (datashard > 0 && parityshard > 0).then_some((datashard, parityshard)),
+            compress: !nocomp,
+            nodelay,
+            interval_ms: interval,
+            resend,
+            no_congestion: nc,
+            send_window: sndwnd,
+            receive_window: rcvwnd,
+            smux: session::Smux {
+                version,
+                frame_size: framesize,
+                receive_buffer: smuxbuf,
+                stream_buffer: streambuf,
+                keepalive: Duration::from_secs_f64(keepalive),
+                ..defaults.smux
+            },
+            ..defaults
+        };
+        session
+            .check()
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let inner = SocketConfig {
+            session,
+            crypt: kind,
+            pass: pass_,
+            buffer: sockbuf,
+            dscp,
+        };
+        Ok(Config { inner })
+    }
+}

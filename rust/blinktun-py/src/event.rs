@@ -1,0 +1,126 @@
+//! The reactor's events as Python values.
+
+use blinktun_io as io;
+use pyo3::prelude::*;
+
+use crate::{SessionKey, StreamKey};
+
+/// The closed set of events; each variant is a class that `match` takes apart.
+#[pyclass(frozen, module = "blinktun._core")]
+pub enum Event {
+    SessionOpened {
+        session: SessionKey,
+        host: String,
+        port: u16,
+    },
+    SessionClosed {
+        session: SessionKey,
+        reason: String,
+    },
+    SessionSilent {
+        session: SessionKey,
+        heard: bool,
+    },
+    SessionRecovered {
+        session: SessionKey,
+    },
+    StreamOpened {
+        stream: StreamKey,
+    },
+    StreamReadable {
+        stream: StreamKey,
+    },
+    StreamFinished {
+        stream: StreamKey,
+    },
+    StreamWritable {
+        stream: StreamKey,
+    },
+    StreamReset {
+        stream: StreamKey,
+    },
+    RelayFinished {
+        token: u64,
+        sent: u64,
+        received: u64,
+        error: Option<String>,
+    },
+    Undecryptable {
+        endpoint: usize,
+        host: String,
+        port: u16,
+    },
+}
+
+impl From<io::Event> for Event {
+    fn from(event: io::Event) -> Event {
+        match event {
+            io::Event::SessionOpened(key, peer) => Event::SessionOpened {
+                session: session(key),
+                host: peer.ip().to_canonical().to_string(),
+                port: peer.port(),
+            },
+            io::Event::SessionClosed(key, reason) => Event::SessionClosed {
+                session: session(key),
+                reason: reason.to_string(),
+            },
+            io::Event::SessionSilent(key, heard) => Event::SessionSilent {
+                session: session(key),
+                heard,
+            },
+            io::Event::SessionRecovered(key) => Event::SessionRecovered {
+                session: session(key),
+            },
+            io::Event::StreamOpened(key) => Event::StreamOpened {
+                stream: stream(key),
+            },
+            io::Event::StreamReadable(key) => Event::StreamReadable {
+                stream: stream(key),
+            },
+            io::Event::StreamFinished(key) => Event::StreamFinished {
+                stream: stream(key),
+            },
+            io::Event::StreamWritable(key) => Event::StreamWritable {
+                stream: stream(key),
+            },
+            io::Event::StreamReset(key) => Event::StreamReset {
+                stream: stream(key),
+            },
+            io::Event::RelayFinished {
+                token,
+                sent,
+                received,
+                end,
+            } => Event::RelayFinished {
+                token,
+                sent,
+                received,
+                error: error(end),
+            },
+            io::Event::Undecryptable(endpoint, from) => Event::Undecryptable {
+                endpoint: endpoint.0,
+                host: from.ip().to_canonical().to_string(),
+                port: from.port(),
+            },
+        }
+    }
+}
+
+fn session(key: io::SessionKey) -> SessionKey {
+    (key.endpoint.0, key.session.0)
+}
+
+fn stream(key: io::StreamKey) -> StreamKey {
+    (key.session.endpoint.0, key.session.session.0, key.stream.0)
+}
+
+/// `None` for a clean end.
+fn error(end: io::RelayEnd) -> Option<String> {
+    match end {
+        io::RelayEnd::Clean => None,
+        io::RelayEnd::PeerReset => Some("reset by the other end".into()),
+        io::RelayEnd::SessionLost(reason) => Some(format!("session lost: {reason}")),
+        io::RelayEnd::Connection(text) => Some(text),
+        io::RelayEnd::Aborted => Some("aborted here".into()),
+    }
+}
