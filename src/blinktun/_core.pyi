@@ -1,0 +1,235 @@
+"""The compiled core: a reactor that owns UDP sockets, their sessions, and TCP relays.
+
+Nothing here waits. The owner watches `Reactor.fileno`, calls `Reactor.turn` when it is readable or
+when `Reactor.next_timeout` has passed, and after any other call that changes something.
+
+Times are seconds, sizes are bytes. Keys are plain tuples that are never used again for something
+else: `SessionKey` is (socket, session), `StreamKey` is (socket, session, stream).
+"""
+
+from typing import Final, TypeAlias, final
+
+SessionKey: TypeAlias = tuple[int, int]
+StreamKey: TypeAlias = tuple[int, int, int]
+
+def derive_key(key: bytes, /) -> bytes:
+    """The 32 bytes that every packet cipher takes its key from (kcptun wire, section 2.1)."""
+
+@final
+class Config:
+    """Checked settings of a socket and its sessions, by kcptun's names.
+
+    Raises:
+        ValueError: settings that cannot work; the message says which.
+    """
+
+    def __new__(
+        cls,
+        *,
+        crypt: str,
+        pass_: bytes,
+        mtu: int,
+        sndwnd: int,
+        rcvwnd: int,
+        datashard: int,
+        parityshard: int,
+        nodelay: bool,
+        interval: int,
+        resend: int,
+        nc: bool,
+        nocomp: bool,
+        smuxver: int | None,
+        smuxbuf: int,
+        framesize: int,
+        streambuf: int,
+        keepalive: float,
+        sockbuf: int,
+        dscp: int,
+    ) -> Config: ...
+
+class Event:
+    """What happened. One of the classes below, taken apart with ``match``."""
+
+    @final
+    class SessionOpened(Event):
+        """A peer opened a session."""
+
+        __match_args__: Final = ("session", "host", "port")
+        def __new__(cls, session: SessionKey, host: str, port: int) -> Event.SessionOpened: ...
+        @property
+        def session(self) -> SessionKey: ...
+        @property
+        def host(self) -> str: ...
+        @property
+        def port(self) -> int: ...
+
+    @final
+    class SessionClosed(Event):
+        """A session is over and forgotten; its relays have reported their end."""
+
+        __match_args__: Final = ("session", "reason")
+        def __new__(cls, session: SessionKey, reason: str) -> Event.SessionClosed: ...
+        @property
+        def session(self) -> SessionKey: ...
+        @property
+        def reason(self) -> str: ...
+
+    @final
+    class SessionSilent(Event):
+        """Data in flight has made no progress for a second; ``heard``: the peer answered once."""
+
+        __match_args__: Final = ("session", "heard")
+        def __new__(cls, session: SessionKey, heard: bool) -> Event.SessionSilent: ...
+        @property
+        def session(self) -> SessionKey: ...
+        @property
+        def heard(self) -> bool: ...
+
+    @final
+    class SessionRecovered(Event):
+        """A silent peer answers again."""
+
+        __match_args__: Final = ("session",)
+        def __new__(cls, session: SessionKey) -> Event.SessionRecovered: ...
+        @property
+        def session(self) -> SessionKey: ...
+
+    @final
+    class StreamOpened(Event):
+        """The peer opened a stream."""
+
+        __match_args__: Final = ("stream",)
+        def __new__(cls, stream: StreamKey) -> Event.StreamOpened: ...
+        @property
+        def stream(self) -> StreamKey: ...
+
+    @final
+    class StreamReadable(Event):
+        """Bytes can be read from a stream that has no relay."""
+
+        __match_args__: Final = ("stream",)
+        def __new__(cls, stream: StreamKey) -> Event.StreamReadable: ...
+        @property
+        def stream(self) -> StreamKey: ...
+
+    @final
+    class StreamFinished(Event):
+        """The peer ended a stream that has no relay cleanly; everything before has been read."""
+
+        __match_args__: Final = ("stream",)
+        def __new__(cls, stream: StreamKey) -> Event.StreamFinished: ...
+        @property
+        def stream(self) -> StreamKey: ...
+
+    @final
+    class StreamWritable(Event):
+        """A stream without relay takes bytes again."""
+
+        __match_args__: Final = ("stream",)
+        def __new__(cls, stream: StreamKey) -> Event.StreamWritable: ...
+        @property
+        def stream(self) -> StreamKey: ...
+
+    @final
+    class StreamReset(Event):
+        """The peer broke off a stream that has no relay."""
+
+        __match_args__: Final = ("stream",)
+        def __new__(cls, stream: StreamKey) -> Event.StreamReset: ...
+        @property
+        def stream(self) -> StreamKey: ...
+
+    @final
+    class RelayFinished(Event):
+        """A relay is over: bytes to and from the stream; ``error`` is None for a clean end."""
+
+        __match_args__: Final = ("token", "sent", "received", "error")
+        def __new__(
+            cls, token: int, sent: int, received: int, error: str | None
+        ) -> Event.RelayFinished: ...
+        @property
+        def token(self) -> int: ...
+        @property
+        def sent(self) -> int: ...
+        @property
+        def received(self) -> int: ...
+        @property
+        def error(self) -> str | None: ...
+
+    @final
+    class Undecryptable(Event):
+        """Datagrams arrive that do not decrypt: a wrong key or cipher, or noise."""
+
+        __match_args__: Final = ("endpoint", "host", "port")
+        def __new__(cls, endpoint: int, host: str, port: int) -> Event.Undecryptable: ...
+        @property
+        def endpoint(self) -> int: ...
+        @property
+        def host(self) -> str: ...
+        @property
+        def port(self) -> int: ...
+
+@final
+class Reactor:
+    """All sockets and relays of an event loop.
+
+    Methods that take a session or stream raise ``OSError`` if it is gone.
+    """
+
+    def __new__(cls) -> Reactor: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable when there is something to do."""
+
+    def turn(self) -> list[Event]:
+        """Do what is to be done now, and return what happened, oldest first."""
+
+    def next_timeout(self) -> float | None:
+        """Seconds until `turn` must be called even if nothing is readable; None: never."""
+
+    def listen(self, host: str, port: int, config: Config) -> int:
+        """Listen for sessions at an IP address; returns the socket's number."""
+
+    def dial(self, host: str, port: int, config: Config) -> SessionKey:
+        """Begin a session with a server at an IP address. Nothing is sent before a stream opens."""
+
+    def local_address(self, endpoint: int) -> tuple[str, int]:
+        """The IP address and port that a socket is bound to."""
+
+    def close_endpoint(self, endpoint: int) -> None:
+        """Close a socket and its sessions at once."""
+
+    def close_session(self, session: SessionKey) -> None:
+        """End a session; `Event.SessionClosed` follows."""
+
+    def is_drained(self, session: SessionKey) -> bool:
+        """Whether all that was written has left and been acknowledged."""
+
+    def session_info(self, session: SessionKey) -> dict[str, int | float | None] | None:
+        """``smux_version``, ``peer_is_blinktun``, ``streams``, ``rtt``; None if it is gone."""
+
+    def open_stream(self, session: SessionKey) -> StreamKey:
+        """Open a stream."""
+
+    def relay(self, stream: StreamKey, descriptor: int, token: int) -> None:
+        """Join a stream and a connected stream socket, which the core owns from now on.
+
+        `Event.RelayFinished` reports the end under ``token``.
+        """
+
+    def abort_relay(self, stream: StreamKey) -> None:
+        """Break off a stream's relay both ways."""
+
+    def read(self, stream: StreamKey, max: int) -> bytes:
+        """Up to ``max`` bytes that have arrived."""
+
+    def write(self, stream: StreamKey, data: bytes) -> int:
+        """Queue bytes; returns how many were taken. If not all, `Event.StreamWritable` follows."""
+
+    def finish(self, stream: StreamKey) -> None:
+        """Write no more: the peer reads the end after the data."""
+
+    def reset(self, stream: StreamKey) -> None:
+        """Break a stream off in both directions."""
+
+    def stats(self) -> dict[str, int]:
+        """The counters of the core (kcptun wire, section 9), and ``embryos`` waiting now."""

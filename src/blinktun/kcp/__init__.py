@@ -1,0 +1,30 @@
+"""The asyncio face of the core: sessions over KCP, and the streams in them.
+
+::
+
+    session = await kcp.connect("example.com:29900", KcpSettings(key="..."))
+    stream = session.open_stream()
+    await stream.write(b"hello")
+    print(await stream.read())
+
+    async def echo(stream: kcp.Stream) -> None:
+        while data := await stream.read():
+            await stream.write(data)
+
+    server = await kcp.serve(echo, ":29900", KcpSettings(key="..."))
+
+The nouns of the room: a `Driver` runs the core's reactor in an event loop; a `Session` is one KCP
+conversation, whose `Stream`s can be read and written from Python, or joined to a socket with
+`Session.relay`, from when on their bytes never enter Python; a `Server` accepts sessions.
+
+May import the vocabulary, ``config.model`` and ``_core``.
+"""
+
+from __future__ import annotations
+
+from blinktun.kcp.api import Server, connect, serve
+from blinktun.kcp.driver import Driver
+from blinktun.kcp.session import RelayResult, Session
+from blinktun.kcp.stream import Stream
+
+__all__ = ["Driver", "RelayResult", "Server", "Session", "Stream", "connect", "serve"]

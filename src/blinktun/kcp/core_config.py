@@ -1,0 +1,50 @@
+"""Settings as a person writes them into settings as the core takes them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from blinktun import _core
+from blinktun.errors import ConfigError
+
+if TYPE_CHECKING:
+    from blinktun.config.model import KcpSettings
+
+
+def core_config(settings: KcpSettings) -> _core.Config:
+    """The core's form of ``settings``.
+
+    Raises:
+        ConfigError: the settings cannot work together.
+    """
+    try:
+        return _core.Config(
+            crypt=settings.crypt,
+            pass_=_derived(settings.key.encode()),
+            mtu=settings.mtu,
+            sndwnd=settings.sndwnd,
+            rcvwnd=settings.rcvwnd,
+            datashard=settings.datashard,
+            parityshard=settings.parityshard,
+            nodelay=settings.nodelay != 0,
+            interval=settings.interval,
+            resend=settings.resend,
+            nc=settings.nc != 0,
+            nocomp=settings.nocomp,
+            smuxver=settings.smuxver,
+            smuxbuf=settings.smuxbuf,
+            framesize=settings.framesize,
+            streambuf=settings.streambuf,
+            keepalive=float(settings.keepalive),
+            sockbuf=settings.sockbuf,
+            dscp=settings.dscp,
+        )
+    except ValueError as error:
+        raise ConfigError(str(error), fix="change the KCP settings") from error
+
+
+@lru_cache(maxsize=32)
+def _derived(key: bytes) -> bytes:
+    """4096 rounds of PBKDF2 take milliseconds: once a key is enough."""
+    return _core.derive_key(key)

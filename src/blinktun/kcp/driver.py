@@ -1,0 +1,182 @@
+"""Runs the core's reactor in an asyncio event loop.
+
+One callback watches the reactor's descriptor, one timer its next deadline. After each turn every
+event goes to whoever owns its session, relay or socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Protocol, assert_never, cast
+from weakref import WeakKeyDictionary
+
+from blinktun._core import Event, Reactor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blinktun._core import SessionKey, StreamKey
+
+
+class SessionOwner(Protocol):
+    """Whoever a session's events go to."""
+
+    def on_closed(self, reason: str) -> None:
+        """The session is over."""
+
+    def on_silent(self, *, heard: bool) -> None:
+        """Data in flight makes no progress; ``heard``: the peer answered once."""
+
+    def on_recovered(self) -> None:
+        """A silent peer answers again."""
+
+    def on_stream_opened(self, stream: StreamKey) -> None:
+        """The peer opened a stream."""
+
+    def on_stream_change(self, stream: StreamKey) -> None:
+        """A stream without relay can be read or written."""
+
+    def on_stream_finished(self, stream: StreamKey) -> None:
+        """The peer ended a stream without relay cleanly."""
+
+    def on_stream_reset(self, stream: StreamKey) -> None:
+        """The peer broke off a stream without relay."""
+
+
+class SocketOwner(Protocol):
+    """Whoever the events of a listening socket go to."""
+
+    def on_session(self, session: SessionKey, host: str, port: int) -> None:
+        """A peer opened a session."""
+
+    def on_undecryptable(self, host: str, port: int) -> None:
+        """Datagrams arrive that do not decrypt."""
+
+
+class Driver:
+    """The reactor of one event loop, and who owns what in it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.core = Reactor()
+        self.sessions: dict[SessionKey, SessionOwner] = {}
+        self.sockets: dict[int, SocketOwner] = {}
+        self._relays: dict[int, Callable[[Event.RelayFinished], None]] = {}
+        self._tokens = itertools.count(1)
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon = False
+        loop.add_reader(self.core.fileno(), self._turn)
+
+    @classmethod
+    def current(cls) -> Driver:
+        """The driver of the running event loop, made on first use."""
+        loop = asyncio.get_running_loop()
+        driver = _drivers.get(loop)
+        if driver is None:
+            driver = _drivers[loop] = cls(loop)
+        return driver
+
+    def wake(self) -> None:
+        """Have a turn soon: call it after anything that changes the core."""
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._turn_soon)
+
+    def relay(
+        self, stream: StreamKey, descriptor: int, done: Callable[[Event.RelayFinished], None]
+    ) -> None:
+        """Join a stream and a connected socket; ``done`` is called at the end.
+
+        Args:
+            stream: A stream of a living session.
+            descriptor: Owned by the core from now on, whatever happens.
+            done: Gets the byte counts and the error, None for a clean end.
+
+        Raises:
+            OSError: the session is gone.
+        """
+        token = next(self._tokens)
+        self.core.relay(stream, descriptor, token)
+        self._relays[token] = done
+        self.wake()
+
+    def _turn_soon(self) -> None:
+        self._soon = False
+        self._turn()
+
+    def _turn(self) -> None:
+        for event in self.core.turn():
+            self._dispatch(event)
+        self._arm()
+
+    def _arm(self) -> None:
+        timeout = self.core.next_timeout()
+        if timeout is None:
+            return
+        if timeout <= 0:
+            self.wake()
+            return
+        at = self._loop.time() + timeout
+        # A timer that fires early costs one empty turn; re-arming on each turn costs more.
+        if self._timer is not None and self._timer.when() <= at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._turn()
+
+    def _dispatch(self, event: Event) -> None:  # noqa: C901 - one line a case of a closed set
+        match cast("_AnyEvent", event):
+            case Event.RelayFinished() as finished:
+                self._relays.pop(finished.token)(finished)
+            case Event.StreamOpened(stream):
+                if owner := self.sessions.get(stream[:2]):
+                    owner.on_stream_opened(stream)
+            case Event.StreamReadable(stream) | Event.StreamWritable(stream):
+                if owner := self.sessions.get(stream[:2]):
+                    owner.on_stream_change(stream)
+            case Event.StreamFinished(stream):
+                if owner := self.sessions.get(stream[:2]):
+                    owner.on_stream_finished(stream)
+            case Event.StreamReset(stream):
+                if owner := self.sessions.get(stream[:2]):
+                    owner.on_stream_reset(stream)
+            case Event.SessionOpened(session, host, port):
+                if socket := self.sockets.get(session[0]):
+                    socket.on_session(session, host, port)
+            case Event.SessionClosed(session, reason):
+                if owner := self.sessions.pop(session, None):
+                    owner.on_closed(reason)
+            case Event.SessionSilent(session, heard):
+                if owner := self.sessions.get(session):
+                    owner.on_silent(heard=heard)
+            case Event.SessionRecovered(session):
+                if owner := self.sessions.get(session):
+                    owner.on_recovered()
+            case Event.Undecryptable(endpoint, host, port):
+                if socket := self.sockets.get(endpoint):
+                    socket.on_undecryptable(host, port)
+            case unknown:
+                assert_never(unknown)
+
+
+if TYPE_CHECKING:
+    _AnyEvent = (
+        Event.SessionOpened
+        | Event.SessionClosed
+        | Event.SessionSilent
+        | Event.SessionRecovered
+        | Event.StreamOpened
+        | Event.StreamReadable
+        | Event.StreamFinished
+        | Event.StreamWritable
+        | Event.StreamReset
+        | Event.RelayFinished
+        | Event.Undecryptable
+    )
+
+_drivers: WeakKeyDictionary[asyncio.AbstractEventLoop, Driver] = WeakKeyDictionary()

@@ -1,0 +1,204 @@
+"""One KCP conversation and its streams."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blinktun.errors import TransportError
+from blinktun.kcp.stream import Stream
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Self
+
+    from blinktun._core import Event, SessionKey, StreamKey
+    from blinktun.kcp.driver import Driver
+
+
+@dataclass(frozen=True, slots=True)
+class RelayResult:
+    """How a relay went.
+
+    Attributes:
+        sent: Bytes from the socket to the stream.
+        received: Bytes from the stream to the socket.
+        error: None if both directions ended cleanly, else what happened.
+    """
+
+    sent: int
+    received: int
+    error: str | None
+
+
+class Session:
+    """A conversation with one peer, dialled or accepted.
+
+    Attributes:
+        peer: The other end, as text.
+        silent: Data in flight has made no progress for a second or more.
+        heard: The peer has answered at least once.
+        born: When it was made, on the event loop's clock.
+        closed: Set when it is over.
+        reason: Why it is over; empty while it lives.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        key: SessionKey,
+        peer: str,
+        *,
+        on_stream: Callable[[Session, StreamKey], None] | None = None,
+    ) -> None:
+        self._driver = driver
+        self.key = key
+        self.peer = peer
+        self.silent = False
+        self.heard = False
+        self.born = asyncio.get_running_loop().time()
+        self.closed = asyncio.Event()
+        self.reason = ""
+        self.streams = 0
+        self.on_silence: Callable[[Session], None] | None = None
+        self._on_stream = on_stream
+        self._owned: dict[StreamKey, Stream] = {}
+        driver.sessions[key] = self
+
+    def open_stream(self) -> Stream:
+        """Open a stream to read and write.
+
+        Raises:
+            TransportError: the session is over, or has as many streams as it can.
+        """
+        return self.adopt(self.open_key())
+
+    def open_key(self) -> StreamKey:
+        """Open a stream for `relay`.
+
+        Raises:
+            TransportError: the session is over, or has as many streams as it can.
+        """
+        try:
+            key = self._driver.core.open_stream(self.key)
+        except OSError as error:
+            raise TransportError(self.reason or str(error), peer=self.peer) from error
+        self._driver.wake()
+        return key
+
+    def adopt(self, key: StreamKey) -> Stream:
+        """The stream ``key`` as one to read and write."""
+        stream = self._owned[key] = Stream(self._driver, key, self.peer)
+        return stream
+
+    def relay(
+        self, key: StreamKey, connection: socket.socket, done: Callable[[RelayResult], None]
+    ) -> None:
+        """Join a stream and a connected socket: from now on no Python runs for their bytes.
+
+        Args:
+            key: A stream of this session.
+            connection: Taken over and closed at the end, whatever happens.
+            done: Called at the end.
+
+        Raises:
+            TransportError: the session is over; the socket is closed.
+        """
+
+        def finished(event: Event.RelayFinished) -> None:
+            self.streams -= 1
+            done(RelayResult(event.sent, event.received, event.error))
+
+        try:
+            self._driver.relay(key, connection.detach(), finished)
+        except OSError as error:
+            raise TransportError(self.reason or str(error), peer=self.peer) from error
+        self.streams += 1
+
+    def reset(self, key: StreamKey) -> None:
+        """Break a stream off, with its relay if it has one."""
+        self._driver.core.abort_relay(key)
+        self._driver.core.reset(key)
+        self._driver.wake()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the session is over."""
+        return self.closed.is_set()
+
+    @property
+    def smux_version(self) -> int | None:
+        """1 or 2; None until a server has learned it from the first frame."""
+        info = self._driver.core.session_info(self.key)
+        version = info and info["smux_version"]
+        return int(version) if version else None
+
+    def close(self) -> None:
+        """End the session at once; its streams break."""
+        self._driver.core.close_session(self.key)
+        self._driver.wake()
+
+    async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - asks the core, has no event
+        """Wait until all that was written is acknowledged. Returns whether it was in time."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        while not self._driver.core.is_drained(self.key):
+            if asyncio.get_running_loop().time() >= deadline:
+                return False
+            await asyncio.sleep(0.01)
+        return True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        await self.closed.wait()
+
+    # --- SessionOwner ---------------------------------------------------------------------
+
+    def on_closed(self, reason: str) -> None:
+        """The core has ended the session."""
+        self.reason = reason
+        for stream in self._owned.values():
+            stream.on_lost(reason)
+        self._owned.clear()
+        self.closed.set()
+
+    def on_silent(self, *, heard: bool) -> None:
+        """The peer has stopped answering, or never began."""
+        self.silent = True
+        self.heard = heard
+        if self.on_silence:
+            self.on_silence(self)
+
+    def on_recovered(self) -> None:
+        """The peer answers again."""
+        self.silent = False
+        self.heard = True
+
+    def on_stream_opened(self, stream: StreamKey) -> None:
+        """The peer opened a stream; without anyone who wants it, it is broken off."""
+        if self._on_stream:
+            self._on_stream(self, stream)
+        else:
+            self.reset(stream)
+
+    def on_stream_change(self, stream: StreamKey) -> None:
+        """A stream without relay can be read or written."""
+        if owned := self._owned.get(stream):
+            owned.on_change()
+
+    def on_stream_finished(self, stream: StreamKey) -> None:
+        """The peer ended a stream without relay cleanly."""
+        if owned := self._owned.get(stream):
+            owned.on_finished()
+
+    def on_stream_reset(self, stream: StreamKey) -> None:
+        """The peer broke off a stream without relay."""
+        if owned := self._owned.pop(stream, None):
+            owned.on_lost("reset by the other end")
