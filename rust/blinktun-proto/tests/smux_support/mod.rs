@@ -20,6 +20,7 @@ pub fn config(role: Role, version: Option<Version>) -> Config {
         stream_buffer: 2 << 20,
         send_buffer: 64 << 10,
         keepalive: Duration::from_secs(10),
+        keepalive_timeout: Duration::from_secs(30),
         max_streams: 1000,
         hash_seed: 7,
     }
