@@ -1,0 +1,117 @@
+"""What a preset is, and what its authors get to work with."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
+
+from blinktun.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from blinktun.address import Address
+    from blinktun.effects import Chunk, Effect
+
+_T = TypeVar("_T")
+
+
+class Role(Enum):
+    """Which end of the tunnel a preset works for."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+@dataclass(frozen=True, slots=True)
+class PresetContext:
+    """What a preset knows about its connection.
+
+    Attributes:
+        role: The end it works for.
+        key: The password both ends share.
+        random: Gives that many random bytes.
+        clock: Gives the time of day in seconds since 1970.
+    """
+
+    role: Role
+    key: str
+    random: Callable[[int], bytes] = os.urandom
+    clock: Callable[[], float] = time.time
+
+
+class Preset(ABC):
+    """A byte transformer with two directions and the state of one connection.
+
+    ``encode`` is given what goes to the wire, ``decode`` what comes from it. Both get chunks cut
+    anywhere and yield effects: ``Forward`` continues in the same direction, ``Reply`` turns round
+    and continues in the other, ``Reject`` ends the connection. Incomplete input is kept, within a
+    bound; a call may yield nothing.
+    """
+
+    @classmethod
+    @abstractmethod
+    def configure(cls, params: Mapping[str, object]) -> PresetMaker:
+        """Check the parameters once, and return what makes this preset for each connection.
+
+        Raises:
+            ConfigError: ``key`` names the parameter, without a prefix.
+        """
+
+    def attach(self, siblings: Sequence[Preset]) -> None:  # noqa: B027 - few presets care
+        """Learn the presets of the same connection, itself among them, before any data."""
+
+    @abstractmethod
+    def encode(self, data: Chunk) -> Iterable[Effect]:
+        """Take bytes towards the wire; empty data only asks for what must go out first."""
+
+    @abstractmethod
+    def decode(self, data: Chunk) -> Iterable[Effect]:
+        """Take bytes from the wire, never empty."""
+
+    def decode_eof(self) -> Iterable[Effect]:
+        """Take the end of the wire's bytes: ``Reject`` if they stopped inside something."""
+        return ()
+
+
+class AddressingPreset(Preset):
+    """A preset that carries the target: every list has exactly one.
+
+    On a client ``set_target`` comes before any data; on a server it yields ``ConnectTo`` once, and
+    then forwards what follows.
+    """
+
+    sends_lone_header: ClassVar[bool] = True
+    """Whether servers take the target without a byte of payload behind it."""
+
+    @abstractmethod
+    def set_target(self, target: Address) -> None:
+        """Say where this connection is to lead.
+
+        Raises:
+            LocalError: the target cannot be written in this preset's form.
+        """
+
+
+PresetMaker: TypeAlias = "Callable[[PresetContext], Preset]"
+"""Makes one preset for one connection."""
+
+
+def choose(
+    params: Mapping[str, object], key: str, choices: Mapping[str, _T], *, default: str
+) -> _T:
+    """Look a parameter up in a table.
+
+    Raises:
+        ConfigError: the value is not a name in the table.
+    """
+    value = params.get(key, default)
+    if isinstance(value, str) and value in choices:
+        return choices[value]
+    raise ConfigError(
+        "is not a known choice", key=key, value=repr(value), fix=f"use one of {', '.join(choices)}"
+    )

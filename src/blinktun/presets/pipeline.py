@@ -1,0 +1,102 @@
+"""The presets of one connection, in order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from blinktun.effects import ConnectTo, Effect, Forward, Reject, Reply
+from blinktun.errors import LocalError
+from blinktun.presets.base import AddressingPreset, Preset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from blinktun.address import Address
+    from blinktun.effects import Chunk
+
+
+class Pipeline:
+    """Runs presets 0..n-1 to encode and n-1..0 to decode, and folds what they ask for.
+
+    The effects that come out: ``Forward`` leaves in the direction of the call, ``Reply`` leaves on
+    the side where the call's input came from, ``ConnectTo`` and ``Reject`` are for the owner. A
+    ``Reject`` is the last effect there is: everything after it yields nothing.
+    """
+
+    def __init__(self, presets: Sequence[Preset]) -> None:
+        self._presets = tuple(presets)
+        self._rejected = False
+        for preset in self._presets:
+            preset.attach(self._presets)
+
+    @property
+    def sends_lone_header(self) -> bool:
+        """Whether a client may send the target before it has a byte to send."""
+        return self._addressing().sends_lone_header
+
+    def set_target(self, target: Address) -> None:
+        """Tell the addressing preset of a client where to connect; once, before any data.
+
+        Raises:
+            LocalError: no preset can carry this target.
+        """
+        self._addressing().set_target(target)
+
+    def encode(self, data: Chunk) -> list[Effect]:
+        """Take bytes to the wire; empty data sends only what must go out first."""
+        return self._run(data, 0, 1)
+
+    def decode(self, data: Chunk) -> list[Effect]:
+        """Take bytes from the wire."""
+        return self._run(data, len(self._presets) - 1, -1)
+
+    def decode_eof(self) -> list[Effect]:
+        """Take the end of the wire's bytes."""
+        effects: list[Effect] = []
+        for index in reversed(range(len(self._presets))):
+            effects += self._fold(self._presets[index].decode_eof(), index, -1)
+        return effects
+
+    def _addressing(self) -> AddressingPreset:
+        for preset in self._presets:
+            if isinstance(preset, AddressingPreset):
+                return preset
+        raise LocalError("no preset carries the target")
+
+    def _run(self, data: Chunk, index: int, step: int) -> list[Effect]:
+        """Take data through the presets from ``index`` on; step 1 encodes, -1 decodes."""
+        if not 0 <= index < len(self._presets):
+            return [Forward(data)]
+        if self._rejected:
+            return []
+        preset = self._presets[index]
+        return self._fold(preset.encode(data) if step > 0 else preset.decode(data), index, step)
+
+    def _fold(self, effects: Iterable[Effect], index: int, step: int) -> list[Effect]:
+        folded: list[Effect] = []
+        for effect in effects:
+            if self._rejected:
+                break
+            match effect:
+                case Forward(data):
+                    folded += self._run(data, index + step, step)
+                case Reply(data):
+                    # What leaves in the other direction is, seen from here, a reply.
+                    folded += map(_turned, self._run(data, index - step, -step))
+                case ConnectTo():
+                    folded.append(effect)
+                case Reject():
+                    self._rejected = True
+                    folded.append(effect)
+                case _:
+                    assert_never(effect)
+        return folded
+
+
+def _turned(effect: Effect) -> Effect:
+    match effect:
+        case Forward(data):
+            return Reply(data)
+        case Reply(data):
+            return Forward(data)
+    return effect

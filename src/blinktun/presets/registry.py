@@ -1,0 +1,102 @@
+"""From the ``presets`` of a configuration to pipelines."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from blinktun.errors import ConfigError
+from blinktun.presets.base import AddressingPreset, Preset, PresetContext, PresetMaker
+from blinktun.presets.pipeline import Pipeline
+from blinktun.presets.ss_aead_cipher import SsAeadCipher
+from blinktun.presets.ss_base import SsBase
+from blinktun.presets.ss_stream_cipher import SsStreamCipher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.config.model import PresetSpec
+
+PRESETS: dict[str, type[Preset]] = {
+    "ss-base": SsBase,
+    "ss-stream-cipher": SsStreamCipher,
+    "ss-aead-cipher": SsAeadCipher,
+}
+"""Every preset, by the name that configurations use. A new preset adds one line."""
+
+NOT_YET = frozenset(
+    {
+        "base-auth",
+        "ssr-auth-aes128-md5",
+        "ssr-auth-aes128-sha1",
+        "ssr-auth-chain-a",
+        "ssr-auth-chain-b",
+        "v2ray-vmess",
+        "obfs-random-padding",
+        "obfs-http",
+        "obfs-tls1.2-ticket",
+        "aead-random-cipher",
+    }
+)
+"""Presets of blinksocks that do not exist here yet."""
+
+
+class PipelineMaker:
+    """The checked ``presets`` of a configuration: call it for the pipeline of one connection.
+
+    Args:
+        specs: The presets, the one nearest the application first.
+        where: What the list is called in the configuration, for messages.
+
+    Raises:
+        ConfigError: a name or parameter cannot be used, or not exactly one preset carries targets.
+    """
+
+    def __init__(self, specs: Sequence[PresetSpec], *, where: str = "presets") -> None:
+        if not specs:
+            raise ConfigError("holds no preset", key=where, fix="start it with ss-base")
+        self._makers = [
+            configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
+        ]
+        _check_addressing(specs, where)
+
+    def __call__(self, context: PresetContext) -> Pipeline:
+        """Make the pipeline of one connection."""
+        return Pipeline([make(context) for make in self._makers])
+
+
+def configure(spec: PresetSpec, *, where: str = "presets[]") -> PresetMaker:
+    """Find a preset and check its parameters.
+
+    Raises:
+        ConfigError: the name or a parameter cannot be used; ``where`` stands in front of its key.
+    """
+    preset = PRESETS.get(spec.name)
+    if preset is None:
+        raise _unknown(spec.name, f"{where}.name")
+    try:
+        return preset.configure(spec.params)
+    except ConfigError as error:
+        key = f"{where}.params.{error.key}" if error.key else f"{where}.params"
+        raise ConfigError(error.problem, fix=error.fix, key=key, value=error.value) from None
+
+
+def _unknown(name: str, key: str) -> ConfigError:
+    if name in NOT_YET:
+        problem, fix = "is not yet supported", f"use {', '.join(PRESETS)}"
+    elif name == "mux":
+        problem, fix = "is inserted by the program", "remove it"
+    else:
+        near = difflib.get_close_matches(name, (*PRESETS, *NOT_YET), 1)
+        problem = "is not a known preset"
+        fix = f"did you mean {near[0]}?" if near else f"use {', '.join(PRESETS)}"
+    return ConfigError(problem, key=key, value=repr(name), fix=fix)
+
+
+def _check_addressing(specs: Sequence[PresetSpec], where: str) -> None:
+    carriers = [spec.name for spec in specs if issubclass(PRESETS[spec.name], AddressingPreset)]
+    if not carriers:
+        raise ConfigError("no preset carries the target", key=where, fix="put ss-base first")
+    if len(carriers) > 1:
+        names = " and ".join(carriers)
+        raise ConfigError(f"{names} both carry the target", key=where, fix="keep one of them")

@@ -1,0 +1,84 @@
+"""What a handshake is."""
+
+from __future__ import annotations
+
+import hmac
+from abc import ABC, abstractmethod
+from enum import Enum
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+if TYPE_CHECKING:
+    from blinktun.config.model import Credentials
+    from blinktun.effects import Chunk, Effect
+
+
+class Refusal(Enum):
+    """Why there is no connection; each protocol has its own words for these."""
+
+    FAILED = "failed"
+    NOT_ALLOWED = "not allowed"
+    HOST_UNREACHABLE = "host unreachable"
+    CONNECTION_REFUSED = "connection refused"
+    TIMED_OUT = "timed out"
+
+
+class Handshake(ABC):
+    """One application's way to say where it wants to go.
+
+    Call ``start``, then ``receive`` with whatever the application sends, until one of them yields
+    ``ConnectTo`` or ``Reject``. After ``ConnectTo`` call ``granted`` or ``refused`` and send the
+    answer; ``take_early`` holds what belongs to the target already, and everything read later
+    passes ``upload`` if ``filters_upload`` says so.
+    """
+
+    @property
+    def filters_upload(self) -> bool:
+        """Whether bytes after ``ConnectTo`` have to pass ``upload``."""
+        return False
+
+    def start(self) -> list[Effect]:
+        """Begin, before the application has said anything."""
+        return []
+
+    @abstractmethod
+    def receive(self, data: Chunk) -> list[Effect]:
+        """Take bytes from the application, cut anywhere."""
+
+    @abstractmethod
+    def granted(self) -> bytes:
+        """Return the answer for a tunnel that is up; may be empty."""
+
+    @abstractmethod
+    def refused(self, reason: Refusal) -> bytes:
+        """Return the answer for a tunnel that there will not be; may be empty."""
+
+    @abstractmethod
+    def take_early(self) -> Chunk:
+        """Return, once, what has come for the target so far."""
+
+    def upload(self, data: Chunk) -> Chunk:
+        """Return what of these later bytes goes to the target.
+
+        Raises:
+            RemoteError: the application broke its protocol.
+        """
+        return data
+
+
+def credentials_match(expected: Credentials, username: bytes, password: bytes) -> bool:
+    """Compare, in constant time, what an application presents.
+
+    Credentials come from a URL: applications may present them decoded, as people expect, or as
+    they stand in the URL, as blinksocks wants it.
+    """
+    presented = _joined(username, password)
+    as_written = _joined(expected.username.encode(), expected.password.encode())
+    decoded = _joined(unquote(expected.username).encode(), unquote(expected.password).encode())
+    return bool(
+        hmac.compare_digest(presented, as_written) | hmac.compare_digest(presented, decoded)
+    )
+
+
+def _joined(username: bytes, password: bytes) -> bytes:
+    return len(username).to_bytes(4, "big") + username + password

@@ -1,0 +1,8 @@
+"""Connections, and the schemes that make them.
+
+The nouns of the room: a **stream** (``base``) is one connection, whatever carries it; a **dialer**
+makes streams, a **listener** takes them in; the **registry** finds both by the transport that a
+configuration names. A new transport is one file here and one line in ``registry``.
+
+May import: ``errors``, ``address``, ``effects``, ``config.model``.
+"""

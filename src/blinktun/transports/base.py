@@ -1,0 +1,87 @@
+"""What a transport offers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from blinktun.address import Address
+    from blinktun.effects import Chunk
+
+
+class Stream(ABC):
+    """One connection: bytes in order, two directions that end independently.
+
+    One task may receive while another sends; neither call may be made twice at once. Cancelling
+    ``receive`` loses nothing. Ends are truthful: ``b""`` only after the peer has ended its
+    direction on purpose, ``TransportError`` for everything else.
+    """
+
+    @property
+    @abstractmethod
+    def peer(self) -> str:
+        """The other end, as text for messages."""
+
+    @abstractmethod
+    async def receive(self) -> Chunk:
+        """Wait for bytes; ``b""`` is the end of the peer's direction.
+
+        Raises:
+            TransportError: the connection ended other than cleanly.
+        """
+
+    @abstractmethod
+    async def send(self, data: Chunk) -> None:
+        """Hand bytes over, and wait while too many of them are on their way.
+
+        Raises:
+            TransportError: the connection is gone.
+        """
+
+    @abstractmethod
+    async def send_eof(self) -> None:
+        """End our direction behind what has been sent; receiving goes on.
+
+        Raises:
+            TransportError: the connection is gone.
+        """
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Send what is still on its way, for a bounded time, and end both directions."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """End both directions at once, so that the peer sees an error and not a clean end."""
+
+
+class Dialer(ABC):
+    """Makes streams."""
+
+    @abstractmethod
+    async def connect(self, address: Address) -> Stream:
+        """Connect.
+
+        Raises:
+            TransportError: there is no connection to be had; ``__cause__`` is the reason.
+        """
+
+
+class Listener(ABC):
+    """Takes streams in, until closed."""
+
+    @property
+    @abstractmethod
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, with the ports that were really bound."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Stop taking streams in; those taken live on."""
+
+
+OnStream: TypeAlias = "Callable[[Stream], None]"
+"""Gets every new stream of a listener, and owns it from then on."""

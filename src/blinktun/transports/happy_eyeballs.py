@@ -1,0 +1,75 @@
+"""Connect to the first address of a name that answers (RFC 8305, simplified)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from blinktun.address import Address
+    from blinktun.transports.base import Stream
+
+_S = TypeVar("_S", bound="Stream")
+
+_ATTEMPT_DELAY = 0.25
+"""Seconds that one address gets before the next is tried beside it (RFC 8305, section 5)."""
+
+
+async def first_to_connect(address: Address, connect: Callable[[str, int], Awaitable[_S]]) -> _S:
+    """Try every address of a host, the families in turn, and return the first stream.
+
+    Raises:
+        OSError: no address answers (the first one's error), or the name does not resolve.
+        ValueError: the host cannot be a name.
+    """
+    ips = [address.host] if address.ip else await _resolve(address)
+    if len(ips) == 1:
+        return await connect(ips[0], address.port)
+    waiting = list(reversed(ips))
+    running: list[asyncio.Task[_S]] = []
+    failures: list[BaseException] = []
+    try:
+        while waiting or running:
+            if waiting:
+                running.append(asyncio.create_task(_one(connect, waiting.pop(), address.port)))
+            done, _ = await asyncio.wait(
+                running,
+                timeout=_ATTEMPT_DELAY if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                running.remove(task)
+                if (failure := task.exception()) is None:
+                    return task.result()
+                failures.append(failure)
+    finally:
+        await _give_up(running)
+    raise failures[0]
+
+
+async def _one(connect: Callable[[str, int], Awaitable[_S]], ip: str, port: int) -> _S:
+    return await connect(ip, port)
+
+
+async def _give_up(running: list[asyncio.Task[_S]]) -> None:
+    for task in running:
+        task.cancel()
+    for outcome in await asyncio.gather(*running, return_exceptions=True):
+        # Two may answer at the same moment; only one is wanted.
+        if not isinstance(outcome, BaseException):
+            outcome.abort()
+
+
+async def _resolve(address: Address) -> list[str]:
+    infos = await asyncio.get_running_loop().getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM
+    )
+    families: dict[int, list[str]] = {}
+    for family, _, _, _, sockaddr in infos:
+        families.setdefault(family, []).append(str(sockaddr[0]))
+    turns = chain.from_iterable(zip_longest(*families.values()))
+    return list(dict.fromkeys(ip for ip in turns if ip is not None))

@@ -1,0 +1,51 @@
+"""Transports by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from blinktun.errors import ConfigError
+from blinktun.transports import tcp
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from blinktun.config.model import ServerLink
+    from blinktun.transports.base import Dialer, Listener, OnStream
+
+
+class Transport(NamedTuple):
+    """How a transport is used by either end."""
+
+    dialer: Callable[[ServerLink], Dialer]
+    listen: Callable[[ServerLink, OnStream], Awaitable[Listener]]
+
+
+TRANSPORTS: dict[str, Transport] = {
+    "tcp": Transport(
+        lambda _link: tcp.TcpDialer(),
+        lambda link, on_stream: tcp.listen(link.address, on_stream),
+    ),
+}
+"""Every transport, by the scheme that configurations use. A new transport adds one line."""
+
+NOT_YET = frozenset({"tls", "ws", "wss", "h2", "kcp"})
+"""Schemes that do not exist here yet."""
+
+
+def find_transport(link: ServerLink) -> Transport:
+    """Return the transport that a link names.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    transport = TRANSPORTS.get(link.transport)
+    if transport is None:
+        known = link.transport in NOT_YET
+        raise ConfigError(
+            "is not yet supported" if known else "is not a known transport",
+            key="service",
+            value=f"{link.transport}://",
+            fix=f"use {', '.join(TRANSPORTS)}",
+        )
+    return transport

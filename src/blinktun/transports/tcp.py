@@ -1,0 +1,247 @@
+"""TCP over asyncio, on any event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.transports.base import Dialer, Listener, OnStream, Stream
+from blinktun.transports.happy_eyeballs import first_to_connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.effects import Chunk
+
+_READ_HIGH = 512 * 1024
+"""Received bytes, not yet asked for, from which on reading pauses; one read more may come."""
+_WRITE_HIGH = 512 * 1024
+"""Sent bytes, not yet taken by the system, from which on ``send`` waits."""
+_FLUSH_TIMEOUT = 10.0
+"""Seconds that ``aclose`` gives a peer to take what is still queued."""
+_CONNECT_TIMEOUT = 10.0
+"""Seconds for a whole ``connect``."""
+_BACKLOG = 1024
+
+
+class TcpStream(asyncio.Protocol, Stream):
+    """A TCP connection.
+
+    The event loop reads (256 KiB at once) and pushes here; ``receive`` takes everything that has
+    come, so a slow consumer gets few large chunks.
+    """
+
+    def __init__(self, on_stream: OnStream | None = None) -> None:
+        self._on_stream = on_stream
+        self._peer = ""
+        self._chunks: deque[bytes] = deque()
+        self._queued = 0
+        self._reading_paused = False
+        self._eof = False
+        self._eof_sent = False
+        self._lost = False
+        self._error: Exception | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._writing_paused = False
+
+    @property
+    def peer(self) -> str:
+        """The other end's address and port."""
+        return self._peer
+
+    async def receive(self) -> Chunk:
+        """Return all bytes that have come, at most about 768 KiB."""
+        while not self._chunks:
+            if self._eof:
+                return b""
+            if self._lost:
+                raise self._ended()
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        chunk = self._chunks.popleft()
+        if self._chunks:
+            chunk = b"".join((chunk, *self._chunks))
+            self._chunks.clear()
+        self._queued = 0
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        return chunk
+
+    async def send(self, data: Chunk) -> None:
+        """Write, and wait while more than 512 KiB are queued."""
+        if self._lost:
+            raise self._ended()
+        self._transport.write(data)
+        if self._writing_paused:
+            await self._writable()
+
+    async def send_eof(self) -> None:
+        """Shut our direction down behind what is queued."""
+        if self._lost:
+            raise self._ended()
+        if not self._eof_sent:
+            self._eof_sent = True
+            self._transport.write_eof()
+
+    async def aclose(self) -> None:
+        """Flush for at most 10 s and close; what cannot be flushed is lost with a reset."""
+        if self._lost:
+            return
+        self._transport.close()
+        try:
+            async with asyncio.timeout(_FLUSH_TIMEOUT):
+                await self._closed
+        except TimeoutError:
+            self.abort()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        if self._lost:
+            return
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            # Lingering for no time makes the kernel send RST instead of FIN.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+        self.connection_lost(None)
+
+    # --- called by the event loop ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Set the socket up, and announce the stream if it was taken in."""
+        self._loop = asyncio.get_running_loop()
+        self._transport = cast("asyncio.Transport", transport)
+        self._closed: asyncio.Future[None] = self._loop.create_future()
+        self._transport.set_write_buffer_limits(high=_WRITE_HIGH)
+        self._peer = _peer_text(transport.get_extra_info("peername"))
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if self._on_stream:
+            self._on_stream(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Queue what was read."""
+        self._chunks.append(data)
+        self._queued += len(data)
+        if self._queued >= _READ_HIGH and not self._reading_paused:
+            self._reading_paused = True
+            self._transport.pause_reading()
+        _wake(self._reader)
+
+    def eof_received(self) -> bool:
+        """Note the end, and keep our direction open."""
+        self._eof = True
+        _wake(self._reader)
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note how it ended; ``abort`` gets here first."""
+        self._lost = True
+        self._error = self._error or exc
+        _wake(self._reader)
+        _wake(self._writer)
+        _wake(self._closed)
+
+    def pause_writing(self) -> None:
+        """Make ``send`` wait."""
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        """Let ``send`` go on."""
+        self._writing_paused = False
+        _wake(self._writer)
+
+    async def _writable(self) -> None:
+        self._writer = self._loop.create_future()
+        try:
+            await self._writer
+        finally:
+            self._writer = None
+        if self._lost:
+            raise self._ended()
+
+    def _ended(self) -> TransportError:
+        reason = _reason(self._error) if self._error else "the connection is closed"
+        error = TransportError(reason, peer=self._peer)
+        error.__cause__ = self._error
+        return error
+
+
+class TcpDialer(Dialer):
+    """Connects to names and addresses, trying every address of a name."""
+
+    async def connect(self, address: Address) -> TcpStream:
+        """Connect within 10 s."""
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
+                return await first_to_connect(address, _connect)
+        except TimeoutError as error:
+            raise TransportError("timed out", peer=str(address)) from error
+        except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
+            raise TransportError(_reason(error), peer=str(address)) from error
+
+
+class TcpListener(Listener):
+    """A listening TCP socket."""
+
+    def __init__(self, server: asyncio.Server) -> None:
+        self._server = server
+        self._addresses = [Address(*sock.getsockname()[:2]) for sock in server.sockets]
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Every bound address."""
+        return self._addresses
+
+    async def aclose(self) -> None:
+        """Stop listening. Not ``wait_closed``: that would wait for every connection."""
+        self._server.close()
+
+
+async def listen(address: Address, on_stream: OnStream) -> TcpListener:
+    """Listen; an empty host means every local address.
+
+    Raises:
+        TransportError: the address cannot be bound.
+    """
+    loop = asyncio.get_running_loop()
+    try:
+        server = await loop.create_server(
+            lambda: TcpStream(on_stream), address.host or None, address.port, backlog=_BACKLOG
+        )
+    except OSError as error:
+        raise TransportError(f"cannot listen: {_reason(error)}", peer=str(address)) from error
+    return TcpListener(server)
+
+
+async def _connect(ip: str, port: int) -> TcpStream:
+    _, stream = await asyncio.get_running_loop().create_connection(TcpStream, ip, port)
+    return stream
+
+
+def _wake(waiter: asyncio.Future[None] | None) -> None:
+    if waiter is not None and not waiter.done():
+        waiter.set_result(None)
+
+
+def _reason(error: Exception) -> str:
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return (strerror or str(error) or type(error).__name__).lower()
+
+
+def _peer_text(peername: object) -> str:
+    return str(Address(*peername[:2])) if isinstance(peername, tuple) else ""

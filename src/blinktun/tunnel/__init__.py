@@ -1,0 +1,9 @@
+"""The roles: accept, dial, pair streams.
+
+The nouns of the room: a **role** is one program's configuration at work, with ``start`` and
+``stop``; a **relay** copies between two streams until both directions have ended. The blinksocks
+roles see their link through a ``PresetStream``: a transport's stream with a pipeline of presets
+around it. ``connections`` owns the tasks of a role.
+
+May import every room but ``app`` and ``cli``.
+"""

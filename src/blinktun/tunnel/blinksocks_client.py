@@ -1,0 +1,261 @@
+"""The blinksocks client: proxies in, presets over a transport out."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from blinktun.effects import ConnectTo, Effect, Reject, Reply
+from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
+from blinktun.presets.base import PresetContext, Role
+from blinktun.presets.registry import PipelineMaker
+from blinktun.proxies.base import Handshake, Refusal
+from blinktun.proxies.detect import handshake_maker
+from blinktun.transports import tcp
+from blinktun.transports.base import Stream
+from blinktun.transports.registry import find_transport
+from blinktun.tunnel.connections import Connections
+from blinktun.tunnel.preset_stream import PresetStream
+from blinktun.tunnel.relay import Traffic, linger, relay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.address import Address
+    from blinktun.config.model import BlinksocksClient
+    from blinktun.effects import Chunk
+    from blinktun.transports.base import Listener
+
+_log = logging.getLogger("blinktun.blinksocks")
+
+_HANDSHAKE_TIMEOUT = 30.0
+"""Seconds for an application to say where it wants to go."""
+_HEADER_DELAY = 0.08
+"""Seconds that the target waits for the application's first bytes, to travel with them."""
+
+
+class BlinksocksClientRole:
+    """A blinksocks client at work.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+
+    def __init__(self, config: BlinksocksClient) -> None:
+        self._config = config
+        self._make_pipeline = PipelineMaker(config.server.presets, where="server.presets")
+        self._make_handshake = handshake_maker(config)
+        self._dialer = find_transport(config.server).dialer(config.server)
+        self._context = PresetContext(Role.CLIENT, config.server.key)
+        self._connections = Connections()
+        self._listener: Listener | None = None
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, while it runs."""
+        return self._listener.addresses if self._listener else ()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            TransportError: the address cannot be bound.
+        """
+        self._listener = await tcp.listen(
+            self._config.listen, lambda app: self._connections.add(app, self._serve)
+        )
+        for address in self.addresses:
+            _log.info(
+                "blinksocks client is running at %s://%s", self._config.inbound.value, address
+            )
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Stop listening, let connections end for ``grace`` seconds, reset the rest."""
+        if self._listener:
+            await self._listener.aclose()
+            self._listener = None
+        await self._connections.stop(grace)
+
+    async def _serve(self, app: Stream) -> None:
+        connection = _Connection(app, self._make_handshake())
+        try:
+            ended = await self._run(connection)
+        except (ProtocolError, TransportError) as error:
+            connection.abort()
+            ended = str(error)
+        except BaseException:
+            connection.abort()
+            connection.log_end("stopped")
+            raise
+        connection.log_end(ended)
+
+    async def _run(self, connection: _Connection) -> str:
+        """Take a connection from its first byte to its end, and return how it ended."""
+        app = connection.app
+        try:
+            target = await connection.negotiate()
+        except RemoteError as error:
+            await linger(app)
+            return str(error)
+        try:
+            tunnel = await self._open_tunnel(connection, target)
+        except (TransportError, LocalError) as error:
+            await _refuse(connection, error)
+            return f"no tunnel: {error}"
+        if reply := connection.handshake.granted():
+            await app.send(reply)
+        await self._send_first(connection, tunnel)
+        await relay(
+            connection.source(), tunnel, idle=self._config.timeout, traffic=connection.traffic
+        )
+        await asyncio.gather(app.aclose(), tunnel.aclose())
+        return "closed"
+
+    async def _open_tunnel(self, connection: _Connection, target: Address) -> PresetStream:
+        pipeline = self._make_pipeline(self._context)
+        pipeline.set_target(target)
+        wire = await self._dialer.connect(self._config.server.address)
+        connection.tunnel = PresetStream(wire, pipeline)
+        connection.sends_lone_header = pipeline.sends_lone_header
+        return connection.tunnel
+
+    async def _send_first(self, connection: _Connection, tunnel: PresetStream) -> None:
+        """Send the target, with the application's first bytes if they come in time.
+
+        Waiting for them without an end would hang every protocol in which the target speaks first.
+        """
+        first: Chunk = connection.handshake.take_early()
+        if not first and connection.sends_lone_header:
+            first = await connection.first_bytes(_HEADER_DELAY)
+            await tunnel.send(first)
+        elif first:
+            await tunnel.send(first)
+        connection.traffic.up += len(first)
+
+
+class _Connection:
+    """One application, and what has been found out about it."""
+
+    def __init__(self, app: Stream, handshake: Handshake) -> None:
+        self.app = app
+        self.handshake = handshake
+        self.target: Address | None = None
+        self.tunnel: PresetStream | None = None
+        self.sends_lone_header = False
+        self.traffic = Traffic()
+        self._started = time.monotonic()
+
+    async def negotiate(self) -> Address:
+        """Run the handshake.
+
+        Raises:
+            RemoteError: it was rejected; the application has been told.
+            TransportError: the application left, or was silent for too long.
+        """
+        try:
+            async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+                await self._perform(self.handshake.start())
+                while self.target is None:
+                    data = await self.app.receive()
+                    if not data:
+                        raise TransportError("left during the handshake", peer=self.app.peer)
+                    await self._perform(self.handshake.receive(data))
+                return self.target
+        except TimeoutError:
+            raise TransportError("no request", peer=self.app.peer) from None
+
+    async def first_bytes(self, delay: float) -> Chunk:
+        """Return what the application sends within ``delay`` seconds, perhaps nothing."""
+        try:
+            async with asyncio.timeout(delay):
+                return await self.source().receive()
+        except TimeoutError:
+            return b""
+
+    def source(self) -> Stream:
+        """Return the stream that holds what is meant for the target."""
+        return _Filtered(self.app, self.handshake) if self.handshake.filters_upload else self.app
+
+    def abort(self) -> None:
+        """End everything with an error."""
+        self.app.abort()
+        if self.tunnel:
+            self.tunnel.abort()
+
+    def log_end(self, how: str) -> None:
+        """Write the connection's line."""
+        _log.info(
+            "%s -> %s: %d bytes up, %d bytes down, %.2f s, %s",
+            self.app.peer,
+            self.target or "?",
+            self.traffic.up,
+            self.traffic.down,
+            time.monotonic() - self._started,
+            how,
+        )
+
+    async def _perform(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Reply(data):
+                    await self.app.send(data)
+                case ConnectTo(target):
+                    self.target = target
+                case Reject(reason):
+                    raise RemoteError(reason)
+                case _:
+                    raise LocalError(f"a handshake cannot ask for {effect}")
+
+
+class _Filtered(Stream):
+    """An application whose bytes pass its handshake on their way to the target."""
+
+    def __init__(self, app: Stream, handshake: Handshake) -> None:
+        self._app = app
+        self._handshake = handshake
+
+    @property
+    def peer(self) -> str:
+        return self._app.peer
+
+    async def receive(self) -> Chunk:
+        while data := await self._app.receive():
+            if passed := self._handshake.upload(data):
+                return passed
+        return b""
+
+    async def send(self, data: Chunk) -> None:
+        await self._app.send(data)
+
+    async def send_eof(self) -> None:
+        await self._app.send_eof()
+
+    async def aclose(self) -> None:
+        await self._app.aclose()
+
+    def abort(self) -> None:
+        self._app.abort()
+
+
+async def _refuse(connection: _Connection, error: Exception) -> None:
+    """Tell the application, in its protocol, that there is no tunnel."""
+    reply = connection.handshake.refused(_refusal(error))
+    if not reply:
+        connection.abort()
+        return
+    await connection.app.send(reply)
+    await linger(connection.app)
+
+
+def _refusal(error: Exception) -> Refusal:
+    match error.__cause__:
+        case ConnectionRefusedError():
+            return Refusal.CONNECTION_REFUSED
+        case TimeoutError():
+            return Refusal.TIMED_OUT
+        case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
+            return Refusal.HOST_UNREACHABLE
+    return Refusal.FAILED

@@ -1,0 +1,119 @@
+"""A transport's stream with presets around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from blinktun.effects import ConnectTo, Effect, Forward, Reject, Reply
+from blinktun.errors import RemoteError, TransportError
+from blinktun.transports.base import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from blinktun.address import Address
+    from blinktun.effects import Chunk
+    from blinktun.presets.pipeline import Pipeline
+
+
+class PresetStream(Stream):
+    """Plain bytes on our side, a pipeline's output on the wire.
+
+    A client calls ``set_target`` on the pipeline first; a server calls ``accept`` first.
+    """
+
+    def __init__(self, wire: Stream, pipeline: Pipeline) -> None:
+        self._wire = wire
+        self._pipeline = pipeline
+        self._target: Address | None = None
+        self._ready: list[Chunk] = []  # decoded, not yet received
+        self._rejection: RemoteError | None = None
+
+    @property
+    def peer(self) -> str:
+        """The peer on the wire."""
+        return self._wire.peer
+
+    async def accept(self) -> Address:
+        """Wait for the target that the client asks for; what is decoded with it is kept.
+
+        Raises:
+            TransportError: the connection ended first.
+            RemoteError: the presets refused what came.
+        """
+        while self._target is None:
+            if self._rejection:
+                raise self._rejection
+            data = await self._wire.receive()
+            if not data:
+                raise TransportError("ended before it named a target", peer=self.peer)
+            await self._perform(self._pipeline.decode(data))
+        return self._target
+
+    async def receive(self) -> Chunk:
+        """Wait for decoded bytes.
+
+        Raises:
+            TransportError: the connection ended other than cleanly, inside a frame included.
+            RemoteError: the presets refused what came.
+        """
+        while True:
+            if self._ready:
+                return self._take_ready()
+            if self._rejection:
+                raise self._rejection
+            data = await self._wire.receive()
+            if not data:
+                self._check_end()
+                return b""
+            await self._perform(self._pipeline.decode(data))
+
+    async def send(self, data: Chunk) -> None:
+        """Encode and send; empty data sends only what must go out first."""
+        effects = self._pipeline.encode(data)
+        wire = [effect.data for effect in effects if isinstance(effect, Forward)]
+        if wire:
+            await self._wire.send(wire[0] if len(wire) == 1 else b"".join(wire))
+        for effect in effects:
+            match effect:
+                case Reply(reply):
+                    self._ready.append(reply)
+                case Reject(reason):
+                    raise RemoteError(reason)
+                case _:
+                    pass
+
+    async def send_eof(self) -> None:
+        """End our direction on the wire."""
+        await self._wire.send_eof()
+
+    async def aclose(self) -> None:
+        """Close the wire."""
+        await self._wire.aclose()
+
+    def abort(self) -> None:
+        """Abort the wire."""
+        self._wire.abort()
+
+    async def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Forward(data):
+                    self._ready.append(data)
+                case Reply(data):
+                    await self._wire.send(data)
+                case ConnectTo(target):
+                    self._target = target
+                case Reject(reason):
+                    self._rejection = RemoteError(reason)
+                case _:
+                    assert_never(effect)
+
+    def _take_ready(self) -> Chunk:
+        ready, self._ready = self._ready, []
+        return ready[0] if len(ready) == 1 else b"".join(ready)
+
+    def _check_end(self) -> None:
+        for effect in self._pipeline.decode_eof():
+            if isinstance(effect, Reject):
+                raise TransportError(effect.reason, peer=self.peer)
