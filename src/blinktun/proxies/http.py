@@ -32,7 +32,7 @@ _STATUS = {
 
 # RFC 9110, section 7.6.1, and what only concerns this proxy. Transfer-Encoding is written anew.
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
-_ABSOLUTE = re.compile(rb"http://(?P<authority>[^/?#]+)(?P<path>[^#]*)", re.IGNORECASE)
+_ABSOLUTE = re.compile(rb"http://(?P<authority>[^/?#]+)(?P<path>[^#]*)(#.*)?", re.IGNORECASE)
 
 
 class HttpProxy(Handshake):

@@ -1,0 +1,1 @@
+"""What tests need and authors of presets may use; no other room imports it."""

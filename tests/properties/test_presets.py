@@ -1,0 +1,97 @@
+"""Chunking never matters, and hostile bytes end in a rejection or in nothing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blinktun.address import Address
+from blinktun.config.model import PresetSpec
+from blinktun.crypto.aead import AEAD_METHODS
+from blinktun.crypto.stream import STREAM_METHODS
+from blinktun.effects import ConnectTo, Forward, Reject
+from blinktun.testing.pair import PipelinePair, forwarded, split, targets
+
+BASE = PresetSpec("ss-base")
+LISTS = {
+    "bare": [BASE],
+    **{name: [BASE, PresetSpec("ss-stream-cipher", {"method": name})] for name in STREAM_METHODS},
+    **{
+        f"{name}-aead": [BASE, PresetSpec("ss-aead-cipher", {"method": name})]
+        for name in AEAD_METHODS
+    },
+    "both": [BASE, PresetSpec("ss-aead-cipher"), PresetSpec("ss-stream-cipher")],
+}
+any_list = pytest.mark.parametrize("name", LISTS)
+
+addresses = st.builds(
+    Address,
+    st.one_of(
+        st.ip_addresses().map(str),
+        st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]{2,10}){0,3}", fullmatch=True),
+    ),
+    st.integers(0, 65535),
+)
+cuts = st.lists(st.integers(0, 300), max_size=12)
+writes = st.lists(st.binary(max_size=80), max_size=6)
+
+
+@any_list
+@settings(max_examples=25)
+@given(target=addresses, ups=writes, downs=writes, up_cuts=cuts, down_cuts=cuts)
+def test_any_split_gives_the_same(
+    name: str,
+    target: Address,
+    ups: list[bytes],
+    downs: list[bytes],
+    up_cuts: list[int],
+    down_cuts: list[int],
+) -> None:
+    pair = PipelinePair(LISTS[name], target)
+    wire = b"".join(forwarded(pair.client.encode(data)) for data in (b"", *ups))
+    effects = [effect for piece in split(wire, up_cuts) for effect in pair.server.decode(piece)]
+    assert [(t.ip or t.host, t.port) for t in targets(effects)] == [
+        (target.ip or target.host, target.port)
+    ]
+    assert forwarded(effects) == b"".join(ups)
+    assert pair.server.decode_eof() == []
+
+    wire = b"".join(forwarded(pair.server.encode(data)) for data in downs)
+    plain = b"".join(forwarded(pair.client.decode(piece)) for piece in split(wire, down_cuts))
+    assert plain == b"".join(downs)
+    assert pair.client.decode_eof() == []
+
+
+@any_list
+@settings(max_examples=25)
+@given(data=st.binary(min_size=1, max_size=400), places=cuts)
+def test_hostile_bytes(name: str, data: bytes, places: list[int]) -> None:
+    server = PipelinePair(LISTS[name], Address("a", 1)).server
+    effects = [effect for piece in split(data, places) for effect in server.decode(piece)]
+    effects += server.decode_eof()
+    rejections = [effect for effect in effects if isinstance(effect, Reject)]
+    assert len(rejections) <= 1
+    assert not rejections or effects[-1] == rejections[0]
+    assert all(isinstance(effect, (ConnectTo, Forward, Reject)) for effect in effects)
+
+
+@settings(max_examples=50)
+@given(
+    flip=st.integers(0, 399),
+    bit=st.integers(0, 7),
+    payload=st.binary(min_size=1, max_size=200),
+    places=cuts,
+    name=st.sampled_from(sorted(AEAD_METHODS)),
+)
+def test_no_changed_bit_passes_an_aead(
+    flip: int, bit: int, payload: bytes, places: list[int], name: str
+) -> None:
+    pair = PipelinePair(LISTS[f"{name}-aead"], Address("example.com", 1))
+    wire = bytearray(forwarded(pair.client.encode(payload)))
+    wire[flip % len(wire)] ^= 1 << bit
+    effects = [
+        effect for piece in split(bytes(wire), places) for effect in pair.server.decode(piece)
+    ]
+    effects += pair.server.decode_eof()
+    assert [type(effect) for effect in effects] == [Reject]

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from blinktun.config.model import PresetSpec
+from blinktun.errors import ConfigError
+from blinktun.presets.base import PresetContext, Role
+from blinktun.presets.registry import NOT_YET, PipelineMaker, configure
+
+
+def _error(*specs: PresetSpec, where: str = "presets") -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        PipelineMaker(specs, where=where)
+    return caught.value
+
+
+def test_a_pipeline_per_connection() -> None:
+    make = PipelineMaker([PresetSpec("ss-base"), PresetSpec("ss-aead-cipher")])
+    context = PresetContext(Role.CLIENT, "key")
+    assert make(context) is not make(context)
+
+
+def test_unknown_name_suggests_the_nearest() -> None:
+    error = _error(PresetSpec("ss-base"), PresetSpec("ss-aead-ciper"), where="server.presets")
+    assert str(error) == (
+        "server.presets[1].name = 'ss-aead-ciper': is not a known preset; "
+        "did you mean ss-aead-cipher?"
+    )
+
+
+def test_a_name_like_nothing_lists_all() -> None:
+    assert _error(PresetSpec("zzzz")).fix == "use ss-base, ss-stream-cipher, ss-aead-cipher"
+
+
+@pytest.mark.parametrize("name", sorted(NOT_YET))
+def test_presets_to_come(name: str) -> None:
+    assert _error(PresetSpec(name)).problem == "is not yet supported"
+
+
+def test_mux_is_not_for_users() -> None:
+    assert _error(PresetSpec("mux")).fix == "remove it"
+
+
+def test_parameters_are_named_in_full() -> None:
+    error = _error(PresetSpec("ss-base"), PresetSpec("ss-stream-cipher", {"method": "rot13"}))
+    assert error.key == "presets[1].params.method"
+    assert error.value == "'rot13'"
+
+
+def test_single_presets_can_be_checked() -> None:
+    with pytest.raises(ConfigError, match=r"presets\[\]\.params\.method"):
+        configure(PresetSpec("ss-aead-cipher", {"method": 1}))
+
+
+def test_exactly_one_carries_the_target() -> None:
+    assert _error().problem == "holds no preset"
+    assert _error(PresetSpec("ss-aead-cipher")).problem == "no preset carries the target"
+    doubled = _error(PresetSpec("ss-base"), PresetSpec("ss-base"))
+    assert doubled.problem == "ss-base and ss-base both carry the target"

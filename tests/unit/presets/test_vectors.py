@@ -1,0 +1,110 @@
+"""Known answers of blinksocks 3.3.8, for every session made of presets that exist here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypedDict
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.config.model import PresetSpec
+from blinktun.presets.base import PresetContext, Role
+from blinktun.presets.registry import PRESETS, PipelineMaker
+from blinktun.testing.pair import forwarded, targets
+from blinktun.testing.randomness import Counting, Recorded
+
+FILES = ("ss-base", "ss-stream-cipher", "ss-aead-cipher", "combinations")
+
+
+class Session(TypedDict):
+    id: str
+    mode: str
+    key: str
+    presets: list[dict[str, object]]
+    target: dict[str, object]
+    client_to_server: list[dict[str, object]]
+    server_to_client: list[dict[str, object]]
+
+
+def _sessions() -> list[Session]:
+    folder = Path(__file__).parents[2] / "vectors/blinksocks"
+    sessions: list[Session] = []
+    for name in FILES:
+        sessions += json.loads((folder / f"{name}.json").read_text("utf-8"))["sessions"]
+    return [
+        session
+        for session in sessions
+        if session["mode"] == "tcp" and all(p["name"] in PRESETS for p in session["presets"])
+    ]
+
+
+SESSIONS = _sessions()
+any_session = pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session["id"])
+
+
+def test_there_are_as_many_as_there_should_be() -> None:
+    assert len(SESSIONS) == 3 + 13 + 9
+
+
+@any_session
+def test_client_writes_the_recorded_bytes(session: Session) -> None:
+    drawn = [
+        bytes.fromhex(value)
+        for message in session["client_to_server"]
+        for _, value in message["randomness"]  # type: ignore[attr-defined]  # JSON
+    ]
+    make = PipelineMaker(_specs(session))
+    client = make(PresetContext(Role.CLIENT, session["key"], Recorded(drawn)))
+    client.set_target(_target(session))
+    for message in session["client_to_server"]:
+        wire = forwarded(client.encode(_bytes(message, "plain")))
+        assert wire.hex() == message["wire"]
+
+
+@any_session
+@pytest.mark.parametrize("size", [1, 3, 1 << 20])
+def test_server_reads_the_recorded_bytes(session: Session, size: int) -> None:
+    make = PipelineMaker(_specs(session))
+    server = make(PresetContext(Role.SERVER, session["key"], Counting()))
+    wire = b"".join(_bytes(message, "wire") for message in session["client_to_server"])
+    effects = [
+        effect for at in range(0, len(wire), size) for effect in server.decode(wire[at : at + size])
+    ]
+    assert targets(effects) == [_target(session)]
+    plain = b"".join(_bytes(message, "plain") for message in session["client_to_server"])
+    assert forwarded(effects) == plain
+    assert server.decode_eof() == []
+
+
+@any_session
+@pytest.mark.parametrize("size", [1, 3, 1 << 20])
+def test_client_reads_the_recorded_answer(session: Session, size: int) -> None:
+    make = PipelineMaker(_specs(session))
+    client = make(PresetContext(Role.CLIENT, session["key"], Counting()))
+    wire = b"".join(_bytes(message, "wire") for message in session["server_to_client"])
+    plain = b"".join(
+        forwarded(client.decode(wire[at : at + size])) for at in range(0, len(wire), size)
+    )
+    assert plain == b"".join(_bytes(message, "plain") for message in session["server_to_client"])
+
+
+def _specs(session: Session) -> list[PresetSpec]:
+    specs = []
+    for preset in session["presets"]:
+        params = preset.get("params", {})
+        assert isinstance(params, dict)
+        specs.append(PresetSpec(str(preset["name"]), params))
+    return specs
+
+
+def _target(session: Session) -> Address:
+    target = session["target"]
+    return Address(
+        str(Address(str(target["host"]), 0).ip or target["host"]), int(str(target["port"]))
+    )
+
+
+def _bytes(message: dict[str, object], key: str) -> bytes:
+    return bytes.fromhex(str(message[key]))
