@@ -8,6 +8,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from blinktun.config.model import Inbound
 from blinktun.effects import ConnectTo, Effect, Reject, Reply
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
 from blinktun.presets.base import PresetContext, Role
@@ -71,6 +72,8 @@ class BlinksocksClientRole:
             _log.info(
                 "blinksocks client is running at %s://%s", self._config.inbound.value, address
             )
+        if self._config.inbound is Inbound.SOCKS and self._config.credentials:
+            _log.warning("SOCKS4 knows no passwords: its requests are accepted without one")
 
     async def stop(self, grace: float = 0.0) -> None:
         """Stop listening, let connections end for ``grace`` seconds, reset the rest."""

@@ -131,12 +131,10 @@ class BlinksocksServerRole:
                         break
                     discarded += len(data)
                 await asyncio.Event().wait()
-        except TimeoutError:
-            await wire.aclose()
-        except TransportError:
+        except (TimeoutError, TransportError):
             pass
         finally:
-            wire.abort()
+            wire.abort()  # not a clean end: the application behind an honest client must know
 
 
 class _Connection:

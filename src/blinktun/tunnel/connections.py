@@ -32,6 +32,8 @@ class Connections:
         task = asyncio.get_running_loop().create_task(serve(stream))
         self._tasks.add(task)
         task.add_done_callback(self._forget)
+        # A task that is cancelled before its first step cannot close its stream.
+        task.add_done_callback(lambda _task: stream.abort())
 
     async def stop(self, grace: float) -> None:
         """Wait ``grace`` seconds for the connections to end by themselves, then cancel them."""

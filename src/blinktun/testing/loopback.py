@@ -1,0 +1,115 @@
+"""Servers and tunnels on loopback, for tests that need real sockets."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.config.model import (
+    BlinksocksClient,
+    BlinksocksServer,
+    Credentials,
+    Inbound,
+    PresetSpec,
+    ServerLink,
+)
+from blinktun.transports import tcp
+from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
+from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
+from blinktun.tunnel.connections import Connections
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+    from blinktun.transports.base import Stream
+
+ANY_PORT = Address("127.0.0.1", 0)
+DEFAULT_PRESETS = (PresetSpec("ss-base"), PresetSpec("ss-aead-cipher"))
+
+
+@asynccontextmanager
+async def serving(serve: Callable[[Stream], Coroutine[None, None, None]]) -> AsyncIterator[Address]:
+    """Run a TCP server that gives every connection to ``serve``; yield where it listens."""
+    connections = Connections()
+    listener = await tcp.listen(ANY_PORT, lambda stream: connections.add(stream, serve))
+    try:
+        yield listener.addresses[0]
+    finally:
+        await listener.aclose()
+        await connections.stop(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """A client and its server at work.
+
+    Attributes:
+        entry: Where applications connect.
+        client: The client's role.
+        server: The server's role.
+    """
+
+    entry: Address
+    client: BlinksocksClientRole
+    server: BlinksocksServerRole
+
+
+@asynccontextmanager
+async def tunnel(
+    inbound: Inbound,
+    *,
+    presets: Sequence[PresetSpec] = DEFAULT_PRESETS,
+    forward: Address | None = None,
+    credentials: Credentials | None = None,
+    client_key: str = "secret",
+    idle: float = 60.0,
+    hold: tuple[float, float] = (5.0, 30.0),
+) -> AsyncIterator[Tunnel]:
+    """Run a blinksocks client and a server that share presets."""
+    link = ServerLink("tcp", ANY_PORT, "secret", tuple(presets))
+    server = BlinksocksServerRole(BlinksocksServer(link, idle), hold=hold)
+    await server.start()
+    try:
+        link = ServerLink("tcp", server.addresses[0], client_key, tuple(presets))
+        client = BlinksocksClientRole(
+            BlinksocksClient(inbound, ANY_PORT, link, forward, credentials, idle)
+        )
+        await client.start()
+        try:
+            yield Tunnel(client.addresses[0], client, server)
+        finally:
+            await client.stop()
+    finally:
+        await server.stop()
+
+
+async def read_all(stream: Stream) -> bytes:
+    """Read up to the end of the peer's direction."""
+    parts = []
+    while data := await stream.receive():
+        parts.append(bytes(data))
+    return b"".join(parts)
+
+
+async def read_exactly(stream: Stream, size: int) -> bytes:
+    """Read ``size`` bytes; what the stream holds beyond them is an error.
+
+    Raises:
+        AssertionError: more came, or the stream ended first.
+    """
+    data = b""
+    while len(data) < size and (more := await stream.receive()):
+        data += more
+    if len(data) != size:
+        raise AssertionError(f"{len(data)} bytes came instead of {size}: {data[:60]!r}")
+    return data
+
+
+async def echo(stream: Stream) -> None:
+    """Send everything back, and end when the peer ends."""
+    while data := await stream.receive():
+        await stream.send(data)
+    await stream.send_eof()
+    await stream.aclose()

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.transports import happy_eyeballs
+from blinktun.transports.base import Stream
+from blinktun.transports.happy_eyeballs import first_to_connect
+
+
+class FakeStream(Stream):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.aborted = False
+
+    @property
+    def peer(self) -> str:
+        return self.name
+
+    async def receive(self) -> bytes:
+        return b""
+
+    async def send(self, data: object) -> None: ...
+
+    async def send_eof(self) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Network:
+    """Addresses that answer after some time, fail, or never answer (None)."""
+
+    def __init__(self, **answers: float | OSError | None) -> None:
+        self.answers = answers
+        self.tried: list[str] = []
+        self.streams: dict[str, FakeStream] = {}
+
+    async def connect(self, ip: str, _port: int) -> FakeStream:
+        self.tried.append(ip)
+        answer = self.answers[ip]
+        if isinstance(answer, OSError):
+            raise answer
+        await (asyncio.Event().wait() if answer is None else asyncio.sleep(answer))
+        self.streams[ip] = FakeStream(ip)
+        return self.streams[ip]
+
+
+@pytest.fixture(autouse=True)
+def short_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.03)
+
+
+def _resolve_to(monkeypatch: pytest.MonkeyPatch, *ips: str) -> None:
+    async def resolve(_address: Address) -> list[str]:
+        return list(ips)
+
+    monkeypatch.setattr(happy_eyeballs, "_resolve", resolve)
+
+
+NAME = Address("name.example", 80)
+
+
+async def test_literals_are_not_resolved() -> None:
+    network = Network(**{"::1": 0})
+    assert (await first_to_connect(Address("::1", 80), network.connect)).name == "::1"
+
+
+async def test_a_failure_starts_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolve_to(monkeypatch, "a", "b")
+    network = Network(a=ConnectionRefusedError(), b=0)
+    assert (await first_to_connect(NAME, network.connect)).name == "b"
+
+
+async def test_a_silent_address_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolve_to(monkeypatch, "a", "b", "c")
+    network = Network(a=None, b=0.01, c=0)
+    assert (await first_to_connect(NAME, network.connect)).name == "b"
+    assert network.tried == ["a", "b"]
+
+
+async def test_a_slow_first_address_may_still_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolve_to(monkeypatch, "a", "b")
+    network = Network(a=0.06, b=None)
+    assert (await first_to_connect(NAME, network.connect)).name == "a"
+    assert network.tried == ["a", "b"]
+
+
+async def test_the_loser_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolve_to(monkeypatch, "a", "b")
+    gate = asyncio.Event()
+    network = Network(a=0, b=0)
+    connect = network.connect
+
+    async def together(ip: str, port: int) -> FakeStream:
+        if ip == "b":
+            gate.set()
+        await gate.wait()
+        return await connect(ip, port)
+
+    winner = await first_to_connect(NAME, together)
+    losers = [stream for stream in network.streams.values() if stream is not winner]
+    assert not winner.aborted
+    assert all(stream.aborted for stream in losers)
+
+
+async def test_the_first_failure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    _resolve_to(monkeypatch, "a", "b")
+    network = Network(a=ConnectionRefusedError("first"), b=OSError("second"))
+    with pytest.raises(ConnectionRefusedError, match="first"):
+        await first_to_connect(NAME, network.connect)
+
+
+async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def getaddrinfo(*_args: object, **_kwargs: object) -> list[object]:
+        v6, v4 = socket.AF_INET6, socket.AF_INET
+        return [
+            (family, socket.SOCK_STREAM, 6, "", (ip, 80))
+            for family, ip in [(v6, "::1"), (v6, "::2"), (v6, "::2"), (v4, "1.1.1.1")]
+        ]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    assert await happy_eyeballs._resolve(NAME) == ["::1", "1.1.1.1", "::2"]

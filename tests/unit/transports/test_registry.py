@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.config.model import ServerLink
+from blinktun.errors import ConfigError
+from blinktun.testing.loopback import ANY_PORT
+from blinktun.transports.registry import NOT_YET, find_transport
+
+if TYPE_CHECKING:
+    from blinktun.transports.base import Stream
+
+
+async def test_tcp_both_ends() -> None:
+    link = ServerLink("tcp", ANY_PORT, "key")
+    transport = find_transport(link)
+    streams: list[Stream] = []
+    listener = await transport.listen(link, streams.append)
+    stream = await transport.dialer(link).connect(listener.addresses[0])
+    await stream.aclose()
+    await listener.aclose()
+    for accepted in streams:
+        await accepted.aclose()
+
+
+@pytest.mark.parametrize("scheme", sorted(NOT_YET))
+def test_schemes_to_come(scheme: str) -> None:
+    with pytest.raises(ConfigError, match=f"{scheme}://: is not yet supported; use tcp"):
+        find_transport(ServerLink(scheme, Address("h", 1), "key"))
+
+
+def test_unknown_scheme() -> None:
+    with pytest.raises(ConfigError, match="is not a known transport"):
+        find_transport(ServerLink("gopher", Address("h", 1), "key"))

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving
+from blinktun.transports import tcp
+from blinktun.transports.tcp import TcpDialer
+
+if TYPE_CHECKING:
+    from blinktun.transports.base import Stream
+
+BIG = bytes(range(256)) * 8192  # 2 MiB
+
+
+class Accepted:
+    """A server's handler that hands the first stream to the test."""
+
+    def __init__(self) -> None:
+        self.stream: asyncio.Future[Stream] = asyncio.get_running_loop().create_future()
+
+    async def __call__(self, stream: Stream) -> None:
+        self.stream.set_result(stream)
+        await asyncio.Event().wait()
+
+
+async def test_bytes_and_both_ends() -> None:
+    async with serving(echo) as address:
+        stream = await TcpDialer().connect(address)
+        assert stream.peer == str(address)
+        await stream.send(b"hello")
+        assert await read_exactly(stream, 5) == b"hello"
+        await stream.send_eof()
+        await stream.send_eof()
+        assert await stream.receive() == b""
+        assert await stream.receive() == b""
+        await stream.aclose()
+        await stream.aclose()
+
+
+async def test_half_close_leaves_the_other_direction_open() -> None:
+    async def answer_late(stream: Stream) -> None:
+        asked = await read_all(stream)
+        await asyncio.sleep(0.05)
+        await stream.send(b"you said " + asked)
+        await stream.aclose()
+
+    async with serving(answer_late) as address:
+        stream = await TcpDialer().connect(address)
+        await stream.send(b"this")
+        await stream.send_eof()
+        assert await read_all(stream) == b"you said this"
+        await stream.aclose()
+
+
+async def test_a_reset_is_no_clean_end() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        (await accepted.stream).abort()
+        with pytest.raises(TransportError) as caught:
+            await stream.receive()
+        assert isinstance(caught.value.__cause__, ConnectionResetError)
+        assert caught.value.peer == str(address)
+        with pytest.raises(TransportError):
+            await stream.send(b"x")
+        with pytest.raises(TransportError):
+            await stream.send_eof()
+        await stream.aclose()
+
+
+async def test_what_came_before_a_reset_is_delivered() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        peer = await accepted.stream
+        await peer.send(b"last words")
+        await asyncio.sleep(0.05)
+        peer.abort()
+        await asyncio.sleep(0.05)
+        assert await stream.receive() == b"last words"
+        with pytest.raises(TransportError):
+            await stream.receive()
+
+
+async def test_abort_wakes_our_own_readers_and_writers() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        reading = asyncio.create_task(_receive(stream))
+        writing = asyncio.create_task(_send_for_ever(stream))
+        await asyncio.sleep(0.05)
+        stream.abort()
+        stream.abort()
+        for task in (reading, writing):
+            with pytest.raises(TransportError):
+                await task
+
+
+async def test_send_waits_for_a_slow_reader() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        peer = await accepted.stream
+        sending = asyncio.create_task(_send_all(stream, 30 * len(BIG)))
+        _, pending = await asyncio.wait({sending}, timeout=0.3)
+        assert pending
+        received = 0
+        while received < 30 * len(BIG):
+            received += len(await peer.receive())
+        await sending
+        stream.abort()
+
+
+async def test_what_is_queued_is_flushed_on_close() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        await stream.send(BIG[:400_000])
+        closing = asyncio.create_task(stream.aclose())
+        assert await read_all(await accepted.stream) == BIG[:400_000]
+        await closing
+
+
+async def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "_FLUSH_TIMEOUT", 0.05)
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await _send_for_ever(stream)
+        async with asyncio.timeout(2):
+            await stream.aclose()
+
+
+async def test_cancelled_close_resets() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await _send_for_ever(stream)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await stream.aclose()
+        with pytest.raises(TransportError):
+            await read_all(await accepted.stream)
+
+
+async def test_cancelled_receive_loses_nothing() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.02):
+                await stream.receive()
+        await (await accepted.stream).send(b"late")
+        assert await stream.receive() == b"late"
+        await stream.aclose()
+
+
+async def test_refused_and_unknown() -> None:
+    async with serving(echo) as address:
+        pass
+    with pytest.raises(TransportError) as caught:
+        await TcpDialer().connect(address)
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+    assert caught.value.peer == str(address)
+    with pytest.raises(TransportError):
+        await TcpDialer().connect(Address("a" * 70 + ".invalid", 1))
+
+
+async def test_connect_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_args: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(tcp, "_CONNECT_TIMEOUT", 0.02)
+    monkeypatch.setattr(tcp, "_connect", never)
+    with pytest.raises(TransportError, match="timed out") as caught:
+        await TcpDialer().connect(Address("127.0.0.1", 1))
+    assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+async def test_a_port_in_use() -> None:
+    listener = await tcp.listen(ANY_PORT, lambda stream: stream.abort())
+    with pytest.raises(TransportError, match="cannot listen"):
+        await tcp.listen(listener.addresses[0], lambda stream: stream.abort())
+    await listener.aclose()
+
+
+async def test_sockets_are_set_up_for_tunnels() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        for end in (stream, await accepted.stream):
+            assert isinstance(end, tcp.TcpStream)
+            sock = end._transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        stream.abort()
+
+
+async def _receive(stream: Stream) -> None:
+    await stream.receive()
+
+
+async def _send_all(stream: Stream, size: int) -> None:
+    for _ in range(0, size, len(BIG)):
+        await stream.send(BIG)
+
+
+async def _send_for_ever(stream: Stream) -> None:
+    while True:
+        await stream.send(BIG)

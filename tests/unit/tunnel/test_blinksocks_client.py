@@ -1,0 +1,382 @@
+"""A client and a server on loopback, as applications see them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import random
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.config.model import (
+    BlinksocksClient,
+    Credentials,
+    Inbound,
+    PresetSpec,
+    ServerLink,
+)
+from blinktun.crypto.aead import AEAD_METHODS
+from blinktun.crypto.stream import STREAM_METHODS
+from blinktun.errors import TransportError
+from blinktun.presets.socks_address import pack
+from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving, tunnel
+from blinktun.transports.tcp import TcpDialer, TcpStream
+from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
+
+if TYPE_CHECKING:
+    from blinktun.transports.base import Stream
+
+BASE = PresetSpec("ss-base")
+LISTS = {
+    "bare": (BASE,),
+    **{m: (BASE, PresetSpec("ss-stream-cipher", {"method": m})) for m in STREAM_METHODS},
+    **{f"{m} ": (BASE, PresetSpec("ss-aead-cipher", {"method": m})) for m in AEAD_METHODS},
+}
+PAYLOAD = random.Random(1).randbytes(300_000)
+
+
+async def _socks5(entry: Address, target: Address) -> TcpStream:
+    stream = await TcpDialer().connect(entry)
+    await stream.send(b"\x05\x01\x00")
+    assert await read_exactly(stream, 2) == b"\x05\x00"
+    await stream.send(b"\x05\x01\x00" + pack(target))
+    assert (await read_exactly(stream, 10))[1] == 0
+    return stream
+
+
+async def _exchange(stream: Stream, data: bytes) -> bytes:
+    """Send everything and the end, and read everything that comes back."""
+
+    async def send() -> None:
+        for at in range(0, len(data), 100_000):
+            await stream.send(data[at : at + 100_000])
+        await stream.send_eof()
+
+    sending = asyncio.create_task(send())
+    received = await read_all(stream)
+    await sending
+    await stream.aclose()
+    return received
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_every_method(name: str) -> None:
+    async with serving(echo) as target, tunnel(Inbound.SOCKS, presets=LISTS[name]) as there:
+        assert await _exchange(await _socks5(there.entry, target), PAYLOAD) == PAYLOAD
+
+
+@pytest.mark.parametrize("name", ["aes-128-ctr", "aes-256-gcm "])
+async def test_much_data_on_several_connections(name: str) -> None:
+    data = random.Random(2).randbytes(20_000_000)
+    async with serving(echo) as target, tunnel(Inbound.SOCKS, presets=LISTS[name]) as there:
+        streams = [await _socks5(there.entry, target) for _ in range(3)]
+        echoes = await asyncio.gather(*(_exchange(stream, data) for stream in streams))
+    wanted = hashlib.sha256(data).digest()
+    assert [hashlib.sha256(received).digest() for received in echoes] == [wanted] * 3
+
+
+async def test_an_answer_after_the_applications_end() -> None:
+    async def answer(stream: Stream) -> None:
+        size = len(await read_all(stream))
+        await asyncio.sleep(0.02)
+        await stream.send(b"%d bytes" % size)
+        await stream.aclose()
+
+    async with serving(answer) as target, tunnel(Inbound.TCP, forward=target) as there:
+        stream = await TcpDialer().connect(there.entry)
+        assert await _exchange(stream, b"x" * 100_000) == b"100000 bytes"
+        silent = await TcpDialer().connect(there.entry)
+        assert await _exchange(silent, b"") == b"0 bytes"
+
+
+@pytest.mark.parametrize("inbound", [Inbound.SOCKS, Inbound.TCP])
+async def test_a_target_that_speaks_first(inbound: Inbound) -> None:
+    async def greet(stream: Stream) -> None:
+        await stream.send(b"220 ready\r\n")
+        await echo(stream)
+
+    async with serving(greet) as target, tunnel(inbound, forward=target) as there:
+        direct = inbound is Inbound.TCP
+        stream = await (
+            TcpDialer().connect(there.entry) if direct else _socks5(there.entry, target)
+        )
+        assert await read_exactly(stream, 11) == b"220 ready\r\n"
+        assert await _exchange(stream, b"QUIT") == b"QUIT"
+
+
+async def test_everything_at_once() -> None:
+    async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
+        stream = await TcpDialer().connect(there.entry)
+        request = b"\x05\x01\x00\x05\x01\x00" + pack(target)
+        answer = await _exchange(stream, request + b"early data")
+        assert answer == b"\x05\x00" + b"\x05\x00\x00\x01" + bytes(6) + b"early data"
+
+
+async def test_a_reset_by_the_target_reaches_the_application() -> None:
+    async def reset(stream: Stream) -> None:
+        await stream.receive()
+        stream.abort()
+
+    async with serving(reset) as target, tunnel(Inbound.SOCKS) as there:
+        stream = await _socks5(there.entry, target)
+        await stream.send(b"x")
+        with pytest.raises(TransportError):
+            await read_all(stream)
+
+
+async def test_a_reset_by_the_application_reaches_the_target() -> None:
+    seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def watch(stream: Stream) -> None:
+        try:
+            await read_all(stream)
+            seen.set_result("a clean end")
+        except TransportError:
+            seen.set_result("a reset")
+
+    async with serving(watch) as target, tunnel(Inbound.SOCKS) as there:
+        stream = await _socks5(there.entry, target)
+        await stream.send(b"x")
+        await asyncio.sleep(0.05)
+        stream.abort()
+        assert await seen == "a reset"
+
+
+async def test_a_target_that_refuses_looks_like_a_reset() -> None:
+    async with serving(echo) as target:
+        pass
+    async with tunnel(Inbound.SOCKS) as there:
+        stream = await _socks5(there.entry, target)
+        with pytest.raises(TransportError):
+            await _exchange(stream, b"x")
+
+
+async def test_silence_ends_a_connection() -> None:
+    async with serving(echo) as target, tunnel(Inbound.SOCKS, idle=0.15) as there:
+        stream = await _socks5(there.entry, target)
+        with pytest.raises(TransportError):
+            await stream.receive()
+
+
+@pytest.mark.parametrize(
+    ("inbound", "request_", "answer"),
+    [
+        (
+            Inbound.SOCKS,
+            b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50",
+            b"\x05\x00\x05\x05\x00\x01" + bytes(6),
+        ),
+        (Inbound.SOCKS, b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00", b"\x00\x5b" + bytes(6)),
+        (Inbound.HTTP, b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 502 Bad Gateway\r\n"),
+        (
+            Inbound.HTTP,
+            b"POST http://a/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+            b"HTTP/1.1 502 Bad Gateway\r\n",
+        ),
+    ],
+)
+async def test_a_server_that_is_down(inbound: Inbound, request_: bytes, answer: bytes) -> None:
+    async with serving(echo) as nobody:
+        pass
+    link = ServerLink("tcp", nobody, "secret", (BASE,))
+    role = BlinksocksClientRole(BlinksocksClient(inbound, ANY_PORT, link))
+    await role.start()
+    stream = await TcpDialer().connect(role.addresses[0])
+    received = await _exchange(stream, request_)
+    assert received.startswith(answer)
+    await role.stop()
+    assert role.addresses == ()
+
+
+async def test_a_server_that_is_down_resets_a_forwarded_port() -> None:
+    async with serving(echo) as nobody:
+        pass
+    link = ServerLink("tcp", nobody, "secret", (BASE,))
+    config = BlinksocksClient(Inbound.TCP, ANY_PORT, link, forward=Address("a", 1))
+    role = BlinksocksClientRole(config)
+    await role.start()
+    stream = await TcpDialer().connect(role.addresses[0])
+    with pytest.raises(TransportError):
+        await stream.receive()
+    await role.stop()
+
+
+async def test_a_wrong_key_is_a_reset_for_the_application() -> None:
+    async with (
+        serving(echo) as target,
+        tunnel(Inbound.SOCKS, client_key="wrong", hold=(0.05, 0.06)) as there,
+    ):
+        stream = await _socks5(there.entry, target)
+        with pytest.raises(TransportError):
+            await _exchange(stream, b"x" * 100)
+
+
+async def test_a_rejected_handshake_is_answered_and_closed() -> None:
+    async with tunnel(Inbound.SOCKS) as there:
+        stream = await TcpDialer().connect(there.entry)
+        answer = await _exchange(
+            stream, b"\x05\x01\x00\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x50more"
+        )
+        assert answer == b"\x05\x00\x05\x07\x00\x01" + bytes(6)
+
+
+async def test_an_application_that_leaves_or_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blinktun.tunnel.blinksocks_client._HANDSHAKE_TIMEOUT", 0.05)
+    async with tunnel(Inbound.SOCKS) as there:
+        leaving = await TcpDialer().connect(there.entry)
+        await leaving.send(b"\x05")
+        await leaving.send_eof()
+        silent = await TcpDialer().connect(there.entry)
+        for stream in (leaving, silent):
+            with pytest.raises(TransportError):
+                await stream.receive()
+
+
+async def test_stop_lets_connections_end_for_a_while() -> None:
+    async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
+        stream = await _socks5(there.entry, target)
+        stopping = asyncio.create_task(there.client.stop(grace=5))
+        await asyncio.sleep(0.05)
+        with pytest.raises(TransportError):
+            await TcpDialer().connect(there.entry)
+        assert await _exchange(stream, b"still here") == b"still here"
+        await stopping
+
+
+async def test_stop_resets_what_is_left() -> None:
+    async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
+        stream = await _socks5(there.entry, target)
+        await there.client.stop()
+        with pytest.raises(TransportError):
+            await stream.receive()
+
+
+async def test_the_log_tells_and_keeps_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
+        assert f"blinksocks client is running at socks://{there.entry}" in caplog.text
+        server = there.server.addresses[0]
+        assert f"blinksocks server is running at tcp://{server}" in caplog.text
+        await _exchange(await _socks5(there.entry, target), b"private payload")
+        await asyncio.sleep(0.05)
+    lines = [
+        record.getMessage() for record in caplog.records if record.name == "blinktun.blinksocks"
+    ]
+    ends = [line for line in lines if f"-> {target}: 15 bytes up, 15 bytes down" in line]
+    assert len(ends) == 2
+    assert all(line.endswith(", closed") for line in ends)
+    assert "secret" not in caplog.text
+    assert "private" not in caplog.text
+
+
+async def test_socks4_without_a_password_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    async with tunnel(Inbound.SOCKS, credentials=Credentials("user", "pass")):
+        assert "SOCKS4" in caplog.text
+    caplog.clear()
+    async with tunnel(Inbound.SOCKS), tunnel(Inbound.HTTP, credentials=Credentials("u", "p")):
+        assert caplog.text == ""
+
+
+# --- HTTP, and others' clients ---
+
+
+async def _web(stream: Stream) -> None:
+    """Answer every request with its own head and body."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += await stream.receive()
+    head, _, body = request.partition(b"\r\n\r\n")
+    for line in head.split(b"\r\n"):
+        if line.lower().startswith(b"content-length:"):
+            while len(body) < int(line.split(b":")[1]):
+                body += await stream.receive()
+    answer = head + b"\n" + body
+    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(answer))
+    await stream.send(b"Connection: close\r\n\r\n" + answer)
+    await stream.aclose()
+
+
+async def test_post_through_http_with_a_request_behind_it() -> None:
+    async with serving(_web) as target, tunnel(Inbound.HTTP) as there:
+        stream = await TcpDialer().connect(there.entry)
+        head = f"POST http://{target}/a?b=c HTTP/1.1\r\nHost: {target}\r\nContent-Length: 4\r\n\r\n"
+        await stream.send(head.encode())
+        await asyncio.sleep(0.02)
+        answer = await _exchange(stream, b"bodyGET http://elsewhere/ HTTP/1.1\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"POST /a?b=c HTTP/1.1\r\n" in answer
+        assert answer.endswith(b"\nbody")
+
+
+curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+@curl
+@pytest.mark.parametrize(
+    ("inbound", "options"),
+    [
+        (Inbound.SOCKS, ["--socks5", "{entry}"]),
+        (Inbound.SOCKS, ["--socks5-hostname", "{entry}"]),
+        (Inbound.SOCKS, ["--socks4", "{entry}"]),
+        (Inbound.SOCKS, ["--socks4a", "{entry}"]),
+        (Inbound.HTTP, ["--proxy", "http://{entry}"]),
+        (Inbound.HTTP, ["--proxytunnel", "--proxy", "http://{entry}"]),
+        (Inbound.HTTP, ["--proxy", "http://{entry}", "--header", "Transfer-Encoding: chunked"]),
+    ],
+)
+async def test_curl(inbound: Inbound, options: list[str]) -> None:
+    async with serving(_web) as target, tunnel(inbound) as there:
+        url = f"http://localhost:{target.port}/page?query"
+        status, output = await _curl(
+            "--ipv4", *(option.format(entry=there.entry) for option in options), url, url
+        )
+    assert status == 0
+    assert output.count("GET /page?query HTTP/1.1") == 2
+
+
+@curl
+@pytest.mark.parametrize(
+    ("user", "status"), [("user:p%40ss", "200"), ("user:p%2540ss", "200"), ("user:nope", "407")]
+)
+async def test_curl_with_a_password(user: str, status: str) -> None:
+    credentials = Credentials("user", "p%40ss")
+    async with serving(_web) as target, tunnel(Inbound.HTTP, credentials=credentials) as there:
+        _, output = await _curl(
+            "--write-out",
+            "%{http_code}",
+            "--proxy",
+            f"http://{user}@{there.entry}",
+            f"http://{target}/",
+        )
+    assert output.endswith(status)
+    assert "roxy-" not in output
+
+
+@curl
+@pytest.mark.parametrize(("user", "status"), [("user:pass", 0), ("user:nope", 97)])
+async def test_curl_with_a_password_for_socks5(user: str, status: int) -> None:
+    credentials = Credentials("user", "pass")
+    async with serving(_web) as target, tunnel(Inbound.SOCKS, credentials=credentials) as there:
+        code, _ = await _curl("--proxy", f"socks5h://{user}@{there.entry}", f"http://{target}/")
+    assert code == status
+
+
+async def _curl(*options: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        "curl",
+        "--silent",
+        "--max-time",
+        "10",
+        "--noproxy",
+        "",
+        *options,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return process.returncode, output.decode()
