@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from blinktun.config.model import Credentials
@@ -67,18 +65,7 @@ class Handshake(ABC):
 
 
 def credentials_match(expected: Credentials, username: bytes, password: bytes) -> bool:
-    """Compare, in constant time, what an application presents.
-
-    Credentials come from a URL: applications may present them decoded, as people expect, or as
-    they stand in the URL, as blinksocks wants it.
-    """
-    presented = _joined(username, password)
-    as_written = _joined(expected.username.encode(), expected.password.encode())
-    decoded = _joined(unquote(expected.username).encode(), unquote(expected.password).encode())
-    return bool(
-        hmac.compare_digest(presented, as_written) | hmac.compare_digest(presented, decoded)
+    """Compare, in constant time, what an application presents."""
+    return expected.accepts(
+        username.decode("utf-8", "surrogateescape"), password.decode("utf-8", "surrogateescape")
     )
-
-
-def _joined(username: bytes, password: bytes) -> bytes:
-    return len(username).to_bytes(4, "big") + username + password

@@ -344,7 +344,7 @@ async def test_curl(inbound: Inbound, options: list[str]) -> None:
     ("user", "status"), [("user:p%40ss", "200"), ("user:p%2540ss", "200"), ("user:nope", "407")]
 )
 async def test_curl_with_a_password(user: str, status: str) -> None:
-    credentials = Credentials("user", "p%40ss")
+    credentials = Credentials("user", "p@ss", "user", "p%40ss")
     async with serving(_web) as target, tunnel(Inbound.HTTP, credentials=credentials) as there:
         _, output = await _curl(
             "--write-out",
