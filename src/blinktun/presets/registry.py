@@ -47,18 +47,23 @@ class PipelineMaker:
     Args:
         specs: The presets, the one nearest the application first.
         where: What the list is called in the configuration, for messages.
+        source: Where the configuration was read, for messages.
 
     Raises:
         ConfigError: a name or parameter cannot be used, or not exactly one preset carries targets.
     """
 
-    def __init__(self, specs: Sequence[PresetSpec], *, where: str = "presets") -> None:
-        if not specs:
-            raise ConfigError("holds no preset", key=where, fix="start it with ss-base")
-        self._makers = [
-            configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
-        ]
-        _check_addressing(specs, where)
+    def __init__(
+        self, specs: Sequence[PresetSpec], *, where: str = "presets", source: str = ""
+    ) -> None:
+        try:
+            self._makers = [
+                configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
+            ]
+            _check_addressing(specs, where)
+        except ConfigError as error:
+            error.source = source
+            raise
 
     def __call__(self, context: PresetContext) -> Pipeline:
         """Make the pipeline of one connection."""
@@ -94,6 +99,8 @@ def _unknown(name: str, key: str) -> ConfigError:
 
 
 def _check_addressing(specs: Sequence[PresetSpec], where: str) -> None:
+    if not specs:
+        raise ConfigError("holds no preset", key=where, fix="start it with ss-base")
     carriers = [spec.name for spec in specs if issubclass(PRESETS[spec.name], AddressingPreset)]
     if not carriers:
         raise ConfigError("no preset carries the target", key=where, fix="put ss-base first")

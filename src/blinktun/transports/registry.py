@@ -33,7 +33,7 @@ NOT_YET = frozenset({"tls", "ws", "wss", "h2", "kcp"})
 """Schemes that do not exist here yet."""
 
 
-def find_transport(link: ServerLink) -> Transport:
+def find_transport(link: ServerLink, *, source: str = "") -> Transport:
     """Return the transport that a link names.
 
     Raises:
@@ -44,6 +44,7 @@ def find_transport(link: ServerLink) -> Transport:
         known = link.transport in NOT_YET
         raise ConfigError(
             "is not yet supported" if known else "is not a known transport",
+            source=source,
             key="service",
             value=f"{link.transport}://",
             fix=f"use {', '.join(TRANSPORTS)}",

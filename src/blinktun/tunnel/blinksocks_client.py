@@ -47,9 +47,12 @@ class BlinksocksClientRole:
 
     def __init__(self, config: BlinksocksClient) -> None:
         self._config = config
-        self._make_pipeline = PipelineMaker(config.server.presets, where="server.presets")
+        self._make_pipeline = PipelineMaker(
+            config.server.presets, where="server.presets", source=config.source
+        )
         self._make_handshake = handshake_maker(config)
-        self._dialer = find_transport(config.server).dialer(config.server)
+        transport = find_transport(config.server, source=config.source)
+        self._dialer = transport.dialer(config.server)
         self._context = PresetContext(Role.CLIENT, config.server.key)
         self._connections = Connections()
         self._listener: Listener | None = None
@@ -89,9 +92,9 @@ class BlinksocksClientRole:
         except (ProtocolError, TransportError) as error:
             connection.abort()
             ended = str(error)
-        except BaseException:
+        except BaseException as error:
             connection.abort()
-            connection.log_end("stopped")
+            connection.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
             raise
         connection.log_end(ended)
 

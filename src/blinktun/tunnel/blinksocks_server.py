@@ -52,8 +52,8 @@ class BlinksocksServerRole:
         hold: tuple[float, float] = _HOLD,
     ) -> None:
         self._config = config
-        self._make_pipeline = PipelineMaker(config.server.presets)
-        self._transport = find_transport(config.server)
+        self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
+        self._transport = find_transport(config.server, source=config.source)
         self._dialer = dialer or TcpDialer()
         self._hold = hold
         self._context = PresetContext(Role.SERVER, config.server.key)
@@ -97,9 +97,9 @@ class BlinksocksServerRole:
             connection.log_end(f"refused by the presets: {error}")
             await self._keep_waiting(wire)
             return
-        except BaseException:
+        except BaseException as error:
             connection.abort()
-            connection.log_end("stopped")
+            connection.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
             raise
         connection.log_end(ended)
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from blinktun.address import Address
 from blinktun.config.model import BlinksocksServer, PresetSpec, ServerLink
 from blinktun.errors import ConfigError, TransportError
 from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving
 from blinktun.testing.pair import PipelinePair, forwarded
+from blinktun.transports.base import Dialer
 from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from blinktun.address import Address
+    from blinktun.transports.base import Stream
 
 PRESETS = (PresetSpec("ss-base"), PresetSpec("ss-aead-cipher"))
 
@@ -106,7 +109,27 @@ async def test_clients_that_end_early() -> None:
 
 def test_configurations_are_checked_at_once() -> None:
     link = ServerLink("tcp", ANY_PORT, "secret", (PresetSpec("ss-bass"),))
-    with pytest.raises(ConfigError, match="did you mean ss-base"):
-        BlinksocksServerRole(BlinksocksServer(link))
-    with pytest.raises(ConfigError, match="not yet supported"):
-        BlinksocksServerRole(BlinksocksServer(ServerLink("ws", ANY_PORT, "secret", PRESETS)))
+    with pytest.raises(ConfigError, match=r"^server.json: presets\[0\].*did you mean ss-base"):
+        BlinksocksServerRole(BlinksocksServer(link, source="server.json"))
+    link = ServerLink("ws", ANY_PORT, "secret", PRESETS)
+    with pytest.raises(ConfigError, match=r"^server.json: service = ws://: is not yet supported"):
+        BlinksocksServerRole(BlinksocksServer(link, source="server.json"))
+
+
+async def test_a_bug_ends_the_connection_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class BrokenDialer(Dialer):
+        async def connect(self, address: Address) -> Stream:
+            raise ZeroDivisionError(str(address))
+
+    caplog.set_level(logging.INFO)
+    config = BlinksocksServer(ServerLink("tcp", ANY_PORT, "secret", PRESETS))
+    role = BlinksocksServerRole(config, dialer=BrokenDialer())
+    await role.start()
+    stream = await TcpDialer().connect(role.addresses[0])
+    await stream.send(forwarded(PipelinePair(PRESETS, Address("a", 1)).client.encode(b"x")))
+    with pytest.raises(TransportError):
+        await stream.receive()
+    await role.stop()
+    assert "-> a:1: 0 bytes up, 0 bytes down" in caplog.text
+    assert ", failed" in caplog.text
+    assert "ZeroDivisionError: a:1" in caplog.text
