@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from blinktun.address import Address
+from blinktun.address import Address  # noqa: TC001 - part of the public types
 
 Chunk: TypeAlias = bytes | bytearray | memoryview
 """Bytes on their way; whoever receives one may keep it, nobody writes to it any more."""

@@ -145,7 +145,7 @@ impl Relay {
     ) -> io::Result<usize> {
         let mut moved = 0;
         while self.readable && !self.read_done && moved < TURN_BYTES {
-            let room = session.send_room(stream).min(scratch.len());
+            let room = session.write_room(stream).min(scratch.len());
             if room == 0 {
                 break;
             }

@@ -1,5 +1,7 @@
 //! Two endpoints joined by a perfect network without delay.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};

@@ -164,14 +164,11 @@ class Server:
             self._driver, session, str(Address(host, port)), on_stream=self._on_stream
         )
         self.sessions[session] = made
-        forget = asyncio.get_running_loop().create_task(self._forget_when_closed(made))
-        self._tasks.add(forget)
-        forget.add_done_callback(self._tasks.discard)
+        made.on_end = self._forget
         if self.on_new_session:
             self.on_new_session(made)
 
-    async def _forget_when_closed(self, session: Session) -> None:
-        await session.closed.wait()
+    def _forget(self, session: Session) -> None:
         self.sessions.pop(session.key, None)
 
     def on_undecryptable(self, host: str, port: int) -> None:

@@ -65,6 +65,7 @@ class Driver:
         self._tokens = itertools.count(1)
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._soon = False
         loop.add_reader(self.core.fileno(), self._turn)
 
@@ -119,10 +120,11 @@ class Driver:
             return
         at = self._loop.time() + timeout
         # A timer that fires early costs one empty turn; re-arming on each turn costs more.
-        if self._timer is not None and self._timer.when() <= at:
-            return
         if self._timer is not None:
+            if self._timer_at <= at:
+                return
             self._timer.cancel()
+        self._timer_at = at
         self._timer = self._loop.call_at(at, self._on_timer)
 
     def _on_timer(self) -> None:

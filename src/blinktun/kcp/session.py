@@ -62,10 +62,11 @@ class Session:
         self.born = asyncio.get_running_loop().time()
         self.closed = asyncio.Event()
         self.reason = ""
-        self.streams = 0
         self.on_silence: Callable[[Session], None] | None = None
+        self.on_end: Callable[[Session], None] | None = None
         self._on_stream = on_stream
         self._owned: dict[StreamKey, Stream] = {}
+        self._relayed: set[StreamKey] = set()
         driver.sessions[key] = self
 
     def open_stream(self) -> Stream:
@@ -109,14 +110,24 @@ class Session:
         """
 
         def finished(event: Event.RelayFinished) -> None:
-            self.streams -= 1
+            self._relayed.discard(key)
             done(RelayResult(event.sent, event.received, event.error))
 
         try:
             self._driver.relay(key, connection.detach(), finished)
         except OSError as error:
             raise TransportError(self.reason or str(error), peer=self.peer) from error
-        self.streams += 1
+        self._relayed.add(key)
+
+    @property
+    def streams(self) -> int:
+        """Streams that have a relay."""
+        return len(self._relayed)
+
+    def break_relays(self) -> None:
+        """Break off every stream that has a relay, both ways."""
+        for key in list(self._relayed):
+            self.reset(key)
 
     def reset(self, key: StreamKey) -> None:
         """Break a stream off, with its relay if it has one."""
@@ -168,6 +179,8 @@ class Session:
             stream.on_lost(reason)
         self._owned.clear()
         self.closed.set()
+        if self.on_end:
+            self.on_end(self)
 
     def on_silent(self, *, heard: bool) -> None:
         """The peer has stopped answering, or never began."""

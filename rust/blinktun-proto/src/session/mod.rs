@@ -96,7 +96,6 @@ pub struct Session {
     encoder: Option<fec::Encoder>,
     decoder: Option<fec::Decoder>,
     shards: Option<(usize, usize)>,
-    send_buffer: usize,
     conv: u32,
     role: Role,
     head: usize,
@@ -125,7 +124,6 @@ impl Session {
             encoder: None,
             decoder: None,
             shards: config.shards,
-            send_buffer: config.smux.send_buffer,
             conv,
             role,
             head: config.head,
@@ -406,9 +404,10 @@ impl Session {
         self.mux.write(stream, data)
     }
 
-    /// How many bytes [`Session::write`] would take now.
-    pub fn send_room(&self, stream: StreamId) -> usize {
-        self.send_buffer.saturating_sub(self.mux.unsent(stream))
+    /// How many bytes [`Session::write`] takes now. At none, an event [`smux::Event::Writable`]
+    /// follows.
+    pub fn write_room(&mut self, stream: StreamId) -> usize {
+        self.mux.write_room(stream)
     }
 
     /// The first contiguous piece of what has arrived on a stream.

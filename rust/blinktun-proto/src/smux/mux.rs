@@ -136,6 +136,17 @@ impl Mux {
         Ok(StreamId(id))
     }
 
+    /// How many bytes [`write`](Mux::write) takes now. At none, an [`Event::Writable`] follows when
+    /// half of the buffer is free. An unknown or finished stream takes none, ever.
+    pub fn write_room(&mut self, id: StreamId) -> usize {
+        let Some(stream) = self.streams.get_mut(&id.0) else {
+            return 0;
+        };
+        let room = self.config.send_buffer.saturating_sub(stream.unsent.len());
+        stream.write_blocked |= room == 0;
+        room
+    }
+
     /// Queue bytes to be sent; returns how many were taken, as far as the stream's send buffer has
     /// room. After fewer than all, a [`Event::Writable`] follows when half of it is free.
     ///

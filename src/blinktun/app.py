@@ -1,0 +1,124 @@
+"""The composition root: configurations to running roles, signals, orderly shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunClient, KcptunServer
+from blinktun.errors import TransportError
+from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
+from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
+from blinktun.tunnel.kcptun_client import KcptunClientRole
+from blinktun.tunnel.kcptun_server import KcptunServerRole
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+    from typing import Any
+
+    from blinktun.address import Address
+    from blinktun.config.model import RoleConfig
+
+_log = logging.getLogger("blinktun")
+
+GRACE = 10.0
+"""Seconds that connections get to end after SIGTERM; a second signal ends them at once."""
+START_FAILED = 1
+"""Exit status when an address cannot be bound."""
+
+
+class Role(Protocol):
+    """One program's configuration at work."""
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, while it runs."""
+
+    async def start(self) -> None:
+        """Listen."""
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Accept no more, let connections end for ``grace`` seconds, break off the rest."""
+
+
+def make_role(config: RoleConfig) -> Role:
+    """The role that a configuration asks for.
+
+    Raises:
+        ConfigError: the configuration cannot be used.
+    """
+    match config:
+        case KcptunClient():
+            return KcptunClientRole(config)
+        case KcptunServer():
+            return KcptunServerRole(config)
+        case BlinksocksClient():
+            return BlinksocksClientRole(config)
+        case BlinksocksServer():
+            return BlinksocksServerRole(config)
+        case unknown:
+            assert_never(unknown)
+
+
+def run(configs: Sequence[RoleConfig]) -> int:
+    """Run roles in one process until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        ConfigError: a configuration cannot be used. Nothing listens then.
+    """
+    roles = [make_role(config) for config in configs]
+    for config in configs:
+        for warning in config.warnings:
+            _log.warning("%s: %s", config.source, warning)
+    return run_in_loop(_serve(roles))
+
+
+def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine in the fastest event loop there is."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+async def _serve(roles: Sequence[Role]) -> int:
+    stop = watch_signals()
+    started: list[Role] = []
+    try:
+        for role in roles:
+            await role.start()
+            started.append(role)
+        await stop.wait()
+        _log.info("stopping: connections have %.0f s to end", GRACE)
+        stop.clear()
+    except TransportError as error:
+        _log.error("%s", error)
+        await stop_all(started, 0)
+        return START_FAILED
+    stopping = asyncio.create_task(stop_all(started, GRACE))
+    hurry = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    if not stopping.done():
+        _log.warning("second signal: breaking connections off")
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        await stop_all(started, 0)
+    return 0
+
+
+def watch_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def stop_all(roles: Sequence[Role], grace: float) -> None:
+    """Stop roles side by side."""
+    await asyncio.gather(*(role.stop(grace) for role in roles))

@@ -1,0 +1,108 @@
+"""The kcptun client: TCP in, streams of a KCP session out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.kcp.core_config import core_config
+from blinktun.tunnel.relay_log import Relays
+from blinktun.tunnel.session_pool import SessionPool
+from blinktun.tunnel.tcp_socket import TcpListener, reset
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from blinktun import kcp
+    from blinktun.config.model import KcptunClient
+
+_log = logging.getLogger("blinktun.kcptun")
+
+_FLUSH = 1.0
+"""Seconds that broken-off streams get to tell the server so."""
+
+
+class KcptunClientRole:
+    """A kcptun client at work.
+
+    Raises:
+        ConfigError: the settings cannot work.
+    """
+
+    def __init__(self, config: KcptunClient) -> None:
+        core_config(config.kcp)
+        self._config = config
+        self._relays = Relays(quiet=config.log.quiet)
+        self._pool = SessionPool(config)
+        self._listener: TcpListener | None = None
+        self._waiting: dict[asyncio.Task[None], socket.socket] = {}
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, while it runs."""
+        return (self._listener.address,) if self._listener else ()
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes sent and received by relays that are over."""
+        return self._relays.sent, self._relays.received
+
+    async def start(self) -> None:
+        """Listen. Whether the server is there shows with the first connection.
+
+        Raises:
+            TransportError: the address cannot be bound.
+        """
+        self._listener = TcpListener(self._config.localaddr, self._on_connection)
+        self._pool.start()
+        config = self._config
+        _log.info(
+            "kcptun client listening on tcp %s, server udp %s:%s, crypt %s, smux %s, FEC %s+%s",
+            self._listener.address, config.remoteaddr.host, config.remoteaddr.first,
+            config.kcp.crypt, config.kcp.smuxver or 1, config.kcp.datashard, config.kcp.parityshard,
+        )  # fmt: skip
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Accept no more, let streams end for ``grace`` seconds, break off the rest."""
+        if self._listener:
+            self._listener.close()
+            self._listener = None
+        for task, connection in list(self._waiting.items()):
+            task.cancel()
+            reset(connection)
+        await asyncio.gather(*self._waiting, return_exceptions=True)
+        await self._relays.wait_idle(grace)
+        for session in self._pool.sessions():
+            session.break_relays()
+        await asyncio.gather(*(session.drain(_FLUSH) for session in self._pool.sessions()))
+        await self._pool.aclose()
+
+    def _on_connection(self, connection: socket.socket) -> None:
+        session = self._pool.pick()
+        if session is not None:
+            self._relay(session, connection)
+            return
+        task = asyncio.get_running_loop().create_task(self._relay_later(connection))
+        self._waiting[task] = connection
+        task.add_done_callback(self._waiting.pop)
+
+    async def _relay_later(self, connection: socket.socket) -> None:
+        self._relay(await self._pool.dial(), connection)
+
+    def _relay(self, session: kcp.Session, connection: socket.socket) -> None:
+        try:
+            title = f"in: {_name(connection)} out: {session.peer}"
+            key = session.open_key()
+            session.relay(key, connection, self._relays.begin(f"{title}({key[2]})"))
+        except (TransportError, OSError) as error:
+            _log.warning("no stream: %s", error)
+            reset(connection)
+
+
+def _name(connection: socket.socket) -> str:
+    host, port, *_ = connection.getpeername()
+    return str(Address(host.removeprefix("::ffff:"), port))

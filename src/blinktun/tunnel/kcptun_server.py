@@ -1,0 +1,110 @@
+"""The kcptun server: streams of KCP sessions in, TCP to the target out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from blinktun import kcp
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.kcp.core_config import core_config
+from blinktun.tunnel.relay_log import Relays
+from blinktun.tunnel.tcp_socket import dial, reset
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun._core import StreamKey
+    from blinktun.config.model import KcptunServer
+
+_log = logging.getLogger("blinktun.kcptun")
+
+_FLUSH = 1.0
+"""Seconds that broken-off streams get to tell the client so."""
+
+
+class KcptunServerRole:
+    """A kcptun server at work.
+
+    Raises:
+        ConfigError: the settings cannot work.
+    """
+
+    def __init__(self, config: KcptunServer) -> None:
+        core_config(config.kcp)
+        self._config = config
+        self._relays = Relays(quiet=config.log.quiet)
+        self._dials: set[asyncio.Task[None]] = set()
+        self._server: kcp.Server | None = None
+        self._stopping = False
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens, while it runs."""
+        return (self._server.address,) if self._server else ()
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes sent and received by relays that are over."""
+        return self._relays.sent, self._relays.received
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            TransportError: the address cannot be bound.
+        """
+        listen = self._config.listen
+        address = Address(listen.host, listen.first)
+        self._server = kcp.Server(address, self._config.kcp, self._on_stream)
+        self._server.on_new_session = lambda session: _log.info("remote address: %s", session.peer)
+        config = self._config
+        _log.info(
+            "kcptun server listening on udp %s, target tcp %s, crypt %s, smux %s, FEC %s+%s",
+            self._server.address, config.target, config.kcp.crypt, config.kcp.smuxver or "1 or 2",
+            config.kcp.datashard, config.kcp.parityshard,
+        )  # fmt: skip
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Take no new streams, let the others end for ``grace`` seconds, break off the rest."""
+        self._stopping = True
+        if self._server is None:
+            return
+        await self._relays.wait_idle(grace)
+        for task in self._dials:
+            task.cancel()
+        await asyncio.gather(*self._dials, return_exceptions=True)
+        sessions = list(self._server.sessions.values())
+        for session in sessions:
+            session.break_relays()
+        await asyncio.gather(*(session.drain(_FLUSH) for session in sessions))
+        await self._server.aclose()
+        self._server = None
+
+    def _on_stream(self, session: kcp.Session, key: StreamKey) -> None:
+        if self._stopping:
+            session.reset(key)
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(session, key))
+        self._dials.add(task)
+        task.add_done_callback(self._dials.discard)
+
+    async def _serve(self, session: kcp.Session, key: StreamKey) -> None:
+        try:
+            target = await dial(self._config.target)
+        except TransportError as error:
+            _log.warning("target %s", error)
+            session.reset(key)
+            return
+        except BaseException:
+            session.reset(key)
+            raise
+        title = f"in: {session.peer}({key[2]}) out: {self._config.target}"
+        try:
+            session.relay(key, target, self._relays.begin(title))
+        except TransportError as error:
+            # The client gave up while we were dialling.
+            _log.debug("stream gone: %s", error)
+            reset(target)

@@ -1,0 +1,160 @@
+"""Plain TCP sockets for relays: accepted and dialled here, then handed to the core."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = logging.getLogger("blinktun.tcp")
+
+_BACKLOG = 1024
+_ACCEPTS = 64
+"""Connections taken before the event loop goes on."""
+_PAUSE = 0.1
+"""Seconds without accepting when the process has no descriptors left."""
+_DIAL_TIMEOUT = 10.0
+
+
+class TcpListener:
+    """Accepts TCP connections and hands over the bare sockets.
+
+    Raises:
+        TransportError: the address cannot be bound.
+    """
+
+    def __init__(self, address: Address, on_connection: Callable[[socket.socket], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_connection = on_connection
+        self._resume: asyncio.TimerHandle | None = None
+        self._socket = _listen(address)
+        self._loop.add_reader(self._socket, self._accept)
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        host, port, *_ = self._socket.getsockname()
+        return Address(host, port)
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._resume:
+            self._resume.cancel()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTS):
+            try:
+                connection, _peer = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._pause(error)
+                return
+            prepare(connection)
+            self._on_connection(connection)
+
+    def _pause(self, error: OSError) -> None:
+        """Out of descriptors: the waiting connection would wake us again at once."""
+        _log.error("cannot accept: %s", error.strerror)
+        self._loop.remove_reader(self._socket)
+        self._resume = self._loop.call_later(
+            _PAUSE, self._loop.add_reader, self._socket, self._accept
+        )
+
+
+async def dial(address: Address) -> socket.socket:
+    """A connected, non-blocking TCP socket.
+
+    Raises:
+        TransportError: none of the host's addresses answers within 10 s.
+    """
+    loop = asyncio.get_running_loop()
+    failure: Exception = TransportError("has no address")
+    try:
+        async with asyncio.timeout(_DIAL_TIMEOUT):
+            for family, where in await _candidates(address):
+                made = socket.socket(family, socket.SOCK_STREAM)
+                made.setblocking(False)
+                try:
+                    await loop.sock_connect(made, where)
+                except OSError as error:
+                    made.close()
+                    failure = error
+                except BaseException:
+                    made.close()
+                    raise
+                else:
+                    return prepare(made)
+    except TimeoutError as error:
+        failure = error
+    reason = getattr(failure, "strerror", None) or str(failure) or "timed out"
+    raise TransportError(reason, peer=str(address)) from failure
+
+
+def prepare(connection: socket.socket) -> socket.socket:
+    """Non-blocking, without delay, with keepalive."""
+    connection.setblocking(False)
+    with contextlib.suppress(OSError):  # the peer may be gone already; the relay will notice
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    return connection
+
+
+def reset(connection: socket.socket) -> None:
+    """Close so that the application sees a reset, not an end."""
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    connection.close()
+
+
+_LINGER_NOT = (1).to_bytes(4, "little") + bytes(4)
+
+
+async def _candidates(address: Address) -> list[tuple[int, tuple[str, int]]]:
+    ip = address.ip
+    if ip is not None:
+        family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
+        return [(family, (address.host, address.port))]
+    loop = asyncio.get_running_loop()
+    host = address.host or "localhost"
+    found = await loop.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)
+    return [(entry[0], (str(entry[4][0]), address.port)) for entry in found]
+
+
+def _listen(address: Address) -> socket.socket:
+    try:
+        if not address.host:
+            return _listen_everywhere(address.port)
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        family, where = found[0][0], found[0][4]
+        made = socket.create_server((str(where[0]), int(where[1])), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise TransportError(f"cannot listen on tcp {address}: {reason}") from error
+    made.setblocking(False)
+    return made
+
+
+def _listen_everywhere(port: int) -> socket.socket:
+    """Both families, as the Go program's ``:port`` means."""
+    try:
+        made = socket.create_server(
+            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+        )
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise
+        made = socket.create_server(("", port), backlog=_BACKLOG)
+    made.setblocking(False)
+    return made
