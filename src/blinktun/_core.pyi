@@ -216,11 +216,14 @@ class Reactor:
         `Event.RelayFinished` reports the end under ``token``.
         """
 
+    def relayed(self, stream: StreamKey) -> tuple[int, int] | None:
+        """Bytes that a stream's relay has moved to and from the stream; None: it has none."""
+
     def abort_relay(self, stream: StreamKey) -> None:
         """Break off a stream's relay both ways."""
 
-    def read(self, stream: StreamKey, max: int) -> bytes:
-        """Up to ``max`` bytes that have arrived."""
+    def read(self, stream: StreamKey, max_bytes: int) -> bytes:
+        """Up to ``max_bytes`` bytes that have arrived."""
 
     def write(self, stream: StreamKey, data: bytes) -> int:
         """Queue bytes; returns how many were taken. If not all, `Event.StreamWritable` follows."""

@@ -36,6 +36,10 @@ class Role(Protocol):
     def addresses(self) -> Sequence[Address]:
         """Where it listens, while it runs."""
 
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes away from the applications and towards them, so far."""
+
     async def start(self) -> None:
         """Listen."""
 

@@ -466,6 +466,15 @@ impl Reactor {
         }
     }
 
+    /// Bytes that a stream's relay has moved so far, to and from the stream.
+    pub fn relayed(&self, key: StreamKey) -> Option<(u64, u64)> {
+        let socket = self.sockets.get(key.session.endpoint.0)?;
+        let relay = *socket.relays.get(&(key.session.session, key.stream))?;
+        self.relays
+            .get(relay)
+            .map(|relay| (relay.sent, relay.received))
+    }
+
     /// Queue bytes on a stream; returns how many were taken. If not all,
     /// [`Event::StreamWritable`] follows.
     ///

@@ -113,6 +113,10 @@ impl Reactor {
         Ok(self.inner.relay(stream_key(stream), connection, token)?)
     }
 
+    fn relayed(&self, stream: StreamKey) -> Option<(u64, u64)> {
+        self.inner.relayed(stream_key(stream))
+    }
+
     fn abort_relay(&mut self, stream: StreamKey) {
         self.inner.abort_relay(stream_key(stream));
     }
@@ -121,9 +125,12 @@ impl Reactor {
         &mut self,
         py: Python<'py>,
         stream: StreamKey,
-        max: usize,
+        max_bytes: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(py, &self.inner.read(stream_key(stream), max)?))
+        Ok(PyBytes::new(
+            py,
+            &self.inner.read(stream_key(stream), max_bytes)?,
+        ))
     }
 
     fn write(&mut self, stream: StreamKey, data: &[u8]) -> PyResult<usize> {

@@ -160,9 +160,7 @@ class Server:
 
     def on_session(self, session: SessionKey, host: str, port: int) -> None:
         """A peer opened a session."""
-        made = Session(
-            self._driver, session, str(Address(host, port)), on_stream=self._on_stream
-        )
+        made = Session(self._driver, session, str(Address(host, port)), on_stream=self._on_stream)
         self.sessions[session] = made
         made.on_end = self._forget
         if self.on_new_session:

@@ -124,6 +124,11 @@ class Session:
         """Streams that have a relay."""
         return len(self._relayed)
 
+    def relayed(self) -> tuple[int, int]:
+        """Bytes that its living relays have moved to and from the streams."""
+        counts = [self._driver.core.relayed(key) or (0, 0) for key in self._relayed]
+        return sum(sent for sent, _ in counts), sum(received for _, received in counts)
+
     def break_relays(self) -> None:
         """Break off every stream that has a relay, both ways."""
         for key in list(self._relayed):
@@ -165,7 +170,10 @@ class Session:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
         await self.closed.wait()

@@ -56,11 +56,17 @@ class BlinksocksClientRole:
         self._context = PresetContext(Role.CLIENT, config.server.key)
         self._connections = Connections()
         self._listener: Listener | None = None
+        self._total = Traffic()
 
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens, while it runs."""
         return self._listener.addresses if self._listener else ()
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes up and down so far."""
+        return self._total.up, self._total.down
 
     async def start(self) -> None:
         """Listen.
@@ -86,7 +92,7 @@ class BlinksocksClientRole:
         await self._connections.stop(grace)
 
     async def _serve(self, app: Stream) -> None:
-        connection = _Connection(app, self._make_handshake())
+        connection = _Connection(app, self._make_handshake(), Traffic(self._total))
         try:
             ended = await self._run(connection)
         except (ProtocolError, TransportError) as error:
@@ -139,19 +145,19 @@ class BlinksocksClientRole:
             await tunnel.send(first)
         elif first:
             await tunnel.send(first)
-        connection.traffic.up += len(first)
+        connection.traffic.add(up=len(first))
 
 
 class _Connection:
     """One application, and what has been found out about it."""
 
-    def __init__(self, app: Stream, handshake: Handshake) -> None:
+    def __init__(self, app: Stream, handshake: Handshake, traffic: Traffic) -> None:
         self.app = app
         self.handshake = handshake
+        self.traffic = traffic
         self.target: Address | None = None
         self.tunnel: PresetStream | None = None
         self.sends_lone_header = False
-        self.traffic = Traffic()
         self._started = time.monotonic()
 
     async def negotiate(self) -> Address:

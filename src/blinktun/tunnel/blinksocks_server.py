@@ -59,11 +59,17 @@ class BlinksocksServerRole:
         self._context = PresetContext(Role.SERVER, config.server.key)
         self._connections = Connections()
         self._listener: Listener | None = None
+        self._total = Traffic()
 
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens, while it runs."""
         return self._listener.addresses if self._listener else ()
+
+    @property
+    def traffic(self) -> tuple[int, int]:
+        """Bytes up and down so far."""
+        return self._total.up, self._total.down
 
     async def start(self) -> None:
         """Listen.
@@ -86,7 +92,9 @@ class BlinksocksServerRole:
         await self._connections.stop(grace)
 
     async def _serve(self, wire: Stream) -> None:
-        connection = _Connection(PresetStream(wire, self._make_pipeline(self._context)))
+        connection = _Connection(
+            PresetStream(wire, self._make_pipeline(self._context)), Traffic(self._total)
+        )
         try:
             ended = await self._run(connection)
         except TransportError as error:
@@ -140,11 +148,11 @@ class BlinksocksServerRole:
 class _Connection:
     """One client's connection, and what has been found out about it."""
 
-    def __init__(self, link: PresetStream) -> None:
+    def __init__(self, link: PresetStream, traffic: Traffic) -> None:
         self.link = link
+        self.traffic = traffic
         self.address: Address | None = None
         self.target: Stream | None = None
-        self.traffic = Traffic()
         self._started = time.monotonic()
 
     def abort(self) -> None:

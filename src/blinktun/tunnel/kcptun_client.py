@@ -48,8 +48,8 @@ class KcptunClientRole:
 
     @property
     def traffic(self) -> tuple[int, int]:
-        """Bytes sent and received by relays that are over."""
-        return self._relays.sent, self._relays.received
+        """Bytes from TCP to streams and back so far."""
+        return self._relays.traffic(self._pool.sessions())
 
     async def start(self) -> None:
         """Listen. Whether the server is there shows with the first connection.

@@ -47,8 +47,8 @@ class KcptunServerRole:
 
     @property
     def traffic(self) -> tuple[int, int]:
-        """Bytes sent and received by relays that are over."""
-        return self._relays.sent, self._relays.received
+        """Bytes from TCP to streams and back so far."""
+        return self._relays.traffic(self._server.sessions.values() if self._server else ())
 
     async def start(self) -> None:
         """Listen.

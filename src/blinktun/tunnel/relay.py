@@ -16,7 +16,7 @@ _LINGER = 2.0
 
 
 class Traffic:
-    """What a connection has carried so far.
+    """What a connection, or a whole role, has carried so far.
 
     Attributes:
         up: Bytes from the first stream to the second.
@@ -24,12 +24,21 @@ class Traffic:
         last: When a byte last moved, on the monotonic clock.
     """
 
-    __slots__ = ("down", "last", "up")
+    __slots__ = ("_total", "down", "last", "up")
 
-    def __init__(self) -> None:
+    def __init__(self, total: Traffic | None = None) -> None:
         self.up = 0
         self.down = 0
         self.last = time.monotonic()
+        self._total = total
+
+    def add(self, *, up: int = 0, down: int = 0) -> None:
+        """Count bytes, here and in the total that this one is a part of."""
+        self.up += up
+        self.down += down
+        self.last = time.monotonic()
+        if self._total is not None:
+            self._total.add(up=up, down=down)
 
 
 async def relay(near: Stream, far: Stream, *, idle: float, traffic: Traffic) -> None:
@@ -97,8 +106,7 @@ async def _copy_up(source: Stream, sink: Stream, traffic: Traffic) -> None:
     while data := await source.receive():
         traffic.last = time.monotonic()
         await sink.send(data)
-        traffic.up += len(data)
-        traffic.last = time.monotonic()
+        traffic.add(up=len(data))
     await sink.send_eof()
 
 
@@ -106,6 +114,5 @@ async def _copy_down(source: Stream, sink: Stream, traffic: Traffic) -> None:
     while data := await source.receive():
         traffic.last = time.monotonic()
         await sink.send(data)
-        traffic.down += len(data)
-        traffic.last = time.monotonic()
+        traffic.add(down=len(data))
     await sink.send_eof()

@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from blinktun.kcp import RelayResult
+    from blinktun.kcp import RelayResult, Session
 
 _log = logging.getLogger("blinktun.kcptun")
 
@@ -51,6 +51,12 @@ class Relays:
                 )  # fmt: skip
 
         return done
+
+    def traffic(self, sessions: Iterable[Session]) -> tuple[int, int]:
+        """Bytes from sockets to streams and back: of all relays, those on ``sessions`` included."""
+        living = [session.relayed() for session in sessions]
+        sent = self.sent + sum(count for count, _ in living)
+        return sent, self.received + sum(count for _, count in living)
 
     async def wait_idle(self, timeout: float) -> bool:  # noqa: ASYNC109 - false, not an exception
         """Wait until no relay is left. Returns whether that was in time."""

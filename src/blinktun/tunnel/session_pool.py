@@ -25,7 +25,7 @@ _log = logging.getLogger("blinktun.kcptun")
 _RETRY = 1.0
 """Seconds between attempts while the server's name or a socket cannot be had."""
 _UNHEARD_PATIENCE = 10.0
-"""Seconds after which a session that was never answered is dialled anew: the name may have moved."""
+"""Seconds after which a session that was never answered is dialled anew: a name may have moved."""
 _SCAVENGE = 1.0
 """Seconds between looks at expired sessions."""
 
