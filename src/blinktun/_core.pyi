@@ -4,15 +4,19 @@ Nothing here waits. The owner watches `Reactor.fileno`, calls `Reactor.turn` whe
 when `Reactor.next_timeout` has passed, and after any other call that changes something.
 
 Times are seconds, sizes are bytes. Keys are plain tuples that are never used again for something
-else: `SessionKey` is (socket, session), `StreamKey` is (socket, session, stream).
+else: (socket, session) for a session, (socket, session, stream) for a stream.
 """
 
 from typing import Final, TypeAlias, final
 
-SessionKey: TypeAlias = tuple[int, int]
-StreamKey: TypeAlias = tuple[int, int, int]
+from typing_extensions import disjoint_base
 
-def derive_key(key: bytes, /) -> bytes:
+__all__ = ["Config", "Event", "Reactor", "derive_key"]
+
+_SessionKey: TypeAlias = tuple[int, int]
+_StreamKey: TypeAlias = tuple[int, int, int]
+
+def derive_key(key: bytes) -> bytes:
     """The 32 bytes that every packet cipher takes its key from (kcptun wire, section 2.1)."""
 
 @final
@@ -47,6 +51,7 @@ class Config:
         dscp: int,
     ) -> Config: ...
 
+@disjoint_base
 class Event:
     """What happened. One of the classes below, taken apart with ``match``."""
 
@@ -55,9 +60,9 @@ class Event:
         """A peer opened a session."""
 
         __match_args__: Final = ("session", "host", "port")
-        def __new__(cls, session: SessionKey, host: str, port: int) -> Event.SessionOpened: ...
+        def __new__(cls, session: _SessionKey, host: str, port: int) -> Event.SessionOpened: ...
         @property
-        def session(self) -> SessionKey: ...
+        def session(self) -> _SessionKey: ...
         @property
         def host(self) -> str: ...
         @property
@@ -68,9 +73,9 @@ class Event:
         """A session is over and forgotten; its relays have reported their end."""
 
         __match_args__: Final = ("session", "reason")
-        def __new__(cls, session: SessionKey, reason: str) -> Event.SessionClosed: ...
+        def __new__(cls, session: _SessionKey, reason: str) -> Event.SessionClosed: ...
         @property
-        def session(self) -> SessionKey: ...
+        def session(self) -> _SessionKey: ...
         @property
         def reason(self) -> str: ...
 
@@ -79,9 +84,9 @@ class Event:
         """Data in flight has made no progress for a second; ``heard``: the peer answered once."""
 
         __match_args__: Final = ("session", "heard")
-        def __new__(cls, session: SessionKey, heard: bool) -> Event.SessionSilent: ...
+        def __new__(cls, session: _SessionKey, heard: bool) -> Event.SessionSilent: ...
         @property
-        def session(self) -> SessionKey: ...
+        def session(self) -> _SessionKey: ...
         @property
         def heard(self) -> bool: ...
 
@@ -90,54 +95,54 @@ class Event:
         """A silent peer answers again."""
 
         __match_args__: Final = ("session",)
-        def __new__(cls, session: SessionKey) -> Event.SessionRecovered: ...
+        def __new__(cls, session: _SessionKey) -> Event.SessionRecovered: ...
         @property
-        def session(self) -> SessionKey: ...
+        def session(self) -> _SessionKey: ...
 
     @final
     class StreamOpened(Event):
         """The peer opened a stream."""
 
         __match_args__: Final = ("stream",)
-        def __new__(cls, stream: StreamKey) -> Event.StreamOpened: ...
+        def __new__(cls, stream: _StreamKey) -> Event.StreamOpened: ...
         @property
-        def stream(self) -> StreamKey: ...
+        def stream(self) -> _StreamKey: ...
 
     @final
     class StreamReadable(Event):
         """Bytes can be read from a stream that has no relay."""
 
         __match_args__: Final = ("stream",)
-        def __new__(cls, stream: StreamKey) -> Event.StreamReadable: ...
+        def __new__(cls, stream: _StreamKey) -> Event.StreamReadable: ...
         @property
-        def stream(self) -> StreamKey: ...
+        def stream(self) -> _StreamKey: ...
 
     @final
     class StreamFinished(Event):
         """The peer ended a stream that has no relay cleanly; everything before has been read."""
 
         __match_args__: Final = ("stream",)
-        def __new__(cls, stream: StreamKey) -> Event.StreamFinished: ...
+        def __new__(cls, stream: _StreamKey) -> Event.StreamFinished: ...
         @property
-        def stream(self) -> StreamKey: ...
+        def stream(self) -> _StreamKey: ...
 
     @final
     class StreamWritable(Event):
         """A stream without relay takes bytes again."""
 
         __match_args__: Final = ("stream",)
-        def __new__(cls, stream: StreamKey) -> Event.StreamWritable: ...
+        def __new__(cls, stream: _StreamKey) -> Event.StreamWritable: ...
         @property
-        def stream(self) -> StreamKey: ...
+        def stream(self) -> _StreamKey: ...
 
     @final
     class StreamReset(Event):
         """The peer broke off a stream that has no relay."""
 
         __match_args__: Final = ("stream",)
-        def __new__(cls, stream: StreamKey) -> Event.StreamReset: ...
+        def __new__(cls, stream: _StreamKey) -> Event.StreamReset: ...
         @property
-        def stream(self) -> StreamKey: ...
+        def stream(self) -> _StreamKey: ...
 
     @final
     class RelayFinished(Event):
@@ -189,7 +194,7 @@ class Reactor:
     def listen(self, host: str, port: int, config: Config) -> int:
         """Listen for sessions at an IP address; returns the socket's number."""
 
-    def dial(self, host: str, port: int, config: Config) -> SessionKey:
+    def dial(self, host: str, port: int, config: Config) -> _SessionKey:
         """Begin a session with a server at an IP address. Nothing is sent before a stream opens."""
 
     def local_address(self, endpoint: int) -> tuple[str, int]:
@@ -198,40 +203,40 @@ class Reactor:
     def close_endpoint(self, endpoint: int) -> None:
         """Close a socket and its sessions at once."""
 
-    def close_session(self, session: SessionKey) -> None:
+    def close_session(self, session: _SessionKey) -> None:
         """End a session; `Event.SessionClosed` follows."""
 
-    def is_drained(self, session: SessionKey) -> bool:
+    def is_drained(self, session: _SessionKey) -> bool:
         """Whether all that was written has left and been acknowledged."""
 
-    def session_info(self, session: SessionKey) -> dict[str, int | float | None] | None:
+    def session_info(self, session: _SessionKey) -> dict[str, int | float | None] | None:
         """``smux_version``, ``peer_is_blinktun``, ``streams``, ``rtt``; None if it is gone."""
 
-    def open_stream(self, session: SessionKey) -> StreamKey:
+    def open_stream(self, session: _SessionKey) -> _StreamKey:
         """Open a stream."""
 
-    def relay(self, stream: StreamKey, descriptor: int, token: int) -> None:
+    def relay(self, stream: _StreamKey, descriptor: int, token: int) -> None:
         """Join a stream and a connected stream socket, which the core owns from now on.
 
         `Event.RelayFinished` reports the end under ``token``.
         """
 
-    def relayed(self, stream: StreamKey) -> tuple[int, int] | None:
+    def relayed(self, stream: _StreamKey) -> tuple[int, int] | None:
         """Bytes that a stream's relay has moved to and from the stream; None: it has none."""
 
-    def abort_relay(self, stream: StreamKey) -> None:
+    def abort_relay(self, stream: _StreamKey) -> None:
         """Break off a stream's relay both ways."""
 
-    def read(self, stream: StreamKey, max_bytes: int) -> bytes:
+    def read(self, stream: _StreamKey, max_bytes: int) -> bytes:
         """Up to ``max_bytes`` bytes that have arrived."""
 
-    def write(self, stream: StreamKey, data: bytes) -> int:
+    def write(self, stream: _StreamKey, data: bytes) -> int:
         """Queue bytes; returns how many were taken. If not all, `Event.StreamWritable` follows."""
 
-    def finish(self, stream: StreamKey) -> None:
+    def finish(self, stream: _StreamKey) -> None:
         """Write no more: the peer reads the end after the data."""
 
-    def reset(self, stream: StreamKey) -> None:
+    def reset(self, stream: _StreamKey) -> None:
         """Break a stream off in both directions."""
 
     def stats(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ from blinktun.kcp.session import Session
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from blinktun._core import SessionKey, StreamKey
+    from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.kcp.stream import Stream
 
 _log = logging.getLogger("blinktun.kcp")

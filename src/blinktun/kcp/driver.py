@@ -16,7 +16,7 @@ from blinktun._core import Event, Reactor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from blinktun._core import SessionKey, StreamKey
+    from blinktun.kcp.keys import SessionKey, StreamKey
 
 
 class SessionOwner(Protocol):

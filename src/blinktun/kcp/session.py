@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from blinktun._core import Event, SessionKey, StreamKey
+    from blinktun._core import Event
     from blinktun.kcp.driver import Driver
+    from blinktun.kcp.keys import SessionKey, StreamKey
 
 
 @dataclass(frozen=True, slots=True)

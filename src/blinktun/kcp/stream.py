@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
-    from blinktun._core import StreamKey
     from blinktun.kcp.driver import Driver
+    from blinktun.kcp.keys import StreamKey
 
 
 class Stream:

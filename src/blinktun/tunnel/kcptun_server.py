@@ -16,8 +16,8 @@ from blinktun.tunnel.tcp_socket import dial, reset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blinktun._core import StreamKey
     from blinktun.config.model import KcptunServer
+    from blinktun.kcp.keys import StreamKey
 
 _log = logging.getLogger("blinktun.kcptun")
 
