@@ -69,6 +69,19 @@ class Event:
         def port(self) -> int: ...
 
     @final
+    class SessionMoved(Event):
+        """A session's peer has got another address, and proved it."""
+
+        __match_args__: Final = ("session", "host", "port")
+        def __new__(cls, session: _SessionKey, host: str, port: int) -> Event.SessionMoved: ...
+        @property
+        def session(self) -> _SessionKey: ...
+        @property
+        def host(self) -> str: ...
+        @property
+        def port(self) -> int: ...
+
+    @final
     class SessionClosed(Event):
         """A session is over and forgotten; its relays have reported their end."""
 

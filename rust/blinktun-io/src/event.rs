@@ -48,6 +48,8 @@ pub enum RelayEnd {
 pub enum Event {
     /// A peer opened a session.
     SessionOpened(SessionKey, SocketAddr),
+    /// A session's peer has got another address.
+    SessionMoved(SessionKey, SocketAddr),
     /// A session is over; relays and streams on it are broken. It is forgotten.
     SessionClosed(SessionKey, CloseReason),
     /// Data in flight makes no progress; `bool`: the peer was heard before.

@@ -201,6 +201,9 @@ impl Reactor {
                 self.events
                     .push_back(Event::SessionOpened(key(session), peer));
             }
+            EndpointEvent::Moved(session, to) => {
+                self.events.push_back(Event::SessionMoved(key(session), to));
+            }
             EndpointEvent::Undecryptable { from } => {
                 self.events.push_back(Event::Undecryptable(endpoint, from));
             }

@@ -11,6 +11,8 @@ use blinktun_proto::smux::{self, StreamId};
 use blinktun_proto::time::{Duration, Time};
 
 struct Pair {
+    /// Where the server sees the client.
+    source: &'static str,
     client: Endpoint,
     server: Endpoint,
     now: Time,
@@ -43,6 +45,7 @@ impl Pair {
         };
         let (client, server) = (make(Role::Client, 1), make(Role::Server, 2));
         Pair {
+            source: CLIENT,
             client,
             server,
             now: Time::ZERO,
@@ -57,7 +60,7 @@ impl Pair {
             let up = carry(
                 &mut self.client,
                 &mut self.server,
-                CLIENT,
+                self.source,
                 &mut buffer,
                 self.now,
             );
@@ -199,4 +202,82 @@ fn small_windows_and_mtu() {
         config.receive_window = 8;
         config.mtu = 576;
     });
+}
+
+#[test]
+fn a_session_follows_its_client_to_a_new_address() {
+    let mut pair = Pair::new(CryptKind::Aes, |_| {});
+    let id = pair.client.dial(address(SERVER), pair.now);
+    let stream = pair
+        .client
+        .session_mut(id)
+        .unwrap()
+        .0
+        .open_stream()
+        .unwrap();
+    let write = |pair: &mut Pair, data: &[u8]| {
+        let (session, _) = pair.client.session_mut(id).unwrap();
+        assert_eq!(session.write(stream, data), Ok(data.len()));
+    };
+    write(&mut pair, b"before");
+    pair.settle();
+    pair.source = "10.9.9.9:4242";
+    pair.pass(Duration::from_millis(50));
+    write(&mut pair, b" and after");
+    for _ in 0..20 {
+        pair.pass(Duration::from_millis(50));
+    }
+    let (there, stream) = pair.opened()[0];
+    let now = pair.now;
+    assert_eq!(
+        read_all(&mut pair.server, there, stream, now),
+        b"before and after"
+    );
+    assert_eq!(pair.server.peer(there), Some(address("10.9.9.9:4242")));
+    assert_eq!(pair.server.stats().moves, 1);
+    assert!(pair.client.session(id).unwrap().is_drained());
+}
+
+#[test]
+fn a_copied_datagram_does_not_divert_a_session() {
+    let mut pair = Pair::new(CryptKind::None, |_| {});
+    let id = pair.client.dial(address(SERVER), pair.now);
+    let stream = pair
+        .client
+        .session_mut(id)
+        .unwrap()
+        .0
+        .open_stream()
+        .unwrap();
+    pair.settle();
+    pair.pass(Duration::from_millis(10));
+    let (session, _) = pair.client.session_mut(id).unwrap();
+    session.write(stream, b"caught on the way").unwrap();
+    let mut buffer = vec![0; 65536];
+    let caught = pair.client.poll_transmit(&mut buffer, pair.now).unwrap();
+    let thief = address("6.6.6.6:666");
+    pair.server
+        .handle_datagrams(thief, &mut buffer[..caught.len], caught.stride, pair.now);
+    pair.server.finish_input(pair.now);
+    let mut stolen = 0;
+    while let Some(transmit) = pair.server.poll_transmit(&mut buffer, pair.now) {
+        stolen += if transmit.to == thief {
+            transmit.len
+        } else {
+            0
+        };
+    }
+    assert!(stolen <= 3 * caught.len, "{stolen}");
+    for _ in 0..100 {
+        pair.pass(Duration::from_millis(50));
+    }
+    let (there, stream) = pair.opened()[0];
+    assert_eq!(pair.server.peer(there), Some(address(CLIENT)));
+    assert_eq!(pair.server.stats().moves, 0);
+    let now = pair.now;
+    assert_eq!(
+        read_all(&mut pair.server, there, stream, now),
+        b"caught on the way"
+    );
+    assert!(pair.client.session(id).unwrap().is_drained());
 }

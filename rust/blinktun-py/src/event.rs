@@ -13,6 +13,11 @@ pub enum Event {
         host: String,
         port: u16,
     },
+    SessionMoved {
+        session: SessionKey,
+        host: String,
+        port: u16,
+    },
     SessionClosed {
         session: SessionKey,
         reason: String,
@@ -56,6 +61,11 @@ impl From<io::Event> for Event {
     fn from(event: io::Event) -> Event {
         match event {
             io::Event::SessionOpened(key, peer) => Event::SessionOpened {
+                session: session(key),
+                host: peer.ip().to_canonical().to_string(),
+                port: peer.port(),
+            },
+            io::Event::SessionMoved(key, peer) => Event::SessionMoved {
                 session: session(key),
                 host: peer.ip().to_canonical().to_string(),
                 port: peer.port(),

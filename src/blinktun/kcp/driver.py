@@ -25,6 +25,9 @@ class SessionOwner(Protocol):
     def on_closed(self, reason: str) -> None:
         """The session is over."""
 
+    def on_moved(self, host: str, port: int) -> None:
+        """The peer has got another address."""
+
     def on_silent(self, *, heard: bool) -> None:
         """Data in flight makes no progress; ``heard``: the peer answered once."""
 
@@ -150,6 +153,9 @@ class Driver:
             case Event.SessionOpened(session, host, port):
                 if socket := self.sockets.get(session[0]):
                     socket.on_session(session, host, port)
+            case Event.SessionMoved(session, host, port):
+                if owner := self.sessions.get(session):
+                    owner.on_moved(host, port)
             case Event.SessionClosed(session, reason):
                 if owner := self.sessions.pop(session, None):
                     owner.on_closed(reason)
@@ -169,6 +175,7 @@ class Driver:
 if TYPE_CHECKING:
     _AnyEvent = (
         Event.SessionOpened
+        | Event.SessionMoved
         | Event.SessionClosed
         | Event.SessionSilent
         | Event.SessionRecovered

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.stream import Stream
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from blinktun._core import Event
     from blinktun.kcp.driver import Driver
     from blinktun.kcp.keys import SessionKey, StreamKey
+
+
+_log = logging.getLogger("blinktun.kcp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,12 @@ class Session:
         self.closed.set()
         if self.on_end:
             self.on_end(self)
+
+    def on_moved(self, host: str, port: int) -> None:
+        """The peer has got another address, and proved it."""
+        now = str(Address(host, port))
+        _log.info("%s has moved to %s", self.peer, now)
+        self.peer = now
 
     def on_silent(self, *, heard: bool) -> None:
         """The peer has stopped answering, or never began."""

@@ -5,10 +5,10 @@
 //! address can echo), and kept as an [`Embryo`] of at most 1 KB until the echo comes.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 
 use ahash::RandomState;
 
+use super::directory::Key;
 use crate::fec::{self, PacketKind};
 use crate::kcp::segment::{ACK, PUSH, Segment, Segments};
 use crate::time::{Duration, Time};
@@ -31,9 +31,6 @@ pub struct Embryo {
     /// When it arrived: the session is made as if then.
     pub born: Time,
 }
-
-/// A conversation as the network sees it.
-pub type Key = (SocketAddr, u32);
 
 /// All embryos of an endpoint.
 pub struct Embryos {

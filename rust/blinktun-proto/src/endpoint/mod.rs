@@ -6,14 +6,17 @@
 //!
 //! Bounds: [`Limits`].
 
+pub mod directory;
 pub mod embryo;
+mod entry;
+pub mod moving;
+mod openings;
 pub mod replay;
 pub mod stray;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 
-use ahash::RandomState;
 use slab::Slab;
 
 use crate::crypt::{PacketCrypt, Verdict};
@@ -22,7 +25,9 @@ use crate::kcp::segment::peek_conv;
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
-use embryo::{Embryo, Embryos, Key, MAX_OPENING, is_opening, kcp_bytes};
+use directory::Directory;
+use embryo::{Embryos, kcp_bytes};
+use entry::{Entry, Unproven};
 use replay::ReplayFilter;
 use stray::Strays;
 
@@ -49,12 +54,6 @@ impl Default for Limits {
 
 /// The shortest payload that can mean anything: one segment.
 const MIN_PAYLOAD: usize = 24;
-/// An unproven source gets at most this many times the bytes it sent.
-const AMPLIFICATION: usize = 3;
-/// How long an early session may stay unproven.
-const UNPROVEN_LIFE: Duration = Duration::from_secs(10);
-/// Answers waiting to leave; more are dropped.
-const MAX_ANSWERS: usize = 1024;
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
 
@@ -75,6 +74,8 @@ pub enum EndpointEvent {
     Opened(SessionId, SocketAddr),
     /// Something about a session.
     Session(SessionId, Event),
+    /// A session's peer has got another address, and proved it.
+    Moved(SessionId, SocketAddr),
     /// Datagrams came whose checksum or tag is wrong: a wrong key or cipher, or noise.
     Undecryptable {
         /// Where the last of them came from.
@@ -93,22 +94,6 @@ pub struct Transmit {
     pub stride: usize,
 }
 
-struct Entry {
-    id: SessionId,
-    session: Session,
-    peer: SocketAddr,
-    /// Bytes received and sent while the source is unproven.
-    unproven: Option<Unproven>,
-    timer: Option<Time>,
-    dirty: bool,
-}
-
-struct Unproven {
-    received: usize,
-    sent: usize,
-    born: Time,
-}
-
 /// The conversations of one UDP socket, of a client (one) or a server (many).
 pub struct Endpoint {
     config: Config,
@@ -118,10 +103,7 @@ pub struct Endpoint {
     cx: Context,
     sessions: Slab<Entry>,
     generation: u32,
-    by_key: HashMap<Key, usize, RandomState>,
-    /// The newest session of an address: parity names no conversation.
-    by_peer: HashMap<SocketAddr, usize, RandomState>,
-    per_source: HashMap<IpAddr, usize, RandomState>,
+    directory: Directory,
     early: usize,
     embryos: Embryos,
     replays: ReplayFilter,
@@ -147,12 +129,8 @@ impl Endpoint {
     ) -> Endpoint {
         let mut cx = Context::new(seed);
         let mut seeds = || [cx.random.next_u64(), cx.random.next_u64()];
-        let hasher = |[a, b]: [u64; 2]| RandomState::with_seeds(a, b, 0, 0);
-        let (hash, embryos, replays) = (
-            hasher(seeds()),
-            Embryos::new(seeds()),
-            ReplayFilter::new(seeds()),
-        );
+        let (directory, embryos, replays) =
+            (seeds(), Embryos::new(seeds()), ReplayFilter::new(seeds()));
         Endpoint {
             config,
             limits,
@@ -161,9 +139,7 @@ impl Endpoint {
             cx,
             sessions: Slab::new(),
             generation: 0,
-            by_key: HashMap::with_hasher(hash.clone()),
-            by_peer: HashMap::with_hasher(hash.clone()),
-            per_source: HashMap::with_hasher(hash),
+            directory: Directory::new(directory),
             early: 0,
             embryos,
             replays,
@@ -228,12 +204,11 @@ impl Endpoint {
             return;
         }
         let conv = kcp_bytes(payload).and_then(peek_conv);
-        let known = match conv {
-            Some(conv) => self.by_key.get(&(from, conv)),
-            None => self.by_peer.get(&from),
-        };
-        match (known, conv) {
-            (Some(&index), _) => self.feed(index, payload, datagram.len(), now),
+        match (self.directory.find(from, conv), conv) {
+            (Some(index), _) => {
+                self.sessions[index].candidate = None;
+                self.feed(index, payload, datagram.len(), now);
+            }
             (None, Some(conv)) if self.role == Role::Server => {
                 self.handle_unknown((from, conv), payload, datagram.len(), now);
             }
@@ -243,9 +218,7 @@ impl Endpoint {
 
     fn feed(&mut self, index: usize, payload: &[u8], size: usize, now: Time) {
         let entry = &mut self.sessions[index];
-        if let Some(unproven) = &mut entry.unproven {
-            unproven.received += size;
-        }
+        entry.note_received(size);
         entry.session.handle_payload(payload, now, &mut self.cx);
         if !entry.dirty {
             entry.dirty = true;
@@ -280,104 +253,6 @@ impl Endpoint {
         }
     }
 
-    // --- openings -------------------------------------------------------------------------
-
-    fn handle_unknown(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        if let Some(embryo) = self.embryos.prove(&key, payload) {
-            return self.hatch(key, &embryo, payload, size, now);
-        }
-        if self.embryos.contains(&key) {
-            return; // one answer an opening: the next one waits for its expiry
-        }
-        if !is_opening(payload, key.1) {
-            self.cx.stats.strays += 1;
-            if let Some(answer) = self.strays.answer(payload, key.1, now) {
-                self.answer(key.0, &answer);
-            }
-            return;
-        }
-        if !self.may_open(&key) {
-            self.cx.stats.embryos_dropped += 1;
-        } else if self.early < self.limits.early && self.embryos.len() < self.limits.early {
-            let clock = self.cx.random.next_u32();
-            let session = Session::new(&self.config, Role::Server, key.1, clock, now);
-            self.early += 1;
-            let unproven = Unproven {
-                received: 0,
-                sent: 0,
-                born: now,
-            };
-            let id = self.accept(session, key.0, Some(unproven));
-            self.feed(id.index(), payload, size, now);
-        } else {
-            self.keep(key, payload, size, now);
-        }
-    }
-
-    fn may_open(&self, key: &Key) -> bool {
-        let here = self.per_source.get(&key.0.ip()).copied().unwrap_or(0);
-        self.sessions.len() < self.limits.sessions && here < self.limits.sessions_per_source
-    }
-
-    /// Keep an opening as an embryo and answer it once. The session that would answer is made and
-    /// thrown away: it can be made again, exactly, from the opening and the clock.
-    fn keep(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        if payload.len() > MAX_OPENING {
-            self.cx.stats.embryos_dropped += 1;
-            return;
-        }
-        let embryo = Embryo {
-            opening: payload.into(),
-            clock_offset: self.cx.random.next_u32(),
-            born: now,
-        };
-        let mut out = [0; MAX_OPENING];
-        let (_, answer) = self.replay_opening(key, &embryo, &mut out, size * AMPLIFICATION);
-        let Some(len) = answer else {
-            self.cx.stats.embryos_dropped += 1;
-            return;
-        };
-        let (head, tail) = (self.crypt.head(), self.crypt.tail());
-        self.answer(key.0, &out[head..len - tail]);
-        self.cx.stats.embryos_dropped += self.embryos.insert(key, embryo);
-    }
-
-    /// The session that `embryo` stands for, and the length of its first datagram.
-    fn replay_opening(
-        &mut self,
-        key: Key,
-        embryo: &Embryo,
-        out: &mut [u8],
-        limit: usize,
-    ) -> (Session, Option<usize>) {
-        let (clock, born) = (embryo.clock_offset, embryo.born);
-        let mut session = Session::new(&self.config, Role::Server, key.1, clock, born);
-        session.handle_payload(&embryo.opening, born, &mut self.cx);
-        session.finish_input(born, &mut self.cx);
-        let batch = session.poll_transmit(out, limit, born, &mut self.cx);
-        (session, batch.map(|batch| batch.stride))
-    }
-
-    fn hatch(&mut self, key: Key, embryo: &Embryo, proof: &[u8], size: usize, now: Time) {
-        if !self.may_open(&key) {
-            self.cx.stats.embryos_dropped += 1;
-            return;
-        }
-        let mut out = [0; MAX_OPENING];
-        let (session, _) = self.replay_opening(key, embryo, &mut out, MAX_OPENING);
-        let id = self.accept(session, key.0, None);
-        self.feed(id.index(), proof, size, now);
-    }
-
-    fn answer(&mut self, to: SocketAddr, payload: &[u8]) {
-        if self.answers.len() >= MAX_ANSWERS {
-            return;
-        }
-        let mut datagram = vec![0; self.crypt.head() + payload.len() + self.crypt.tail()];
-        datagram[self.crypt.head()..][..payload.len()].copy_from_slice(payload);
-        self.answers.push_back((to, datagram));
-    }
-
     // --- the table of sessions ------------------------------------------------------------
 
     fn accept(
@@ -402,14 +277,13 @@ impl Endpoint {
         let slot = self.sessions.vacant_entry();
         let index = slot.key();
         let id = SessionId((u64::from(self.generation) << 32) | index as u64);
-        self.by_key.insert((peer, session.conv()), index);
-        self.by_peer.insert(peer, index);
-        *self.per_source.entry(peer.ip()).or_insert(0) += 1;
+        self.directory.add(index, (peer, session.conv()));
         slot.insert(Entry {
             id,
             session,
             peer,
             unproven,
+            candidate: None,
             timer: None,
             dirty: true,
         });
@@ -430,16 +304,8 @@ impl Endpoint {
         if entry.unproven.is_some() {
             self.early -= 1;
         }
-        self.by_key.remove(&(entry.peer, entry.session.conv()));
-        if self.by_peer.get(&entry.peer) == Some(&index) {
-            self.by_peer.remove(&entry.peer);
-        }
-        if let Some(count) = self.per_source.get_mut(&entry.peer.ip()) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_source.remove(&entry.peer.ip());
-            }
-        }
+        self.directory
+            .remove(index, (entry.peer, entry.session.conv()));
         self.cx.stats.curr_estab = self.sessions.len() as u64;
         if self.sessions.is_empty() {
             self.cx.pool.trim();
@@ -516,14 +382,10 @@ impl Endpoint {
                 self.dirty.pop_front();
                 continue;
             };
-            let limit = entry.unproven.as_ref().map_or(usize::MAX, |unproven| {
-                (unproven.received * AMPLIFICATION).saturating_sub(unproven.sent)
-            });
+            let (to, limit) = entry.destination(now);
             if let Some(batch) = entry.session.poll_transmit(out, limit, now, &mut self.cx) {
-                if let Some(unproven) = &mut entry.unproven {
-                    unproven.sent += batch.len;
-                }
-                let (to, len, stride) = (entry.peer, batch.len, batch.stride);
+                entry.note_sent(batch.len);
+                let (len, stride) = (batch.len, batch.stride);
                 return Some(self.seal(out, Transmit { to, len, stride }));
             }
             self.dirty.pop_front();
@@ -549,10 +411,7 @@ impl Endpoint {
             self.events
                 .push_back(EndpointEvent::Session(entry.id, event));
         }
-        let unproven = entry
-            .unproven
-            .as_ref()
-            .map(|unproven| unproven.born + UNPROVEN_LIFE);
+        let unproven = entry.unproven.as_ref().map(Unproven::deadline);
         let next = match entry.session.closed() {
             Some(_) => None,
             None => earliest(entry.session.next_timeout(), unproven),
@@ -586,11 +445,7 @@ impl Endpoint {
             let entry = &mut self.sessions[index];
             entry.timer = None;
             entry.session.handle_timeout(now, &mut self.cx);
-            if entry
-                .unproven
-                .as_ref()
-                .is_some_and(|u| now.since(u.born) >= UNPROVEN_LIFE)
-            {
+            if entry.unproven.as_ref().is_some_and(|u| u.deadline() <= now) {
                 entry.session.close(CloseReason::Unproven);
                 self.cx.stats.embryos_dropped += 1;
             }

@@ -63,7 +63,8 @@ pub struct Kcp {
     tell: Option<Millis>,
     /// Our clock when `una` first moved.
     first_una: Option<Millis>,
-    proven: bool,
+    /// The newest clock of ours that the peer has echoed.
+    echoed: Option<Millis>,
     forgotten: bool,
 }
 
@@ -96,7 +97,7 @@ impl Kcp {
             probe: Probe::default(),
             tell: None,
             first_una: None,
-            proven: false,
+            echoed: None,
             forgotten: false,
         }
     }
@@ -140,7 +141,11 @@ impl Kcp {
         Ok(())
     }
 
-    fn check(&self, payload: &[u8]) -> Result<(), Malformed> {
+    /// Whether the payload can come from this conversation's peer, without any effect.
+    ///
+    /// # Errors
+    /// [`Malformed`] says why not.
+    pub fn check(&self, payload: &[u8]) -> Result<(), Malformed> {
         if payload.is_empty() {
             return Err(Malformed::Length);
         }
@@ -185,7 +190,9 @@ impl Kcp {
         if age_ms < 0 || age_ms as u128 > lifetime_ms {
             return None; // not a clock of ours
         }
-        self.proven = true;
+        if self.echoed.is_none_or(|newest| newest.before(segment.ts)) {
+            self.echoed = Some(segment.ts);
+        }
         Some((age_ms as u32, echo.and_then(|echo| echo.exact)))
     }
 
@@ -238,7 +245,12 @@ impl Kcp {
 
     /// Whether the peer has echoed a clock of ours: it receives what we send to its address.
     pub fn proven(&self) -> bool {
-        self.proven
+        self.echoed.is_some()
+    }
+
+    /// The newest clock of ours that the peer has echoed.
+    pub fn echoed(&self) -> Option<Millis> {
+        self.echoed
     }
 
     /// Whether the peer has forgotten this conversation.
@@ -381,7 +393,7 @@ impl Kcp {
     }
 
     /// Our clock as it stands on the wire.
-    fn clock(&self, now: Time) -> Millis {
+    pub fn clock(&self, now: Time) -> Millis {
         Millis((now.as_millis() as u32).wrapping_add(self.clock_offset))
     }
 

@@ -442,6 +442,11 @@ impl Session {
         self.mux.finish(stream);
     }
 
+    /// Send something that the peer acknowledges, even if there is no data.
+    pub fn ping(&mut self) {
+        self.mux.ping();
+    }
+
     /// Break a stream off in both directions.
     pub fn reset(&mut self, stream: StreamId) {
         self.mux.reset(stream);

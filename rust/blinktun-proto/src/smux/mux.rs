@@ -136,6 +136,11 @@ impl Mux {
         Ok(StreamId(id))
     }
 
+    /// Send a NOP, which the peer's KCP acknowledges.
+    pub fn ping(&mut self) {
+        self.keepalive.nop_due = true;
+    }
+
     /// How many bytes [`write`](Mux::write) takes now. At none, an [`Event::Writable`] follows when
     /// half of the buffer is free. An unknown or finished stream takes none, ever.
     pub fn write_room(&mut self, id: StreamId) -> usize {

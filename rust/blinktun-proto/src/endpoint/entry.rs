@@ -1,0 +1,88 @@
+//! One session of an endpoint: where its peer is, and how much may be sent there.
+
+use std::net::SocketAddr;
+
+use super::SessionId;
+use super::moving::Candidate;
+use crate::session::Session;
+use crate::time::{Duration, Time};
+
+/// A source that has proved nothing gets at most this many times the bytes it sent.
+pub const AMPLIFICATION: usize = 3;
+/// How long a session may stay unproven.
+const UNPROVEN_LIFE: Duration = Duration::from_secs(10);
+
+/// A session and its peer's address.
+pub struct Entry {
+    /// Its handle.
+    pub id: SessionId,
+    /// The conversation.
+    pub session: Session,
+    /// Where its peer is.
+    pub peer: SocketAddr,
+    /// Set while the peer has not proved that it receives what we send.
+    pub unproven: Option<Unproven>,
+    /// Where the peer may have moved to.
+    pub candidate: Option<Candidate>,
+    /// The deadline it has in the endpoint's timers.
+    pub timer: Option<Time>,
+    /// Whether it waits to be polled.
+    pub dirty: bool,
+}
+
+/// What an unproven source sent and got.
+#[derive(Debug)]
+pub struct Unproven {
+    received: usize,
+    sent: usize,
+    born: Time,
+}
+
+impl Unproven {
+    /// A source that appears now.
+    pub fn new(now: Time) -> Unproven {
+        Unproven {
+            received: 0,
+            sent: 0,
+            born: now,
+        }
+    }
+
+    /// When it has had its time.
+    pub fn deadline(&self) -> Time {
+        self.born + UNPROVEN_LIFE
+    }
+}
+
+impl Entry {
+    /// Count bytes that came from the peer's address.
+    pub fn note_received(&mut self, size: usize) {
+        if let Some(unproven) = &mut self.unproven {
+            unproven.received += size;
+        }
+    }
+
+    /// Where to send now, and how many bytes at most.
+    pub fn destination(&mut self, now: Time) -> (SocketAddr, usize) {
+        if self.candidate.as_ref().is_some_and(|c| c.is_stale(now)) {
+            self.candidate = None;
+        }
+        if let Some(candidate) = &self.candidate {
+            let limit = candidate.received * AMPLIFICATION;
+            return (candidate.address, limit.saturating_sub(candidate.sent));
+        }
+        let limit = self.unproven.as_ref().map_or(usize::MAX, |unproven| {
+            (unproven.received * AMPLIFICATION).saturating_sub(unproven.sent)
+        });
+        (self.peer, limit)
+    }
+
+    /// Count bytes that went to the destination.
+    pub fn note_sent(&mut self, size: usize) {
+        if let Some(candidate) = &mut self.candidate {
+            candidate.sent += size;
+        } else if let Some(unproven) = &mut self.unproven {
+            unproven.sent += size;
+        }
+    }
+}

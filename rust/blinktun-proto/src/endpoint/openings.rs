@@ -1,0 +1,162 @@
+//! Payloads of conversations that the endpoint does not have at this address.
+
+use std::net::SocketAddr;
+
+use super::directory::Key;
+use super::embryo::{Embryo, MAX_OPENING, is_opening, kcp_bytes};
+use super::entry::{AMPLIFICATION, Unproven};
+use super::moving::Candidate;
+use super::{Endpoint, EndpointEvent};
+use crate::session::{Role, Session};
+use crate::time::Time;
+
+/// Answers waiting to leave; more are dropped.
+const MAX_ANSWERS: usize = 1024;
+
+impl Endpoint {
+    /// A payload from an address that has no such conversation: a moved peer, a proof, an opening,
+    /// or a stray.
+    pub(super) fn handle_unknown(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
+        if self.handle_elsewhere(key, payload, size, now) {
+            return;
+        }
+        if let Some(embryo) = self.embryos.prove(&key, payload) {
+            return self.hatch(key, &embryo, payload, size, now);
+        }
+        if self.embryos.contains(&key) {
+            return; // an opening gets one answer: the next one after its expiry
+        }
+        if is_opening(payload, key.1) {
+            return self.handle_opening(key, payload, size, now);
+        }
+        self.cx.stats.strays += 1;
+        if let Some(answer) = self.strays.answer(payload, key.1, now) {
+            self.answer(key.0, &answer);
+        }
+    }
+
+    fn handle_opening(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
+        let early = self.early < self.limits.early && self.embryos.len() < self.limits.early;
+        if !self.may_open(&key) {
+            self.cx.stats.embryos_dropped += 1;
+        } else if early {
+            let clock = self.cx.random.next_u32();
+            let session = Session::new(&self.config, Role::Server, key.1, clock, now);
+            self.early += 1;
+            let id = self.accept(session, key.0, Some(Unproven::new(now)));
+            self.feed(id.index(), payload, size, now);
+        } else {
+            self.keep(key, payload, size, now);
+        }
+    }
+
+    fn may_open(&self, key: &Key) -> bool {
+        self.sessions.len() < self.limits.sessions
+            && self.directory.count(key.0.ip()) < self.limits.sessions_per_source
+    }
+
+    // --- embryos ----------------------------------------------------------------------------
+
+    /// Keep an opening as an embryo and answer it once. The session that would answer is made and
+    /// thrown away: it can be made again, exactly, from the opening and the clock.
+    fn keep(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
+        if payload.len() > MAX_OPENING {
+            self.cx.stats.embryos_dropped += 1;
+            return;
+        }
+        let embryo = Embryo {
+            opening: payload.into(),
+            clock_offset: self.cx.random.next_u32(),
+            born: now,
+        };
+        let mut out = [0; MAX_OPENING];
+        let (_, answer) = self.replay_opening(key, &embryo, &mut out, size * AMPLIFICATION);
+        let Some(len) = answer else {
+            self.cx.stats.embryos_dropped += 1;
+            return;
+        };
+        let (head, tail) = (self.crypt.head(), self.crypt.tail());
+        self.answer(key.0, &out[head..len - tail]);
+        self.cx.stats.embryos_dropped += self.embryos.insert(key, embryo);
+    }
+
+    /// The session that `embryo` stands for, and the length of its first datagram.
+    fn replay_opening(
+        &mut self,
+        key: Key,
+        embryo: &Embryo,
+        out: &mut [u8],
+        limit: usize,
+    ) -> (Session, Option<usize>) {
+        let (clock, born) = (embryo.clock_offset, embryo.born);
+        let mut session = Session::new(&self.config, Role::Server, key.1, clock, born);
+        session.handle_payload(&embryo.opening, born, &mut self.cx);
+        session.finish_input(born, &mut self.cx);
+        let batch = session.poll_transmit(out, limit, born, &mut self.cx);
+        (session, batch.map(|batch| batch.stride))
+    }
+
+    fn hatch(&mut self, key: Key, embryo: &Embryo, proof: &[u8], size: usize, now: Time) {
+        if !self.may_open(&key) {
+            self.cx.stats.embryos_dropped += 1;
+            return;
+        }
+        let mut out = [0; MAX_OPENING];
+        let (session, _) = self.replay_opening(key, embryo, &mut out, MAX_OPENING);
+        let id = self.accept(session, key.0, None);
+        self.feed(id.index(), proof, size, now);
+    }
+
+    /// Queue one small datagram that belongs to no session.
+    fn answer(&mut self, to: SocketAddr, payload: &[u8]) {
+        if self.answers.len() >= MAX_ANSWERS {
+            return;
+        }
+        let mut datagram = vec![0; self.crypt.head() + payload.len() + self.crypt.tail()];
+        datagram[self.crypt.head()..][..payload.len()].copy_from_slice(payload);
+        self.answers.push_back((to, datagram));
+    }
+
+    // --- moves ------------------------------------------------------------------------------
+
+    /// A payload of a known conversation from another address; returns whether it is one.
+    fn handle_elsewhere(&mut self, key: Key, payload: &[u8], size: usize, now: Time) -> bool {
+        let (from, conv) = key;
+        let Some(index) = self.directory.find_anywhere(conv) else {
+            return false;
+        };
+        let entry = &mut self.sessions[index];
+        let kcp = entry.session.kcp();
+        let fits = kcp_bytes(payload).is_some_and(|bytes| kcp.check(bytes).is_ok());
+        if entry.unproven.is_some() || !kcp.proven() || !fits {
+            return false;
+        }
+        let clock = kcp.clock(now);
+        let candidate = match entry.candidate.take() {
+            Some(candidate) if candidate.address == from => candidate,
+            _ => {
+                entry.session.ping(); // something that a true peer will acknowledge
+                Candidate::new(from, clock, now)
+            }
+        };
+        entry.candidate.insert(candidate).received += size;
+        self.feed(index, payload, size, now);
+        self.move_if_proved(index);
+        true
+    }
+
+    fn move_if_proved(&mut self, index: usize) {
+        let entry = &mut self.sessions[index];
+        let echo = entry.session.kcp().echoed();
+        let Some(candidate) = entry.candidate.take_if(|c| c.is_proved_by(echo)) else {
+            return;
+        };
+        let (id, conv, old) = (entry.id, entry.session.conv(), entry.peer);
+        entry.peer = candidate.address;
+        self.directory.remove(index, (old, conv));
+        self.directory.add(index, (candidate.address, conv));
+        self.cx.stats.moves += 1;
+        self.events
+            .push_back(EndpointEvent::Moved(id, candidate.address));
+    }
+}
