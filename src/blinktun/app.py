@@ -9,10 +9,6 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunClient, KcptunServer
 from blinktun.errors import TransportError
-from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
-from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
-from blinktun.tunnel.kcptun_client import KcptunClientRole
-from blinktun.tunnel.kcptun_server import KcptunServerRole
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -50,17 +46,28 @@ class Role(Protocol):
 def make_role(config: RoleConfig) -> Role:
     """The role that a configuration asks for.
 
+    Each role is imported when it is asked for: a kcptun process has no use for the presets and
+    their ciphers, which are a third of its memory.
+
     Raises:
         ConfigError: the configuration cannot be used.
     """
     match config:
         case KcptunClient():
+            from blinktun.tunnel.kcptun_client import KcptunClientRole
+
             return KcptunClientRole(config)
         case KcptunServer():
+            from blinktun.tunnel.kcptun_server import KcptunServerRole
+
             return KcptunServerRole(config)
         case BlinksocksClient():
+            from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
+
             return BlinksocksClientRole(config)
         case BlinksocksServer():
+            from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
+
             return BlinksocksServerRole(config)
         case unknown:
             assert_never(unknown)
