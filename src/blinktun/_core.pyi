@@ -11,7 +11,9 @@ from typing import Final, TypeAlias, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Config", "Event", "Reactor", "derive_key"]
+__all__ = ["Config", "Event", "Reactor", "__version__", "derive_key"]
+
+__version__: Final[str]
 
 _SessionKey: TypeAlias = tuple[int, int]
 _StreamKey: TypeAlias = tuple[int, int, int]

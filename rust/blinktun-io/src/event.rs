@@ -6,9 +6,10 @@ use blinktun_proto::endpoint::SessionId;
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::smux::StreamId;
 
-/// A UDP socket with its sessions.
+/// A UDP socket with its sessions; never used again for another one, so that a handle which
+/// outlives its socket names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EndpointId(pub usize);
+pub struct EndpointId(pub u64);
 
 /// A session of the reactor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! The poller: whoever is ready has its turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque, btree_map};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -34,7 +34,8 @@ pub struct Reactor {
     poll: Poll,
     ready: Events,
     start: Instant,
-    sockets: Slab<EndpointSocket>,
+    sockets: BTreeMap<EndpointId, EndpointSocket>,
+    next_socket: u64,
     relays: Slab<Relay>,
     /// Relays that may be able to move bytes, each once.
     active: VecDeque<usize>,
@@ -57,7 +58,8 @@ impl Reactor {
             poll: Poll::new()?,
             ready: Events::with_capacity(1024),
             start: Instant::now(),
-            sockets: Slab::new(),
+            sockets: BTreeMap::new(),
+            next_socket: 0,
             relays: Slab::new(),
             active: VecDeque::new(),
             is_active: Vec::new(),
@@ -121,13 +123,13 @@ impl Reactor {
         }
         for event in &self.ready {
             let index = event.token().0 >> 1;
-            if event.token() == socket_token(index) {
-                if let Some(socket) = self.sockets.get_mut(index) {
+            let id = EndpointId(index as u64);
+            if event.token() == socket_token(id) {
+                if let Some(socket) = self.sockets.get_mut(&id) {
                     socket.note_readable();
                 }
             } else if let Some(relay) = self.relays.get_mut(index) {
-                let hung_up = event.is_read_closed() || event.is_error();
-                relay.note_ready(event.is_readable(), event.is_writable(), hung_up);
+                relay.note_ready(event);
                 activate(&mut self.active, &mut self.is_active, index);
             }
         }
@@ -163,7 +165,7 @@ impl Reactor {
                 continue;
             };
             let key = relay.key.session;
-            let socket = self.sockets.get_mut(key.endpoint.0);
+            let socket = self.sockets.get_mut(&key.endpoint);
             let session = socket.and_then(|socket| socket.endpoint.session_mut(key.session));
             let progress = match session {
                 Some(session) => relay.pump(session, &mut self.scratch, now),
@@ -187,9 +189,11 @@ impl Reactor {
     // --- events ---------------------------------------------------------------------------
 
     fn dispatch(&mut self) {
-        for index in 0..self.sockets.capacity() {
-            while let Some(event) = self.sockets.get_mut(index).and_then(|s| s.next_event()) {
-                self.handle_event(EndpointId(index), event);
+        let mut from = EndpointId(0);
+        while let Some((&id, socket)) = self.sockets.range_mut(from..).next() {
+            match socket.next_event() {
+                Some(event) => self.handle_event(id, event),
+                None => from = EndpointId(id.0 + 1),
             }
         }
     }
@@ -235,8 +239,7 @@ impl Reactor {
             session,
             stream: id,
         };
-        let sockets = &self.sockets[session.endpoint.0];
-        let Some(&relay) = sockets.relays.get(&(session.session, id)) else {
+        let Some(relay) = self.relay_of(key) else {
             return self.events.extend(match event {
                 smux::Event::Opened(_) => Some(Event::StreamOpened(key)),
                 smux::Event::Readable(_) => Some(Event::StreamReadable(key)),
@@ -255,7 +258,7 @@ impl Reactor {
     }
 
     fn end_session(&mut self, key: SessionKey, reason: CloseReason) {
-        let Some(socket) = self.sockets.get_mut(key.endpoint.0) else {
+        let Some(socket) = self.sockets.get_mut(&key.endpoint) else {
             return;
         };
         socket.endpoint.remove(key.session);
@@ -283,7 +286,7 @@ impl Reactor {
         if end != RelayEnd::Clean {
             relay.abort();
         }
-        if let Some(socket) = self.sockets.get_mut(key.session.endpoint.0) {
+        if let Some(socket) = self.sockets.get_mut(&key.session.endpoint) {
             socket.relays.remove(&(key.session.session, key.stream));
         }
         self.events.push_back(Event::RelayFinished {
@@ -322,15 +325,16 @@ impl Reactor {
 
     fn add_socket(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
         let descriptor = socket.udp().as_raw_fd();
-        let index = self.sockets.vacant_key();
+        let id = EndpointId(self.next_socket);
         let interest = Interest::READABLE | Interest::WRITABLE;
         let mut source = SourceFd(&descriptor);
         self.poll
             .registry()
-            .register(&mut source, socket_token(index), interest)?;
-        self.sockets.insert(socket);
+            .register(&mut source, socket_token(id), interest)?;
+        self.next_socket += 1;
+        self.sockets.insert(id, socket);
         self.more = true;
-        Ok(EndpointId(index))
+        Ok(id)
     }
 
     /// The address a socket is bound to.
@@ -339,7 +343,7 @@ impl Reactor {
     /// `NotFound` for an unknown socket.
     pub fn local_addr(&self, endpoint: EndpointId) -> io::Result<SocketAddr> {
         self.sockets
-            .get(endpoint.0)
+            .get(&endpoint)
             .ok_or_else(not_found)?
             .udp()
             .local_addr()
@@ -347,14 +351,16 @@ impl Reactor {
 
     /// Close a socket and all its sessions; their relays are aborted.
     pub fn close_endpoint(&mut self, endpoint: EndpointId) {
-        let Some(socket) = self.sockets.get(endpoint.0) else {
+        let Some(socket) = self.sockets.get(&endpoint) else {
             return;
         };
         let relays: Vec<usize> = socket.relays.values().copied().collect();
         for relay in relays {
             self.end_relay(relay, RelayEnd::SessionLost(CloseReason::Local));
         }
-        let socket = self.sockets.remove(endpoint.0);
+        let Some(socket) = self.sockets.remove(&endpoint) else {
+            return;
+        };
         let _ = self
             .poll
             .registry()
@@ -374,14 +380,14 @@ impl Reactor {
     /// A session to look at.
     pub fn session(&self, key: SessionKey) -> Option<&Session> {
         self.sockets
-            .get(key.endpoint.0)?
+            .get(&key.endpoint)?
             .endpoint
             .session(key.session)
     }
 
     fn session_mut(&mut self, key: SessionKey) -> Option<(&mut Session, &mut Context)> {
         self.sockets
-            .get_mut(key.endpoint.0)?
+            .get_mut(&key.endpoint)?
             .endpoint
             .session_mut(key.session)
     }
@@ -425,45 +431,52 @@ impl Reactor {
     /// under `token`.
     ///
     /// # Errors
-    /// `NotConnected` if the session is gone, or what the system says of the descriptor; it is
-    /// closed then.
+    /// `NotConnected` if the session or the stream is gone, `AlreadyExists` if it has a relay, or
+    /// what the system says of the descriptor. The connection is reset then: its application must
+    /// not take it for a clean end.
     pub fn relay(&mut self, key: StreamKey, connection: OwnedFd, token: u64) -> io::Result<()> {
-        let socket = self
-            .sockets
-            .get_mut(key.session.endpoint.0)
-            .ok_or_else(gone)?;
-        let session = socket
-            .endpoint
-            .session(key.session.session)
-            .ok_or_else(gone)?;
-        if !session.mux().contains(key.stream) {
+        let mut relay = Relay::new(token, key, connection)?;
+        match self.join(&mut relay) {
+            Ok(index) => {
+                self.relays.insert(relay);
+                activate(&mut self.active, &mut self.is_active, index);
+                Ok(())
+            }
+            Err(error) => {
+                relay.abort();
+                Err(error)
+            }
+        }
+    }
+
+    /// Enter a relay in all tables but `relays`; returns its place there.
+    fn join(&mut self, relay: &mut Relay) -> io::Result<usize> {
+        let StreamKey { session, stream } = relay.key;
+        let socket = self.sockets.get_mut(&session.endpoint).ok_or_else(gone)?;
+        let mux = socket.endpoint.session(session.session).ok_or_else(gone)?;
+        let mux = mux.mux();
+        if !mux.contains(stream) {
             return Err(gone());
         }
-        let finished = session.mux().is_finished(key.stream);
-        let mut relay = Relay::new(token, key, connection)?;
-        if finished {
+        if mux.is_finished(stream) {
             relay.note_finished(); // it ended before anyone could be told
         }
+        let btree_map::Entry::Vacant(place) = socket.relays.entry((session.session, stream)) else {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        };
         let index = self.relays.vacant_key();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let descriptor = relay.as_raw_fd();
-        let mut source = SourceFd(&descriptor);
-        self.poll
-            .registry()
-            .register(&mut source, relay_token(index), interest)?;
-        socket
-            .relays
-            .insert((key.session.session, key.stream), index);
-        self.relays.insert(relay);
-        activate(&mut self.active, &mut self.is_active, index);
-        Ok(())
+        self.poll.registry().register(
+            &mut SourceFd(&relay.as_raw_fd()),
+            relay_token(index),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        place.insert(index);
+        Ok(index)
     }
 
     /// Break off the relay of a stream, both ways.
     pub fn abort_relay(&mut self, key: StreamKey) {
-        let socket = self.sockets.get(key.session.endpoint.0);
-        let relay = socket.and_then(|s| s.relays.get(&(key.session.session, key.stream)));
-        if let Some(&relay) = relay {
+        if let Some(relay) = self.relay_of(key) {
             self.reset(key);
             self.end_relay(relay, RelayEnd::Aborted);
         }
@@ -471,11 +484,16 @@ impl Reactor {
 
     /// Bytes that a stream's relay has moved so far, to and from the stream.
     pub fn relayed(&self, key: StreamKey) -> Option<(u64, u64)> {
-        let socket = self.sockets.get(key.session.endpoint.0)?;
-        let relay = *socket.relays.get(&(key.session.session, key.stream))?;
-        self.relays
-            .get(relay)
-            .map(|relay| (relay.sent, relay.received))
+        let relay = self.relays.get(self.relay_of(key)?)?;
+        Some((relay.sent, relay.received))
+    }
+
+    fn relay_of(&self, key: StreamKey) -> Option<usize> {
+        let socket = self.sockets.get(&key.session.endpoint)?;
+        socket
+            .relays
+            .get(&(key.session.session, key.stream))
+            .copied()
     }
 
     /// Queue bytes on a stream; returns how many were taken. If not all,
@@ -544,7 +562,7 @@ impl Reactor {
     /// The sessions of a socket.
     pub fn session_ids(&self, endpoint: EndpointId) -> Vec<SessionId> {
         self.sockets
-            .get(endpoint.0)
+            .get(&endpoint)
             .map(|s| s.endpoint.session_ids())
             .unwrap_or_default()
     }
@@ -556,8 +574,8 @@ impl AsRawFd for Reactor {
     }
 }
 
-fn socket_token(index: usize) -> Token {
-    Token(index << 1)
+fn socket_token(id: EndpointId) -> Token {
+    Token((id.0 as usize) << 1)
 }
 
 fn relay_token(index: usize) -> Token {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use blinktun_proto::session::{Context, Session};
 use blinktun_proto::smux::StreamId;
 use blinktun_proto::time::Time;
+use mio::event::Event;
 use socket2::SockRef;
 
 use crate::event::{RelayEnd, StreamKey};
@@ -33,6 +34,8 @@ pub struct Relay {
     writable: bool,
     /// The kernel reported the end of input: read until it shows.
     hung_up: bool,
+    /// The kernel reported an error, which nobody has asked for yet.
+    failed: bool,
     /// The peer has finished, and everything before its end has been taken.
     peer_finished: bool,
     read_done: bool,
@@ -67,6 +70,7 @@ impl Relay {
             readable: true,
             writable: true,
             hung_up: false,
+            failed: false,
             peer_finished: false,
             read_done: false,
             write_done: false,
@@ -74,10 +78,12 @@ impl Relay {
     }
 
     /// Note what the poller reported.
-    pub fn note_ready(&mut self, readable: bool, writable: bool, hung_up: bool) {
-        self.readable |= readable | hung_up;
-        self.writable |= writable;
+    pub fn note_ready(&mut self, event: &Event) {
+        let hung_up = event.is_read_closed() || event.is_error();
+        self.readable |= event.is_readable() | hung_up;
+        self.writable |= event.is_writable();
         self.hung_up |= hung_up;
+        self.failed |= event.is_error();
     }
 
     /// Note the peer's clean end, which comes after all data has been taken.
@@ -95,7 +101,8 @@ impl Relay {
         let stream = self.key.stream;
         let moved = self
             .pump_down((session, cx), stream, now)
-            .and_then(|down| Ok(down + self.pump_up(session, stream, scratch)?));
+            .and_then(|down| Ok(down + self.pump_up(session, stream, scratch)?))
+            .and_then(|moved| self.check().map(|()| moved));
         match moved {
             Err(error) => {
                 session.reset(stream);
@@ -168,6 +175,15 @@ impl Relay {
         }
         self.sent += moved as u64;
         Ok(moved)
+    }
+
+    /// An application may go away while nothing is read from it (it has ended its direction, or
+    /// the stream has no room) and nothing is written to it.
+    fn check(&mut self) -> io::Result<()> {
+        if !core::mem::take(&mut self.failed) {
+            return Ok(());
+        }
+        self.connection.take_error()?.map_or(Ok(()), Err)
     }
 
     /// Break the connection off, so that its application sees a reset and not an end.

@@ -51,7 +51,7 @@ pub enum Event {
         error: Option<String>,
     },
     Undecryptable {
-        endpoint: usize,
+        endpoint: u64,
         host: String,
         port: u16,
     },

@@ -18,9 +18,9 @@ use config::Config;
 use event::Event;
 
 /// A session: socket and number.
-type SessionKey = (usize, u64);
+type SessionKey = (u64, u64);
 /// A stream: socket, session and number.
-type StreamKey = (usize, u64, u32);
+type StreamKey = (u64, u64, u32);
 
 #[pyclass(module = "blinktun._core")]
 struct Reactor {
@@ -56,7 +56,7 @@ impl Reactor {
             .map(|timeout| timeout.as_secs_f64())
     }
 
-    fn listen(&mut self, host: &str, port: u16, config: &Config) -> PyResult<usize> {
+    fn listen(&mut self, host: &str, port: u16, config: &Config) -> PyResult<u64> {
         Ok(self.inner.listen(address(host, port)?, config.get())?.0)
     }
 
@@ -65,12 +65,12 @@ impl Reactor {
         Ok((key.endpoint.0, key.session.0))
     }
 
-    fn local_address(&self, endpoint: usize) -> PyResult<(String, u16)> {
+    fn local_address(&self, endpoint: u64) -> PyResult<(String, u16)> {
         let address = self.inner.local_addr(io::EndpointId(endpoint))?;
         Ok((address.ip().to_canonical().to_string(), address.port()))
     }
 
-    fn close_endpoint(&mut self, endpoint: usize) {
+    fn close_endpoint(&mut self, endpoint: u64) {
         self.inner.close_endpoint(io::EndpointId(endpoint));
     }
 
@@ -185,4 +185,8 @@ fn stream_key((endpoint, session, stream): StreamKey) -> io::StreamKey {
 mod _core {
     #[pymodule_export]
     use super::{Config, Event, Reactor, derive_key};
+
+    #[pymodule_export]
+    #[expect(non_upper_case_globals, reason = "Python's own name for it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
 }
