@@ -97,19 +97,15 @@ def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
 
 async def _serve(roles: Sequence[Role]) -> int:
     stop = watch_signals()
-    started: list[Role] = []
     try:
-        for role in roles:
-            await role.start()
-            started.append(role)
-        await stop.wait()
-        _log.info("stopping: connections have %.0f s to end", GRACE)
-        stop.clear()
+        await start_all(roles)
     except TransportError as error:
         _log.error("%s", error)
-        await stop_all(started, 0)
         return START_FAILED
-    stopping = asyncio.create_task(stop_all(started, GRACE))
+    await stop.wait()
+    _log.info("stopping: connections have %.0f s to end", GRACE)
+    stop.clear()
+    stopping = asyncio.create_task(stop_all(roles, GRACE))
     hurry = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
     hurry.cancel()
@@ -117,7 +113,7 @@ async def _serve(roles: Sequence[Role]) -> int:
         _log.warning("second signal: breaking connections off")
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
-        await stop_all(started, 0)
+        await stop_all(roles, 0)
     return 0
 
 
@@ -130,6 +126,25 @@ def watch_signals() -> asyncio.Event:
     return stop
 
 
+async def start_all(roles: Sequence[Role]) -> None:
+    """Start roles one after the other; if one cannot start, none goes on.
+
+    Raises:
+        TransportError: an address cannot be bound.
+    """
+    started: list[Role] = []
+    try:
+        for role in roles:
+            await role.start()
+            started.append(role)
+    except BaseException:
+        await stop_all(started, 0)
+        raise
+
+
 async def stop_all(roles: Sequence[Role], grace: float) -> None:
-    """Stop roles side by side."""
-    await asyncio.gather(*(role.stop(grace) for role in roles))
+    """Stop roles side by side; one that fails is logged and does not keep the others."""
+    ends = await asyncio.gather(*(role.stop(grace) for role in roles), return_exceptions=True)
+    for error in ends:
+        if isinstance(error, Exception):
+            _log.error("bug: a role could not be stopped", exc_info=error)

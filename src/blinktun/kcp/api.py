@@ -14,10 +14,12 @@ from blinktun.config.model import KcpSettings
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.kcp.driver import Driver
-from blinktun.kcp.session import Session
+from blinktun.kcp.session import FLUSH, Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from types import TracebackType
+    from typing import Self
 
     from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.kcp.stream import Stream
@@ -72,7 +74,8 @@ async def serve(
 ) -> Server:
     """Accept sessions at ``address`` and run ``handler`` for each stream.
 
-    When the handler returns, the stream is finished; when it raises, it is broken off.
+    When the handler returns, the stream is closed as by `Stream.aclose`; when it raises, it is
+    broken off. A handler that raises anything but `TransportError` is logged as a bug.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -92,21 +95,20 @@ async def serve(
 
 async def _handle(handler: Callable[[Stream], Awaitable[None]], stream: Stream) -> None:
     try:
-        await handler(stream)
-        stream.finish()
+        async with stream:
+            await handler(stream)
     except TransportError as error:
         _log.debug("stream ended: %s", error)
-        stream.abort()
-    except BaseException:
-        stream.abort()
-        raise
+    except Exception:
+        _log.exception("a stream's handler failed")
 
 
 class Server:
-    """A UDP port that accepts sessions.
+    """A UDP port that accepts sessions; ``async with`` ends it as `aclose` does.
 
     Attributes:
         sessions: Those that live.
+        on_new_session: Called with each new one.
     """
 
     def __init__(
@@ -122,6 +124,7 @@ class Server:
         self.sessions: dict[SessionKey, Session] = {}
         self.on_new_session: Callable[[Session], None] | None = None
         self._endpoint = self._bind(address, settings)
+        self._closing = False
         self._driver.sockets[self._endpoint] = self
         self._driver.wake()
 
@@ -130,18 +133,34 @@ class Server:
         """Where it listens."""
         return Address(*self._driver.core.local_address(self._endpoint))
 
-    async def aclose(self) -> None:
-        """Stop listening; all sessions and their streams break, all handlers are cancelled."""
-        self._driver.sockets.pop(self._endpoint, None)
-        for session in list(self.sessions.values()):
-            self._driver.sessions.pop(session.key, None)
-            session.on_closed("closed here")
-        self.sessions.clear()
-        self._driver.core.close_endpoint(self._endpoint)
-        self._driver.wake()
-        for task in self._tasks:
+    async def aclose(self, within: float = FLUSH) -> None:
+        """Take no more streams, cancel the handlers, end all sessions, and stop listening.
+
+        Args:
+            within: Seconds that peers get to acknowledge the end of their sessions.
+        """
+        self._closing = True
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(session.aclose(within) for session in self.sessions.values()))
+        self._driver.sockets.pop(self._endpoint, None)
+        for late in tuple(self.sessions.values()):  # opened meanwhile
+            late.close()
+            await late.closed.wait()
+        self._driver.core.close_endpoint(self._endpoint)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
     def _bind(self, address: Address, settings: KcpSettings) -> int:
         config = core_config(settings)
@@ -160,11 +179,17 @@ class Server:
 
     def on_session(self, session: SessionKey, host: str, port: int) -> None:
         """A peer opened a session."""
-        made = Session(self._driver, session, str(Address(host, port)), on_stream=self._on_stream)
+        made = Session(self._driver, session, str(Address(host, port)), on_stream=self._accept)
         self.sessions[session] = made
         made.on_end = self._forget
         if self.on_new_session:
             self.on_new_session(made)
+
+    def _accept(self, session: Session, stream: StreamKey) -> None:
+        if self._closing:
+            session.reset(stream)
+        else:
+            self._on_stream(session, stream)
 
     def _forget(self, session: Session) -> None:
         self.sessions.pop(session.key, None)

@@ -1,22 +1,26 @@
 """Runs the core's reactor in an asyncio event loop.
 
 One callback watches the reactor's descriptor, one timer its next deadline. After each turn every
-event goes to whoever owns its session, relay or socket.
+event goes to whoever owns its session, relay or socket; an owner that raises is logged with its
+traceback, and the others have their turn. A driver ends with its event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import logging
 from typing import TYPE_CHECKING, Protocol, assert_never, cast
-from weakref import WeakKeyDictionary
 
 from blinktun._core import Event, Reactor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from blinktun.kcp.keys import SessionKey, StreamKey
+
+_log = logging.getLogger("blinktun.kcp")
 
 
 class SessionOwner(Protocol):
@@ -70,7 +74,12 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._soon = False
+        self._closed = False
+        self._watching: list[asyncio.Future[None]] = []
         loop.add_reader(self.core.fileno(), self._turn)
+        self._end = _until_loop_ends(self)
+        with contextlib.suppress(StopIteration):  # it has reached its yield
+            self._end.__anext__().send(None)
 
     @classmethod
     def current(cls) -> Driver:
@@ -78,14 +87,39 @@ class Driver:
         loop = asyncio.get_running_loop()
         driver = _drivers.get(loop)
         if driver is None:
+            for old in [old for old in _drivers if old.is_closed()]:
+                _drivers[old].close()  # it was closed without an orderly shutdown
             driver = _drivers[loop] = cls(loop)
         return driver
 
+    def close(self) -> None:
+        """End all sessions and relays, close all sockets, let go of the event loop."""
+        if self._closed:
+            return
+        self._closed = True
+        _drivers.pop(self._loop, None)
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self._loop.is_closed():
+            self._loop.remove_reader(self.core.fileno())
+        for session in self.sessions:
+            self.core.close_session(session)
+        self._tell_owners()
+        for socket in self.sockets:
+            self.core.close_endpoint(socket)
+
     def wake(self) -> None:
         """Have a turn soon: call it after anything that changes the core."""
-        if not self._soon:
+        if not self._soon and not self._closed:
             self._soon = True
             self._loop.call_soon(self._turn_soon)
+
+    async def next_turn(self) -> None:
+        """Wait until the core has had its next turn."""
+        if not self._closed:
+            turned = self._loop.create_future()
+            self._watching.append(turned)
+            await turned
 
     def relay(
         self, stream: StreamKey, descriptor: int, done: Callable[[Event.RelayFinished], None]
@@ -110,9 +144,21 @@ class Driver:
         self._turn()
 
     def _turn(self) -> None:
-        for event in self.core.turn():
-            self._dispatch(event)
+        if self._closed:
+            return
+        self._tell_owners()
         self._arm()
+
+    def _tell_owners(self) -> None:
+        for event in self.core.turn():
+            try:
+                self._dispatch(event)
+            except Exception:  # a bug of one owner must not stop the others
+                _log.exception("bug: the owner of an event failed (%s)", type(event).__name__)
+        turned, self._watching = self._watching, []
+        for watcher in turned:
+            if not watcher.done():
+                watcher.set_result(None)
 
     def _arm(self) -> None:
         timeout = self.core.next_timeout()
@@ -188,4 +234,13 @@ if TYPE_CHECKING:
         | Event.Undecryptable
     )
 
-_drivers: WeakKeyDictionary[asyncio.AbstractEventLoop, Driver] = WeakKeyDictionary()
+
+async def _until_loop_ends(driver: Driver) -> AsyncGenerator[None]:
+    """Waits at its yield: an orderly end of an event loop finishes the generators begun in it."""
+    try:
+        yield
+    finally:
+        driver.close()
+
+
+_drivers: dict[asyncio.AbstractEventLoop, Driver] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,13 +14,16 @@ from blinktun.kcp.stream import Stream
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Self
 
     from blinktun._core import Event
     from blinktun.kcp.driver import Driver
     from blinktun.kcp.keys import SessionKey, StreamKey
+
+FLUSH = 1.0
+"""Seconds that the end of a session may take."""
 
 
 _log = logging.getLogger("blinktun.kcp")
@@ -42,6 +46,8 @@ class RelayResult:
 
 class Session:
     """A conversation with one peer, dialled or accepted.
+
+    ``async with`` ends it as `aclose` does.
 
     Attributes:
         peer: The other end, as text.
@@ -98,7 +104,7 @@ class Session:
 
     def adopt(self, key: StreamKey) -> Stream:
         """The stream ``key`` as one to read and write."""
-        stream = self._owned[key] = Stream(self._driver, key, self.peer)
+        stream = self._owned[key] = Stream(self._driver, key, self.peer, self._forget)
         return stream
 
     def relay(
@@ -109,10 +115,10 @@ class Session:
         Args:
             key: A stream of this session.
             connection: Taken over and closed at the end, whatever happens.
-            done: Called at the end.
+            done: Called at the end; not if this raises.
 
         Raises:
-            TransportError: the session is over; the socket is closed.
+            TransportError: the session or the stream is over. Both are broken off.
         """
 
         def finished(event: Event.RelayFinished) -> None:
@@ -122,6 +128,7 @@ class Session:
         try:
             self._driver.relay(key, connection.detach(), finished)
         except OSError as error:
+            self.reset(key)
             raise TransportError(self.reason or str(error), peer=self.peer) from error
         self._relayed.add(key)
 
@@ -134,11 +141,6 @@ class Session:
         """Bytes that its living relays have moved to and from the streams."""
         counts = [self._driver.core.relayed(key) or (0, 0) for key in self._relayed]
         return sum(sent for sent, _ in counts), sum(received for _, received in counts)
-
-    def break_relays(self) -> None:
-        """Break off every stream that has a relay, both ways."""
-        for key in list(self._relayed):
-            self.reset(key)
 
     def reset(self, key: StreamKey) -> None:
         """Break a stream off, with its relay if it has one."""
@@ -159,18 +161,28 @@ class Session:
         return int(version) if version else None
 
     def close(self) -> None:
-        """End the session at once; its streams break."""
+        """End the session at once, without a word to the peer; its streams break."""
         self._driver.core.close_session(self.key)
         self._driver.wake()
 
-    async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - asks the core, has no event
-        """Wait until all that was written is acknowledged. Returns whether it was in time."""
-        deadline = asyncio.get_running_loop().time() + timeout
-        while not self._driver.core.is_drained(self.key):
-            if asyncio.get_running_loop().time() >= deadline:
-                return False
-            await asyncio.sleep(0.01)
-        return True
+    async def aclose(self, within: float = FLUSH) -> None:
+        """End the session: what finished streams wrote is delivered, open streams are broken off.
+
+        Args:
+            within: Seconds that the peer gets to acknowledge that.
+        """
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within):
+                    await self._take_leave()
+        finally:
+            self.close()
+        await self.closed.wait()
+
+    async def drain(self) -> None:
+        """Wait until all that was written is acknowledged, or the peer is silent."""
+        while not (self.silent or self._driver.core.is_drained(self.key)):
+            await self._driver.next_turn()
 
     async def __aenter__(self) -> Self:
         return self
@@ -181,17 +193,30 @@ class Session:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
-        await self.closed.wait()
+        await self.aclose()
+
+    async def _take_leave(self) -> None:
+        for key in self._relayed.copy():
+            self.reset(key)
+        self._abort(stream for stream in self._owned.values() if not stream.is_finished)
+        await self.drain()
+        self._abort(self._owned.values())
+        await self.drain()
+
+    def _abort(self, streams: Iterable[Stream]) -> None:
+        for stream in tuple(streams):
+            stream.abort()
+
+    def _forget(self, stream: StreamKey) -> None:
+        self._owned.pop(stream, None)
 
     # --- SessionOwner ---------------------------------------------------------------------
 
     def on_closed(self, reason: str) -> None:
         """The core has ended the session."""
         self.reason = reason
-        for stream in self._owned.values():
+        for stream in tuple(self._owned.values()):
             stream.on_lost(reason)
-        self._owned.clear()
         self.closed.set()
         if self.on_end:
             self.on_end(self)
@@ -233,5 +258,5 @@ class Session:
 
     def on_stream_reset(self, stream: StreamKey) -> None:
         """The peer broke off a stream without relay."""
-        if owned := self._owned.pop(stream, None):
+        if owned := self._owned.get(stream):
             owned.on_lost("reset by the other end")

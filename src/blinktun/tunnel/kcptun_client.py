@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from blinktun.config.model import KcptunClient
 
 _log = logging.getLogger("blinktun.kcptun")
-
-_FLUSH = 1.0
-"""Seconds that broken-off streams get to tell the server so."""
 
 
 class KcptunClientRole:
@@ -75,10 +73,9 @@ class KcptunClientRole:
             task.cancel()
             reset(connection)
         await asyncio.gather(*self._waiting, return_exceptions=True)
-        await self._relays.wait_idle(grace)
-        for session in self._pool.sessions():
-            session.break_relays()
-        await asyncio.gather(*(session.drain(_FLUSH) for session in self._pool.sessions()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await self._relays.wait_idle()
         await self._pool.aclose()
 
     def _on_connection(self, connection: socket.socket) -> None:
@@ -91,13 +88,18 @@ class KcptunClientRole:
         task.add_done_callback(self._waiting.pop)
 
     async def _relay_later(self, connection: socket.socket) -> None:
-        self._relay(await self._pool.dial(), connection)
+        try:
+            session = await self._pool.dial()
+        except BaseException:
+            reset(connection)
+            raise
+        self._relay(session, connection)
 
     def _relay(self, session: kcp.Session, connection: socket.socket) -> None:
         try:
             title = f"in: {_name(connection)} out: {session.peer}"
             key = session.open_key()
-            session.relay(key, connection, self._relays.begin(f"{title}({key[2]})"))
+            self._relays.join(session, key, connection, f"{title}({key[2]})")
         except (TransportError, OSError) as error:
             _log.warning("no stream: %s", error)
             reset(connection)

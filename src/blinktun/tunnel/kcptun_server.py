@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.tunnel.relay_log import Relays
-from blinktun.tunnel.tcp_socket import dial, reset
+from blinktun.tunnel.tcp_socket import dial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from blinktun.kcp.keys import StreamKey
 
 _log = logging.getLogger("blinktun.kcptun")
-
-_FLUSH = 1.0
-"""Seconds that broken-off streams get to tell the client so."""
 
 
 class KcptunServerRole:
@@ -36,7 +34,7 @@ class KcptunServerRole:
         core_config(config.kcp)
         self._config = config
         self._relays = Relays(quiet=config.log.quiet)
-        self._dials: set[asyncio.Task[None]] = set()
+        self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
         self._server: kcp.Server | None = None
         self._stopping = False
 
@@ -72,14 +70,14 @@ class KcptunServerRole:
         self._stopping = True
         if self._server is None:
             return
-        await self._relays.wait_idle(grace)
-        for task in self._dials:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                await asyncio.gather(*self._dials, return_exceptions=True)
+                await self._relays.wait_idle()
+        for task, (session, key) in self._dials.items():
             task.cancel()
+            session.reset(key)
         await asyncio.gather(*self._dials, return_exceptions=True)
-        sessions = list(self._server.sessions.values())
-        for session in sessions:
-            session.break_relays()
-        await asyncio.gather(*(session.drain(_FLUSH) for session in sessions))
         await self._server.aclose()
         self._server = None
 
@@ -88,8 +86,8 @@ class KcptunServerRole:
             session.reset(key)
             return
         task = asyncio.get_running_loop().create_task(self._serve(session, key))
-        self._dials.add(task)
-        task.add_done_callback(self._dials.discard)
+        self._dials[task] = session, key
+        task.add_done_callback(self._dials.pop)
 
     async def _serve(self, session: kcp.Session, key: StreamKey) -> None:
         try:
@@ -103,8 +101,7 @@ class KcptunServerRole:
             raise
         title = f"in: {session.peer}({key[2]}) out: {self._config.target}"
         try:
-            session.relay(key, target, self._relays.begin(title))
+            self._relays.join(session, key, target, title)
         except TransportError as error:
             # The client gave up while we were dialling.
             _log.debug("stream gone: %s", error)
-            reset(target)

@@ -8,9 +8,11 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import socket
+    from collections.abc import Iterable
 
     from blinktun.kcp import RelayResult, Session
+    from blinktun.kcp.keys import StreamKey
 
 _log = logging.getLogger("blinktun.kcptun")
 
@@ -31,11 +33,13 @@ class Relays:
         self.sent = 0
         self.received = 0
 
-    def begin(self, title: str) -> Callable[[RelayResult], None]:
-        """A relay begins; call the result at its end."""
+    def join(self, session: Session, key: StreamKey, connection: socket.socket, title: str) -> None:
+        """Join a stream of ``session`` and a connected socket, which is taken over.
+
+        Raises:
+            TransportError: the session or the stream is over. Both are broken off.
+        """
         began = time.monotonic()
-        self._open += 1
-        self._idle.clear()
 
         def done(result: RelayResult) -> None:
             self._open -= 1
@@ -50,7 +54,9 @@ class Relays:
                     title, result.sent, result.received, took, result.error or "clean",
                 )  # fmt: skip
 
-        return done
+        session.relay(key, connection, done)
+        self._open += 1
+        self._idle.clear()
 
     def traffic(self, sessions: Iterable[Session]) -> tuple[int, int]:
         """Bytes from sockets to streams and back: of all relays, those on ``sessions`` included."""
@@ -58,11 +64,6 @@ class Relays:
         sent = self.sent + sum(count for count, _ in living)
         return sent, self.received + sum(count for _, count in living)
 
-    async def wait_idle(self, timeout: float) -> bool:  # noqa: ASYNC109 - false, not an exception
-        """Wait until no relay is left. Returns whether that was in time."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._idle.wait()
-        except TimeoutError:
-            return False
-        return True
+    async def wait_idle(self) -> None:
+        """Wait until no relay is left."""
+        await self._idle.wait()

@@ -68,14 +68,12 @@ class SessionPool:
         return await asyncio.shield(task)
 
     async def aclose(self) -> None:
-        """Close all sessions at once."""
+        """End all sessions, as `kcp.Session.aclose` does."""
         tasks = [task for task in (self._scavenger, *self._dialing) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for session in self.sessions():
-            session.close()
-            await session.closed.wait()
+        await asyncio.gather(*(session.aclose() for session in self.sessions()))
 
     def sessions(self) -> list[kcp.Session]:
         """All sessions that live."""

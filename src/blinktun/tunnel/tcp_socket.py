@@ -96,7 +96,7 @@ async def dial(address: Address) -> socket.socket:
                     raise
                 else:
                     return prepare(made)
-    except TimeoutError as error:
+    except (OSError, ValueError) as error:  # out of time; a name that does not resolve
         failure = error
     reason = getattr(failure, "strerror", None) or str(failure) or "timed out"
     raise TransportError(reason, peer=str(address)) from failure
