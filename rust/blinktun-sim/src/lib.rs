@@ -1,1 +1,28 @@
-//! Placeholder.
+//! A seeded network with virtual time, and stories told on it.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`weather`] | what one direction of a path does to datagrams |
+//! | [`link`] | one direction of a path: datagrams in, datagrams out, later or never |
+//! | [`node`] | what can stand at an end of a path: an endpoint, or one session alone |
+//! | [`flow`] | one stream's writers and readers, and the check of every byte |
+//! | [`world`] | two nodes, two links, many flows: time jumps from event to event |
+//! | [`seeds`] | with which seeds a story is told, and how to tell it again |
+//!
+//! Nothing here sleeps, reads a clock or opens a socket: an hour of loss takes milliseconds.
+
+#![forbid(unsafe_code)]
+
+pub mod flow;
+pub mod link;
+pub mod node;
+pub mod seeds;
+pub mod weather;
+pub mod world;
+
+pub use flow::{Flow, Half, Side};
+pub use link::Link;
+pub use node::{Lone, Node};
+pub use seeds::for_each_seed;
+pub use weather::{Bursts, Weather};
+pub use world::{CLIENT, SERVER, Setup, World};

@@ -4,11 +4,15 @@ use std::net::SocketAddr;
 
 use super::SessionId;
 use super::moving::Candidate;
+use crate::error::CloseReason;
 use crate::session::Session;
 use crate::time::{Duration, Time};
 
 /// A source that has proved nothing gets at most this many times the bytes it sent.
 pub const AMPLIFICATION: usize = 3;
+/// How often an unproven source is asked: the acknowledgements that held its proof may be lost,
+/// while `una` in other datagrams left nothing to acknowledge.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 /// How long a session may stay unproven.
 const UNPROVEN_LIFE: Duration = Duration::from_secs(10);
 
@@ -35,7 +39,8 @@ pub struct Entry {
 pub struct Unproven {
     received: usize,
     sent: usize,
-    born: Time,
+    ask_at: Time,
+    expires_at: Time,
 }
 
 impl Unproven {
@@ -44,13 +49,26 @@ impl Unproven {
         Unproven {
             received: 0,
             sent: 0,
-            born: now,
+            ask_at: now + ASK_EVERY,
+            expires_at: now + UNPROVEN_LIFE,
         }
     }
 
-    /// When it has had its time.
-    pub fn deadline(&self) -> Time {
-        self.born + UNPROVEN_LIFE
+    /// When [`Unproven::handle_timeout`] has something to do.
+    pub fn next_timeout(&self) -> Time {
+        self.ask_at.min(self.expires_at)
+    }
+
+    /// Ask for the proof, or close the session; returns whether it is closed.
+    pub fn handle_timeout(&mut self, session: &mut Session, now: Time) -> bool {
+        let expired = now >= self.expires_at;
+        if expired {
+            session.close(CloseReason::Unproven);
+        } else if now >= self.ask_at {
+            self.ask_at = now + ASK_EVERY;
+            session.ask_for_proof();
+        }
+        expired
     }
 }
 

@@ -23,8 +23,8 @@ use crate::kcp::{Emitted, Kcp};
 use crate::random::Random;
 use crate::smux::{self, Mux, OpenError, StreamError, StreamId};
 use crate::stats::Stats;
-use crate::time::{Time, earliest};
-use crate::wire::u16_at;
+use crate::time::{Duration, Time, earliest};
+use crate::wire::{SeqId, Sn, u16_at};
 
 pub use crate::smux::Role;
 use compression::Compression;
@@ -36,6 +36,8 @@ pub const MAX_BATCH: usize = 64;
 /// it for less than a kilobyte.
 const OPENING_BLOCK: usize = 128;
 const OPENING_BYTES: usize = 64;
+/// So long after the last FEC packet the decoder's memory is given back.
+const FEC_IDLE: Duration = Duration::from_secs(2);
 
 /// What all sessions of an endpoint share: counters, randomness, buffers.
 pub struct Context {
@@ -95,6 +97,8 @@ pub struct Session {
     compression: Option<Compression>,
     encoder: Option<fec::Encoder>,
     decoder: Option<fec::Decoder>,
+    /// When what the decoder stores is of no use any more.
+    decoder_stale_at: Option<Time>,
     shards: Option<(usize, usize)>,
     conv: u32,
     role: Role,
@@ -123,6 +127,7 @@ impl Session {
             compression: config.compress.then(Compression::new),
             encoder: None,
             decoder: None,
+            decoder_stale_at: None,
             shards: config.shards,
             conv,
             role,
@@ -146,12 +151,11 @@ impl Session {
         match fec::classify(payload) {
             PacketKind::Plain => self.handle_kcp(payload, true, now, cx),
             PacketKind::Data => {
-                let size = u16_at(payload, 6) as usize;
-                if size < 2 || size != payload.len() - 6 {
+                let Some(kcp) = fec_data(payload) else {
                     cx.stats.kcp_in_errors += 1;
                     return;
-                }
-                self.handle_kcp(&payload[fec::HEADER..], true, now, cx);
+                };
+                self.handle_kcp(kcp, true, now, cx);
                 self.handle_fec(payload, now, cx);
             }
             PacketKind::Parity => {
@@ -200,6 +204,17 @@ impl Session {
         cx.stats.fec_full_shards += decoder.stats.full_groups - full;
         cx.stats.fec_errs += decoder.stats.errors - errors;
         self.decoder = Some(decoder);
+        self.decoder_stale_at = Some(now + FEC_IDLE);
+    }
+
+    /// An idle session stores no FEC packets: what is missing was sent again long ago.
+    fn release_decoder(&mut self, now: Time) {
+        if let Some(decoder) = &mut self.decoder
+            && self.decoder_stale_at.is_some_and(|at| at <= now)
+        {
+            decoder.release();
+            self.decoder_stale_at = None;
+        }
     }
 
     /// After a batch of payloads: find losses, notice a restarted peer.
@@ -257,9 +272,7 @@ impl Session {
         let overhead = self.head + self.tail;
         if self.encoder.is_none() && (self.role == Role::Client || self.kcp.proven()) {
             // `Config` has checked the shards. A source that is not proven gets no parity.
-            self.encoder = self
-                .shards
-                .and_then(|(data, parity)| fec::Encoder::new(data, parity).ok());
+            self.encoder = new_encoder(self.shards);
         }
         if let Some(encoder) = &mut self.encoder
             && encoder.parity_due() > 0
@@ -338,7 +351,8 @@ impl Session {
         if self.closed.is_some() {
             return None;
         }
-        earliest(self.kcp.next_timeout(), self.mux.next_timeout())
+        let timers = earliest(self.kcp.next_timeout(), self.mux.next_timeout());
+        earliest(timers, self.decoder_stale_at)
     }
 
     /// Time has passed.
@@ -347,9 +361,17 @@ impl Session {
             return;
         }
         self.kcp.handle_timeout(now, &mut cx.stats);
+        self.release_decoder(now);
         self.update_silence(now);
         if let Err(error) = self.mux.handle_timeout(now) {
             self.close(error.into());
+        }
+    }
+
+    /// Make sure that data is in flight whose acknowledgement will echo our clock.
+    pub fn ask_for_proof(&mut self) {
+        if self.kcp.waiting() == 0 {
+            self.mux.ping();
         }
     }
 
@@ -477,10 +499,27 @@ impl Session {
         self.kcp.waiting() == 0 && !self.mux.wants_transmit()
     }
 
-    /// Set the first number of both directions, for tests of wrapping.
-    pub fn start_at(&mut self, sn: crate::wire::Sn) {
-        self.kcp.start_at(sn);
+    /// Bytes of heap memory that the FEC decoder holds.
+    pub fn fec_memory(&self) -> usize {
+        self.decoder.as_ref().map_or(0, fec::Decoder::memory)
     }
+
+    /// Set the first number of both directions and of our FEC packets, for tests of wrapping.
+    pub fn start_at(&mut self, sn: Sn, seqid: SeqId) {
+        self.kcp.start_at(sn);
+        self.encoder = new_encoder(self.shards).map(|encoder| encoder.with_first_seqid(seqid));
+    }
+}
+
+/// What a FEC data packet carries; `None` if its size field tells another length.
+fn fec_data(payload: &[u8]) -> Option<&[u8]> {
+    let data = payload.get(fec::HEADER..)?;
+    let size = u16_at(payload, fec::PARITY_HEADER) as usize;
+    (size == payload.len() - fec::PARITY_HEADER).then_some(data)
+}
+
+fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder> {
+    shards.and_then(|(data, parity)| fec::Encoder::new(data, parity).ok())
 }
 
 /// The most bytes taken from smux at once.

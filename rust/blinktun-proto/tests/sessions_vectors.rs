@@ -1,0 +1,224 @@
+//! Whole conversations captured between Go peers (`tests/vectors/sessions.json`), heard by ours.
+//!
+//! Ours hears one side at a time: the client's packets come to a server endpoint, the server's to a
+//! session with the captured conversation's number. What ours would answer is not looked at, but
+//! acknowledgements of what it never sent must do no harm.
+
+use std::collections::BTreeMap;
+
+use blinktun_proto::crypt::{CryptKind, PacketCrypt, Verdict, derive_key};
+use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::session::{Config, Context, Event, Role, Session};
+use blinktun_proto::smux::{self, StreamId, Version};
+use blinktun_proto::time::{Duration, Time};
+use serde_json::Value;
+
+type Streams = BTreeMap<u32, String>;
+
+struct Conversation {
+    name: String,
+    kind: CryptKind,
+    key: [u8; 32],
+    config: Config,
+    from_client: Vec<Vec<u8>>,
+    from_server: Vec<Vec<u8>>,
+    said_by_client: Streams,
+    said_by_server: Streams,
+    conv: u32,
+}
+
+/// The conversations in ciphers that we speak, without QPP (which is above the streams).
+fn conversations() -> Vec<Conversation> {
+    let path = format!(
+        "{}/../../tests/vectors/sessions.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let text = std::fs::read_to_string(path).expect("the vectors are in the repository");
+    let vectors: Value = serde_json::from_str(&text).expect("the vectors are JSON");
+    let sessions = vectors["sessions"].as_array().expect("sessions");
+    assert_eq!(sessions.len(), 16);
+    sessions
+        .iter()
+        .filter(|s| s["qpp_pads"].is_null())
+        .filter_map(parse)
+        .collect()
+}
+
+fn parse(vector: &Value) -> Option<Conversation> {
+    let text = |key: &str| vector[key].as_str().expect("a string");
+    let kind = CryptKind::parse(text("crypt"))?;
+    let key = derive_key(text("key").as_bytes());
+    let mut config = Config::new(&PacketCrypt::new(kind, &key));
+    let number = |value: &Value| value.as_u64().expect("a number") as usize;
+    config.shards = vector["fec"]
+        .as_array()
+        .map(|fec| (number(&fec[0]), number(&fec[1])));
+    config.compress = vector["compression"] == true;
+    let version = if vector["smux_version"] == 1 {
+        Version::V1
+    } else {
+        Version::V2
+    };
+    config.smux.version = Some(version);
+    let packets = vector["packets"].as_array().expect("packets");
+    let from = |direction: &str| -> Vec<Vec<u8>> {
+        let packets = packets.iter().filter(|packet| packet["dir"] == direction);
+        let bytes =
+            |packet: &Value| hex::decode(packet["hex"].as_str().expect("a string")).expect("hex");
+        packets.map(bytes).collect()
+    };
+    Some(Conversation {
+        name: text("name").to_string(),
+        kind,
+        key,
+        config,
+        from_client: from("client->server"),
+        from_server: from("server->client"),
+        said_by_client: payloads(&vector["client_stream_payloads"]),
+        said_by_server: payloads(&vector["server_stream_payloads"]),
+        conv: number(&vector["client_kcp_conv"]) as u32,
+    })
+}
+
+fn payloads(streams: &Value) -> Streams {
+    let entry = |(id, data): (&String, &Value)| {
+        let data = data.as_str().expect("a string").to_string();
+        (id.parse().expect("a number"), data)
+    };
+    streams
+        .as_object()
+        .expect("streams")
+        .iter()
+        .map(entry)
+        .collect()
+}
+
+fn read(session: &mut Session, cx: &mut Context, id: StreamId, now: Time, said: &mut Streams) {
+    let front = session.read_front(id).to_vec();
+    session.consume(id, front.len(), now, cx);
+    *said.entry(id.0).or_default() += std::str::from_utf8(&front).expect("text");
+}
+
+/// What the client said, as a server endpoint hears it.
+fn heard_by_server(story: &Conversation, packets: &[Vec<u8>]) -> Streams {
+    let crypt = PacketCrypt::new(story.kind, &story.key);
+    let mut now = Time::from_millis(5);
+    let limits = Limits::default();
+    let mut server = Endpoint::new(
+        story.config.clone(),
+        limits,
+        Role::Server,
+        crypt,
+        [3; 32],
+        now,
+    );
+    let peer = "10.0.0.1:1000".parse().expect("an address");
+    let (mut said, mut out) = (Streams::new(), vec![0; 65536]);
+    let mut accepted: Option<SessionId> = None;
+    for packet in packets {
+        now += Duration::from_millis(1);
+        server.handle_datagrams(peer, &mut packet.clone(), packet.len(), now);
+        server.finish_input(now);
+        while server.poll_transmit(&mut out, now).is_some() {}
+        while let Some(event) = server.next_event() {
+            match event {
+                EndpointEvent::Opened(id, _) => accepted = Some(id),
+                EndpointEvent::Session(_, Event::Closed(reason)) => {
+                    panic!("{}: {reason}", story.name)
+                }
+                EndpointEvent::Session(_, Event::Stream(smux::Event::Readable(stream))) => {
+                    let id = accepted.expect("a session");
+                    let (session, cx) = server.session_mut(id).expect("it lives");
+                    read(session, cx, stream, now, &mut said);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(server.session_ids().len(), 1, "{}", story.name);
+    assert_eq!(server.stats().in_csum_errors, 0, "{}", story.name);
+    said
+}
+
+/// What the server said, as a client's session hears it.
+fn heard_by_client(story: &Conversation) -> Streams {
+    let crypt = PacketCrypt::new(story.kind, &story.key);
+    let mut now = Time::from_millis(5);
+    let mut cx = Context::new([4; 32]);
+    let mut client = Session::new(&story.config, Role::Client, story.conv, 0, now);
+    let (mut said, mut out) = (Streams::new(), vec![0; 65536]);
+    // The streams that the captured client opened, and as many segments for the server to
+    // acknowledge as it acknowledges in the capture.
+    for _ in 0..2 {
+        let stream = client.open_stream().expect("room");
+        client.write(stream, &[0; 20_000]).expect("open");
+    }
+    for packet in &story.from_server {
+        now += Duration::from_millis(1);
+        let limit = out.len();
+        while client
+            .poll_transmit(&mut out, limit, now, &mut cx)
+            .is_some()
+        {}
+        let (mut packet, mut verdicts) = (packet.clone(), Vec::new());
+        let stride = packet.len();
+        crypt.open(&mut packet, stride, &mut verdicts);
+        assert_eq!(verdicts, [Verdict::Ok], "{}", story.name);
+        client.handle_payload(&packet[crypt.head()..stride - crypt.tail()], now, &mut cx);
+        client.finish_input(now, &mut cx);
+        while let Some(event) = client.next_event() {
+            match event {
+                Event::Closed(reason) => panic!("{}: {reason}", story.name),
+                Event::Stream(smux::Event::Readable(stream)) => {
+                    read(&mut client, &mut cx, stream, now, &mut said);
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(cx.stats.kcp_in_errors, 0, "{}", story.name);
+    said
+}
+
+#[test]
+fn what_the_client_said() {
+    let stories = conversations();
+    assert!(stories.len() >= 7, "{}", stories.len());
+    for story in &stories {
+        assert_eq!(
+            heard_by_server(story, &story.from_client),
+            story.said_by_client,
+            "{}",
+            story.name
+        );
+    }
+}
+
+#[test]
+fn what_the_server_said() {
+    for story in &conversations() {
+        assert_eq!(
+            heard_by_client(story),
+            story.said_by_server,
+            "{}",
+            story.name
+        );
+    }
+}
+
+#[test]
+fn what_the_client_said_when_packets_come_twice() {
+    for story in &conversations() {
+        let twice: Vec<Vec<u8>> = story
+            .from_client
+            .iter()
+            .flat_map(|p| [p.clone(), p.clone()])
+            .collect();
+        assert_eq!(
+            heard_by_server(story, &twice),
+            story.said_by_client,
+            "{}",
+            story.name
+        );
+    }
+}

@@ -1,0 +1,242 @@
+//! One stream's application: who writes and reads how much, how fast, and the check of every byte.
+
+use blinktun_proto::random::Random;
+use blinktun_proto::session::{Context, Session};
+use blinktun_proto::smux::StreamId;
+use blinktun_proto::time::{Duration, Time, earliest};
+
+/// An end of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Dials, and opens the streams.
+    Client,
+    /// Accepts.
+    Server,
+}
+
+/// One direction of a stream: so many bytes, then the end.
+#[derive(Clone, Debug)]
+pub struct Half {
+    /// Bytes to carry.
+    pub total: u64,
+    /// Bytes a second that the reader takes; `None` takes all at once.
+    pub rate: Option<u64>,
+    /// The reader does nothing from the first moment until the second.
+    pub pauses: Vec<(Time, Time)>,
+    /// The writer begins then.
+    pub from: Time,
+    /// Bytes written so far.
+    pub written: u64,
+    /// Bytes read and found right so far.
+    pub read: u64,
+    /// The writer has finished.
+    pub finished: bool,
+    /// The reader has seen the clean end.
+    pub ended: bool,
+    /// When the last byte was read.
+    pub done_at: Option<Time>,
+    seed: u64,
+}
+
+/// A stream and its two directions.
+#[derive(Clone, Debug)]
+pub struct Flow {
+    /// From client to server.
+    pub up: Half,
+    /// From server to client.
+    pub down: Half,
+    /// Its number, the same at both ends, once it is open.
+    pub stream: Option<StreamId>,
+    /// When the client opens it.
+    pub opens: Time,
+}
+
+/// A slow reader looks this often.
+const TICK: Duration = Duration::from_millis(20);
+
+impl Flow {
+    /// `up` bytes to the server and `down` bytes to the client, at once and both at a time.
+    pub fn new(up: u64, down: u64) -> Flow {
+        Flow {
+            up: Half::new(up),
+            down: Half::new(down),
+            stream: None,
+            opens: Time::ZERO,
+        }
+    }
+
+    /// Whether every byte and both ends have arrived.
+    pub fn is_done(&self) -> bool {
+        self.up.is_done() && self.down.is_done()
+    }
+
+    /// The direction in which `side` writes.
+    pub fn written_by(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Client => &mut self.up,
+            Side::Server => &mut self.down,
+        }
+    }
+
+    /// The direction in which `side` reads.
+    pub fn read_by(&mut self, side: Side) -> &mut Half {
+        match side {
+            Side::Client => &mut self.down,
+            Side::Server => &mut self.up,
+        }
+    }
+
+    pub(crate) fn set_seed(&mut self, seed: u64) {
+        self.up.seed = seed;
+        self.down.seed = !seed;
+    }
+}
+
+impl Half {
+    fn new(total: u64) -> Half {
+        Half {
+            total,
+            rate: None,
+            pauses: Vec::new(),
+            from: Time::ZERO,
+            written: 0,
+            read: 0,
+            finished: false,
+            ended: false,
+            done_at: None,
+            seed: 0,
+        }
+    }
+
+    /// Whether all bytes and the end have arrived.
+    pub fn is_done(&self) -> bool {
+        self.ended && self.read == self.total
+    }
+
+    /// Write what the session takes, then finish.
+    pub(crate) fn write(&mut self, session: &mut Session, stream: StreamId, now: Time) {
+        if now < self.from || self.finished || !session.mux().contains(stream) {
+            return;
+        }
+        loop {
+            let room = session.write_room(stream) as u64;
+            let count = room.min(self.total - self.written).min(65536) as usize;
+            if count == 0 {
+                break;
+            }
+            let piece = pattern(self.seed, self.written, count);
+            self.written += session.write(stream, &piece).unwrap_or(0) as u64;
+        }
+        if self.written == self.total {
+            session.finish(stream);
+            self.finished = true;
+        }
+    }
+
+    /// Read what the reader is in the mood for, and check it.
+    pub(crate) fn read(
+        &mut self,
+        session: &mut Session,
+        cx: &mut Context,
+        stream: StreamId,
+        now: Time,
+    ) {
+        let mut allowed = self.allowance(now);
+        loop {
+            let front = session.read_front(stream);
+            let count = front.len().min(allowed as usize);
+            if count == 0 {
+                return;
+            }
+            assert!(
+                self.read + count as u64 <= self.total,
+                "stream {} carries more bytes than were written",
+                stream.0
+            );
+            let expected = pattern(self.seed, self.read, count);
+            assert!(
+                front[..count] == expected,
+                "stream {}: wrong bytes in {}..{}",
+                stream.0,
+                self.read,
+                self.read + count as u64
+            );
+            session.consume(stream, count, now, cx);
+            self.read += count as u64;
+            allowed -= count as u64;
+            self.done_at = Some(now);
+        }
+    }
+
+    /// How many bytes the reader would take now.
+    fn allowance(&self, now: Time) -> u64 {
+        if self.pauses.iter().any(|(a, b)| (*a..*b).contains(&now)) {
+            return 0;
+        }
+        let Some(rate) = self.rate else {
+            return u64::MAX;
+        };
+        let so_far = now.since(self.from).as_micros() as u64 * rate / 1_000_000;
+        so_far.saturating_sub(self.read)
+    }
+
+    /// When this direction wants to be looked at although nothing happens on the network.
+    pub(crate) fn next_look(&self, now: Time) -> Option<Time> {
+        let begins = Some(self.from).filter(|at| *at > now);
+        let ends = self.pauses.iter().map(|(_, end)| *end);
+        let resumes = ends.filter(|at| *at > now).min();
+        let ticks = self.rate.is_some() && self.read < self.written;
+        let look = earliest(begins, resumes);
+        earliest(look, ticks.then(|| now + TICK))
+    }
+
+    /// The peer's clean end was seen.
+    pub(crate) fn note_end(&mut self) {
+        assert!(!self.ended, "a stream ended twice");
+        assert!(
+            self.finished && self.read == self.total,
+            "a clean end after {} of {} bytes",
+            self.read,
+            self.total
+        );
+        self.ended = true;
+    }
+}
+
+/// The bytes of a stream from `at` on: half of the blocks are random, half repeat one byte.
+fn pattern(seed: u64, at: u64, count: usize) -> Vec<u8> {
+    const BLOCK: u64 = 256;
+    let mut out = Vec::with_capacity(count + 2 * BLOCK as usize);
+    let first = at / BLOCK;
+    let skip = (at % BLOCK) as usize;
+    let mut block = [0; BLOCK as usize];
+    for n in first.. {
+        let mut random = Random::from_number(seed ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        if random.next_u32() & 1 == 0 {
+            random.fill(&mut block);
+        } else {
+            block.fill(random.next_u32() as u8);
+        }
+        out.extend_from_slice(&block);
+        if out.len() >= skip + count {
+            break;
+        }
+    }
+    out.drain(..skip);
+    out.truncate(count);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_is_the_same_from_any_offset() {
+        let whole = pattern(7, 0, 5000);
+        for (at, count) in [(0, 1), (255, 2), (256, 300), (4000, 1000)] {
+            assert_eq!(pattern(7, at as u64, count), whole[at..at + count]);
+        }
+        assert_ne!(pattern(8, 0, 5000), whole);
+    }
+}

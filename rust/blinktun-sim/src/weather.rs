@@ -1,0 +1,127 @@
+//! What one direction of a path does to datagrams.
+
+use blinktun_proto::time::{Duration, Time};
+
+/// The weather of one direction. Chances are 0 to 1, per datagram.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// From leaving the queue to arriving.
+    pub delay: Duration,
+    /// Up to this much more, evenly spread. Order is kept.
+    pub jitter: Duration,
+    /// Bytes a second; `None` has no limit and no queue.
+    pub rate: Option<u64>,
+    /// Bytes that may wait for their turn; what comes beyond is dropped.
+    pub queue: usize,
+    /// Chance of being lost.
+    pub loss: f64,
+    /// Losses that come together.
+    pub bursts: Option<Bursts>,
+    /// Chance of being overtaken: such a datagram comes `overtaken_by` later.
+    pub reorder: f64,
+    /// How much later.
+    pub overtaken_by: Duration,
+    /// Chance of arriving twice.
+    pub duplicate: f64,
+    /// Chance of one flipped bit.
+    pub corrupt: f64,
+    /// Longer datagrams are dropped, in bytes.
+    pub mtu: usize,
+    /// Nothing passes from the first moment until the second.
+    pub outages: Vec<(Time, Time)>,
+}
+
+/// Gilbert's model: the path is good or bad, and changes its mind with each datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct Bursts {
+    /// Chance of turning bad.
+    pub begin: f64,
+    /// Chance of turning good: one over the mean length, in datagrams.
+    pub end: f64,
+    /// Chance of being lost while bad.
+    pub loss: f64,
+}
+
+impl Weather {
+    /// Everything arrives, after `delay`.
+    pub fn perfect(delay: Duration) -> Weather {
+        Weather {
+            delay,
+            jitter: Duration::ZERO,
+            rate: None,
+            queue: usize::MAX,
+            loss: 0.0,
+            bursts: None,
+            reorder: 0.0,
+            overtaken_by: Duration::from_millis(20),
+            duplicate: 0.0,
+            corrupt: 0.0,
+            mtu: 1500,
+            outages: Vec::new(),
+        }
+    }
+
+    /// A train: bursts, jitter, and a tunnel of three seconds in every thirty.
+    pub fn train() -> Weather {
+        let outages = (0..100).map(|n| {
+            let begin = Time::from_millis(n * 30_000 + 7_000);
+            (begin, begin + Duration::from_secs(3))
+        });
+        Weather {
+            jitter: Duration::from_millis(60),
+            rate: Some(1_000_000),
+            queue: 200_000,
+            loss: 0.01,
+            bursts: Some(Bursts {
+                begin: 0.01,
+                end: 0.1,
+                loss: 0.7,
+            }),
+            outages: outages.collect(),
+            ..Weather::perfect(Duration::from_millis(40))
+        }
+    }
+
+    /// A satellite: far away, little loss, a deep queue.
+    pub fn satellite() -> Weather {
+        Weather {
+            jitter: Duration::from_millis(10),
+            rate: Some(1_500_000),
+            queue: 1_000_000,
+            loss: 0.005,
+            ..Weather::perfect(Duration::from_millis(300))
+        }
+    }
+
+    /// A bad wireless network: near, lossy, in disorder.
+    pub fn lossy_wifi() -> Weather {
+        Weather {
+            jitter: Duration::from_millis(8),
+            rate: Some(3_000_000),
+            queue: 150_000,
+            loss: 0.08,
+            reorder: 0.05,
+            duplicate: 0.01,
+            corrupt: 0.01,
+            ..Weather::perfect(Duration::from_millis(5))
+        }
+    }
+
+    /// The same with independent loss.
+    pub fn with_loss(self, loss: f64) -> Weather {
+        Weather { loss, ..self }
+    }
+
+    /// The same with one more outage.
+    pub fn with_outage(mut self, begin: Time, end: Time) -> Weather {
+        self.outages.push((begin, end));
+        self
+    }
+
+    /// Whether nothing passes now.
+    pub fn is_out(&self, now: Time) -> bool {
+        self.outages
+            .iter()
+            .any(|(begin, end)| (*begin..*end).contains(&now))
+    }
+}

@@ -1,0 +1,477 @@
+//! Two nodes, two links, many flows.
+//!
+//! [`World::run`] carries all flows to their ends; time jumps to the next arrival, timer or
+//! application's look. It fails if a byte is wrong, if an end comes early or twice, if time stands
+//! still while timers fire, or if the flows are not done within their time.
+
+use std::net::SocketAddr;
+
+use blinktun_proto::crypt::{CryptKind, PacketCrypt};
+use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::error::CloseReason;
+use blinktun_proto::fec::tuner::Tuner;
+use blinktun_proto::random::Random;
+use blinktun_proto::session::{Config, Context, Event, Role, Session};
+use blinktun_proto::smux;
+use blinktun_proto::time::{Duration, Time, earliest};
+use blinktun_proto::wire::{SeqId, Sn};
+
+use crate::flow::{Flow, Side};
+use crate::link::Link;
+use crate::node::{Lone, Node};
+use crate::weather::Weather;
+
+/// Where the client is.
+pub const CLIENT: SocketAddr = address(1, 1000);
+/// Where the server is.
+pub const SERVER: SocketAddr = address(2, 2000);
+
+const fn address(host: u8, port: u16) -> SocketAddr {
+    let ip = std::net::Ipv4Addr::new(10, 0, 0, host);
+    SocketAddr::new(std::net::IpAddr::V4(ip), port)
+}
+
+/// The key of all worlds.
+const PASS: [u8; 32] = [0x5a; 32];
+/// As large as the drivers' buffers.
+const BUFFER: usize = 65536;
+/// The default settings' time between keepalives.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+/// So many events may share one moment.
+const MAX_AT_ONCE: u32 = 100;
+
+/// What a world begins with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// The crypt layer of both ends.
+    pub kind: CryptKind,
+    /// The client's settings.
+    pub client: Config,
+    /// The server's settings.
+    pub server: Config,
+    /// Both endpoints' limits.
+    pub limits: Limits,
+    /// From client to server.
+    pub up: Weather,
+    /// From server to client.
+    pub down: Weather,
+    /// When it begins.
+    pub start: Time,
+}
+
+impl Setup {
+    /// Default settings behind checksums without encryption, ten perfect milliseconds apart.
+    pub fn new(seed: u64) -> Setup {
+        let config = Config::new(&PacketCrypt::new(CryptKind::None, &PASS));
+        let weather = Weather::perfect(Duration::from_millis(10));
+        Setup {
+            seed,
+            kind: CryptKind::None,
+            client: config.clone(),
+            server: config,
+            limits: Limits::default(),
+            up: weather.clone(),
+            down: weather,
+            start: Time::ZERO,
+        }
+    }
+
+    /// Change the settings of both ends.
+    pub fn both(mut self, change: impl Fn(&mut Config)) -> Setup {
+        change(&mut self.client);
+        change(&mut self.server);
+        self
+    }
+
+    /// Change the weather of both directions.
+    pub fn weather(mut self, weather: Weather) -> Setup {
+        self.up = weather.clone();
+        self.down = weather;
+        self
+    }
+
+    /// Change the crypt layer.
+    pub fn kind(mut self, kind: CryptKind) -> Setup {
+        let crypt = PacketCrypt::new(kind, &PASS);
+        self.kind = kind;
+        self.both(|config| (config.head, config.tail) = (crypt.head(), crypt.tail()))
+    }
+
+    /// A fresh endpoint of this world, which knows of nothing; `life` tells several apart.
+    ///
+    /// # Panics
+    /// If the settings cannot work.
+    pub fn endpoint(&self, role: Role, life: u8, now: Time) -> Endpoint {
+        let crypt = PacketCrypt::new(self.kind, &PASS);
+        let config = match role {
+            Role::Client => &self.client,
+            Role::Server => &self.server,
+        };
+        if let Err(error) = config.check() {
+            panic!("{error}");
+        }
+        let mut seed = [life; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        seed[8] = role as u8;
+        Endpoint::new(config.clone(), self.limits, role, crypt, seed, now)
+    }
+
+    /// A world of two endpoints; the client has dialed.
+    pub fn build(&self) -> World {
+        let mut client = self.endpoint(Role::Client, 0, self.start);
+        let server = self.endpoint(Role::Server, 0, self.start);
+        let id = client.dial(SERVER, self.start);
+        World::new(self, client, server, (id, None))
+    }
+
+    /// A world of two lone sessions, without a crypt layer, whose segments begin at `sn` and whose
+    /// FEC packets begin at `seqid`.
+    pub fn build_lone(&self, sn: Sn, seqid: SeqId) -> World<Lone> {
+        let setup = self.clone().kind(CryptKind::Null);
+        let lone = |role, config: &Config, peer| {
+            let mut random = Random::from_number(setup.seed ^ role as u64);
+            let mut session = Session::new(config, role, 7, random.next_u32(), setup.start);
+            session.start_at(sn, seqid);
+            let mut seed = [0; 32];
+            random.fill(&mut seed);
+            let cx = Context::new(seed);
+            Lone { session, cx, peer }
+        };
+        let client = lone(Role::Client, &setup.client, SERVER);
+        let server = lone(Role::Server, &setup.server, CLIENT);
+        World::new(&setup, client, server, (Lone::ID, Some(Lone::ID)))
+    }
+}
+
+/// Something that happened, when and where.
+pub type Happening = (Time, Side, EndpointEvent);
+
+/// Two nodes and what lies between them.
+pub struct World<N: Node = Endpoint> {
+    /// The client.
+    pub client: N,
+    /// The server.
+    pub server: N,
+    /// Whether the server runs. While it does not, what arrives there is lost.
+    pub server_is_up: bool,
+    /// From client to server.
+    pub up: Link,
+    /// From server to client.
+    pub down: Link,
+    /// The present.
+    pub now: Time,
+    /// The streams.
+    pub flows: Vec<Flow>,
+    /// The client's session.
+    pub dialed: SessionId,
+    /// The server's session, once it exists.
+    pub accepted: Option<SessionId>,
+    /// What happened, without `Readable` and `Writable`.
+    pub happenings: Vec<Happening>,
+    /// How often each side's timer went off.
+    pub wakeups: [u64; 2],
+    /// Every datagram that left, if the story wants to know.
+    pub log: Option<Vec<(Side, Vec<u8>)>>,
+    at_once: u32,
+    start: Time,
+    seed: u64,
+    buffer: Vec<u8>,
+}
+
+impl<N: Node> World<N> {
+    /// Two nodes at the ends of a path; the server's session may not exist yet.
+    pub fn new(
+        setup: &Setup,
+        client: N,
+        server: N,
+        (dialed, accepted): (SessionId, Option<SessionId>),
+    ) -> World<N> {
+        World {
+            client,
+            server,
+            server_is_up: true,
+            up: Link::new(setup.up.clone(), setup.seed),
+            down: Link::new(setup.down.clone(), !setup.seed),
+            now: setup.start,
+            flows: Vec::new(),
+            dialed,
+            accepted,
+            happenings: Vec::new(),
+            wakeups: [0; 2],
+            log: None,
+            at_once: 0,
+            start: setup.start,
+            seed: setup.seed,
+            buffer: vec![0; BUFFER],
+        }
+    }
+
+    // --- the story ------------------------------------------------------------------------
+
+    /// Add a stream; returns its place in `flows`.
+    pub fn add(&mut self, mut flow: Flow) -> usize {
+        flow.set_seed(self.seed.wrapping_mul(1000) + self.flows.len() as u64);
+        self.flows.push(flow);
+        self.flows.len() - 1
+    }
+
+    /// Carry all flows to their ends. Returns how long it took.
+    ///
+    /// # Panics
+    /// If it takes longer than `limit`, or anything else goes wrong.
+    pub fn run(&mut self, limit: Duration) -> Duration {
+        self.run_until(limit, |world| world.flows.iter().all(Flow::is_done))
+    }
+
+    /// Go on until `done`. Returns how long it took.
+    ///
+    /// # Panics
+    /// As [`World::run`].
+    pub fn run_until(&mut self, limit: Duration, done: impl Fn(&World<N>) -> bool) -> Duration {
+        let (begin, end) = (self.now, self.now + limit);
+        while !done(self) {
+            if !self.step(end) && !done(self) {
+                panic!("not done after {limit:?}: {}", self.describe());
+            }
+        }
+        self.now.since(begin)
+    }
+
+    /// Let this much time pass.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while self.step(end) {}
+    }
+
+    /// Why the client's or the server's sessions ended, in order.
+    pub fn closings(&self, side: Side) -> Vec<(Time, CloseReason)> {
+        let closing = |happening: &Happening| match happening {
+            (at, s, EndpointEvent::Session(_, Event::Closed(reason))) if *s == side => {
+                Some((*at, *reason))
+            }
+            _ => None,
+        };
+        self.happenings.iter().filter_map(closing).collect()
+    }
+
+    /// How often this happened.
+    pub fn count(&self, is_it: impl Fn(Side, &EndpointEvent) -> bool) -> usize {
+        let happened = self.happenings.iter();
+        happened
+            .filter(|(_, side, event)| is_it(*side, event))
+            .count()
+    }
+
+    /// Let a minute pass, and then some to be between two keepalives. Nothing is in flight,
+    /// queued, kept or open then.
+    ///
+    /// # Panics
+    /// If something is, or if a session is gone.
+    pub fn rest(&mut self) {
+        self.pass(MINUTE);
+        let phase = self.now.since(self.start).as_micros() % KEEPALIVE.as_micros();
+        let middle = KEEPALIVE / 2 + KEEPALIVE;
+        self.pass(middle - Duration::from_micros(phase as u64));
+        self.assert_at_rest();
+    }
+
+    fn assert_at_rest(&self) {
+        for side in [Side::Client, Side::Server] {
+            let Some(session) = self.session(side) else {
+                panic!("the session of the {side:?} is gone");
+            };
+            let (kcp, mux) = (session.kcp(), session.mux());
+            assert_eq!((kcp.waiting(), kcp.held()), (0, 0), "segments, {side:?}");
+            assert_eq!(mux.stream_count(), 0, "streams, {side:?}");
+            assert_eq!(mux.allocated(), 0, "stream memory, {side:?}");
+            let fec = session.fec_memory();
+            assert!(fec <= Tuner::MEMORY_BOUND, "decoder: {fec}, {side:?}");
+        }
+    }
+
+    /// The session of one side.
+    pub fn session(&self, side: Side) -> Option<&Session> {
+        match side {
+            Side::Client => self.client.session(self.dialed),
+            Side::Server => self.accepted.and_then(|id| self.server.session(id)),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let undone = self.flows.iter().enumerate().filter(|(_, f)| !f.is_done());
+        let flows: Vec<String> = undone
+            .take(4)
+            .map(|(n, f)| {
+                let half = |h: &crate::Half| format!("{}/{}/{}", h.read, h.written, h.total);
+                format!("flow {n}: up {}, down {}", half(&f.up), half(&f.down))
+            })
+            .collect();
+        let kcp = |side| self.session(side).map(|s| (s.kcp().waiting(), s.closed()));
+        format!(
+            "{flows:?}; client {:?}, server {:?}, up {:?}, down {:?}, happenings {:?}",
+            kcp(Side::Client),
+            kcp(Side::Server),
+            self.up.counts,
+            self.down.counts,
+            &self.happenings[self.happenings.len().saturating_sub(4)..],
+        )
+    }
+
+    // --- time -----------------------------------------------------------------------------
+
+    /// Go to the next event, or to `end` if none comes before. Returns whether one came.
+    pub fn step(&mut self, end: Time) -> bool {
+        self.settle();
+        let Some(next) = self.next_event().filter(|at| *at <= end) else {
+            self.now = self.now.max(end);
+            return false;
+        };
+        self.at_once = if next > self.now { 0 } else { self.at_once + 1 };
+        assert!(
+            self.at_once < MAX_AT_ONCE,
+            "time stands still at {:?}: {}",
+            self.now,
+            self.describe()
+        );
+        self.now = self.now.max(next);
+        self.deliver();
+        self.wake();
+        true
+    }
+
+    fn next_event(&self) -> Option<Time> {
+        let mut next = earliest(self.up.next_arrival(), self.down.next_arrival());
+        next = earliest(next, self.client.next_timeout());
+        if self.server_is_up {
+            next = earliest(next, self.server.next_timeout());
+        }
+        let looks = self.flows.iter().filter(|flow| !flow.is_done());
+        let looks = looks.filter_map(|flow| {
+            let opens = Some(flow.opens).filter(|at| *at > self.now);
+            let halves = earliest(flow.up.next_look(self.now), flow.down.next_look(self.now));
+            earliest(opens, halves)
+        });
+        earliest(next, looks.min())
+    }
+
+    fn deliver(&mut self) {
+        while let Some(mut datagram) = self.up.receive(self.now) {
+            if self.server_is_up {
+                self.server.handle_datagram(CLIENT, &mut datagram, self.now);
+            }
+        }
+        while let Some(mut datagram) = self.down.receive(self.now) {
+            self.client.handle_datagram(SERVER, &mut datagram, self.now);
+        }
+        self.server.finish_input(self.now);
+        self.client.finish_input(self.now);
+    }
+
+    fn wake(&mut self) {
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= self.now);
+        if due(self.client.next_timeout()) {
+            self.wakeups[0] += 1;
+            self.client.handle_timeout(self.now);
+        }
+        if self.server_is_up && due(self.server.next_timeout()) {
+            self.wakeups[1] += 1;
+            self.server.handle_timeout(self.now);
+        }
+    }
+
+    // --- the ends -------------------------------------------------------------------------
+
+    /// Let both ends and the applications act until they have nothing to do at this moment.
+    pub fn settle(&mut self) {
+        loop {
+            self.apply(Side::Client);
+            self.apply(Side::Server);
+            let sent = self.transmit(Side::Client) | self.transmit(Side::Server);
+            let heard = self.listen(Side::Client) | self.listen(Side::Server);
+            if !sent && !heard {
+                return;
+            }
+        }
+    }
+
+    /// Send what the side has to send; returns whether there was anything.
+    fn transmit(&mut self, side: Side) -> bool {
+        let (node, link) = match side {
+            Side::Client => (&mut self.client, &mut self.up),
+            Side::Server => (&mut self.server, &mut self.down),
+        };
+        let mut any = false;
+        while let Some(transmit) = node.poll_transmit(&mut self.buffer, self.now) {
+            any = true;
+            if side == Side::Server && (!self.server_is_up || transmit.to != CLIENT) {
+                continue;
+            }
+            for datagram in self.buffer[..transmit.len].chunks(transmit.stride) {
+                if let Some(log) = &mut self.log {
+                    log.push((side, datagram.to_vec()));
+                }
+                link.send(datagram, self.now);
+            }
+        }
+        any
+    }
+
+    /// Collect the side's events; returns whether there was any.
+    fn listen(&mut self, side: Side) -> bool {
+        let mut any = false;
+        while let Some(event) = match side {
+            Side::Client => self.client.next_event(),
+            Side::Server => self.server.next_event(),
+        } {
+            any = true;
+            self.note(side, event);
+        }
+        any
+    }
+
+    fn note(&mut self, side: Side, event: EndpointEvent) {
+        use smux::Event::{Finished, Readable, Writable};
+        match event {
+            EndpointEvent::Opened(id, CLIENT) => self.accepted = Some(id),
+            EndpointEvent::Session(_, Event::Stream(Readable(_) | Writable(_))) => return,
+            EndpointEvent::Session(id, Event::Stream(Finished(stream))) => {
+                let ours = id == self.dialed || Some(id) == self.accepted;
+                let flow = self.flows.iter_mut().find(|f| f.stream == Some(stream));
+                if let Some(flow) = flow.filter(|_| ours) {
+                    flow.read_by(side).note_end();
+                }
+            }
+            _ => {}
+        }
+        self.happenings.push((self.now, side, event));
+    }
+
+    /// Let the applications of one side write and read.
+    fn apply(&mut self, side: Side) {
+        let now = self.now;
+        let (id, node) = match side {
+            Side::Client => (Some(self.dialed), &mut self.client),
+            Side::Server => (self.accepted, &mut self.server),
+        };
+        let Some(id) = id else { return };
+        let waiting = self.flows.iter_mut();
+        for flow in waiting.filter(|flow| flow.opens <= now && !flow.is_done()) {
+            let Some((session, cx)) = node.session_mut(id) else {
+                return;
+            };
+            if session.closed().is_some() {
+                return;
+            }
+            if flow.stream.is_none() && side == Side::Client {
+                flow.stream = session.open_stream().ok();
+            }
+            if let Some(stream) = flow.stream {
+                flow.written_by(side).write(session, stream, now);
+                flow.read_by(side).read(session, cx, stream, now);
+            }
+        }
+    }
+}

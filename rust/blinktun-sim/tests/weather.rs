@@ -1,0 +1,214 @@
+//! Every byte arrives once and in order, whatever the network does.
+
+use blinktun_proto::session::Config;
+use blinktun_proto::time::Duration;
+use blinktun_sim::{Bursts, Flow, Setup, Weather, World, for_each_seed};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn near() -> Weather {
+    Weather::perfect(Duration::from_millis(15))
+}
+
+/// Both directions at once, and what is left afterwards: nothing.
+fn carry(setup: &Setup, bytes: u64, limit: Duration) -> World {
+    let mut world = setup.build();
+    world.add(Flow::new(bytes, bytes / 2));
+    world.add(Flow::new(bytes / 10, bytes));
+    world.run(limit);
+    world.rest();
+    assert_eq!(world.closings(blinktun_sim::Side::Client), []);
+    assert_eq!(world.closings(blinktun_sim::Side::Server), []);
+    world
+}
+
+#[test]
+fn perfect_weather_repeats_nothing() {
+    for_each_seed(|seed| {
+        let world = carry(&Setup::new(seed), 500_000, 10 * SECOND);
+        let (client, server) = (world.client.stats(), world.server.stats());
+        assert_eq!((client.retrans_segs, server.retrans_segs), (0, 0));
+        assert_eq!((client.repeat_segs, server.repeat_segs), (0, 0));
+    });
+}
+
+#[test]
+fn loss() {
+    for_each_seed(|seed| {
+        for loss in [0.01, 0.05, 0.1, 0.2, 0.3] {
+            carry(
+                &Setup::new(seed).weather(near().with_loss(loss)),
+                200_000,
+                60 * SECOND,
+            );
+        }
+    });
+}
+
+#[test]
+fn loss_without_fec() {
+    for_each_seed(|seed| {
+        for loss in [0.01, 0.1, 0.3] {
+            let setup = Setup::new(seed).both(|config| config.shards = None);
+            carry(&setup.weather(near().with_loss(loss)), 200_000, 60 * SECOND);
+        }
+    });
+}
+
+#[test]
+fn loss_in_one_direction() {
+    for_each_seed(|seed| {
+        let lossy = near().with_loss(0.2);
+        for (up, down) in [(near(), lossy.clone()), (lossy.clone(), near())] {
+            carry(
+                &Setup {
+                    up,
+                    down,
+                    ..Setup::new(seed)
+                },
+                200_000,
+                60 * SECOND,
+            );
+        }
+    });
+}
+
+#[test]
+fn bursts() {
+    for_each_seed(|seed| {
+        let bursts = Bursts {
+            begin: 0.02,
+            end: 0.1,
+            loss: 0.9,
+        };
+        let weather = Weather {
+            bursts: Some(bursts),
+            ..near()
+        };
+        carry(&Setup::new(seed).weather(weather), 300_000, 60 * SECOND);
+    });
+}
+
+#[test]
+fn reordering_duplicates_and_jitter() {
+    for_each_seed(|seed| {
+        let disorder = Weather {
+            reorder: 0.2,
+            ..near()
+        };
+        let twice = Weather {
+            duplicate: 0.3,
+            ..near()
+        };
+        let jitter = Weather {
+            jitter: Duration::from_millis(200),
+            ..near()
+        };
+        let all = Weather {
+            duplicate: 0.1,
+            jitter: Duration::from_millis(30),
+            ..disorder.clone()
+        };
+        for weather in [disorder, twice, jitter, all] {
+            carry(&Setup::new(seed).weather(weather), 300_000, 60 * SECOND);
+        }
+    });
+}
+
+#[test]
+fn corruption_is_loss() {
+    for_each_seed(|seed| {
+        let weather = Weather {
+            corrupt: 0.1,
+            ..near()
+        };
+        let world = carry(&Setup::new(seed).weather(weather), 200_000, 60 * SECOND);
+        assert!(world.server.stats().in_csum_errors > 0);
+        assert_eq!(world.server.stats().kcp_in_errors, 0);
+    });
+}
+
+#[test]
+fn small_networks() {
+    for_each_seed(|seed| {
+        for mtu in [576, 1000, 1280, 1350, 1500] {
+            let weather = Weather { mtu, ..near() };
+            let setup = Setup::new(seed)
+                .weather(weather)
+                .both(|config| config.mtu = mtu);
+            let world = carry(&setup, 200_000, 20 * SECOND);
+            assert_eq!((world.up.counts.lost, world.down.counts.lost), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn windows() {
+    for_each_seed(|seed| {
+        for (send, receive) in [
+            (8, 8),
+            (8, 512),
+            (512, 16),
+            (128, 512),
+            (2048, 2048),
+            (32768, 32768),
+        ] {
+            let weather = Weather {
+                rate: Some(4_000_000),
+                queue: 4_000_000,
+                ..near()
+            };
+            let setup =
+                Setup::new(seed)
+                    .weather(weather.with_loss(0.02))
+                    .both(|config: &mut Config| {
+                        config.send_window = send;
+                        config.receive_window = receive;
+                    });
+            carry(&setup, 300_000, 60 * SECOND);
+        }
+    });
+}
+
+#[test]
+fn a_full_queue_with_and_without_congestion_control() {
+    for_each_seed(|seed| {
+        for no_congestion in [true, false] {
+            let weather = Weather {
+                rate: Some(300_000),
+                queue: 30_000,
+                ..near()
+            };
+            let setup = Setup::new(seed).weather(weather);
+            carry(
+                &setup.both(|config| config.no_congestion = no_congestion),
+                300_000,
+                60 * SECOND,
+            );
+        }
+    });
+}
+
+#[test]
+fn congestion_control_under_loss() {
+    for_each_seed(|seed| {
+        for loss in [0.0, 0.05, 0.2] {
+            let setup = Setup::new(seed).weather(near().with_loss(loss));
+            let setup = setup.both(|config| config.no_congestion = false);
+            carry(&setup, 100_000, 60 * SECOND);
+        }
+    });
+}
+
+#[test]
+fn named_weathers() {
+    for_each_seed(|seed| {
+        for weather in [
+            Weather::train(),
+            Weather::satellite(),
+            Weather::lossy_wifi(),
+        ] {
+            carry(&Setup::new(seed).weather(weather), 1_000_000, 120 * SECOND);
+        }
+    });
+}
