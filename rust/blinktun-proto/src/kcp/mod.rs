@@ -21,7 +21,7 @@ use crate::wire::{Millis, Sn};
 use control::{Controller, Fixed, Reno};
 use pool::Pool;
 use probe::Probe;
-use receiver::{Receiver, Sink};
+use receiver::{Arrival, Receiver, Sink};
 use rtt::Rtt;
 use segment::{ACK, HEADER, Malformed, PUSH, Segment, Segments, WASK, WINS};
 use sender::Sender;
@@ -122,13 +122,21 @@ impl Kcp {
         let mut last_ack = None;
         for segment in Segments::new(payload, self.conv).flatten() {
             stats.in_segs += 1;
+            // What `una` covers is gone: the acknowledgement must find its segment before.
+            if segment.cmd == ACK {
+                last_ack = self.handle_ack(&segment, now, stats).or(last_ack);
+            }
             self.handle_una(&segment, regular, now, pool);
             match segment.cmd {
-                ACK => last_ack = self.handle_ack(&segment, now, stats).or(last_ack),
+                ACK => {}
                 PUSH => {
-                    let at = (segment.sn, segment.ts);
+                    let arrival = Arrival {
+                        sn: segment.sn,
+                        ts: segment.ts,
+                        regular,
+                    };
                     self.receiver
-                        .push(at, segment.data, sink, pool)
+                        .push(arrival, segment.data, sink, pool)
                         .count(regular, stats);
                 }
                 WASK => self.tell = Some(segment.ts),
@@ -176,7 +184,9 @@ impl Kcp {
         }
     }
 
-    /// Returns the round trip in milliseconds, and exactly where that is known.
+    /// Returns the round trip in milliseconds, and exactly where that is known. There is none if
+    /// nothing new was acknowledged: a segment that comes twice, rebuilt by FEC perhaps, is
+    /// acknowledged with a clock that may be long past.
     fn handle_ack(
         &mut self,
         segment: &Segment<'_>,
@@ -193,7 +203,7 @@ impl Kcp {
         if self.echoed.is_none_or(|newest| newest.before(segment.ts)) {
             self.echoed = Some(segment.ts);
         }
-        Some((age_ms as u32, echo.and_then(|echo| echo.exact)))
+        echo.map(|echo| (age_ms as u32, echo.exact))
     }
 
     /// A peer that once had `una` above 0 and now says 0 has lost the conversation, unless the
@@ -203,7 +213,8 @@ impl Kcp {
         let Some(first_una) = self.first_una else {
             return;
         };
-        if segment.una.0 != 0 || !segment.una.before(self.sender.una()) {
+        if segment.una.0 != 0 || !segment.una.before(self.sender.una()) || self.sender.has_wrapped()
+        {
             return;
         }
         let fresh = segment.ts.diff(first_una) > 0 && self.clock(now).diff(segment.ts) >= 0;
@@ -223,6 +234,11 @@ impl Kcp {
         if self.receiver.drain(sink, pool) {
             self.tell.get_or_insert(Millis(0));
         }
+    }
+
+    /// Whether data in order waits for room in the sink.
+    pub fn has_waiting(&self) -> bool {
+        self.receiver.has_waiting()
     }
 
     // --- from above -----------------------------------------------------------------------
@@ -271,6 +287,21 @@ impl Kcp {
     /// The number up to which the peer has acknowledged everything.
     pub fn una(&self) -> Sn {
         self.sender.una()
+    }
+
+    /// The number that the next new segment will get.
+    pub fn send_next(&self) -> Sn {
+        self.sender.next()
+    }
+
+    /// The number up to which everything has arrived here.
+    pub fn receive_next(&self) -> Sn {
+        self.receiver.next()
+    }
+
+    /// The peer's window, in segments.
+    pub fn remote_window(&self) -> u32 {
+        self.sender.remote_window()
     }
 
     /// The round-trip estimator.

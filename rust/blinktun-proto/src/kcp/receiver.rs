@@ -23,6 +23,18 @@ pub struct OwedAck {
     pub ts: Millis,
 }
 
+/// The header of a data segment that has arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Its number.
+    pub sn: Sn,
+    /// The sender's clock.
+    pub ts: Millis,
+    /// It came by itself, not rebuilt by FEC. What FEC rebuilds needlessly is not acknowledged: the
+    /// sender does not wait for it, and its clock is stale.
+    pub regular: bool,
+}
+
 /// Data ahead of order, data in order that nobody has taken yet, and acknowledgements owed.
 ///
 /// Bound: `window` segments ahead of order and `window` segments in order.
@@ -69,7 +81,7 @@ impl Receiver {
     /// Take one data segment. Returns the bytes of the stream that became deliverable.
     pub fn push<S: Sink + ?Sized>(
         &mut self,
-        (sn, ts): (Sn, Millis),
+        Arrival { sn, ts, regular }: Arrival,
         data: &[u8],
         sink: &mut S,
         pool: &mut Pool,
@@ -78,8 +90,11 @@ impl Receiver {
         if offset >= self.window as i32 {
             return Pushed::Outside;
         }
-        self.acks.push(OwedAck { sn, ts });
-        if offset < 0 || self.ahead.get(offset as usize).is_some_and(Option::is_some) {
+        let repeated = offset < 0 || self.ahead.get(offset as usize).is_some_and(Option::is_some);
+        if regular || !repeated {
+            self.acks.push(OwedAck { sn, ts });
+        }
+        if repeated {
             return Pushed::Repeated;
         }
         if offset == 0 && self.waiting.is_empty() && sink.has_room() {
@@ -114,6 +129,11 @@ impl Receiver {
             self.ahead = VecDeque::new();
         }
         was_full && (self.waiting.len() as u32) < self.window
+    }
+
+    /// Whether data in order waits for room in the sink.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// Move segments that are in order now to `waiting`. Returns whether there was any.
@@ -168,7 +188,7 @@ impl Receiver {
 pub enum Pushed {
     /// It was new.
     New,
-    /// It had arrived before; it is acknowledged again.
+    /// It had arrived before; it is acknowledged again unless FEC rebuilt it.
     Repeated,
     /// Beyond the window: neither stored nor acknowledged.
     Outside,

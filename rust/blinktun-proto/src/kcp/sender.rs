@@ -62,6 +62,7 @@ pub struct Sender {
     queue: VecDeque<Vec<u8>>,
     buffer: VecDeque<Outgoing>,
     una: Sn,
+    wrapped: bool,
     /// How many segments at the end of `buffer` have never left.
     unsent: usize,
     /// Sent and not acknowledged.
@@ -105,6 +106,7 @@ impl Sender {
             queue: VecDeque::new(),
             buffer: VecDeque::new(),
             una: Sn(0),
+            wrapped: false,
             unsent: 0,
             in_flight: 0,
             again: VecDeque::new(),
@@ -158,6 +160,16 @@ impl Sender {
         self.una
     }
 
+    /// The number that the next new segment will get.
+    pub fn next(&self) -> Sn {
+        self.una.plus(self.buffer.len() as u32)
+    }
+
+    /// Whether `una` has passed 0 not long ago, so that an old datagram may still say 0.
+    pub fn has_wrapped(&self) -> bool {
+        self.wrapped && self.una.0 <= SLACK as u32
+    }
+
     /// Whether the peer has ever acknowledged anything by `una`.
     pub fn advanced_ever(&self) -> bool {
         self.advanced_ever
@@ -201,6 +213,7 @@ impl Sender {
             }
             pool.give(segment.data);
             self.una = self.una.plus(1);
+            self.wrapped |= self.una.0 == 0;
         }
         self.batch.advanced = true;
         self.advanced_ever = true;
@@ -310,10 +323,13 @@ impl Sender {
 
     /// Queue every segment whose time has come.
     pub fn handle_timeout(&mut self, rtt: &Rtt, now: Time, stats: &mut Stats) {
+        let silent = self.is_silent(now);
+        if silent {
+            self.hasten();
+        }
         if self.next_timeout().is_none_or(|due| now < due) {
             return;
         }
-        let silent = self.is_silent(now);
         let reach = self.buffer.len() - self.unsent;
         let (mut timeouts, mut early, mut next) = (0, 0, None);
         for index in 0..reach {
@@ -351,6 +367,16 @@ impl Sender {
             self.controller.on_lost(Loss::Timeout, self.in_flight, now);
         } else if early > 0 {
             self.controller.on_lost(Loss::Fast, self.in_flight, now);
+        }
+    }
+
+    /// While the peer is silent the first segment is tried often, however long its RTO was.
+    fn hasten(&mut self) {
+        let sent = self.buffer.len() - self.unsent;
+        let mut out = self.buffer.iter_mut().take(sent);
+        if let Some(first) = out.find(|segment| !segment.acked && !segment.queued) {
+            first.due = first.due.min(first.sent + SILENT_RETRY);
+            self.next_due = earliest(self.next_due, Some(first.due));
         }
     }
 

@@ -146,6 +146,9 @@ impl Session {
     /// Take one payload that passed the crypt layer. After a batch of them call
     /// [`Session::finish_input`].
     pub fn handle_payload(&mut self, payload: &[u8], now: Time, cx: &mut Context) {
+        if self.closed.is_some() {
+            return;
+        }
         cx.stats.in_pkts += 1;
         cx.stats.in_bytes += payload.len() as u64;
         match fec::classify(payload) {
@@ -167,6 +170,9 @@ impl Session {
     }
 
     fn handle_kcp(&mut self, payload: &[u8], regular: bool, now: Time, cx: &mut Context) {
+        if self.closed.is_some() {
+            return; // the first payload of a datagram may have closed it
+        }
         let mut sink = Upward {
             mux: &mut self.mux,
             compression: self.compression.as_mut(),
@@ -237,10 +243,16 @@ impl Session {
         now: Time,
         cx: &mut Context,
     ) -> Option<Batch> {
+        if self.closed.is_some() {
+            return None;
+        }
         let end = out.len().min(limit);
         let out = &mut out[..end];
         let mut batch = Batch { len: 0, stride: 0 };
-        if !self.carry.is_empty() && self.carry.len() <= out.len() {
+        if self.carry.len() > out.len() {
+            return None;
+        }
+        if !self.carry.is_empty() {
             out[..self.carry.len()].copy_from_slice(&self.carry);
             batch = Batch {
                 len: self.carry.len(),
@@ -317,9 +329,7 @@ impl Session {
 
     /// Take from the streams what can leave now.
     fn fill(&mut self, now: Time, cx: &mut Context) {
-        if self.closed.is_some() {
-            return;
-        }
+        self.drain(now, cx);
         while self.mux.wants_transmit() {
             let room = if self.opened {
                 self.kcp.room()
@@ -439,9 +449,14 @@ impl Session {
 
     /// `count` bytes of [`Session::read_front`] have been taken.
     pub fn consume(&mut self, stream: StreamId, count: usize, now: Time, cx: &mut Context) {
-        let had_room = self.mux.receive_space() > 0;
         self.mux.consume(stream, count);
-        if had_room || self.mux.receive_space() == 0 {
+        self.drain(now, cx);
+    }
+
+    /// Deliver what waited for room in the streams. There may be room again because bytes were
+    /// consumed, a stream was reset, or refusals have left.
+    fn drain(&mut self, now: Time, cx: &mut Context) {
+        if self.closed.is_some() || !self.kcp.has_waiting() || self.mux.receive_space() == 0 {
             return;
         }
         let mut sink = Upward {
