@@ -1,7 +1,8 @@
 """Where log lines go and what they look like: each program's own way.
 
 kcptun writes as Go's logger does, ``2026/11/22 21:39:39 text`` in local time, to standard error or
-to the file of ``log`` instead. blinksocks writes ``2026-01-01T00:00:00.000Z - info: text`` to
+to the file of ``log`` instead; as that form has no level, what deserves a look begins with
+``warning:`` or ``error:``. blinksocks writes ``2026-01-01T00:00:00.000Z - info: text`` to
 standard output and, with ``log_path``, to a file of each day as well. Several roles in one process
 share their destinations.
 """
@@ -87,7 +88,12 @@ class _GoFormatter(logging.Formatter):
     """``2026/11/22 21:39:39 text``, local time."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(message)s", "%Y/%m/%d %H:%M:%S")
+        super().__init__("%(asctime)s %(mark)s%(message)s", "%Y/%m/%d %H:%M:%S")
+
+    def format(self, record: logging.LogRecord) -> str:
+        notable = record.levelno >= logging.WARNING
+        record.mark = f"{record.levelname.lower()}: " if notable else ""
+        return super().format(record)
 
 
 class _NpmFormatter(logging.Formatter):

@@ -66,6 +66,15 @@ def test_go_times_are_local(
     assert capsys.readouterr().err == "2026/11/22 21:39:39 text\n"
 
 
+def test_go_lines_mark_what_deserves_a_look(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up([go()])
+    LOG.info("plain")
+    LOG.warning("look")
+    LOG.error("broken")
+    texts = [line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    assert texts == ["plain", "warning: look", "error: broken"]
+
+
 def test_blinksocks_writes_to_standard_output_and_the_file_of_the_day(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
