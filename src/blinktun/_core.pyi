@@ -161,11 +161,14 @@ class Event:
 
     @final
     class RelayFinished(Event):
-        """A relay is over: bytes to and from the stream; ``error`` is None for a clean end."""
+        """A relay is over: bytes to and from the stream; ``error`` is None for a clean end.
 
-        __match_args__: Final = ("token", "sent", "received", "error")
+        ``connected`` is False if the socket, handed over while connecting, never was.
+        """
+
+        __match_args__: Final = ("token", "sent", "received", "connected", "error")
         def __new__(
-            cls, token: int, sent: int, received: int, error: str | None
+            cls, token: int, sent: int, received: int, connected: bool, error: str | None
         ) -> Event.RelayFinished: ...
         @property
         def token(self) -> int: ...
@@ -173,6 +176,8 @@ class Event:
         def sent(self) -> int: ...
         @property
         def received(self) -> int: ...
+        @property
+        def connected(self) -> bool: ...
         @property
         def error(self) -> str | None: ...
 
@@ -231,7 +236,7 @@ class Reactor:
         """Open a stream."""
 
     def relay(self, stream: _StreamKey, descriptor: int, token: int) -> None:
-        """Join a stream and a connected stream socket, which the core owns from now on.
+        """Join a stream and a stream socket, connected or connecting; the core owns it from now on.
 
         `Event.RelayFinished` reports the end under ``token``.
         """

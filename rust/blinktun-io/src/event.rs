@@ -75,6 +75,8 @@ pub enum Event {
         sent: u64,
         /// Bytes from the stream to the TCP connection.
         received: u64,
+        /// Whether the TCP connection was ever made.
+        connected: bool,
         /// How it ended.
         end: RelayEnd,
     },

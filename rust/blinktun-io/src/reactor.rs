@@ -277,7 +277,7 @@ impl Reactor {
             return;
         };
         let (token, key) = (relay.token, relay.key);
-        let (sent, received) = (relay.sent, relay.received);
+        let (sent, received, connected) = (relay.sent, relay.received, relay.connected);
         // Closing the descriptor deregisters it; failing to do so before changes nothing.
         let _ = self
             .poll
@@ -293,6 +293,7 @@ impl Reactor {
             token,
             sent,
             received,
+            connected,
             end,
         });
     }

@@ -29,6 +29,8 @@ pub struct Relay {
     pub sent: u64,
     /// Bytes from the stream to the connection.
     pub received: u64,
+    /// Whether the connection has been made; one may be handed over while it is being made.
+    pub connected: bool,
     connection: TcpStream,
     readable: bool,
     writable: bool,
@@ -54,18 +56,25 @@ pub enum Progress {
 }
 
 impl Relay {
-    /// A relay between `key` and a connected stream socket, which becomes non-blocking.
+    /// A relay between `key` and a stream socket that is connected or connecting, which becomes
+    /// non-blocking, without delay and with keepalive.
     ///
     /// # Errors
     /// What the system says.
     pub fn new(token: u64, key: StreamKey, connection: OwnedFd) -> io::Result<Relay> {
         let connection = TcpStream::from(connection);
         connection.set_nonblocking(true)?;
+        let socket = SockRef::from(&connection);
+        // A UNIX socket has neither; a TCP one that refuses them still works.
+        let _ = socket.set_tcp_nodelay(true);
+        let _ = socket.set_keepalive(true);
+        let connected = socket.peer_addr().is_ok();
         Ok(Relay {
             token,
             key,
             sent: 0,
             received: 0,
+            connected,
             connection,
             readable: true,
             writable: true,
@@ -84,6 +93,7 @@ impl Relay {
         self.writable |= event.is_writable();
         self.hung_up |= hung_up;
         self.failed |= event.is_error();
+        self.connected |= event.is_writable() && !event.is_error();
     }
 
     /// Note the peer's clean end, which comes after all data has been taken.
@@ -135,7 +145,7 @@ impl Relay {
             moved += count;
         }
         self.received += moved as u64;
-        if self.peer_finished && !self.write_done {
+        if self.peer_finished && self.connected && !self.write_done {
             self.write_done = true;
             // The connection may be gone already; reading will tell.
             let _ = self.connection.shutdown(Shutdown::Write);

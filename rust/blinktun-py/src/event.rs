@@ -48,6 +48,7 @@ pub enum Event {
         token: u64,
         sent: u64,
         received: u64,
+        connected: bool,
         error: Option<String>,
     },
     Undecryptable {
@@ -100,11 +101,13 @@ impl From<io::Event> for Event {
                 token,
                 sent,
                 received,
+                connected,
                 end,
             } => Event::RelayFinished {
                 token,
                 sent,
                 received,
+                connected,
                 error: error(end),
             },
             io::Event::Undecryptable(endpoint, from) => Event::Undecryptable {

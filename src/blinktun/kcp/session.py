@@ -37,11 +37,13 @@ class RelayResult:
         sent: Bytes from the socket to the stream.
         received: Bytes from the stream to the socket.
         error: None if both directions ended cleanly, else what happened.
+        connected: False if the socket, handed over while connecting, never was.
     """
 
     sent: int
     received: int
     error: str | None
+    connected: bool = True
 
 
 class Session:
@@ -110,11 +112,11 @@ class Session:
     def relay(
         self, key: StreamKey, connection: socket.socket, done: Callable[[RelayResult], None]
     ) -> None:
-        """Join a stream and a connected socket: from now on no Python runs for their bytes.
+        """Join a stream and a socket: from now on no Python runs for their bytes.
 
         Args:
             key: A stream of this session.
-            connection: Taken over and closed at the end, whatever happens.
+            connection: Connected or connecting; taken over and closed at the end, whatever happens.
             done: Called at the end; not if this raises.
 
         Raises:
@@ -123,7 +125,7 @@ class Session:
 
         def finished(event: Event.RelayFinished) -> None:
             self._relayed.discard(key)
-            done(RelayResult(event.sent, event.received, event.error))
+            done(RelayResult(event.sent, event.received, event.error, event.connected))
 
         try:
             self._driver.relay(key, connection.detach(), finished)

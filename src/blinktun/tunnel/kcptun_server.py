@@ -12,9 +12,10 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.tunnel.relay_log import Relays
-from blinktun.tunnel.tcp_socket import dial
+from blinktun.tunnel.tcp_socket import begin_dial, dial
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
 
     from blinktun.config.model import KcptunServer
@@ -37,6 +38,9 @@ class KcptunServerRole:
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
         self._server: kcp.Server | None = None
         self._stopping = False
+        self._target = str(config.target)
+        # An IP address needs no name service, and so no task: the relay waits for the connection.
+        self._dials_at_once = config.target.ip is not None
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -85,9 +89,21 @@ class KcptunServerRole:
         if self._stopping:
             session.reset(key)
             return
+        if self._dials_at_once:
+            self._connect(session, key)
+            return
         task = asyncio.get_running_loop().create_task(self._serve(session, key))
         self._dials[task] = session, key
         task.add_done_callback(self._dials.pop)
+
+    def _connect(self, session: kcp.Session, key: StreamKey) -> None:
+        try:
+            target = begin_dial(self._config.target)
+        except TransportError as error:
+            _log.warning("target %s", error)
+            session.reset(key)
+            return
+        self._join(session, key, target)
 
     async def _serve(self, session: kcp.Session, key: StreamKey) -> None:
         try:
@@ -99,7 +115,10 @@ class KcptunServerRole:
         except BaseException:
             session.reset(key)
             raise
-        title = f"in: {session.peer}({key[2]}) out: {self._config.target}"
+        self._join(session, key, target)
+
+    def _join(self, session: kcp.Session, key: StreamKey, target: socket.socket) -> None:
+        title = f"in: {session.peer}({key[2]}) out: {self._target}"
         try:
             self._relays.join(session, key, target, title)
         except TransportError as error:

@@ -34,7 +34,7 @@ class Relays:
         self.received = 0
 
     def join(self, session: Session, key: StreamKey, connection: socket.socket, title: str) -> None:
-        """Join a stream of ``session`` and a connected socket, which is taken over.
+        """Join a stream of ``session`` and a socket, connected or connecting, which is taken over.
 
         Raises:
             TransportError: the session or the stream is over. Both are broken off.
@@ -47,7 +47,9 @@ class Relays:
                 self._idle.set()
             self.sent += result.sent
             self.received += result.received
-            if not self._quiet:
+            if not result.connected:
+                _log.warning("not connected %s: %s", title, result.error)
+            elif not self._quiet:
                 took = time.monotonic() - began
                 _log.info(
                     "stream closed %s: sent %d received %d bytes in %.3f s: %s",
