@@ -9,7 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use blinktun_io as io;
 use blinktun_proto::crypt;
 use blinktun_proto::endpoint::SessionId;
-use blinktun_proto::smux::StreamId;
+use blinktun_proto::smux::{StreamId, Version};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -93,7 +93,10 @@ impl Reactor {
         let info = PyDict::new(py);
         info.set_item(
             "smux_version",
-            session.mux().version().map(|version| version as u8),
+            session.mux().version().map(|version| match version {
+                Version::V1 => 1,
+                Version::V2 => 2,
+            }),
         )?;
         info.set_item("peer_is_blinktun", session.mux().peer_is_blinktun())?;
         info.set_item("streams", session.mux().stream_count())?;
