@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
 import socket
@@ -61,7 +60,7 @@ async def resolve(address: Address) -> str:
         found = await loop.getaddrinfo(
             address.host or "localhost", address.port, type=socket.SOCK_DGRAM
         )
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
         raise TransportError(f"cannot resolve: {error}", peer=str(address)) from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
     return str(found[0][4][0])
@@ -165,7 +164,7 @@ class Server:
     def _bind(self, address: Address, settings: KcpSettings) -> int:
         config = core_config(settings)
         error: OSError | None = None
-        for host in _listen_hosts(address.host):
+        for host in _listen_hosts(address):
             try:
                 return self._driver.core.listen(host, address.port, config)
             except OSError as caught:
@@ -202,10 +201,12 @@ class Server:
         )
 
 
-def _listen_hosts(host: str) -> list[str]:
+def _listen_hosts(address: Address) -> list[str]:
     """The IP addresses to try: both families for no host, as the Go program's ``:port`` means."""
-    if not host:
+    if not address.host:
         return ["::", "0.0.0.0"]  # noqa: S104 - what the user's configuration asks for
-    with contextlib.suppress(OSError):
-        return list(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, None)))
-    return [host]
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+    except (OSError, ValueError) as error:
+        raise TransportError(f"cannot listen on udp {address}: {error}") from error
+    return [str(entry[4][0]) for entry in found]

@@ -100,11 +100,13 @@ class Driver:
         _drivers.pop(self._loop, None)
         if self._timer is not None:
             self._timer.cancel()
-        if not self._loop.is_closed():
-            self._loop.remove_reader(self.core.fileno())
         for session in self.sessions:
             self.core.close_session(session)
-        self._tell_owners()
+        if self._loop.is_closed():
+            self.core.turn()  # nobody is left who could be told
+        else:
+            self._loop.remove_reader(self.core.fileno())
+            self._tell_owners()
         for socket in self.sockets:
             self.core.close_endpoint(socket)
 
