@@ -1,23 +1,5 @@
-"""Every test here runs on both event loops, and leaves no task behind."""
-
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
+from tests.unit.loops import no_task_is_left, pytest_asyncio_loop_factories
 
-import pytest
-import uvloop
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-
-
-def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-
-
-@pytest.fixture(autouse=True)
-async def no_task_is_left() -> AsyncIterator[None]:
-    yield
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not left, left
+__all__ = ["no_task_is_left", "pytest_asyncio_loop_factories"]

@@ -1,0 +1,134 @@
+"""Two ends of a KCP conversation in one event loop, and what tests do with them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blinktun import kcp
+from blinktun.address import Address
+from blinktun.config.model import KcpSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from blinktun.kcp.keys import StreamKey
+
+ANY_PORT = Address("127.0.0.1", 0)
+SETTINGS = KcpSettings(key="unit tests", nodelay=1, interval=10, smuxver=2)
+PATIENCE = 5.0
+"""Seconds after which a test that waits for something has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Both ends.
+
+    Attributes:
+        near: The client's session.
+        server: The other end.
+        opened: Streams that the client opened, as the server sees them.
+    """
+
+    near: kcp.Session
+    server: kcp.Server
+    opened: asyncio.Queue[kcp.Stream]
+
+    async def accept(self) -> kcp.Stream:
+        """The server's end of the next stream."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.opened.get()
+
+    async def stream(self) -> tuple[kcp.Stream, kcp.Stream]:
+        """Both ends of a new stream, over which one byte has gone."""
+        near = self.near.open_stream()
+        await near.write(b"!")
+        far = await self.accept()
+        assert await far.read() == b"!"
+        return near, far
+
+    @property
+    def far(self) -> kcp.Session:
+        """The server's session."""
+        (session,) = self.server.sessions.values()
+        return session
+
+
+@asynccontextmanager
+async def peers(
+    settings: KcpSettings = SETTINGS, *, server_settings: KcpSettings | None = None
+) -> AsyncIterator[Peers]:
+    opened: asyncio.Queue[kcp.Stream] = asyncio.Queue()
+    server = listening(opened, ANY_PORT, server_settings or settings)
+    try:
+        async with await kcp.connect(server.address, settings) as near:
+            yield Peers(near, server, opened)
+    finally:
+        await server.aclose(within=0)  # its peer is gone, nobody would acknowledge anything
+
+
+def listening(
+    opened: asyncio.Queue[kcp.Stream], address: Address, settings: KcpSettings = SETTINGS
+) -> kcp.Server:
+    """A server that hands out its streams."""
+
+    def on_stream(session: kcp.Session, key: StreamKey) -> None:
+        opened.put_nowait(session.adopt(key))
+
+    return kcp.Server(address, settings, on_stream)
+
+
+def crash(server: kcp.Server) -> None:
+    """Take a server away without a word to anyone, as the end of its process would."""
+    server._driver.core.close_endpoint(server._endpoint)
+    server._driver.sockets.pop(server._endpoint)
+    for session in tuple(server.sessions.values()):
+        server._driver.sessions.pop(session.key)
+        session.on_closed("crashed")
+
+
+async def read_all(stream: kcp.Stream) -> bytes:
+    """Read up to the clean end of the peer's direction."""
+    parts = []
+    async with asyncio.timeout(PATIENCE):
+        while data := await stream.read():
+            parts.append(data)
+    return b"".join(parts)
+
+
+async def echo(stream: kcp.Stream) -> None:
+    while data := await stream.read():
+        await stream.write(data)
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Wait for something that the core's turns bring about."""
+    driver = kcp.Driver.current()
+    async with asyncio.timeout(PATIENCE):
+        while not fact():
+            await driver.next_turn()
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected, non-blocking TCP sockets: an application's and ours."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        app = socket.create_connection(listener.getsockname())
+        ours, _ = listener.accept()
+    app.setblocking(False)
+    ours.setblocking(False)
+    return app, ours
+
+
+def deaf_port() -> socket.socket:
+    """A UDP socket that takes everything and answers nothing."""
+    deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    deaf.bind(("127.0.0.1", 0))
+    return deaf
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.kcp.support import ANY_PORT, PATIENCE, SETTINGS, echo, open_descriptors, read_all
+
+from blinktun import kcp
+from blinktun.address import Address
+from blinktun.errors import ConfigError, TransportError
+
+if TYPE_CHECKING:
+    from blinktun.config.model import KcpSettings
+
+ALL_ADDRESSES = ":0"
+
+
+async def _ask(session: kcp.Session, data: bytes = b"hello") -> bytes:
+    async with session.open_stream() as stream:
+        await stream.write(data)
+        stream.finish()
+        return await read_all(stream)
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:0", "[::1]:0", "localhost:0"])
+async def test_a_server_answers_where_it_says(where: str) -> None:
+    async with (
+        await kcp.serve(echo, where, SETTINGS) as server,
+        await kcp.connect(str(server.address), SETTINGS) as session,
+    ):
+        assert server.address.port != 0
+        assert await _ask(session) == b"hello"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+async def test_a_port_alone_serves_both_families(host: str) -> None:
+    async with await kcp.serve(echo, ALL_ADDRESSES, SETTINGS) as server:
+        where = Address(host, server.address.port)
+        async with await kcp.connect(where, SETTINGS) as session:
+            assert await _ask(session) == b"hello"
+            (far,) = server.sessions.values()
+            assert Address.parse(far.peer).host == ("::1" if host == "::1" else "127.0.0.1")
+
+
+async def test_settings_have_defaults() -> None:
+    async with (
+        await kcp.serve(echo, ANY_PORT) as server,
+        await kcp.connect(server.address) as session,
+    ):
+        assert await _ask(session) == b"hello"
+
+
+async def test_names_that_do_not_resolve_are_named() -> None:
+    with pytest.raises(TransportError, match="cannot resolve") as caught:
+        await kcp.connect("nobody.invalid:1", SETTINGS)
+    assert caught.value.peer == "nobody.invalid:1"
+    with pytest.raises(TransportError, match="cannot resolve"):
+        await kcp.connect("." * 300 + ":1", SETTINGS)
+
+
+async def test_a_port_in_use_is_named() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        where = Address(*taken.getsockname())
+        with pytest.raises(TransportError, match=f"cannot listen on udp {where}: .*in use"):
+            await kcp.serve(echo, where, SETTINGS)
+
+
+@pytest.mark.parametrize("where", ["192.0.2.1:0", "nobody.invalid:0"])
+async def test_an_address_of_another_machine_cannot_be_served(where: str) -> None:
+    with pytest.raises(TransportError, match=f"cannot listen on udp {where}: "):
+        await kcp.serve(echo, where, SETTINGS)
+
+
+@pytest.mark.parametrize("where", ["", "no port", "1.2.3.4:99999", "::1:80"])
+async def test_what_is_no_address_is_a_value_error(where: str) -> None:
+    with pytest.raises(ValueError, match=r"port|bracket"):
+        await kcp.connect(where, SETTINGS)
+    with pytest.raises(ValueError, match=r"port|bracket"):
+        await kcp.serve(echo, where, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        replace(SETTINGS, mtu=60),
+        replace(SETTINGS, mtu=9000),
+        replace(SETTINGS, sndwnd=0),
+        replace(SETTINGS, datashard=200, parityshard=100),
+        replace(SETTINGS, crypt="rot13"),
+        replace(SETTINGS, smuxver=3),
+    ],
+)
+async def test_settings_that_cannot_work_are_refused(settings: KcpSettings) -> None:
+    before = open_descriptors()
+    with pytest.raises(ConfigError) as caught:
+        await kcp.connect(ANY_PORT, settings)
+    with pytest.raises(ConfigError):
+        await kcp.serve(echo, ANY_PORT, settings)
+    assert settings.key not in str(caught.value)
+    assert open_descriptors() <= before + 2  # the reactor itself
+
+
+# --- handlers -----------------------------------------------------------------------------------
+
+
+async def test_what_a_handler_leaves_is_closed_cleanly() -> None:
+    async def greet(stream: kcp.Stream) -> None:
+        await stream.write(b"welcome")
+
+    async with (
+        await kcp.serve(greet, ANY_PORT, SETTINGS) as server,
+        await kcp.connect(server.address, SETTINGS) as session,
+        session.open_stream() as stream,
+    ):
+        assert await read_all(stream) == b"welcome"
+
+
+async def test_a_handler_that_fails_breaks_only_its_stream(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(stream: kcp.Stream) -> None:
+        if await stream.read() == b"fail":
+            raise ZeroDivisionError
+        raise TransportError("its own target broke")
+
+    async with (
+        await kcp.serve(fail, ANY_PORT, SETTINGS) as server,
+        await kcp.connect(server.address, SETTINGS) as session,
+    ):
+        for question in (b"fail", b"break"):
+            stream = session.open_stream()
+            await stream.write(question)
+            with pytest.raises(TransportError, match="reset by the other end"):
+                await stream.read()
+    bugs = [record for record in caplog.records if record.exc_info]
+    assert [record.message for record in bugs] == ["a stream's handler failed"]
+
+
+# --- the end of a server ------------------------------------------------------------------------
+
+
+async def test_the_end_of_a_server_cancels_handlers_and_tells_clients() -> None:
+    cancelled = asyncio.Event()
+    started = asyncio.Event()
+
+    async def hang(stream: kcp.Stream) -> None:
+        started.set()
+        try:
+            await stream.read()
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    server = await kcp.serve(hang, ANY_PORT, SETTINGS)
+    async with await kcp.connect(server.address, SETTINGS) as session:
+        stream = session.open_stream()
+        await started.wait()
+        (far,) = server.sessions.values()
+        await server.aclose()
+        assert cancelled.is_set()
+        assert far.reason == "closed here"
+        assert not server.sessions
+        with pytest.raises(TransportError, match="reset by the other end"):
+            await stream.read()
+        await server.aclose()
+
+
+async def test_a_closed_server_frees_its_port() -> None:
+    server = await kcp.serve(echo, ANY_PORT, SETTINGS)
+    where = server.address
+    await server.aclose()
+    async with await kcp.serve(echo, where, SETTINGS) as second:
+        assert second.address == where
+        await server.aclose()  # again: not its successor's
+        async with await kcp.connect(where, SETTINGS) as session:
+            assert await _ask(session) == b"hello"
+
+
+async def test_a_handler_may_close_its_server() -> None:
+    closed = asyncio.Event()
+
+    async def last(stream: kcp.Stream) -> None:
+        await server.aclose(within=0)
+        closed.set()
+
+    server = await kcp.serve(last, ANY_PORT, SETTINGS)
+    async with await kcp.connect(server.address, SETTINGS) as session:
+        stream = session.open_stream()
+        async with asyncio.timeout(PATIENCE):
+            await closed.wait()
+        stream.abort()
+        session.close()
+
+
+async def test_a_closing_server_takes_no_more_streams() -> None:
+    streams: list[kcp.Stream] = []
+
+    async def keep(stream: kcp.Stream) -> None:
+        streams.append(stream)
+        await stream.read()
+
+    server = await kcp.serve(keep, ANY_PORT, SETTINGS)
+    async with await kcp.connect(server.address, SETTINGS) as session:
+        await session.open_stream().write(b"x")
+        while not streams:
+            await kcp.Driver.current().next_turn()
+        closing = asyncio.create_task(server.aclose())
+        await asyncio.sleep(0)
+        late = session.open_stream()
+        await closing
+        assert len(streams) == 1
+        late.abort()

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+import warnings
+from typing import TYPE_CHECKING
+
+import pytest
+import uvloop
+from tests.unit.kcp.support import (
+    ANY_PORT,
+    SETTINGS,
+    crash,
+    echo,
+    listening,
+    open_descriptors,
+    peers,
+)
+
+from blinktun import kcp
+from blinktun.errors import TransportError
+from blinktun.kcp import driver as module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blinktun._core import Event
+
+both_loops = pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+
+
+async def test_an_event_loop_has_one_driver() -> None:
+    assert kcp.Driver.current() is kcp.Driver.current()
+
+
+async def test_the_bug_of_one_owner_does_not_stop_the_others(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with peers() as both:
+        near, far = await both.stream()
+        other, other_far = await both.stream()
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(far, "on_change", fail)
+        # Both arrive within one turn, the faulty owner's first.
+        await near.write(b"for the faulty one")
+        await other.write(b"for the other one")
+        assert await other_far.read() == b"for the other one"
+    (bug,) = [record for record in caplog.records if record.exc_info]
+    assert bug.levelno == logging.ERROR
+    assert "StreamReadable" in bug.message
+    assert bug.exc_info
+    assert bug.exc_info[0] is ZeroDivisionError
+
+
+async def test_events_of_those_that_are_gone_are_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    async with peers() as both:
+        near, far = await both.stream()
+        crash(both.server)
+        await near.write(b"to nobody")
+        near.abort()
+        assert far.is_finished
+        both.near.close()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_next_turn_ends_with_the_driver() -> None:
+    driver = kcp.Driver(asyncio.get_running_loop())
+    waiting = asyncio.create_task(driver.next_turn())
+    await asyncio.sleep(0)
+    driver.close()
+    driver.close()
+    async with asyncio.timeout(1):
+        await waiting
+        await driver.next_turn()
+    driver.wake()
+
+
+# --- the life of a driver is that of its loop; these tests bring their own loops ------------------
+
+
+async def _talk() -> None:
+    async with (
+        await kcp.serve(echo, ANY_PORT, SETTINGS) as server,
+        await kcp.connect(server.address, SETTINGS) as session,
+        session.open_stream() as stream,
+    ):
+        await stream.write(b"x")
+        assert await stream.read() == b"x"
+
+
+async def _leave_everything_open() -> tuple[kcp.Server, kcp.Session, kcp.Stream]:
+    opened: asyncio.Queue[kcp.Stream] = asyncio.Queue()
+    server = listening(opened, ANY_PORT)
+    session = await kcp.connect(server.address, SETTINGS)
+    stream = session.open_stream()
+    await stream.write(b"x")
+    assert await (await opened.get()).read() == b"x"
+    return server, session, stream
+
+
+@pytest.fixture
+def no_leak(caplog: pytest.LogCaptureFixture) -> Callable[[], None]:
+    """Call it to see that drivers, descriptors and the log are as at the start of the test."""
+    gc.collect()
+    before = open_descriptors(), len(module._drivers)
+
+    def check() -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            gc.collect()
+        assert (open_descriptors(), len(module._drivers)) == before
+        assert not [record for record in caplog.records if record.exc_info]
+
+    return check
+
+
+@both_loops
+def test_loops_one_after_the_other(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], no_leak: Callable[[], None]
+) -> None:
+    for _ in range(3):
+        with asyncio.Runner(loop_factory=new_loop, debug=True) as runner:
+            runner.run(_talk())
+    no_leak()
+
+
+@both_loops
+def test_the_end_of_a_loop_ends_what_was_left_open(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], no_leak: Callable[[], None]
+) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        server, session, stream = runner.run(_leave_everything_open())
+    assert session.is_closed
+    assert not server.sessions
+    assert stream.is_finished
+    # Too late, and harmless.
+    stream.abort()
+    session.close()
+    with pytest.raises(TransportError):
+        session.open_stream()
+    del server, session, stream
+    no_leak()
+
+
+@both_loops
+def test_a_loop_that_is_only_closed_is_cleaned_up_by_the_next(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], no_leak: Callable[[], None]
+) -> None:
+    loop = new_loop()
+    left = loop.run_until_complete(_leave_everything_open())
+    loop.close()
+    del loop
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_talk())
+    del left
+    no_leak()
+
+
+def test_the_closed_set_of_events_is_handled(capsys: pytest.CaptureFixture[str]) -> None:
+    stranger: Event = object()  # type: ignore[assignment]
+
+    async def main() -> None:
+        with pytest.raises(AssertionError):
+            kcp.Driver.current()._dispatch(stranger)
+
+    asyncio.run(main())
+    assert not capsys.readouterr().err
+    assert sys.exception() is None
