@@ -139,7 +139,7 @@ impl Reactor {
     fn receive(&mut self) -> bool {
         let now = self.now();
         let mut unread = false;
-        for (_, socket) in &mut self.sockets {
+        for socket in self.sockets.values_mut() {
             unread |= socket.receive(&mut self.inbox, &mut self.outbox, now);
         }
         unread
@@ -147,7 +147,7 @@ impl Reactor {
 
     fn expire(&mut self) {
         let now = self.now();
-        for (_, socket) in &mut self.sockets {
+        for socket in self.sockets.values_mut() {
             if socket.endpoint.next_timeout().is_some_and(|at| at <= now) {
                 socket.endpoint.handle_timeout(now);
             }
@@ -181,7 +181,7 @@ impl Reactor {
 
     fn flush(&mut self) {
         let now = self.now();
-        for (_, socket) in &mut self.sockets {
+        for socket in self.sockets.values_mut() {
             socket.flush(&mut self.outbox, now);
         }
     }
@@ -396,7 +396,7 @@ impl Reactor {
     /// The counters of all sockets, past ones included.
     pub fn stats(&self) -> Stats {
         let mut total = self.retired.clone();
-        for (_, socket) in &self.sockets {
+        for socket in self.sockets.values() {
             total.add(socket.endpoint.stats());
         }
         total
@@ -405,8 +405,8 @@ impl Reactor {
     /// Openings that wait for proof, over all sockets.
     pub fn embryos(&self) -> usize {
         self.sockets
-            .iter()
-            .map(|(_, socket)| socket.endpoint.embryos())
+            .values()
+            .map(|socket| socket.endpoint.embryos())
             .sum()
     }
 

@@ -200,7 +200,9 @@ impl Kcp {
         if age_ms < 0 || age_ms as u128 > lifetime_ms {
             return None; // not a clock of ours
         }
-        if self.echoed.is_none_or(|newest| newest.before(segment.ts)) {
+        // Only a clock that its segment left with proves anything: a guess is one in millions.
+        let genuine = echo.is_some_and(|echo| echo.genuine);
+        if genuine && self.echoed.is_none_or(|newest| newest.before(segment.ts)) {
             self.echoed = Some(segment.ts);
         }
         echo.map(|echo| (age_ms as u32, echo.exact))

@@ -92,7 +92,7 @@ impl Receiver {
         }
         let repeated = offset < 0 || self.ahead.get(offset as usize).is_some_and(Option::is_some);
         if regular || !repeated {
-            self.acks.push(OwedAck { sn, ts });
+            self.owe(OwedAck { sn, ts });
         }
         if repeated {
             return Pushed::Repeated;
@@ -108,6 +108,15 @@ impl Receiver {
         }
         self.drain(sink, pool);
         Pushed::New
+    }
+
+    /// Remember an acknowledgement. While none can leave, at most `MAX_ACKS` are kept: the peer
+    /// repeats what it misses.
+    fn owe(&mut self, ack: OwedAck) {
+        if self.acks.len() >= MAX_ACKS && self.owed_acks().len() >= MAX_ACKS {
+            return;
+        }
+        self.acks.push(ack);
     }
 
     /// Move what is in order to the sink, as far as it has room. Returns whether a full queue
@@ -205,5 +214,7 @@ impl Pushed {
 
 /// How far beyond or behind its windows an honest peer's number may lie: the largest window.
 pub const SLACK: i32 = 1 << 16;
+/// Acknowledgements owed at once: more than the datagrams that one turn can bring.
+const MAX_ACKS: usize = 8192;
 /// A ring that once grew this large is given back when it falls empty.
 const IDLE_CAPACITY: usize = 64;

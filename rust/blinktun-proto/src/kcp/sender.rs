@@ -27,6 +27,8 @@ struct Outgoing {
     sent: Time,
     /// The clock it last left with, as on the wire.
     ts: Millis,
+    /// The clock it first left with.
+    first_ts: Millis,
     /// When to send it again if nothing is heard.
     due: Time,
     rto: Duration,
@@ -44,8 +46,10 @@ struct Outgoing {
 /// The clock of an acknowledgement, seen against the segment it names.
 #[derive(Clone, Copy, Debug)]
 pub struct Echo {
-    /// The exact round trip, if the segment left once with this clock.
+    /// The exact round trip, if its last transmission left with this clock.
     pub exact: Option<Duration>,
+    /// Whether the clock lies between its first and its last transmission.
+    pub genuine: bool,
 }
 
 /// Data not yet numbered, data in flight, and what of it must leave (again).
@@ -232,13 +236,14 @@ impl Sender {
         self.in_flight -= 1;
         self.delivered += segment.data.len() as u64;
         let exact = (segment.ts == ts).then(|| now.since(segment.sent));
+        let genuine = !ts.before(segment.first_ts) && !segment.ts.before(ts);
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
         }
         self.batch.note(segment, sn);
         self.batch.exact = exact.or(self.batch.exact);
         self.note_progress(now);
-        Some(Echo { exact })
+        Some(Echo { exact, genuine })
     }
 
     fn note_progress(&mut self, now: Time) {
@@ -414,6 +419,9 @@ impl Sender {
         let silent = self.is_silent(now);
         let segment = &mut self.buffer[index];
         segment.sent = now;
+        if segment.transmissions == 0 {
+            segment.first_ts = ts;
+        }
         segment.ts = ts;
         segment.order = self.next_order;
         segment.passed = 0;
@@ -468,6 +476,7 @@ impl Outgoing {
             data,
             sent: now,
             ts: Millis(0),
+            first_ts: Millis(0),
             due: now,
             rto: Duration::ZERO,
             order: 0,
