@@ -100,12 +100,16 @@ impl Setup {
         self.both(|config| (config.head, config.tail) = (crypt.head(), crypt.tail()))
     }
 
+    /// The crypt layer, for those who have the key.
+    pub fn crypt(&self) -> PacketCrypt {
+        PacketCrypt::new(self.kind, &PASS)
+    }
+
     /// A fresh endpoint of this world, which knows of nothing; `life` tells several apart.
     ///
     /// # Panics
     /// If the settings cannot work.
     pub fn endpoint(&self, role: Role, life: u8, now: Time) -> Endpoint {
-        let crypt = PacketCrypt::new(self.kind, &PASS);
         let config = match role {
             Role::Client => &self.client,
             Role::Server => &self.server,
@@ -116,7 +120,7 @@ impl Setup {
         let mut seed = [life; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         seed[8] = role as u8;
-        Endpoint::new(config.clone(), self.limits, role, crypt, seed, now)
+        Endpoint::new(config.clone(), self.limits, role, self.crypt(), seed, now)
     }
 
     /// A world of two endpoints; the client has dialed.
@@ -279,7 +283,7 @@ impl<N: Node> World<N> {
     /// What keeps the sessions from being at rest.
     fn unrest(&self) -> Option<String> {
         [Side::Client, Side::Server].into_iter().find_map(|side| {
-            let Some(session) = self.session(side) else {
+            let Some(session) = self.session(side).filter(|s| s.closed().is_none()) else {
                 return Some(format!("the session of the {side:?} is gone"));
             };
             let (kcp, mux) = (session.kcp(), session.mux());

@@ -21,6 +21,10 @@ pub const MAX_EMBRYOS: usize = 4096;
 /// How long an embryo may wait for its proof.
 pub const EMBRYO_LIFE: Duration = Duration::from_secs(5);
 
+/// An embryo is answered again, if its source goes on sending, after this time: the answer or the
+/// proof may have been lost, and nobody else repeats them.
+const ANSWER_EVERY: Duration = Duration::from_millis(200);
+
 /// An opening that waits for proof.
 #[derive(Debug)]
 pub struct Embryo {
@@ -30,6 +34,8 @@ pub struct Embryo {
     pub clock_offset: u32,
     /// When it arrived: the session is made as if then.
     pub born: Time,
+    /// When it was answered last.
+    pub answered: Time,
 }
 
 /// All embryos of an endpoint.
@@ -78,6 +84,20 @@ impl Embryos {
         } else {
             None
         }
+    }
+
+    /// Take out an embryo that may be answered again now, to be given back by [`Embryos::put_back`].
+    pub fn take_to_answer(&mut self, key: &Key, now: Time) -> Option<Embryo> {
+        let embryo = self.by_key.get(key)?;
+        if now.since(embryo.answered) < ANSWER_EVERY {
+            return None;
+        }
+        self.by_key.remove(key)
+    }
+
+    /// Give back what [`Embryos::take_to_answer`] took, answered.
+    pub fn put_back(&mut self, key: Key, embryo: Embryo) {
+        self.by_key.insert(key, embryo);
     }
 
     /// Drop what has waited too long. Returns how many.

@@ -24,7 +24,7 @@ impl Endpoint {
             return self.hatch(key, &embryo, payload, size, now);
         }
         if self.embryos.contains(&key) {
-            return; // an opening gets one answer: the next one after its expiry
+            return self.answer_again(key, size, now);
         }
         if is_opening(payload, key.1) {
             return self.handle_opening(key, payload, size, now);
@@ -57,7 +57,7 @@ impl Endpoint {
 
     // --- embryos ----------------------------------------------------------------------------
 
-    /// Keep an opening as an embryo and answer it once. The session that would answer is made and
+    /// Keep an opening as an embryo and answer it. The session that would answer is made and
     /// thrown away: it can be made again, exactly, from the opening and the clock.
     fn keep(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
         if payload.len() > MAX_OPENING {
@@ -68,16 +68,34 @@ impl Endpoint {
             opening: payload.into(),
             clock_offset: self.cx.random.next_u32(),
             born: now,
+            answered: now,
         };
-        let mut out = [0; MAX_OPENING];
-        let (_, answer) = self.replay_opening(key, &embryo, &mut out, size * AMPLIFICATION);
-        let Some(len) = answer else {
+        if self.answer_embryo(key, &embryo, size) {
+            self.cx.stats.embryos_dropped += self.embryos.insert(key, embryo);
+        } else {
             self.cx.stats.embryos_dropped += 1;
+        }
+    }
+
+    /// The source of an embryo sends on without its proof: it may have missed the answer.
+    fn answer_again(&mut self, key: Key, size: usize, now: Time) {
+        let Some(mut embryo) = self.embryos.take_to_answer(&key, now) else {
             return;
         };
+        embryo.answered = now;
+        self.answer_embryo(key, &embryo, size);
+        self.embryos.put_back(key, embryo);
+    }
+
+    /// Send what the embryo's session would send first, always the same, if that is not too much
+    /// for the `size` bytes that came. Returns whether it was sent.
+    fn answer_embryo(&mut self, key: Key, embryo: &Embryo, size: usize) -> bool {
+        let mut out = [0; MAX_OPENING];
+        let (_, answer) = self.replay_opening(key, embryo, &mut out, size * AMPLIFICATION);
+        let Some(len) = answer else { return false };
         let (head, tail) = (self.crypt.head(), self.crypt.tail());
         self.answer(key.0, &out[head..len - tail]);
-        self.cx.stats.embryos_dropped += self.embryos.insert(key, embryo);
+        true
     }
 
     /// The session that `embryo` stands for, and the length of its first datagram.
