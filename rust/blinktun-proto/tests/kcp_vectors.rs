@@ -65,6 +65,7 @@ impl Machine {
             no_congestion: number(setup, "nc") == 1,
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
+            demand_proof: false,
             clock_offset: 0,
         };
         Machine {

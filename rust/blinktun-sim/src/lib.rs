@@ -6,6 +6,7 @@
 //! | [`link`] | one direction of a path: datagrams in, datagrams out, later or never |
 //! | [`node`] | what can stand at an end of a path: an endpoint, or one session alone |
 //! | [`flow`] | one stream's writers and readers, and the check of every byte |
+//! | [`setup`] | what a world begins with: settings, weather, a seed |
 //! | [`world`] | two nodes, two links, many flows: time jumps from event to event |
 //! | [`seeds`] | with which seeds a story is told, and how to tell it again |
 //!
@@ -17,6 +18,7 @@ pub mod flow;
 pub mod link;
 pub mod node;
 pub mod seeds;
+pub mod setup;
 pub mod weather;
 pub mod world;
 
@@ -24,5 +26,6 @@ pub use flow::{Flow, Half, Side};
 pub use link::Link;
 pub use node::{Lone, Node};
 pub use seeds::for_each_seed;
+pub use setup::{CLIENT, SERVER, Setup};
 pub use weather::{Bursts, Weather};
-pub use world::{CLIENT, SERVER, Setup, World};
+pub use world::World;

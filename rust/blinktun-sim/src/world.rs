@@ -6,33 +6,18 @@
 
 use std::net::SocketAddr;
 
-use blinktun_proto::crypt::{CryptKind, PacketCrypt};
-use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::endpoint::{Endpoint, EndpointEvent, SessionId};
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::fec::tuner::Tuner;
-use blinktun_proto::random::Random;
-use blinktun_proto::session::{Config, Context, Event, Role, Session};
+use blinktun_proto::session::{Event, Session};
 use blinktun_proto::smux;
 use blinktun_proto::time::{Duration, Time, earliest};
-use blinktun_proto::wire::{SeqId, Sn};
 
 use crate::flow::{Flow, Side};
 use crate::link::Link;
-use crate::node::{Lone, Node};
-use crate::weather::Weather;
+use crate::node::Node;
+use crate::setup::{CLIENT, SERVER, Setup};
 
-/// Where the client is.
-pub const CLIENT: SocketAddr = address(1, 1000);
-/// Where the server is.
-pub const SERVER: SocketAddr = address(2, 2000);
-
-const fn address(host: u8, port: u16) -> SocketAddr {
-    let ip = std::net::Ipv4Addr::new(10, 0, 0, host);
-    SocketAddr::new(std::net::IpAddr::V4(ip), port)
-}
-
-/// The key of all worlds.
-const PASS: [u8; 32] = [0x5a; 32];
 /// As large as the drivers' buffers.
 const BUFFER: usize = 65536;
 /// The default settings' time between keepalives.
@@ -40,115 +25,6 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
 /// So many events may share one moment.
 const MAX_AT_ONCE: u32 = 100;
-
-/// What a world begins with.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// Decides everything that is left to chance.
-    pub seed: u64,
-    /// The crypt layer of both ends.
-    pub kind: CryptKind,
-    /// The client's settings.
-    pub client: Config,
-    /// The server's settings.
-    pub server: Config,
-    /// Both endpoints' limits.
-    pub limits: Limits,
-    /// From client to server.
-    pub up: Weather,
-    /// From server to client.
-    pub down: Weather,
-    /// When it begins.
-    pub start: Time,
-}
-
-impl Setup {
-    /// Default settings behind checksums without encryption, ten perfect milliseconds apart.
-    pub fn new(seed: u64) -> Setup {
-        let config = Config::new(&PacketCrypt::new(CryptKind::None, &PASS));
-        let weather = Weather::perfect(Duration::from_millis(10));
-        Setup {
-            seed,
-            kind: CryptKind::None,
-            client: config.clone(),
-            server: config,
-            limits: Limits::default(),
-            up: weather.clone(),
-            down: weather,
-            start: Time::ZERO,
-        }
-    }
-
-    /// Change the settings of both ends.
-    pub fn both(mut self, change: impl Fn(&mut Config)) -> Setup {
-        change(&mut self.client);
-        change(&mut self.server);
-        self
-    }
-
-    /// Change the weather of both directions.
-    pub fn weather(mut self, weather: Weather) -> Setup {
-        self.up = weather.clone();
-        self.down = weather;
-        self
-    }
-
-    /// Change the crypt layer.
-    pub fn kind(mut self, kind: CryptKind) -> Setup {
-        let crypt = PacketCrypt::new(kind, &PASS);
-        self.kind = kind;
-        self.both(|config| (config.head, config.tail) = (crypt.head(), crypt.tail()))
-    }
-
-    /// The crypt layer, for those who have the key.
-    pub fn crypt(&self) -> PacketCrypt {
-        PacketCrypt::new(self.kind, &PASS)
-    }
-
-    /// A fresh endpoint of this world, which knows of nothing; `life` tells several apart.
-    ///
-    /// # Panics
-    /// If the settings cannot work.
-    pub fn endpoint(&self, role: Role, life: u8, now: Time) -> Endpoint {
-        let config = match role {
-            Role::Client => &self.client,
-            Role::Server => &self.server,
-        };
-        if let Err(error) = config.check() {
-            panic!("{error}");
-        }
-        let mut seed = [life; 32];
-        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
-        seed[8] = role as u8;
-        Endpoint::new(config.clone(), self.limits, role, self.crypt(), seed, now)
-    }
-
-    /// A world of two endpoints; the client has dialed.
-    pub fn build(&self) -> World {
-        let mut client = self.endpoint(Role::Client, 0, self.start);
-        let server = self.endpoint(Role::Server, 0, self.start);
-        let id = client.dial(SERVER, self.start);
-        World::new(self, client, server, (id, None))
-    }
-
-    /// A world of two lone sessions, without a crypt layer, whose segments begin at `sn` and whose
-    /// FEC packets begin at `seqid`.
-    pub fn build_lone(&self, sn: Sn, seqid: SeqId) -> World<Lone> {
-        let setup = self.clone().kind(CryptKind::Null);
-        let lone = |role, config: &Config, peer| {
-            let mut random = Random::from_number(setup.seed ^ role as u64);
-            let mut session = Session::new(config, role, 7, random.next_u32(), setup.start);
-            session.start_at(sn, seqid);
-            let mut seed = [0; 32];
-            random.fill(&mut seed);
-            let cx = Context::new(seed);
-            Lone { session, cx, peer }
-        };
-        let client = lone(Role::Client, &setup.client, SERVER);
-        let server = lone(Role::Server, &setup.server, CLIENT);
-        World::new(&setup, client, server, (Lone::ID, Some(Lone::ID)))
-    }
-}
 
 /// Something that happened, when and where.
 pub type Happening = (Time, Side, EndpointEvent);
@@ -161,6 +37,8 @@ pub struct World<N: Node = Endpoint> {
     pub server: N,
     /// Whether the server runs. While it does not, what arrives there is lost.
     pub server_is_up: bool,
+    /// Where the client seems to be. What the server sends elsewhere is lost.
+    pub client_address: SocketAddr,
     /// From client to server.
     pub up: Link,
     /// From server to client.
@@ -196,6 +74,7 @@ impl<N: Node> World<N> {
             client,
             server,
             server_is_up: true,
+            client_address: CLIENT,
             up: Link::new(setup.up.clone(), setup.seed),
             down: Link::new(setup.down.clone(), !setup.seed),
             now: setup.start,
@@ -370,7 +249,8 @@ impl<N: Node> World<N> {
     fn deliver(&mut self) {
         while let Some(mut datagram) = self.up.receive(self.now) {
             if self.server_is_up {
-                self.server.handle_datagram(CLIENT, &mut datagram, self.now);
+                let from = self.client_address;
+                self.server.handle_datagram(from, &mut datagram, self.now);
             }
         }
         while let Some(mut datagram) = self.down.receive(self.now) {
@@ -416,7 +296,7 @@ impl<N: Node> World<N> {
         let mut any = false;
         while let Some(transmit) = node.poll_transmit(&mut self.buffer, self.now) {
             any = true;
-            if side == Side::Server && (!self.server_is_up || transmit.to != CLIENT) {
+            if side == Side::Server && (!self.server_is_up || transmit.to != self.client_address) {
                 continue;
             }
             for datagram in self.buffer[..transmit.len].chunks(transmit.stride) {
@@ -445,7 +325,9 @@ impl<N: Node> World<N> {
     fn note(&mut self, side: Side, event: EndpointEvent) {
         use smux::Event::{Finished, Readable, Writable};
         match event {
-            EndpointEvent::Opened(id, CLIENT) => self.accepted = Some(id),
+            EndpointEvent::Opened(id, peer) if peer == self.client_address => {
+                self.accepted = Some(id);
+            }
             EndpointEvent::Session(_, Event::Stream(Readable(_) | Writable(_))) => return,
             EndpointEvent::Session(id, Event::Stream(Finished(stream))) => {
                 let ours = id == self.dialed || Some(id) == self.accepted;

@@ -225,6 +225,45 @@ fn a_server_that_appears_late() {
     });
 }
 
+// --- moves ------------------------------------------------------------------------------------
+
+#[test]
+fn a_client_whose_address_changes_keeps_its_session() {
+    for_each_seed(|seed| {
+        for (upload, download) in [(2_000_000, 0), (0, 2_000_000), (1_000_000, 1_000_000)] {
+            let mut world = Setup::new(seed).weather(slow().with_loss(0.02)).build();
+            world.add(Flow::new(upload, download));
+            for port in [1001, 1002, 1003] {
+                world.pass(SECOND);
+                world.client_address.set_port(port);
+            }
+            let took = world.run(MINUTE);
+            assert!(took < 20 * SECOND, "{took:?}, up {upload}, down {download}");
+            assert!(world.server.stats().moves >= 2);
+            assert_eq!(world.server.session_ids().len(), 1);
+            world.rest();
+        }
+    });
+}
+
+#[test]
+fn an_idle_client_may_move_as_well() {
+    for_each_seed(|seed| {
+        let mut world = Setup::new(seed).weather(near().with_loss(0.1)).build();
+        world.add(Flow::new(1000, 1000));
+        world.run(10 * SECOND);
+        world.pass(MINUTE);
+        world.client_address.set_port(1001);
+        world.pass(MINUTE);
+        let mut late = Flow::new(100_000, 100_000);
+        late.opens = world.now;
+        world.add(late);
+        world.run(10 * SECOND);
+        assert!(world.server.stats().moves >= 1);
+        world.rest();
+    });
+}
+
 // --- readers ----------------------------------------------------------------------------------
 
 #[test]

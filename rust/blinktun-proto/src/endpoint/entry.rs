@@ -4,17 +4,14 @@ use std::net::SocketAddr;
 
 use super::SessionId;
 use super::moving::Candidate;
-use crate::error::CloseReason;
 use crate::session::Session;
 use crate::time::{Duration, Time};
 
 /// A source that has proved nothing gets at most this many times the bytes it sent.
 pub const AMPLIFICATION: usize = 3;
-/// How often an unproven source is asked: the acknowledgements that held its proof may be lost,
-/// while `una` in other datagrams left nothing to acknowledge.
-const ASK_EVERY: Duration = Duration::from_secs(2);
-/// How long a session may stay unproven.
-const UNPROVEN_LIFE: Duration = Duration::from_secs(10);
+/// How long a session may stay unproven: two keepalives of an idle client, whose bytes let us ask
+/// once more if losses have used up what may be sent.
+const UNPROVEN_LIFE: Duration = Duration::from_secs(25);
 
 /// A session and its peer's address.
 pub struct Entry {
@@ -39,8 +36,7 @@ pub struct Entry {
 pub struct Unproven {
     received: usize,
     sent: usize,
-    ask_at: Time,
-    expires_at: Time,
+    born: Time,
 }
 
 impl Unproven {
@@ -49,26 +45,13 @@ impl Unproven {
         Unproven {
             received: 0,
             sent: 0,
-            ask_at: now + ASK_EVERY,
-            expires_at: now + UNPROVEN_LIFE,
+            born: now,
         }
     }
 
-    /// When [`Unproven::handle_timeout`] has something to do.
-    pub fn next_timeout(&self) -> Time {
-        self.ask_at.min(self.expires_at)
-    }
-
-    /// Ask for the proof, or close the session; returns whether it is closed.
-    pub fn handle_timeout(&mut self, session: &mut Session, now: Time) -> bool {
-        let expired = now >= self.expires_at;
-        if expired {
-            session.close(CloseReason::Unproven);
-        } else if now >= self.ask_at {
-            self.ask_at = now + ASK_EVERY;
-            session.ask_for_proof();
-        }
-        expired
+    /// When it has had its time.
+    pub fn deadline(&self) -> Time {
+        self.born + UNPROVEN_LIFE
     }
 }
 

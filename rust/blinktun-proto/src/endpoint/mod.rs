@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use slab::Slab;
 
 use crate::crypt::{PacketCrypt, Verdict};
+use crate::error::CloseReason;
 use crate::kcp::segment::peek_conv;
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
@@ -410,7 +411,7 @@ impl Endpoint {
             self.events
                 .push_back(EndpointEvent::Session(entry.id, event));
         }
-        let unproven = entry.unproven.as_ref().map(Unproven::next_timeout);
+        let unproven = entry.unproven.as_ref().map(Unproven::deadline);
         let next = match entry.session.closed() {
             Some(_) => None,
             None => earliest(entry.session.next_timeout(), unproven),
@@ -444,9 +445,9 @@ impl Endpoint {
             let entry = &mut self.sessions[index];
             entry.timer = None;
             entry.session.handle_timeout(now, &mut self.cx);
-            if let Some(unproven) = &mut entry.unproven {
-                let expired = unproven.handle_timeout(&mut entry.session, now);
-                self.cx.stats.embryos_dropped += u64::from(expired);
+            if entry.unproven.as_ref().is_some_and(|u| u.deadline() <= now) {
+                entry.session.close(CloseReason::Unproven);
+                self.cx.stats.embryos_dropped += 1;
             }
             if !entry.dirty {
                 entry.dirty = true;

@@ -15,6 +15,8 @@ pub mod rtt;
 pub mod segment;
 pub mod sender;
 
+use std::collections::VecDeque;
+
 use crate::stats::Stats;
 use crate::time::{Time, earliest};
 use crate::wire::{Millis, Sn};
@@ -45,20 +47,29 @@ pub struct Config {
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
+    /// Nothing counts as acknowledged before the peer has echoed a clock of ours: `una` alone can be
+    /// guessed. So something stays in flight until its acknowledgement brings the proof.
+    pub demand_proof: bool,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
 }
+
+/// Questions whose answers are recognised: those of two seconds of silence.
+const MAX_ASKED: usize = 8;
 
 /// One conversation's reliable byte stream.
 pub struct Kcp {
     conv: u32,
     block: usize,
     clock_offset: u32,
+    demand_proof: bool,
     born: Time,
     sender: Sender,
     receiver: Receiver,
     rtt: Rtt,
     probe: Probe,
+    /// The clocks of our last questions, at most [`MAX_ASKED`].
+    asked: VecDeque<Millis>,
     /// A window tell is due, echoing this clock.
     tell: Option<Millis>,
     /// Our clock when `una` first moved.
@@ -90,11 +101,13 @@ impl Kcp {
             conv: config.conv,
             block: config.block,
             clock_offset: config.clock_offset,
+            demand_proof: config.demand_proof,
             born: now,
             sender: Sender::new(mss, config.send_window, policy, controller, now),
             receiver: Receiver::new(config.receive_window),
             rtt: Rtt::new(config.nodelay, config.interval_ms),
             probe: Probe::default(),
+            asked: VecDeque::new(),
             tell: None,
             first_una: None,
             echoed: None,
@@ -140,7 +153,7 @@ impl Kcp {
                         .count(regular, stats);
                 }
                 WASK => self.tell = Some(segment.ts),
-                _ => self.notice_restart(&segment, now),
+                _ => self.handle_tell(&segment, now),
             }
         }
         if let Some((sample, exact)) = last_ack.filter(|_| regular) {
@@ -178,6 +191,9 @@ impl Kcp {
         if regular {
             self.sender.set_remote_window(segment.wnd);
         }
+        if self.demand_proof && !self.proven() {
+            return;
+        }
         self.sender.handle_una(segment.una, pool, now);
         if self.first_una.is_none() && self.sender.advanced_ever() {
             self.first_una = Some(self.clock(now));
@@ -194,18 +210,31 @@ impl Kcp {
         stats: &mut Stats,
     ) -> Option<(u32, Option<crate::time::Duration>)> {
         self.notice_restart(segment, now);
-        let echo = self.sender.handle_ack(segment.sn, segment.ts, now, stats);
-        let age_ms = self.clock(now).diff(segment.ts);
+        let echo = self.sender.handle_ack(segment.sn, segment.ts, now, stats)?;
+        let age_ms = u32::try_from(self.clock(now).diff(segment.ts)).ok()?;
         let lifetime_ms = now.since(self.born).as_millis() + 1;
-        if age_ms < 0 || age_ms as u128 > lifetime_ms {
+        if u128::from(age_ms) > lifetime_ms {
             return None; // not a clock of ours
         }
         // Only a clock that its segment left with proves anything: a guess is one in millions.
-        let genuine = echo.is_some_and(|echo| echo.genuine);
-        if genuine && self.echoed.is_none_or(|newest| newest.before(segment.ts)) {
-            self.echoed = Some(segment.ts);
+        if echo.genuine {
+            self.note_echo(segment.ts);
         }
-        echo.map(|echo| (age_ms as u32, echo.exact))
+        Some((age_ms, echo.exact))
+    }
+
+    /// A window tell echoes the clock of the question, if the peer is blinktun.
+    fn handle_tell(&mut self, segment: &Segment<'_>, now: Time) {
+        self.notice_restart(segment, now);
+        if self.asked.contains(&segment.ts) {
+            self.note_echo(segment.ts);
+        }
+    }
+
+    fn note_echo(&mut self, ts: Millis) {
+        if self.echoed.is_none_or(|newest| newest.before(ts)) {
+            self.echoed = Some(ts);
+        }
     }
 
     /// A peer that once had `una` above 0 and now says 0 has lost the conversation, unless the
@@ -271,6 +300,11 @@ impl Kcp {
         self.echoed
     }
 
+    /// Ask the peer for its window: a small question, whose answer echoes our clock.
+    pub fn ask(&mut self) {
+        self.probe.ask();
+    }
+
     /// Whether the peer has forgotten this conversation.
     pub fn forgotten(&self) -> bool {
         self.forgotten
@@ -326,6 +360,10 @@ impl Kcp {
             at = self.write_control(&mut out[..block], now, stats);
         }
         let has_data = self.write_data(&mut out[..block], &mut at, now, stats);
+        if at == 0 && control > 0 {
+            // There is too little room for the next data: an unproven source's is limited.
+            at = self.write_control(&mut out[..block], now, stats);
+        }
         (at > 0).then_some(Emitted { len: at, has_data })
     }
 
@@ -351,6 +389,10 @@ impl Kcp {
         }
         if at + 2 * HEADER <= out.len() {
             if self.probe.take() {
+                if self.asked.len() == MAX_ASKED {
+                    self.asked.pop_front();
+                }
+                self.asked.push_back(clock);
                 at += Segment {
                     cmd: WASK,
                     ts: clock,

@@ -48,6 +48,11 @@ impl Probe {
         };
     }
 
+    /// Let a probe leave now.
+    pub fn ask(&mut self) {
+        self.due = true;
+    }
+
     /// Whether a probe must leave; asking clears it.
     pub fn take(&mut self) -> bool {
         core::mem::take(&mut self.due)

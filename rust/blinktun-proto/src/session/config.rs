@@ -133,7 +133,13 @@ impl Config {
         }
     }
 
-    pub(super) fn kcp(&self, conv: u32, block: usize, clock_offset: u32) -> kcp::Config {
+    pub(super) fn kcp(
+        &self,
+        role: Role,
+        conv: u32,
+        block: usize,
+        clock_offset: u32,
+    ) -> kcp::Config {
         kcp::Config {
             conv,
             block,
@@ -143,6 +149,7 @@ impl Config {
             no_congestion: self.no_congestion,
             send_window: self.send_window,
             receive_window: self.receive_window,
+            demand_proof: role == Role::Server,
             clock_offset,
         }
     }

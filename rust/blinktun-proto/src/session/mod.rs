@@ -122,7 +122,7 @@ impl Session {
         };
         let block = config.mtu - config.head - config.tail - fec_header;
         Session {
-            kcp: Kcp::new(config.kcp(conv, block, clock_offset), now),
+            kcp: Kcp::new(config.kcp(role, conv, block, clock_offset), now),
             mux: Mux::new(config.mux(role, clock_offset), now),
             compression: config.compress.then(Compression::new),
             encoder: None,
@@ -378,13 +378,6 @@ impl Session {
         }
     }
 
-    /// Make sure that data is in flight whose acknowledgement will echo our clock.
-    pub fn ask_for_proof(&mut self) {
-        if self.kcp.waiting() == 0 {
-            self.mux.ping();
-        }
-    }
-
     fn update_silence(&mut self, now: Time) {
         let silent = self.kcp.is_silent(now);
         if silent != self.silent {
@@ -479,8 +472,10 @@ impl Session {
         self.mux.finish(stream);
     }
 
-    /// Send something that the peer acknowledges, even if there is no data.
+    /// Send something that the peer answers with an echo of our clock, even if there is no data: a
+    /// question for its window, small enough for any limit, and a NOP for those who answer without.
     pub fn ping(&mut self) {
+        self.kcp.ask();
         self.mux.ping();
     }
 

@@ -1,0 +1,135 @@
+//! What a world begins with: settings, weather, a seed.
+
+use std::net::SocketAddr;
+
+use blinktun_proto::crypt::{CryptKind, PacketCrypt};
+use blinktun_proto::endpoint::{Endpoint, Limits};
+use blinktun_proto::random::Random;
+use blinktun_proto::session::{Config, Context, Role, Session};
+use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::{SeqId, Sn};
+
+use crate::node::Lone;
+use crate::weather::Weather;
+use crate::world::World;
+
+/// Where the client is.
+pub const CLIENT: SocketAddr = address(1, 1000);
+/// Where the server is.
+pub const SERVER: SocketAddr = address(2, 2000);
+
+const fn address(host: u8, port: u16) -> SocketAddr {
+    let ip = std::net::Ipv4Addr::new(10, 0, 0, host);
+    SocketAddr::new(std::net::IpAddr::V4(ip), port)
+}
+
+/// The key of all worlds.
+const PASS: [u8; 32] = [0x5a; 32];
+/// What a world begins with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Decides everything that is left to chance.
+    pub seed: u64,
+    /// The crypt layer of both ends.
+    pub kind: CryptKind,
+    /// The client's settings.
+    pub client: Config,
+    /// The server's settings.
+    pub server: Config,
+    /// Both endpoints' limits.
+    pub limits: Limits,
+    /// From client to server.
+    pub up: Weather,
+    /// From server to client.
+    pub down: Weather,
+    /// When it begins.
+    pub start: Time,
+}
+
+impl Setup {
+    /// Default settings behind checksums without encryption, ten perfect milliseconds apart.
+    pub fn new(seed: u64) -> Setup {
+        let config = Config::new(&PacketCrypt::new(CryptKind::None, &PASS));
+        let weather = Weather::perfect(Duration::from_millis(10));
+        Setup {
+            seed,
+            kind: CryptKind::None,
+            client: config.clone(),
+            server: config,
+            limits: Limits::default(),
+            up: weather.clone(),
+            down: weather,
+            start: Time::ZERO,
+        }
+    }
+
+    /// Change the settings of both ends.
+    pub fn both(mut self, change: impl Fn(&mut Config)) -> Setup {
+        change(&mut self.client);
+        change(&mut self.server);
+        self
+    }
+
+    /// Change the weather of both directions.
+    pub fn weather(mut self, weather: Weather) -> Setup {
+        self.up = weather.clone();
+        self.down = weather;
+        self
+    }
+
+    /// Change the crypt layer.
+    pub fn kind(mut self, kind: CryptKind) -> Setup {
+        let crypt = PacketCrypt::new(kind, &PASS);
+        self.kind = kind;
+        self.both(|config| (config.head, config.tail) = (crypt.head(), crypt.tail()))
+    }
+
+    /// The crypt layer, for those who have the key.
+    pub fn crypt(&self) -> PacketCrypt {
+        PacketCrypt::new(self.kind, &PASS)
+    }
+
+    /// A fresh endpoint of this world, which knows of nothing; `life` tells several apart.
+    ///
+    /// # Panics
+    /// If the settings cannot work.
+    pub fn endpoint(&self, role: Role, life: u8, now: Time) -> Endpoint {
+        let config = match role {
+            Role::Client => &self.client,
+            Role::Server => &self.server,
+        };
+        if let Err(error) = config.check() {
+            panic!("{error}");
+        }
+        let mut seed = [life; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        seed[8] = role as u8;
+        Endpoint::new(config.clone(), self.limits, role, self.crypt(), seed, now)
+    }
+
+    /// A world of two endpoints; the client has dialed.
+    pub fn build(&self) -> World {
+        let mut client = self.endpoint(Role::Client, 0, self.start);
+        let server = self.endpoint(Role::Server, 0, self.start);
+        let id = client.dial(SERVER, self.start);
+        World::new(self, client, server, (id, None))
+    }
+
+    /// A world of two lone sessions, without a crypt layer, whose segments begin at `sn` and whose
+    /// FEC packets begin at `seqid`.
+    pub fn build_lone(&self, sn: Sn, seqid: SeqId) -> World<Lone> {
+        let setup = self.clone().kind(CryptKind::Null);
+        let lone = |role, config: &Config, peer| {
+            let mut random = Random::from_number(setup.seed ^ role as u64);
+            let mut session = Session::new(config, role, 7, random.next_u32(), setup.start);
+            session.start_at(sn, seqid);
+            let mut seed = [0; 32];
+            random.fill(&mut seed);
+            let cx = Context::new(seed);
+            Lone { session, cx, peer }
+        };
+        let client = lone(Role::Client, &setup.client, SERVER);
+        let server = lone(Role::Server, &setup.server, CLIENT);
+        World::new(&setup, client, server, (Lone::ID, Some(Lone::ID)))
+    }
+}
