@@ -88,6 +88,13 @@ impl Link {
         self.on_way.pop_first().map(|(_, datagram)| datagram)
     }
 
+    /// Lose what is on its way and meets a condition.
+    pub fn lose_if(&mut self, mut condition: impl FnMut(&[u8]) -> bool) {
+        let before = self.on_way.len();
+        self.on_way.retain(|_, datagram| !condition(datagram));
+        self.counts.lost += (before - self.on_way.len()) as u64;
+    }
+
     /// Lose everything that is on its way.
     pub fn clear(&mut self) {
         self.counts.lost += self.on_way.len() as u64;
