@@ -214,6 +214,9 @@ class Reactor:
     def listen(self, host: str, port: int, config: Config) -> int:
         """Listen for sessions at an IP address; returns the socket's number."""
 
+    def adopt(self, descriptor: int, config: Config) -> int:
+        """Listen for sessions on a bound UDP socket, which the core owns from now on."""
+
     def dial(self, host: str, port: int, config: Config) -> _SessionKey:
         """Begin a session with a server at an IP address. Nothing is sent before a stream opens."""
 

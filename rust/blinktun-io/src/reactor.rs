@@ -308,6 +308,14 @@ impl Reactor {
         self.add_socket(EndpointSocket::bind(at, Role::Server, config, self.now())?)
     }
 
+    /// Listen for sessions on a UDP socket that is bound already.
+    ///
+    /// # Errors
+    /// What the system says of the socket, which is closed then.
+    pub fn adopt(&mut self, socket: OwnedFd, config: &SocketConfig) -> io::Result<EndpointId> {
+        self.add_socket(EndpointSocket::adopt(socket, config, self.now())?)
+    }
+
     /// Begin a session with the server at `to`, from a socket of its own.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId, Transmit};
@@ -57,6 +58,19 @@ impl EndpointSocket {
         now: Time,
     ) -> io::Result<EndpointSocket> {
         let udp = Udp::bind(address, config.buffer, config.dscp)?;
+        EndpointSocket::new(udp, role, config, now)
+    }
+
+    /// Take over a bound socket for sessions that peers open.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn adopt(socket: OwnedFd, config: &SocketConfig, now: Time) -> io::Result<EndpointSocket> {
+        let udp = Udp::adopt(socket.into(), config.buffer, config.dscp)?;
+        EndpointSocket::new(udp, Role::Server, config, now)
+    }
+
+    fn new(udp: Udp, role: Role, config: &SocketConfig, now: Time) -> io::Result<EndpointSocket> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let crypt = PacketCrypt::new(config.crypt, &config.pass);

@@ -60,6 +60,12 @@ impl Reactor {
         Ok(self.inner.listen(address(host, port)?, config.get())?.0)
     }
 
+    fn adopt(&mut self, descriptor: RawFd, config: &Config) -> PyResult<u64> {
+        // SAFETY: the caller detached `descriptor` from its Python socket, so nobody else owns it.
+        let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
+        Ok(self.inner.adopt(socket, config.get())?.0)
+    }
+
     fn dial(&mut self, host: &str, port: u16, config: &Config) -> PyResult<SessionKey> {
         let key = self.inner.dial(address(host, port)?, config.get())?;
         Ok((key.endpoint.0, key.session.0))

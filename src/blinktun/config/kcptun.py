@@ -152,6 +152,7 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         listen=_port_range(settings, "listen"),
         target=Address(target.host or "127.0.0.1", target.port),
         kcp=kcp,
+        workers=settings.integer("workers"),
         log=_log(settings),
         source=source,
         warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),

@@ -123,6 +123,8 @@ class KcptunServer:
     listen: PortRange
     target: Address
     kcp: KcpSettings = field(default_factory=lambda: KcpSettings(sndwnd=1024, rcvwnd=1024))
+    workers: int = 1
+    """Processes that share the UDP port; each serves the sessions the kernel deals it."""
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
     warnings: tuple[str, ...] = ()

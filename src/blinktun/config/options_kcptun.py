@@ -123,6 +123,14 @@ _SESSIONS = (
         high=65535,
     ),
     Option(
+        "workers",
+        _INTEGER,
+        "processes that share the UDP port, each with its sessions (blinktun's own; Linux)",
+        only(SERVER, 1),
+        low=1,
+        high=256,
+    ),
+    Option(
         "autoexpire",
         _INTEGER,
         "age at which a session takes no more new connections; 0: never",

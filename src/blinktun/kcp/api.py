@@ -105,6 +105,8 @@ async def _handle(handler: Callable[[Stream], Awaitable[None]], stream: Stream) 
 class Server:
     """A UDP port that accepts sessions; ``async with`` ends it as `aclose` does.
 
+    It is an address to bind, or a bound UDP socket, which is taken over.
+
     Attributes:
         sessions: Those that live.
         on_new_session: Called with each new one.
@@ -112,7 +114,7 @@ class Server:
 
     def __init__(
         self,
-        address: Address,
+        where: Address | socket.socket,
         settings: KcpSettings,
         on_stream: Callable[[Session, StreamKey], None],
         tasks: set[asyncio.Task[None]] | None = None,
@@ -122,7 +124,7 @@ class Server:
         self._tasks = tasks if tasks is not None else set()
         self.sessions: dict[SessionKey, Session] = {}
         self.on_new_session: Callable[[Session], None] | None = None
-        self._endpoint = self._bind(address, settings)
+        self._endpoint = self._bind(where, settings)
         self._closing = False
         self._driver.sockets[self._endpoint] = self
         self._driver.wake()
@@ -161,18 +163,20 @@ class Server:
     ) -> None:
         await self.aclose()
 
-    def _bind(self, address: Address, settings: KcpSettings) -> int:
+    def _bind(self, where: Address | socket.socket, settings: KcpSettings) -> int:
         config = core_config(settings)
+        if isinstance(where, socket.socket):
+            return self._driver.core.adopt(where.detach(), config)
         error: OSError | None = None
-        for host in _listen_hosts(address):
+        for host in listen_hosts(where):
             try:
-                return self._driver.core.listen(host, address.port, config)
+                return self._driver.core.listen(host, where.port, config)
             except OSError as caught:
                 error = error or caught
                 if caught.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
                     break
         reason = error.strerror or str(error) if error else "no such address"
-        raise TransportError(f"cannot listen on udp {address}: {reason}") from error
+        raise TransportError(f"cannot listen on udp {where}: {reason}") from error
 
     # --- SocketOwner ----------------------------------------------------------------------
 
@@ -201,8 +205,12 @@ class Server:
         )
 
 
-def _listen_hosts(address: Address) -> list[str]:
-    """The IP addresses to try: both families for no host, as the Go program's ``:port`` means."""
+def listen_hosts(address: Address) -> list[str]:
+    """The IP addresses to try: both families for no host, as the Go program's ``:port`` means.
+
+    Raises:
+        TransportError: the host's name cannot be resolved.
+    """
     if not address.host:
         return ["::", "0.0.0.0"]  # noqa: S104 - what the user's configuration asks for
     try:

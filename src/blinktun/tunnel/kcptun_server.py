@@ -25,15 +25,16 @@ _log = logging.getLogger("blinktun.kcptun")
 
 
 class KcptunServerRole:
-    """A kcptun server at work.
+    """A kcptun server at work, on its own UDP port or on a bound socket that it is given.
 
     Raises:
         ConfigError: the settings cannot work.
     """
 
-    def __init__(self, config: KcptunServer) -> None:
+    def __init__(self, config: KcptunServer, bound: socket.socket | None = None) -> None:
         core_config(config.kcp)
         self._config = config
+        self._bound = bound
         self._relays = Relays(quiet=config.log.quiet)
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
         self._server: kcp.Server | None = None
@@ -59,8 +60,8 @@ class KcptunServerRole:
             TransportError: the address cannot be bound.
         """
         listen = self._config.listen
-        address = Address(listen.host, listen.first)
-        self._server = kcp.Server(address, self._config.kcp, self._on_stream)
+        where = self._bound or Address(listen.host, listen.first)
+        self._server = kcp.Server(where, self._config.kcp, self._on_stream)
         self._server.on_new_session = lambda session: _log.info("remote address: %s", session.peer)
         config = self._config
         _log.info(

@@ -83,12 +83,21 @@ impl Udp {
             // "[::]" serves both families, as the Go program's ":port" does.
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
+        socket.bind(&address.into())?;
+        Udp::adopt(socket, buffer, dscp)
+    }
+
+    /// Take over a bound socket.
+    ///
+    /// # Errors
+    /// What the system says, for one that is no UDP socket.
+    pub fn adopt(socket: Socket, buffer: usize, dscp: u8) -> io::Result<Udp> {
+        let v6 = socket.local_addr()?.is_ipv6();
         if dscp > 0 {
-            system::set_traffic_class(&socket, address.is_ipv6(), u32::from(dscp) << 2)?;
+            system::set_traffic_class(&socket, v6, u32::from(dscp) << 2)?;
         }
         system::set_buffers(&socket, buffer);
         socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
         let segmentation = system::enable_offloads(&socket);
         Ok(Udp {
             socket: socket.into(),

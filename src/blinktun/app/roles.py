@@ -1,28 +1,20 @@
-"""The composition root: configurations to running roles, signals, orderly shutdown."""
+"""From a configuration to a role, and many roles at once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunClient, KcptunServer
-from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from blinktun.address import Address
     from blinktun.config.model import RoleConfig
 
 _log = logging.getLogger("blinktun")
-
-GRACE = 10.0
-"""Seconds that connections get to end after SIGTERM; a second signal ends them at once."""
-START_FAILED = 1
-"""Exit status when an address cannot be bound."""
 
 
 class Role(Protocol):
@@ -71,59 +63,6 @@ def make_role(config: RoleConfig) -> Role:
             return BlinksocksServerRole(config)
         case unknown:
             assert_never(unknown)
-
-
-def run(configs: Sequence[RoleConfig]) -> int:
-    """Run roles in one process until SIGTERM or SIGINT; returns the exit status.
-
-    Raises:
-        ConfigError: a configuration cannot be used. Nothing listens then.
-    """
-    roles = [make_role(config) for config in configs]
-    for config in configs:
-        for warning in config.warnings:
-            _log.warning("%s: %s", config.source, warning)
-    return run_in_loop(_serve(roles))
-
-
-def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
-    """Run a coroutine in the fastest event loop there is."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    return uvloop.run(main)
-
-
-async def _serve(roles: Sequence[Role]) -> int:
-    stop = watch_signals()
-    try:
-        await start_all(roles)
-    except TransportError as error:
-        _log.error("%s", error)
-        return START_FAILED
-    await stop.wait()
-    _log.info("stopping: connections have %.0f s to end", GRACE)
-    stop.clear()
-    stopping = asyncio.create_task(stop_all(roles, GRACE))
-    hurry = asyncio.create_task(stop.wait())
-    await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
-    hurry.cancel()
-    if not stopping.done():
-        _log.warning("second signal: breaking connections off")
-        stopping.cancel()
-        await asyncio.gather(stopping, return_exceptions=True)
-        await stop_all(roles, 0)
-    return 0
-
-
-def watch_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 async def start_all(roles: Sequence[Role]) -> None:

@@ -1,0 +1,123 @@
+"""Run roles until a signal ends them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from blinktun.app.roles import make_role, start_all, stop_all
+from blinktun.app.workers import Worker, log_counters, supervise
+from blinktun.config.explain import Origin
+from blinktun.config.model import KcptunServer
+from blinktun.errors import TransportError
+from blinktun.kcp import Driver
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+    from typing import Any
+
+    from blinktun.app.roles import Role
+    from blinktun.config.model import RoleConfig
+
+_log = logging.getLogger("blinktun")
+
+GRACE = 10.0
+"""Seconds that connections get to end after SIGTERM; a second signal ends them at once."""
+START_FAILED = 1
+"""Exit status when an address cannot be bound."""
+
+
+def run(configs: Sequence[RoleConfig]) -> int:
+    """Run roles until SIGTERM or SIGINT; returns the exit status.
+
+    Raises:
+        ConfigError: a configuration cannot be used. Nothing listens then.
+    """
+    for config in configs:
+        for warning in config.warnings:
+            _log.warning("%s: %s", config.source, warning)
+    for config in configs:
+        if isinstance(config, KcptunServer) and config.workers > 1:
+            if len(configs) > 1:
+                problem, fix = "share their process with nobody", "run this file by itself"
+                raise Origin(config.source, "workers").error(problem, fix=fix)
+            return _run_workers(config)
+    roles = [make_role(config) for config in configs]
+    return run_in_loop(_serve(roles))
+
+
+def _run_workers(config: KcptunServer) -> int:
+    from blinktun.tunnel.kcptun_server import KcptunServerRole
+
+    KcptunServerRole(config)  # what it objects to, it objects to before anything listens
+
+    def work(worker: Worker) -> int:
+        return run_in_loop(_serve([KcptunServerRole(config, worker.bound)], worker))
+
+    try:
+        return supervise(config, work)
+    except TransportError as error:
+        _log.error("%s", error)
+        return START_FAILED
+
+
+def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine in the fastest event loop there is."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)
+
+
+async def _serve(roles: Sequence[Role], worker: Worker | None = None) -> int:
+    stop = watch_signals()
+    _offer_counters(worker)
+    try:
+        await start_all(roles)
+    except TransportError as error:
+        _log.error("%s", error)
+        return START_FAILED
+    await stop.wait()
+    _log.info("stopping: connections have %.0f s to end", GRACE)
+    stop.clear()
+    stopping = asyncio.create_task(stop_all(roles, GRACE))
+    hurry = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    hurry.cancel()
+    if not stopping.done():
+        _log.warning("second signal: breaking connections off")
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        await stop_all(roles, 0)
+    return 0
+
+
+def watch_signals() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _offer_counters(worker: Worker | None) -> None:
+    """Log the core's counters on SIGUSR1; a worker tells its supervisor, who adds them up."""
+    loop, core = asyncio.get_running_loop(), Driver.current().core
+    if worker is None or worker.control is None:
+        loop.add_signal_handler(signal.SIGUSR1, lambda: log_counters(core.stats()))
+        return
+    control = worker.control
+
+    def answer() -> None:
+        if not control.recv(1):  # the supervisor is gone, and nobody would replace us
+            loop.remove_reader(control)
+            signal.raise_signal(signal.SIGTERM)
+            return
+        control.send(json.dumps(core.stats()).encode())
+
+    loop.add_reader(control, answer)

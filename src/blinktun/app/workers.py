@@ -1,0 +1,195 @@
+"""A kcptun server in several processes that share one UDP port.
+
+The supervisor binds as many sockets to the port as there are workers (``SO_REUSEPORT``); the kernel
+deals the peers among them, by a hash of both addresses. The supervisor keeps all sockets open: when
+a worker dies, the next one gets the same socket, so the hash of every other peer stays what it was
+and the other workers' sessions notice nothing. The dead worker's own peers are told at once that
+their sessions are unknown, and dial anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.kcp.api import listen_hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from blinktun.config.model import KcptunServer
+
+_log = logging.getLogger("blinktun")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1)
+_SHORT_LIFE = 1.0
+"""A worker that dies younger than this waits so long for its successor: no spinning."""
+_STATS_PATIENCE = 1.0
+"""Seconds that a worker may take to say its counters."""
+_MAX_REPORT = 65536
+
+
+@dataclass(slots=True)
+class Worker:
+    """One place among the workers.
+
+    Attributes:
+        index: From 0.
+        bound: Its UDP socket, which outlives its processes.
+        pid: The process that has the place now; 0: none.
+        born: When that began, on the monotonic clock.
+        control: Where it is asked for its counters.
+    """
+
+    index: int
+    bound: socket.socket
+    pid: int = 0
+    born: float = 0.0
+    control: socket.socket | None = None
+
+
+def supervise(config: KcptunServer, work: Callable[[Worker], int]) -> int:
+    """Run ``config.workers`` processes until a signal ends them; returns the exit status.
+
+    Args:
+        config: A server's configuration.
+        work: What a worker does, in its own process; returns that process's exit status.
+
+    Raises:
+        TransportError: the port cannot be bound.
+    """
+    address = Address(config.listen.host, config.listen.first)
+    workers = [Worker(n, _bind(address)) for n in range(config.workers)]
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    for worker in workers:
+        _spawn(worker, workers, work)
+    _log.info("%d workers share udp %s", len(workers), address)
+    status = _watch(workers, work)
+    for worker in workers:
+        worker.bound.close()
+    return status
+
+
+def _watch(workers: Sequence[Worker], work: Callable[[Worker], int]) -> int:
+    stopping = False
+    while any(worker.pid for worker in workers):
+        match signal.sigwait(_SIGNALS):
+            case signal.SIGCHLD:
+                for worker, status in _reap(workers):
+                    if not stopping:
+                        _log.error(
+                            "worker %d died (%s): the others go on, a new one takes its place",
+                            worker.index,
+                            status,
+                        )
+                        _wait_out_youth(worker)
+                        _spawn(worker, workers, work)
+            case signal.SIGUSR1:
+                log_counters(_add_up(workers))
+            case number:
+                stopping = True
+                for worker in workers:
+                    if worker.pid:
+                        os.kill(worker.pid, number)
+    return 0
+
+
+def log_counters(counters: Mapping[str, int]) -> None:
+    """The line that SIGUSR1 asks for."""
+    _log.info("KCP SNMP: %s", " ".join(f"{name}:{value}" for name, value in counters.items()))
+
+
+def _spawn(worker: Worker, workers: Sequence[Worker], work: Callable[[Worker], int]) -> None:
+    ours, theirs = socket.socketpair()
+    worker.pid = os.fork()
+    worker.born = time.monotonic()
+    if worker.pid:
+        theirs.close()
+        if worker.control:
+            worker.control.close()
+        worker.control = ours
+        return
+    status = 1
+    try:
+        ours.close()
+        for other in workers:
+            if other.index != worker.index:
+                other.bound.close()
+            if other.control:
+                other.control.close()
+        worker.control = theirs
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        status = work(worker)
+    except BaseException:
+        _log.exception("worker %d failed", worker.index)
+    finally:
+        logging.shutdown()
+        os._exit(status)  # the supervisor's own ends are not the child's to run
+
+
+def _reap(workers: Sequence[Worker]) -> list[tuple[Worker, str]]:
+    """The workers whose processes have ended, and how."""
+    ended = []
+    for worker in workers:
+        if not worker.pid:
+            continue
+        pid, status = os.waitpid(worker.pid, os.WNOHANG)
+        if pid:
+            worker.pid = 0
+            code = os.waitstatus_to_exitcode(status)
+            ended.append((worker, f"status {code}" if code >= 0 else signal.Signals(-code).name))
+    return ended
+
+
+def _wait_out_youth(worker: Worker) -> None:
+    age = time.monotonic() - worker.born
+    if age < _SHORT_LIFE:
+        time.sleep(_SHORT_LIFE - age)
+
+
+def _add_up(workers: Sequence[Worker]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for worker in workers:
+        for name, value in _ask(worker).items():
+            total[name] = total.get(name, 0) + value
+    return total
+
+
+def _ask(worker: Worker) -> dict[str, int]:
+    if worker.control is None or not worker.pid:
+        return {}
+    try:
+        worker.control.settimeout(_STATS_PATIENCE)
+        worker.control.send(b"?")
+        answer = json.loads(worker.control.recv(_MAX_REPORT))
+    except (OSError, ValueError):
+        _log.warning("worker %d does not say its counters", worker.index)
+        return {}
+    return {str(name): int(value) for name, value in answer.items()}
+
+
+def _bind(address: Address) -> socket.socket:
+    error: OSError | None = None
+    for host in listen_hosts(address):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+            bound.bind((host, address.port))
+        except OSError as caught:
+            bound.close()
+            error = error or caught
+            continue
+        return bound
+    reason = error.strerror if error else "no such address"
+    raise TransportError(f"cannot listen on udp {address}: {reason}") from error
