@@ -502,3 +502,20 @@ fn a_closed_session_is_quiet() {
         assert!(!world.flows[0].is_done());
     });
 }
+
+// --- long paths -------------------------------------------------------------------------------
+
+#[test]
+fn a_long_path_is_not_taken_for_a_lossy_one() {
+    for_each_seed(|seed| {
+        // A round trip of half a second, longer than the first timeout.
+        let setup = Setup::new(seed).weather(Weather::perfect(Duration::from_millis(250)));
+        let mut world = setup.build();
+        world.add(Flow::new(1_000_000, 1_000_000));
+        world.run(MINUTE);
+        let stats = world.client.stats();
+        assert!(stats.retrans_segs <= 4, "{stats:?}");
+        let stats = world.server.stats();
+        assert!(stats.retrans_segs <= 4, "{stats:?}");
+    });
+}

@@ -157,7 +157,11 @@ impl Kcp {
             }
         }
         if let Some((sample, exact)) = last_ack.filter(|_| regular) {
+            let first = self.rtt.min().is_none();
             self.rtt.sample(sample, exact);
+            if first {
+                self.sender.retime(&self.rtt);
+            }
         }
         Ok(())
     }

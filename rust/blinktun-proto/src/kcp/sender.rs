@@ -335,6 +335,8 @@ impl Sender {
         if self.next_timeout().is_none_or(|due| now < due) {
             return;
         }
+        // Without an answer so far there is no round trip to judge by: one segment asks for all.
+        let first_only = silent || rtt.min().is_none();
         let reach = self.buffer.len() - self.unsent;
         let (mut timeouts, mut early, mut next) = (0, 0, None);
         for index in 0..reach {
@@ -347,20 +349,11 @@ impl Sender {
             } else {
                 segment.queued = true;
                 self.again.push_back(self.una.plus(index as u32));
-                match segment.early {
-                    true => early += 1,
-                    false => {
-                        let step = if self.nodelay {
-                            rtt.rto() / 2
-                        } else {
-                            rtt.rto()
-                        };
-                        segment.rto = (segment.rto + step).min(MAX_SEGMENT_RTO);
-                        timeouts += 1;
-                    }
-                }
+                early += u64::from(segment.early);
+                timeouts += u64::from(!segment.early);
+                segment.back_off(self.nodelay, rtt);
             }
-            if silent {
+            if first_only {
                 break;
             }
         }
@@ -372,6 +365,16 @@ impl Sender {
             self.controller.on_lost(Loss::Timeout, self.in_flight, now);
         } else if early > 0 {
             self.controller.on_lost(Loss::Fast, self.in_flight, now);
+        }
+    }
+
+    /// The first round trip is known: what waits for an answer gets the time that it takes.
+    pub fn retime(&mut self, rtt: &Rtt) {
+        let sent = self.buffer.len() - self.unsent;
+        for segment in self.buffer.iter_mut().take(sent) {
+            segment.rto = rtt.rto();
+            segment.due = segment.sent + segment.rto;
+            self.next_due = earliest(self.next_due, Some(segment.due));
         }
     }
 
@@ -486,6 +489,17 @@ impl Outgoing {
             queued: false,
             early: false,
         }
+    }
+}
+
+impl Outgoing {
+    /// Wait longer after a timeout; an early repetition says nothing about the path's time.
+    fn back_off(&mut self, nodelay: bool, rtt: &Rtt) {
+        if self.early {
+            return;
+        }
+        let step = if nodelay { rtt.rto() / 2 } else { rtt.rto() };
+        self.rto = (self.rto + step).min(MAX_SEGMENT_RTO);
     }
 }
 
