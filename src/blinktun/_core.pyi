@@ -224,7 +224,7 @@ class Reactor:
         """The IP address and port that a socket is bound to."""
 
     def close_endpoint(self, endpoint: int) -> None:
-        """Close a socket and its sessions at once."""
+        """Close a socket and its sessions at once; `Event.SessionClosed` follows for each."""
 
     def close_session(self, session: _SessionKey) -> None:
         """End a session; `Event.SessionClosed` follows."""

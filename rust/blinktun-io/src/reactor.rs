@@ -358,7 +358,8 @@ impl Reactor {
             .local_addr()
     }
 
-    /// Close a socket and all its sessions; their relays are aborted.
+    /// Close a socket and all its sessions; their relays are aborted. [`Event::SessionClosed`]
+    /// follows for each.
     pub fn close_endpoint(&mut self, endpoint: EndpointId) {
         let Some(socket) = self.sockets.get(&endpoint) else {
             return;
@@ -374,6 +375,11 @@ impl Reactor {
             .poll
             .registry()
             .deregister(&mut SourceFd(&socket.udp().as_raw_fd()));
+        for session in socket.endpoint.session_ids() {
+            let key = SessionKey { endpoint, session };
+            self.events
+                .push_back(Event::SessionClosed(key, CloseReason::Local));
+        }
         self.retired.add(socket.endpoint.stats());
         self.retired.curr_estab = 0;
     }

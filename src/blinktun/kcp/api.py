@@ -147,10 +147,10 @@ class Server:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(session.aclose(within) for session in self.sessions.values()))
         self._driver.sockets.pop(self._endpoint, None)
-        for late in tuple(self.sessions.values()):  # opened meanwhile
-            late.close()
-            await late.closed.wait()
         self._driver.core.close_endpoint(self._endpoint)
+        self._driver.wake()
+        for late in tuple(self.sessions.values()):  # opened meanwhile
+            await late.closed.wait()
 
     async def __aenter__(self) -> Self:
         return self

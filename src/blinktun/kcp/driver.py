@@ -102,13 +102,13 @@ class Driver:
             self._timer.cancel()
         for session in self.sessions:
             self.core.close_session(session)
+        for socket in self.sockets:
+            self.core.close_endpoint(socket)
         if self._loop.is_closed():
             self.core.turn()  # nobody is left who could be told
         else:
             self._loop.remove_reader(self.core.fileno())
             self._tell_owners()
-        for socket in self.sockets:
-            self.core.close_endpoint(socket)
 
     def wake(self) -> None:
         """Have a turn soon: call it after anything that changes the core."""

@@ -181,6 +181,12 @@ class Session:
             self.close()
         await self.closed.wait()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no stream is open in any direction, and all that was written is acknowledged."""
+        info = self._driver.core.session_info(self.key)
+        return info is None or (not info["streams"] and self._driver.core.is_drained(self.key))
+
     async def drain(self) -> None:
         """Wait until all that was written is acknowledged, or the peer is silent."""
         while not (self.silent or self._driver.core.is_drained(self.key)):

@@ -94,6 +94,7 @@ class SessionPool:
             if self._takes_streams(old):
                 return old
             self._replaced.add(old)
+            self._slots[slot] = None
         while True:
             try:
                 session = await kcp.connect(self._server(), self._config.kcp)
@@ -115,13 +116,14 @@ class SessionPool:
         while True:
             await asyncio.sleep(_SCAVENGE)
             now = asyncio.get_running_loop().time()
-            for session in self.sessions():
-                if self._is_spent(session, now):
-                    session.close()
+            spent = [session for session in self.sessions() if self._is_spent(session, now)]
+            await asyncio.gather(*(session.aclose() for session in spent))
             self._replaced = {session for session in self._replaced if not session.is_closed}
 
     def _is_spent(self, session: kcp.Session, now: float) -> bool:
-        if session in self._replaced and session.streams == 0:
+        # A relay's last bytes may still be on their way after its end.
+        unused = session.is_idle or (session.silent and session.streams == 0)
+        if session in self._replaced and unused:
             _log.debug("scavenger: session normally closed: %s", session.peer)
             return True
         expire = self._config.autoexpire

@@ -120,8 +120,14 @@ async def dial(address: Address) -> socket.socket:
                     return made
     except (OSError, ValueError) as error:  # out of time; a name that does not resolve
         failure = error
-    reason = getattr(failure, "strerror", None) or str(failure) or "timed out"
-    raise TransportError(reason, peer=str(address)) from failure
+    raise TransportError(_reason(failure), peer=str(address)) from failure
+
+
+def _reason(failure: Exception) -> str:
+    number = getattr(failure, "errno", None) or 0
+    if number in errno.errorcode:
+        return os.strerror(number)  # asyncio writes "Connect call failed" in its place
+    return getattr(failure, "strerror", None) or str(failure) or "timed out"
 
 
 def reset(connection: socket.socket) -> None:

@@ -85,10 +85,7 @@ def listening(
 def crash(server: kcp.Server) -> None:
     """Take a server away without a word to anyone, as the end of its process would."""
     server._driver.core.close_endpoint(server._endpoint)
-    server._driver.sockets.pop(server._endpoint)
-    for session in tuple(server.sessions.values()):
-        server._driver.sessions.pop(session.key)
-        session.on_closed("crashed")
+    server._driver.wake()
 
 
 async def read_all(stream: kcp.Stream) -> bytes:

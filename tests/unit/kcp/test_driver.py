@@ -17,6 +17,7 @@ from tests.unit.kcp.support import (
     listening,
     open_descriptors,
     peers,
+    until,
 )
 
 from blinktun import kcp
@@ -65,7 +66,7 @@ async def test_events_of_those_that_are_gone_are_dropped(caplog: pytest.LogCaptu
         crash(both.server)
         await near.write(b"to nobody")
         near.abort()
-        assert far.is_finished
+        await until(lambda: far.is_finished)
         both.near.close()
     assert not [record for record in caplog.records if record.exc_info]
 
