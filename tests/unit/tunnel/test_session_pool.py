@@ -1,0 +1,265 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from blinktun import kcp
+from blinktun.address import Address
+from blinktun.config.model import KcptunClient, PortRange
+from blinktun.errors import TransportError
+from blinktun.tunnel import session_pool
+from blinktun.tunnel.session_pool import SessionPool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from blinktun.config.model import KcpSettings
+
+
+class FakeSession:
+    """What the pool sees of a session."""
+
+    def __init__(self, where: Address) -> None:
+        self.peer = str(where)
+        self.born = asyncio.get_running_loop().time()
+        self.silent = False
+        self.heard = True
+        self.is_closed = False
+        self.is_idle = True
+        self.streams = 0
+        self.on_silence: Callable[[kcp.Session], None] | None = None
+
+    async def aclose(self) -> None:
+        self.is_closed = True
+
+    def age(self, seconds: float) -> None:
+        self.born -= seconds
+
+    def fall_silent(self, *, heard: bool) -> None:
+        self.silent, self.heard = True, heard
+        assert self.on_silence
+        self.on_silence(cast("kcp.Session", self))
+
+
+class Network:
+    """Counts what is dialled.
+
+    Attributes:
+        dialled: The sessions, oldest first.
+        failures: Attempts that fail before one succeeds.
+    """
+
+    def __init__(self) -> None:
+        self.dialled: list[FakeSession] = []
+        self.failures = 0
+
+    async def connect(self, address: Address, _settings: KcpSettings) -> FakeSession:
+        await asyncio.sleep(0)
+        if self.failures:
+            self.failures -= 1
+            raise TransportError("cannot resolve", peer=str(address))
+        self.dialled.append(FakeSession(address))
+        return self.dialled[-1]
+
+
+@pytest.fixture
+def network(monkeypatch: pytest.MonkeyPatch) -> Network:
+    made = Network()
+    monkeypatch.setattr(kcp, "connect", made.connect)
+    monkeypatch.setattr(session_pool, "_RETRY", 0.001)
+    monkeypatch.setattr(session_pool, "_SCAVENGE", 0.001)
+    return made
+
+
+@asynccontextmanager
+async def pool(
+    conn: int = 1, *, autoexpire: int = 0, scavengettl: int = 600, ports: tuple[int, int] = (1, 1)
+) -> AsyncIterator[SessionPool]:
+    config = KcptunClient(
+        Address("127.0.0.1", 0),
+        PortRange("server", *ports),
+        conn=conn,
+        autoexpire=autoexpire,
+        scavengettl=scavengettl,
+    )
+    made = SessionPool(config)
+    made.start()
+    try:
+        yield made
+    finally:
+        await made.aclose()
+        assert made.sessions() == []
+
+
+async def next_session(sessions: SessionPool) -> FakeSession:
+    return cast("FakeSession", sessions.pick() or await sessions.dial())
+
+
+async def dial(sessions: SessionPool) -> FakeSession:
+    return cast("FakeSession", await sessions.dial())
+
+
+def living(sessions: SessionPool) -> list[FakeSession]:
+    return cast("list[FakeSession]", sessions.sessions())
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    async with asyncio.timeout(2):
+        while not fact():
+            await asyncio.sleep(0.001)
+
+
+async def test_slots_take_streams_in_turn(network: Network) -> None:
+    async with pool(3) as sessions:
+        assert sessions.pick() is None
+        first_round = [await next_session(sessions) for _ in range(3)]
+        assert first_round == network.dialled
+        assert [await next_session(sessions) for _ in range(3)] == first_round
+        assert len(sessions.sessions()) == 3
+
+
+async def test_streams_that_come_at_once_share_a_dial(network: Network) -> None:
+    async with pool() as sessions:
+        found = await asyncio.gather(*(dial(sessions) for _ in range(5)))
+        assert found == network.dialled * 5
+
+
+async def test_one_waiting_stream_may_give_up(network: Network) -> None:
+    async with pool() as sessions:
+        impatient = asyncio.create_task(dial(sessions))
+        patient = asyncio.create_task(dial(sessions))
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert await patient == network.dialled[0]
+
+
+async def test_dialling_goes_on_until_it_works(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    network.failures = 3
+    async with pool() as sessions:
+        assert await next_session(sessions) is network.dialled[0]
+    assert caplog.messages == ["re-connecting: server:1: cannot resolve"] * 3
+
+
+async def test_ports_of_a_range_are_used(network: Network) -> None:
+    async with pool(40, ports=(7, 9)) as sessions:
+        for _ in range(40):
+            await next_session(sessions)
+        assert {session.peer for session in network.dialled} == {"server:7", "server:8", "server:9"}
+
+
+async def test_a_closed_session_is_replaced(network: Network) -> None:
+    async with pool() as sessions:
+        old = await next_session(sessions)
+        old.is_closed = True
+        assert await next_session(sessions) is not old
+
+
+async def test_a_silent_session_is_replaced_for_new_streams_only(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pool() as sessions:
+        old = await next_session(sessions)
+        old.streams, old.is_idle = 1, False
+        old.fall_silent(heard=True)
+        new = await next_session(sessions)
+        assert new is not old
+        assert living(sessions) == [new, old]
+        await asyncio.sleep(0.01)
+        assert not old.is_closed, "its stream lives on"
+        old.streams = 0
+        await until(lambda: old.is_closed)
+        assert not new.is_closed
+    assert "server:1 has stopped answering" in caplog.text
+
+
+async def test_a_session_that_answers_again_takes_streams(network: Network) -> None:
+    async with pool() as sessions:
+        session = await next_session(sessions)
+        session.fall_silent(heard=True)
+        session.silent = False
+        assert await next_session(sessions) is session
+
+
+async def test_a_server_that_never_answered_is_given_time(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pool() as sessions:
+        old = await next_session(sessions)
+        old.fall_silent(heard=False)
+        assert await next_session(sessions) is old
+        old.age(session_pool._UNHEARD_PATIENCE)
+        assert await next_session(sessions) is not old
+    assert "no answer from server:1 yet" in caplog.text
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+async def test_while_a_successor_is_dialled_a_session_counts_once(network: Network) -> None:
+    async with pool() as sessions:
+        old = await next_session(sessions)
+        old.streams, old.is_idle = 1, False
+        old.fall_silent(heard=True)
+        network.failures = 10**9
+        dialling = asyncio.create_task(dial(sessions))
+        await asyncio.sleep(0.01)
+        assert living(sessions) == [old]
+        network.failures = 0
+        await dialling
+
+
+async def test_an_expired_session_ends_with_its_last_stream(network: Network) -> None:
+    async with pool(autoexpire=60) as sessions:
+        old = await next_session(sessions)
+        old.streams, old.is_idle = 1, False
+        old.age(59)
+        assert await next_session(sessions) is old
+        old.age(1)
+        new = await next_session(sessions)
+        assert new is not old
+        old.streams = 0
+        await asyncio.sleep(0.01)
+        assert not old.is_closed, "its last bytes are still on their way"
+        old.is_idle = True
+        await until(lambda: old.is_closed)
+        assert await next_session(sessions) is new
+
+
+async def test_an_expired_session_ends_in_the_end(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with pool(autoexpire=60, scavengettl=30) as sessions:
+        old = await next_session(sessions)
+        old.streams, old.is_idle = 1, False
+        old.age(60)
+        new = await next_session(sessions)
+        old.age(29)
+        await asyncio.sleep(0.01)
+        assert not old.is_closed
+        old.age(1)
+        await until(lambda: old.is_closed)
+        assert not new.is_closed
+    assert "closed due to ttl" in caplog.text
+
+
+async def test_an_idle_session_in_its_slot_stays(network: Network) -> None:
+    async with pool() as sessions:
+        session = await next_session(sessions)
+        session.age(10**6)
+        await asyncio.sleep(0.01)
+        assert not session.is_closed
+        assert await next_session(sessions) is session
+
+
+async def test_the_end_of_the_pool_ends_waiting_streams(network: Network) -> None:
+    network.failures = 10**9
+    async with pool() as sessions:
+        waiting = asyncio.create_task(dial(sessions))
+        await asyncio.sleep(0.01)
+    await asyncio.wait([waiting])
+    assert waiting.cancelled()
