@@ -80,7 +80,9 @@ def client_config(server: Address, *, conn: int = 1, quiet: bool = False) -> Kcp
 def server_config(
     target: Address, *, listen: PortRange = ANY_UDP, quiet: bool = False
 ) -> KcptunServer:
-    return KcptunServer(listen, target, replace(SETTINGS, smuxver=None), LogSettings(quiet=quiet))
+    return KcptunServer(
+        listen, target, replace(SETTINGS, smuxver=None), log=LogSettings(quiet=quiet)
+    )
 
 
 @asynccontextmanager
