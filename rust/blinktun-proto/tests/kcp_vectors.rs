@@ -66,6 +66,7 @@ impl Machine {
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
             demand_proof: false,
+            asks_after_data: false,
             clock_offset: 0,
         };
         Machine {

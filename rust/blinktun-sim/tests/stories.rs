@@ -503,6 +503,24 @@ fn a_closed_session_is_quiet() {
     });
 }
 
+#[test]
+fn a_restarted_server_is_noticed_by_a_client_that_only_downloads() {
+    for_each_seed(|seed| {
+        let mut world = Setup::new(seed).weather(slow()).build();
+        world.add(Flow::new(0, 3_000_000));
+        world.pass(2 * SECOND);
+        world.server = Setup::new(seed).endpoint(Role::Server, 2, world.now);
+        world.pass(2 * SECOND);
+        let closings = world.closings(Side::Client);
+        assert_eq!(closings.len(), 1, "{closings:?}");
+        assert_eq!(closings[0].1, CloseReason::PeerRestarted);
+        assert!(
+            closings[0].0 <= at(2) + Duration::from_millis(1500),
+            "{closings:?}"
+        );
+    });
+}
+
 // --- long paths -------------------------------------------------------------------------------
 
 #[test]

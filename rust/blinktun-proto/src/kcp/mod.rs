@@ -8,6 +8,7 @@
 //! timer for [`Kcp::next_timeout`].
 
 pub mod control;
+pub mod hush;
 pub mod pool;
 pub mod probe;
 pub mod receiver;
@@ -21,6 +22,7 @@ use crate::stats::Stats;
 use crate::time::{Time, earliest};
 use crate::wire::{Millis, Sn};
 use control::{Controller, Fixed, Reno};
+use hush::Hush;
 use pool::Pool;
 use probe::Probe;
 use receiver::{Arrival, Receiver, Sink};
@@ -50,6 +52,9 @@ pub struct Config {
     /// Nothing counts as acknowledged before the peer has echoed a clock of ours: `una` alone can be
     /// guessed. So something stays in flight until its acknowledgement brings the proof.
     pub demand_proof: bool,
+    /// Ask a peer that has stopped sending whether it is still there. For clients: a server whose
+    /// client is gone loses nothing by waiting for keepalive.
+    pub asks_after_data: bool,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
 }
@@ -57,12 +62,17 @@ pub struct Config {
 /// Questions whose answers are recognised: those of two seconds of silence.
 const MAX_ASKED: usize = 8;
 
+/// More than a keepalive, compressed or not: what is longer is somebody's data.
+const KEEPALIVE: usize = 32;
+
 /// One conversation's reliable byte stream.
 pub struct Kcp {
     conv: u32,
     block: usize,
     clock_offset: u32,
     demand_proof: bool,
+    asks_after_data: bool,
+    hush: Hush,
     born: Time,
     sender: Sender,
     receiver: Receiver,
@@ -102,6 +112,8 @@ impl Kcp {
             block: config.block,
             clock_offset: config.clock_offset,
             demand_proof: config.demand_proof,
+            asks_after_data: config.asks_after_data,
+            hush: Hush::default(),
             born: now,
             sender: Sender::new(mss, config.send_window, policy, controller, now),
             receiver: Receiver::new(config.receive_window),
@@ -133,6 +145,7 @@ impl Kcp {
     ) -> Result<(), Malformed> {
         self.check(payload)?;
         let mut last_ack = None;
+        let mut data = false;
         for segment in Segments::new(payload, self.conv).flatten() {
             stats.in_segs += 1;
             // What `una` covers is gone: the acknowledgement must find its segment before.
@@ -143,6 +156,7 @@ impl Kcp {
             match segment.cmd {
                 ACK => {}
                 PUSH => {
+                    data |= segment.data.len() > KEEPALIVE;
                     let arrival = Arrival {
                         sn: segment.sn,
                         ts: segment.ts,
@@ -163,7 +177,17 @@ impl Kcp {
                 self.sender.retime(&self.rtt);
             }
         }
+        if self.asks_after_data {
+            self.hear(data, now);
+        }
         Ok(())
+    }
+
+    fn hear(&mut self, data: bool, now: Time) {
+        match data {
+            true => self.hush.note_data(now),
+            false => self.hush.note_sign(),
+        }
     }
 
     /// Whether the payload can come from this conversation's peer, without any effect.
@@ -253,7 +277,8 @@ impl Kcp {
             return;
         }
         let fresh = segment.ts.diff(first_una) > 0 && self.clock(now).diff(segment.ts) >= 0;
-        let answer = segment.cmd == WINS && self.sender.is_silent(now);
+        let waiting = self.sender.is_silent(now) || self.hush.is_asking();
+        let answer = segment.cmd == WINS && waiting;
         self.forgotten |= fresh || answer;
     }
 
@@ -316,7 +341,7 @@ impl Kcp {
 
     /// Whether data is in flight that makes no progress.
     pub fn is_silent(&self, now: Time) -> bool {
-        self.sender.is_silent(now)
+        self.sender.is_silent(now) || self.hush.is_silent(now)
     }
 
     /// Whether the peer has acknowledged anything at all.
@@ -461,13 +486,17 @@ impl Kcp {
             Some(at) => Some(at),
             None => self.sender.silence_due(),
         };
-        earliest(self.sender.next_timeout(), silence)
+        let own = earliest(self.sender.next_timeout(), self.hush.next_timeout());
+        earliest(own, silence)
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time, stats: &mut Stats) {
         self.probe
             .update(self.sender.remote_window(), self.sender.is_silent(now), now);
+        if self.hush.handle_timeout(now) {
+            self.probe.ask();
+        }
         self.sender.handle_timeout(&self.rtt, now, stats);
     }
 

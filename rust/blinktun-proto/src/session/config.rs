@@ -150,6 +150,7 @@ impl Config {
             send_window: self.send_window,
             receive_window: self.receive_window,
             demand_proof: role == Role::Server,
+            asks_after_data: role == Role::Client,
             clock_offset,
         }
     }
