@@ -15,9 +15,19 @@ Each class keeps its facts as attributes and builds its text from them.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 
 class BlinktunError(Exception):
     """The root of everything that blinktun raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions copy themselves by their arguments alone, which keywords do not survive.
+        return _restore, (type(self), self.args, vars(self).copy())
 
 
 class ConfigError(BlinktunError):
@@ -80,3 +90,11 @@ class TransportError(BlinktunError):
 
 class AccessDenied(BlinktunError):  # noqa: N818 - says what happened, like PermissionDenied
     """A rule forbids this source or this target."""
+
+
+def _restore(
+    kind: type[BlinktunError], args: tuple[object, ...], facts: Mapping[str, object]
+) -> BlinktunError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(facts)
+    return error
