@@ -1,0 +1,59 @@
+"""What a supervisor does without its processes; those are tested as programs."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.app import workers as module
+from blinktun.app.workers import Worker, log_counters
+from blinktun.errors import TransportError
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", ""])
+def test_workers_bind_one_port_many_times(host: str) -> None:
+    with module._bind(Address(host, 0)) as first:
+        port = first.getsockname()[1]
+        with module._bind(Address(host, port)) as second:
+            assert second.getsockname() == first.getsockname()
+
+
+def test_a_port_that_is_not_shared_is_named() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        where = Address(*taken.getsockname())
+        with pytest.raises(TransportError, match=f"cannot listen on udp {where}: .*in use"):
+            module._bind(where)
+
+
+def test_counters_are_added_up(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        answers = [b'{"in": 1, "out": 2}', b'{"in": 10}', b"not JSON"]
+        asked = [_answering(Worker(n, bound, pid=1), text) for n, text in enumerate(answers)]
+        gone = Worker(3, bound)
+        total = module._add_up([*(worker for worker, _ in asked), gone])
+        for worker, thread in asked:
+            thread.join()
+            assert worker.control
+            worker.control.close()
+    assert total == {"in": 11, "out": 2}
+    log_counters(total)
+    assert caplog.messages == ["worker 2 does not say its counters", "KCP SNMP: in:11 out:2"]
+
+
+def _answering(worker: Worker, text: bytes) -> tuple[Worker, threading.Thread]:
+    worker.control, theirs = socket.socketpair()
+
+    def answer() -> None:
+        with theirs:
+            theirs.recv(1)
+            theirs.send(text)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    return worker, thread
