@@ -8,7 +8,10 @@
 //! timer for [`Kcp::next_timeout`].
 
 pub mod control;
+mod emit;
 pub mod hush;
+mod in_flight;
+mod input;
 pub mod pool;
 pub mod probe;
 pub mod receiver;
@@ -25,9 +28,9 @@ use control::{Controller, Fixed, Reno};
 use hush::Hush;
 use pool::Pool;
 use probe::Probe;
-use receiver::{Arrival, Receiver, Sink};
+use receiver::Receiver;
 use rtt::Rtt;
-use segment::{ACK, HEADER, Malformed, PUSH, Segment, Segments, WASK, WINS};
+use segment::HEADER;
 use sender::Sender;
 
 /// The settings of one end of a conversation.
@@ -61,9 +64,6 @@ pub struct Config {
 
 /// Questions whose answers are recognised: those of two seconds of silence.
 const MAX_ASKED: usize = 8;
-
-/// More than a keepalive, compressed or not: what is longer is somebody's data.
-const KEEPALIVE: usize = 32;
 
 /// One conversation's reliable byte stream.
 pub struct Kcp {
@@ -125,180 +125,6 @@ impl Kcp {
             echoed: None,
             forgotten: false,
         }
-    }
-
-    // --- from the wire --------------------------------------------------------------------
-
-    /// Take one payload; `regular` is false if FEC rebuilt it. In-order data goes to `sink`.
-    ///
-    /// All or nothing: the payload is checked whole before any of it takes effect.
-    ///
-    /// # Errors
-    /// [`Malformed`] if it is not a sequence of segments that this conversation's peer can have
-    /// sent; nothing has changed then.
-    pub fn input<S: Sink + ?Sized>(
-        &mut self,
-        payload: &[u8],
-        regular: bool,
-        now: Time,
-        (sink, pool, stats): (&mut S, &mut Pool, &mut Stats),
-    ) -> Result<(), Malformed> {
-        self.check(payload)?;
-        let mut last_ack = None;
-        let mut data = false;
-        for segment in Segments::new(payload, self.conv).flatten() {
-            stats.in_segs += 1;
-            // What `una` covers is gone: the acknowledgement must find its segment before.
-            if segment.cmd == ACK {
-                last_ack = self.handle_ack(&segment, now, stats).or(last_ack);
-            }
-            self.handle_una(&segment, regular, now, pool);
-            match segment.cmd {
-                ACK => {}
-                PUSH => {
-                    data |= segment.data.len() > KEEPALIVE;
-                    let arrival = Arrival {
-                        sn: segment.sn,
-                        ts: segment.ts,
-                        regular,
-                    };
-                    self.receiver
-                        .push(arrival, segment.data, sink, pool)
-                        .count(regular, stats);
-                }
-                WASK => self.tell = Some(segment.ts),
-                _ => self.handle_tell(&segment, now),
-            }
-        }
-        if let Some((sample, exact)) = last_ack.filter(|_| regular) {
-            let first = self.rtt.min().is_none();
-            self.rtt.sample(sample, exact);
-            if first {
-                self.sender.retime(&self.rtt);
-            }
-        }
-        if self.asks_after_data {
-            self.hear(data, now);
-        }
-        Ok(())
-    }
-
-    fn hear(&mut self, data: bool, now: Time) {
-        match data {
-            true => self.hush.note_data(now),
-            false => self.hush.note_sign(),
-        }
-    }
-
-    /// Whether the payload can come from this conversation's peer, without any effect.
-    ///
-    /// # Errors
-    /// [`Malformed`] says why not.
-    pub fn check(&self, payload: &[u8]) -> Result<(), Malformed> {
-        if payload.is_empty() {
-            return Err(Malformed::Length);
-        }
-        for segment in Segments::new(payload, self.conv) {
-            let segment = segment?;
-            let numbers = match segment.cmd {
-                ACK => self.sender.plausible_ack(segment.sn),
-                PUSH => self.receiver.plausible(segment.sn),
-                _ => true,
-            };
-            if !numbers || !self.sender.plausible_una(segment.una) {
-                return Err(Malformed::Window);
-            }
-        }
-        Ok(())
-    }
-
-    fn handle_una(&mut self, segment: &Segment<'_>, regular: bool, now: Time, pool: &mut Pool) {
-        if segment.una.before(self.sender.una()) {
-            return; // an old segment: its window is old as well
-        }
-        if regular {
-            self.sender.set_remote_window(segment.wnd);
-        }
-        if self.demand_proof && !self.proven() {
-            return;
-        }
-        self.sender.handle_una(segment.una, pool, now);
-        if self.first_una.is_none() && self.sender.advanced_ever() {
-            self.first_una = Some(self.clock(now));
-        }
-    }
-
-    /// Returns the round trip in milliseconds, and exactly where that is known. There is none if
-    /// nothing new was acknowledged: a segment that comes twice, rebuilt by FEC perhaps, is
-    /// acknowledged with a clock that may be long past.
-    fn handle_ack(
-        &mut self,
-        segment: &Segment<'_>,
-        now: Time,
-        stats: &mut Stats,
-    ) -> Option<(u32, Option<crate::time::Duration>)> {
-        self.notice_restart(segment, now);
-        let echo = self.sender.handle_ack(segment.sn, segment.ts, now, stats)?;
-        let age_ms = u32::try_from(self.clock(now).diff(segment.ts)).ok()?;
-        let lifetime_ms = now.since(self.born).as_millis() + 1;
-        if u128::from(age_ms) > lifetime_ms {
-            return None; // not a clock of ours
-        }
-        // Only a clock that its segment left with proves anything: a guess is one in millions.
-        if echo.genuine {
-            self.note_echo(segment.ts);
-        }
-        Some((age_ms, echo.exact))
-    }
-
-    /// A window tell echoes the clock of the question, if the peer is blinktun.
-    fn handle_tell(&mut self, segment: &Segment<'_>, now: Time) {
-        self.notice_restart(segment, now);
-        if self.asked.contains(&segment.ts) {
-            self.note_echo(segment.ts);
-        }
-    }
-
-    fn note_echo(&mut self, ts: Millis) {
-        if self.echoed.is_none_or(|newest| newest.before(ts)) {
-            self.echoed = Some(ts);
-        }
-    }
-
-    /// A peer that once had `una` above 0 and now says 0 has lost the conversation, unless the
-    /// segment is an old one that the network held back. It is not old if it echoes a clock that
-    /// we sent after `una` had moved, or answers the probe of a silent peer.
-    fn notice_restart(&mut self, segment: &Segment<'_>, now: Time) {
-        let Some(first_una) = self.first_una else {
-            return;
-        };
-        if segment.una.0 != 0 || !segment.una.before(self.sender.una()) || self.sender.has_wrapped()
-        {
-            return;
-        }
-        let fresh = segment.ts.diff(first_una) > 0 && self.clock(now).diff(segment.ts) >= 0;
-        let waiting = self.sender.is_silent(now) || self.hush.is_asking();
-        let answer = segment.cmd == WINS && waiting;
-        self.forgotten |= fresh || answer;
-    }
-
-    /// After a batch of payloads: look for losses.
-    pub fn finish_input(&mut self, now: Time, stats: &mut Stats) {
-        self.sender.finish_input(&self.rtt, now, stats);
-        self.probe
-            .update(self.sender.remote_window(), self.sender.is_silent(now), now);
-    }
-
-    /// Deliver data that waited for room in the sink.
-    pub fn drain<S: Sink + ?Sized>(&mut self, sink: &mut S, pool: &mut Pool) {
-        if self.receiver.drain(sink, pool) {
-            self.tell.get_or_insert(Millis(0));
-        }
-    }
-
-    /// Whether data in order waits for room in the sink.
-    pub fn has_waiting(&self) -> bool {
-        self.receiver.has_waiting()
     }
 
     // --- from above -----------------------------------------------------------------------
@@ -372,110 +198,6 @@ impl Kcp {
     /// The round-trip estimator.
     pub fn rtt(&self) -> &Rtt {
         &self.rtt
-    }
-
-    // --- to the wire ----------------------------------------------------------------------
-
-    /// Write the next payload that must leave to `out`, as far as it fits.
-    pub fn emit(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> Option<Emitted> {
-        self.sender.number(now);
-        let block = self.block.min(out.len());
-        let mut at = 0;
-        let control = self.control_len();
-        let next = self.sender.peek();
-        // Acknowledgements share a datagram with data where both fit; else data goes first, so
-        // that a bulk transfer leaves as one run of equal datagrams.
-        if control > 0 && next.is_none_or(|len| control + HEADER + len <= block) {
-            at = self.write_control(&mut out[..block], now, stats);
-        }
-        let has_data = self.write_data(&mut out[..block], &mut at, now, stats);
-        if at == 0 && control > 0 {
-            // There is too little room for the next data: an unproven source's is limited.
-            at = self.write_control(&mut out[..block], now, stats);
-        }
-        (at > 0).then_some(Emitted { len: at, has_data })
-    }
-
-    fn control_len(&mut self) -> usize {
-        let asks = usize::from(self.probe.is_due()) + usize::from(self.tell.is_some());
-        (self.receiver.owed_acks().len() + asks) * HEADER
-    }
-
-    fn write_control(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> usize {
-        let clock = self.clock(now);
-        let template = self.template();
-        let acks = self.receiver.owed_acks();
-        let fitting = acks.len().min(out.len() / HEADER);
-        let mut at = 0;
-        for ack in acks.drain(..fitting) {
-            at += Segment {
-                cmd: ACK,
-                ts: ack.ts,
-                sn: ack.sn,
-                ..template
-            }
-            .write(&mut out[at..]);
-        }
-        if at + 2 * HEADER <= out.len() {
-            if self.probe.take() {
-                if self.asked.len() == MAX_ASKED {
-                    self.asked.pop_front();
-                }
-                self.asked.push_back(clock);
-                at += Segment {
-                    cmd: WASK,
-                    ts: clock,
-                    ..template
-                }
-                .write(&mut out[at..]);
-            }
-            if let Some(ts) = self.tell.take() {
-                at += Segment {
-                    cmd: WINS,
-                    ts,
-                    ..template
-                }
-                .write(&mut out[at..]);
-            }
-        }
-        stats.out_segs += (at / HEADER) as u64;
-        at
-    }
-
-    fn write_data(&mut self, out: &mut [u8], at: &mut usize, now: Time, stats: &mut Stats) -> bool {
-        let ts = self.clock(now);
-        let template = Segment {
-            cmd: PUSH,
-            ts,
-            ..self.template()
-        };
-        let mut any = false;
-        while let Some(len) = self.sender.peek()
-            && *at + HEADER + len <= out.len()
-            && let Some((sn, data)) = self.sender.take(&self.rtt, ts, now)
-        {
-            *at += Segment {
-                sn,
-                data,
-                ..template
-            }
-            .write(&mut out[*at..]);
-            stats.out_segs += 1;
-            any = true;
-        }
-        any
-    }
-
-    fn template(&self) -> Segment<'static> {
-        Segment {
-            conv: self.conv,
-            cmd: WINS,
-            wnd: self.receiver.window(),
-            ts: Millis(0),
-            sn: Sn(0),
-            una: self.receiver.next(),
-            data: &[],
-        }
     }
 
     // --- time -----------------------------------------------------------------------------

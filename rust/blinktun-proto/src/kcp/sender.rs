@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use super::control::{Acked, Controller, Loss};
+pub use super::in_flight::Echo;
+use super::in_flight::{Batch, Outgoing};
 use super::pool::Pool;
 use super::receiver::SLACK;
 use super::rtt::Rtt;
@@ -16,41 +18,6 @@ const INITIAL_REMOTE_WINDOW: u32 = 32;
 pub const SILENCE: Duration = Duration::from_millis(1000);
 /// The longest wait before the first segment is tried again while the peer is silent.
 const SILENT_RETRY: Duration = Duration::from_millis(400);
-/// The longest wait of any segment.
-const MAX_SEGMENT_RTO: Duration = Duration::from_secs(5);
-
-/// One numbered segment, until `una` passes it.
-#[derive(Debug)]
-struct Outgoing {
-    data: Vec<u8>,
-    /// When it last left.
-    sent: Time,
-    /// The clock it last left with, as on the wire.
-    ts: Millis,
-    /// The clock it first left with.
-    first_ts: Millis,
-    /// When to send it again if nothing is heard.
-    due: Time,
-    rto: Duration,
-    /// Which transmission of this conversation its last one was.
-    order: u64,
-    /// Later transmissions acknowledged since.
-    passed: u32,
-    transmissions: u32,
-    acked: bool,
-    queued: bool,
-    /// `due` was moved forward because a later segment arrived (early retransmission).
-    early: bool,
-}
-
-/// The clock of an acknowledgement, seen against the segment it names.
-#[derive(Clone, Copy, Debug)]
-pub struct Echo {
-    /// The exact round trip, if its last transmission left with this clock.
-    pub exact: Option<Duration>,
-    /// Whether the clock lies between its first and its last transmission.
-    pub genuine: bool,
-}
 
 /// Data not yet numbered, data in flight, and what of it must leave (again).
 ///
@@ -79,16 +46,6 @@ pub struct Sender {
     last_progress: Time,
     advanced_ever: bool,
     batch: Batch,
-}
-
-/// What the acknowledgements of one input batch said.
-#[derive(Debug, Default)]
-struct Batch {
-    orders: Vec<u64>,
-    highest: Option<Sn>,
-    bytes: u64,
-    exact: Option<Duration>,
-    advanced: bool,
 }
 
 impl Sender {
@@ -470,54 +427,5 @@ impl Sender {
     /// Set the first number, for tests of wrapping.
     pub fn start_at(&mut self, sn: Sn) {
         self.una = sn;
-    }
-}
-
-impl Outgoing {
-    fn new(data: Vec<u8>, now: Time) -> Outgoing {
-        Outgoing {
-            data,
-            sent: now,
-            ts: Millis(0),
-            first_ts: Millis(0),
-            due: now,
-            rto: Duration::ZERO,
-            order: 0,
-            passed: 0,
-            transmissions: 0,
-            acked: false,
-            queued: false,
-            early: false,
-        }
-    }
-}
-
-impl Outgoing {
-    /// Wait longer after a timeout; an early repetition says nothing about the path's time.
-    fn back_off(&mut self, nodelay: bool, rtt: &Rtt) {
-        if self.early {
-            return;
-        }
-        let step = if nodelay { rtt.rto() / 2 } else { rtt.rto() };
-        self.rto = (self.rto + step).min(MAX_SEGMENT_RTO);
-    }
-}
-
-impl Batch {
-    fn note(&mut self, segment: &Outgoing, sn: Sn) {
-        self.orders.push(segment.order);
-        self.bytes += segment.data.len() as u64;
-        if self.highest.is_none_or(|highest| highest.before(sn)) {
-            self.highest = Some(sn);
-        }
-    }
-
-    fn clear(&mut self) {
-        self.orders.clear();
-        self.orders.shrink_to(64);
-        self.highest = None;
-        self.bytes = 0;
-        self.exact = None;
-        self.advanced = false;
     }
 }

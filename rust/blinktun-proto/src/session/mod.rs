@@ -12,14 +12,15 @@
 
 mod compression;
 mod config;
+mod transmit;
+mod upward;
 
 use std::collections::VecDeque;
 
 use crate::error::CloseReason;
 use crate::fec::{self, PacketKind};
+use crate::kcp::Kcp;
 use crate::kcp::pool::Pool;
-use crate::kcp::receiver::Sink;
-use crate::kcp::{Emitted, Kcp};
 use crate::random::Random;
 use crate::smux::{self, Mux, OpenError, StreamError, StreamId};
 use crate::stats::Stats;
@@ -29,13 +30,10 @@ use crate::wire::{SeqId, Sn, u16_at};
 pub use crate::smux::Role;
 use compression::Compression;
 pub use config::{Config, ConfigError, MAX_MTU, Smux};
+use upward::Upward;
 
 /// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
 pub const MAX_BATCH: usize = 64;
-/// The first datagram of a conversation stays this small, so that a server under attack can keep
-/// it for less than a kilobyte.
-const OPENING_BLOCK: usize = 128;
-const OPENING_BYTES: usize = 64;
 /// So long after the last FEC packet the decoder's memory is given back.
 const FEC_IDLE: Duration = Duration::from_secs(2);
 
@@ -232,128 +230,6 @@ impl Session {
         }
     }
 
-    // --- to the wire ----------------------------------------------------------------------
-
-    /// Write datagrams that must leave to `out`, unsealed, each with room for the crypt layer in
-    /// front and behind, at most `limit` bytes in all. All have the same length except the last.
-    pub fn poll_transmit(
-        &mut self,
-        out: &mut [u8],
-        limit: usize,
-        now: Time,
-        cx: &mut Context,
-    ) -> Option<Batch> {
-        if self.closed.is_some() {
-            return None;
-        }
-        let end = out.len().min(limit);
-        let out = &mut out[..end];
-        let mut batch = Batch { len: 0, stride: 0 };
-        if self.carry.len() > out.len() {
-            return None;
-        }
-        if !self.carry.is_empty() {
-            out[..self.carry.len()].copy_from_slice(&self.carry);
-            batch = Batch {
-                len: self.carry.len(),
-                stride: self.carry.len(),
-            };
-            self.carry.clear();
-        }
-        for _ in 0..MAX_BATCH {
-            let Some(len) = self.write_datagram(&mut out[batch.len..], now, cx) else {
-                break;
-            };
-            if batch.stride == 0 {
-                batch.stride = len;
-            } else if len > batch.stride {
-                self.carry
-                    .extend_from_slice(&out[batch.len..batch.len + len]);
-                break;
-            }
-            batch.len += len;
-            if len < batch.stride {
-                break;
-            }
-        }
-        (batch.len > 0).then_some(batch)
-    }
-
-    /// Write one datagram; `None` if there is none to send or no room for it.
-    fn write_datagram(&mut self, out: &mut [u8], now: Time, cx: &mut Context) -> Option<usize> {
-        let overhead = self.head + self.tail;
-        if self.encoder.is_none() && (self.role == Role::Client || self.kcp.proven()) {
-            // `Config` has checked the shards. A source that is not proven gets no parity.
-            self.encoder = new_encoder(self.shards);
-        }
-        if let Some(encoder) = &mut self.encoder
-            && encoder.parity_due() > 0
-        {
-            let len = encoder.parity_len();
-            encoder.write_parity(out.get_mut(self.head..self.head + len)?);
-            return Some(overhead + len);
-        }
-        let header = if self.encoder.is_some() {
-            fec::HEADER
-        } else {
-            0
-        };
-        let room = out.len().checked_sub(overhead + header)?;
-        self.fill(now, cx);
-        let limit = if self.opened {
-            room
-        } else {
-            room.min(OPENING_BLOCK)
-        };
-        let start = self.head + header;
-        let emitted = self
-            .kcp
-            .emit(&mut out[start..start + limit], now, &mut cx.stats)?;
-        self.opened = true;
-        Some(overhead + self.frame(out, emitted, now))
-    }
-
-    /// Put the FEC header in front of data; acknowledgements alone go without.
-    fn frame(&mut self, out: &mut [u8], emitted: Emitted, now: Time) -> usize {
-        let Some(encoder) = &mut self.encoder else {
-            return emitted.len;
-        };
-        let start = self.head + fec::HEADER;
-        if emitted.has_data {
-            encoder.encode(&mut out[self.head..start + emitted.len], now);
-            return fec::HEADER + emitted.len;
-        }
-        out.copy_within(start..start + emitted.len, self.head);
-        emitted.len
-    }
-
-    /// Take from the streams what can leave now.
-    fn fill(&mut self, now: Time, cx: &mut Context) {
-        self.drain(now, cx);
-        while self.mux.wants_transmit() {
-            let room = if self.opened {
-                self.kcp.room()
-            } else {
-                OPENING_BYTES
-            };
-            if room < smux::MIN_TRANSMIT || (!self.opened && self.kcp.waiting() > 0) {
-                break;
-            }
-            cx.frames.clear();
-            if self.mux.transmit(room.min(MAX_FILL), &mut cx.frames, now) == 0 {
-                break;
-            }
-            match &mut self.compression {
-                None => self.kcp.send(&cx.frames, &mut cx.pool, &mut cx.stats),
-                Some(compression) => {
-                    cx.packed.clear();
-                    compression.encode(&cx.frames, &mut cx.packed);
-                    self.kcp.send(&cx.packed, &mut cx.pool, &mut cx.stats);
-                }
-            }
-        }
-    }
-
     // --- time and events ------------------------------------------------------------------
 
     /// When [`Session::handle_timeout`] has something to do.
@@ -517,7 +393,8 @@ impl Session {
     /// Set the first number of both directions and of our FEC packets, for tests of wrapping.
     pub fn start_at(&mut self, sn: Sn, seqid: SeqId) {
         self.kcp.start_at(sn);
-        self.encoder = new_encoder(self.shards).map(|encoder| encoder.with_first_seqid(seqid));
+        self.encoder =
+            transmit::new_encoder(self.shards).map(|encoder| encoder.with_first_seqid(seqid));
     }
 }
 
@@ -526,47 +403,6 @@ fn fec_data(payload: &[u8]) -> Option<&[u8]> {
     let data = payload.get(fec::HEADER..)?;
     let size = u16_at(payload, fec::PARITY_HEADER) as usize;
     (size == payload.len() - fec::PARITY_HEADER).then_some(data)
-}
-
-fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder> {
-    shards.and_then(|(data, parity)| fec::Encoder::new(data, parity).ok())
-}
-
-/// The most bytes taken from smux at once.
-const MAX_FILL: usize = 65536;
-
-/// In-order KCP data on its way to smux.
-struct Upward<'a> {
-    mux: &'a mut Mux,
-    compression: Option<&'a mut Compression>,
-    plain: &'a mut Vec<u8>,
-    received: u64,
-    failed: Option<CloseReason>,
-    now: Time,
-}
-
-impl Sink for Upward<'_> {
-    fn has_room(&self) -> bool {
-        self.failed.is_none() && self.mux.receive_space() > 0
-    }
-
-    fn deliver(&mut self, data: &[u8]) {
-        self.received += data.len() as u64;
-        let frames = match &mut self.compression {
-            None => data,
-            Some(compression) => {
-                self.plain.clear();
-                if compression.decode(data, self.plain).is_err() {
-                    self.failed = Some(CloseReason::Compression);
-                    return;
-                }
-                &self.plain[..]
-            }
-        };
-        if let Err(error) = self.mux.receive(frames, self.now) {
-            self.failed = Some(error.into());
-        }
-    }
 }
 
 impl From<smux::Error> for CloseReason {

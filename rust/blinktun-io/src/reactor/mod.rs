@@ -1,22 +1,23 @@
 //! The poller: whoever is ready has its turn.
 
-use std::collections::{BTreeMap, VecDeque, btree_map};
+mod dispatch;
+mod streams;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use blinktun_proto::endpoint::{EndpointEvent, SessionId};
 use blinktun_proto::error::CloseReason;
-use blinktun_proto::session::{self, Context, Role, Session};
-use blinktun_proto::smux::{self, StreamId};
+use blinktun_proto::session::{Context, Role, Session};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Time, earliest};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};
+use crate::event::{EndpointId, Event, RelayEnd, SessionKey};
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
 use crate::udp::{BUFFER, Inbox};
@@ -186,118 +187,6 @@ impl Reactor {
         }
     }
 
-    // --- events ---------------------------------------------------------------------------
-
-    fn dispatch(&mut self) {
-        let mut from = EndpointId(0);
-        while let Some((&id, socket)) = self.sockets.range_mut(from..).next() {
-            match socket.next_event() {
-                Some(event) => self.handle_event(id, event),
-                None => from = EndpointId(id.0 + 1),
-            }
-        }
-    }
-
-    fn handle_event(&mut self, endpoint: EndpointId, event: EndpointEvent) {
-        let key = |session| SessionKey { endpoint, session };
-        match event {
-            EndpointEvent::Opened(session, peer) => {
-                self.events
-                    .push_back(Event::SessionOpened(key(session), peer));
-            }
-            EndpointEvent::Moved(session, to) => {
-                self.events.push_back(Event::SessionMoved(key(session), to));
-            }
-            EndpointEvent::Undecryptable { from } => {
-                self.events.push_back(Event::Undecryptable(endpoint, from));
-            }
-            EndpointEvent::Session(session, event) => match event {
-                session::Event::Silent { heard } => {
-                    self.events
-                        .push_back(Event::SessionSilent(key(session), heard));
-                }
-                session::Event::Recovered => {
-                    self.events.push_back(Event::SessionRecovered(key(session)));
-                }
-                session::Event::Closed(reason) => self.end_session(key(session), reason),
-                session::Event::Stream(event) => self.handle_stream_event(key(session), event),
-            },
-        }
-    }
-
-    fn handle_stream_event(&mut self, session: SessionKey, event: smux::Event) {
-        let id = match event {
-            smux::Event::Opened(id)
-            | smux::Event::Readable(id)
-            | smux::Event::Writable(id)
-            | smux::Event::Finished(id)
-            | smux::Event::Reset(id)
-            | smux::Event::Closed(id) => id,
-            smux::Event::PeerHello => return,
-        };
-        let key = StreamKey {
-            session,
-            stream: id,
-        };
-        let Some(relay) = self.relay_of(key) else {
-            return self.events.extend(match event {
-                smux::Event::Opened(_) => Some(Event::StreamOpened(key)),
-                smux::Event::Readable(_) => Some(Event::StreamReadable(key)),
-                smux::Event::Finished(_) => Some(Event::StreamFinished(key)),
-                smux::Event::Writable(_) => Some(Event::StreamWritable(key)),
-                smux::Event::Reset(_) => Some(Event::StreamReset(key)),
-                smux::Event::Closed(_) | smux::Event::PeerHello => None,
-            });
-        };
-        match event {
-            smux::Event::Reset(_) => return self.end_relay(relay, RelayEnd::PeerReset),
-            smux::Event::Finished(_) => self.relays[relay].note_finished(),
-            _ => {}
-        }
-        activate(&mut self.active, &mut self.is_active, relay);
-    }
-
-    fn end_session(&mut self, key: SessionKey, reason: CloseReason) {
-        let Some(socket) = self.sockets.get_mut(&key.endpoint) else {
-            return;
-        };
-        socket.endpoint.remove(key.session);
-        let (relays, ends) = (socket.relays_of(key.session), socket.ends_with_session);
-        for relay in relays {
-            self.end_relay(relay, RelayEnd::SessionLost(reason));
-        }
-        if ends {
-            self.close_endpoint(key.endpoint);
-        }
-        self.events.push_back(Event::SessionClosed(key, reason));
-    }
-
-    fn end_relay(&mut self, index: usize, end: RelayEnd) {
-        let Some(relay) = self.relays.try_remove(index) else {
-            return;
-        };
-        let (token, key) = (relay.token, relay.key);
-        let (sent, received, connected) = (relay.sent, relay.received, relay.connected);
-        // Closing the descriptor deregisters it; failing to do so before changes nothing.
-        let _ = self
-            .poll
-            .registry()
-            .deregister(&mut SourceFd(&relay.as_raw_fd()));
-        if end != RelayEnd::Clean {
-            relay.abort();
-        }
-        if let Some(socket) = self.sockets.get_mut(&key.session.endpoint) {
-            socket.relays.remove(&(key.session.session, key.stream));
-        }
-        self.events.push_back(Event::RelayFinished {
-            token,
-            sent,
-            received,
-            connected,
-            end,
-        });
-    }
-
     // --- sockets and sessions -------------------------------------------------------------
 
     /// Listen for sessions.
@@ -422,164 +311,6 @@ impl Reactor {
             .values()
             .map(|socket| socket.endpoint.embryos())
             .sum()
-    }
-
-    // --- streams --------------------------------------------------------------------------
-
-    /// Open a stream.
-    ///
-    /// # Errors
-    /// `NotConnected` if the session is gone; `Other` if it can open no more.
-    pub fn open_stream(&mut self, key: SessionKey) -> io::Result<StreamKey> {
-        let (session, _) = self.session_mut(key).ok_or_else(gone)?;
-        let stream = session
-            .open_stream()
-            .map_err(|_| io::Error::other("too many streams"))?;
-        self.more = true;
-        Ok(StreamKey {
-            session: key,
-            stream,
-        })
-    }
-
-    /// Join a stream and a connected stream socket. [`Event::RelayFinished`] reports the end,
-    /// under `token`.
-    ///
-    /// # Errors
-    /// `NotConnected` if the session or the stream is gone, `AlreadyExists` if it has a relay, or
-    /// what the system says of the descriptor. The connection is reset then: its application must
-    /// not take it for a clean end.
-    pub fn relay(&mut self, key: StreamKey, connection: OwnedFd, token: u64) -> io::Result<()> {
-        let mut relay = Relay::new(token, key, connection)?;
-        match self.join(&mut relay) {
-            Ok(index) => {
-                self.relays.insert(relay);
-                activate(&mut self.active, &mut self.is_active, index);
-                Ok(())
-            }
-            Err(error) => {
-                relay.abort();
-                Err(error)
-            }
-        }
-    }
-
-    /// Enter a relay in all tables but `relays`; returns its place there.
-    fn join(&mut self, relay: &mut Relay) -> io::Result<usize> {
-        let StreamKey { session, stream } = relay.key;
-        let socket = self.sockets.get_mut(&session.endpoint).ok_or_else(gone)?;
-        let mux = socket.endpoint.session(session.session).ok_or_else(gone)?;
-        let mux = mux.mux();
-        if !mux.contains(stream) {
-            return Err(gone());
-        }
-        if mux.is_finished(stream) {
-            relay.note_finished(); // it ended before anyone could be told
-        }
-        let btree_map::Entry::Vacant(place) = socket.relays.entry((session.session, stream)) else {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-        };
-        let index = self.relays.vacant_key();
-        self.poll.registry().register(
-            &mut SourceFd(&relay.as_raw_fd()),
-            relay_token(index),
-            Interest::READABLE | Interest::WRITABLE,
-        )?;
-        place.insert(index);
-        Ok(index)
-    }
-
-    /// Break off the relay of a stream, both ways.
-    pub fn abort_relay(&mut self, key: StreamKey) {
-        if let Some(relay) = self.relay_of(key) {
-            self.reset(key);
-            self.end_relay(relay, RelayEnd::Aborted);
-        }
-    }
-
-    /// Bytes that a stream's relay has moved so far, to and from the stream.
-    pub fn relayed(&self, key: StreamKey) -> Option<(u64, u64)> {
-        let relay = self.relays.get(self.relay_of(key)?)?;
-        Some((relay.sent, relay.received))
-    }
-
-    fn relay_of(&self, key: StreamKey) -> Option<usize> {
-        let socket = self.sockets.get(&key.session.endpoint)?;
-        socket
-            .relays
-            .get(&(key.session.session, key.stream))
-            .copied()
-    }
-
-    /// Queue bytes on a stream; returns how many were taken. If not all,
-    /// [`Event::StreamWritable`] follows.
-    ///
-    /// # Errors
-    /// `NotConnected` or `BrokenPipe` if the stream or its write side is over.
-    pub fn write(&mut self, key: StreamKey, data: &[u8]) -> io::Result<usize> {
-        let (session, _) = self.session_mut(key.session).ok_or_else(gone)?;
-        let taken = session
-            .write(key.stream, data)
-            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        self.more = true;
-        Ok(taken)
-    }
-
-    /// Take up to `max` bytes that have arrived.
-    ///
-    /// # Errors
-    /// `NotConnected` if the session is gone.
-    pub fn read(&mut self, key: StreamKey, max: usize) -> io::Result<Vec<u8>> {
-        let now = self.now();
-        let (session, cx) = self.session_mut(key.session).ok_or_else(gone)?;
-        let mut out = Vec::new();
-        while out.len() < max {
-            let front = session.read_front(key.stream);
-            let count = front.len().min(max - out.len());
-            if count == 0 {
-                break;
-            }
-            out.extend_from_slice(&front[..count]);
-            session.consume(key.stream, count, now, cx);
-        }
-        self.more = true;
-        Ok(out)
-    }
-
-    /// Whether everything written to the session has left and been acknowledged.
-    pub fn is_drained(&self, key: SessionKey) -> bool {
-        self.session(key).is_none_or(Session::is_drained)
-    }
-
-    /// No more will be written to a stream.
-    pub fn finish(&mut self, key: StreamKey) {
-        if let Some((session, _)) = self.session_mut(key.session) {
-            session.finish(key.stream);
-            self.more = true;
-        }
-    }
-
-    /// Break a stream off in both directions.
-    pub fn reset(&mut self, key: StreamKey) {
-        if let Some((session, _)) = self.session_mut(key.session) {
-            session.reset(key.stream);
-            self.more = true;
-        }
-    }
-
-    /// The streams of a session.
-    pub fn stream_ids(&self, key: SessionKey) -> Vec<StreamId> {
-        self.session(key)
-            .map(|s| s.mux().stream_ids().collect())
-            .unwrap_or_default()
-    }
-
-    /// The sessions of a socket.
-    pub fn session_ids(&self, endpoint: EndpointId) -> Vec<SessionId> {
-        self.sockets
-            .get(&endpoint)
-            .map(|s| s.endpoint.session_ids())
-            .unwrap_or_default()
     }
 }
 

@@ -1,0 +1,123 @@
+//! From the endpoints' events to the owner's.
+
+use std::os::fd::AsRawFd;
+
+use blinktun_proto::endpoint::EndpointEvent;
+use blinktun_proto::error::CloseReason;
+use blinktun_proto::{session, smux};
+use mio::unix::SourceFd;
+
+use super::{Reactor, activate};
+use crate::event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};
+
+impl Reactor {
+    pub(super) fn dispatch(&mut self) {
+        let mut from = EndpointId(0);
+        while let Some((&id, socket)) = self.sockets.range_mut(from..).next() {
+            match socket.next_event() {
+                Some(event) => self.handle_event(id, event),
+                None => from = EndpointId(id.0 + 1),
+            }
+        }
+    }
+
+    pub(super) fn handle_event(&mut self, endpoint: EndpointId, event: EndpointEvent) {
+        let key = |session| SessionKey { endpoint, session };
+        match event {
+            EndpointEvent::Opened(session, peer) => {
+                self.events
+                    .push_back(Event::SessionOpened(key(session), peer));
+            }
+            EndpointEvent::Moved(session, to) => {
+                self.events.push_back(Event::SessionMoved(key(session), to));
+            }
+            EndpointEvent::Undecryptable { from } => {
+                self.events.push_back(Event::Undecryptable(endpoint, from));
+            }
+            EndpointEvent::Session(session, event) => match event {
+                session::Event::Silent { heard } => {
+                    self.events
+                        .push_back(Event::SessionSilent(key(session), heard));
+                }
+                session::Event::Recovered => {
+                    self.events.push_back(Event::SessionRecovered(key(session)));
+                }
+                session::Event::Closed(reason) => self.end_session(key(session), reason),
+                session::Event::Stream(event) => self.handle_stream_event(key(session), event),
+            },
+        }
+    }
+
+    pub(super) fn handle_stream_event(&mut self, session: SessionKey, event: smux::Event) {
+        let id = match event {
+            smux::Event::Opened(id)
+            | smux::Event::Readable(id)
+            | smux::Event::Writable(id)
+            | smux::Event::Finished(id)
+            | smux::Event::Reset(id)
+            | smux::Event::Closed(id) => id,
+            smux::Event::PeerHello => return,
+        };
+        let key = StreamKey {
+            session,
+            stream: id,
+        };
+        let Some(relay) = self.relay_of(key) else {
+            return self.events.extend(match event {
+                smux::Event::Opened(_) => Some(Event::StreamOpened(key)),
+                smux::Event::Readable(_) => Some(Event::StreamReadable(key)),
+                smux::Event::Finished(_) => Some(Event::StreamFinished(key)),
+                smux::Event::Writable(_) => Some(Event::StreamWritable(key)),
+                smux::Event::Reset(_) => Some(Event::StreamReset(key)),
+                smux::Event::Closed(_) | smux::Event::PeerHello => None,
+            });
+        };
+        match event {
+            smux::Event::Reset(_) => return self.end_relay(relay, RelayEnd::PeerReset),
+            smux::Event::Finished(_) => self.relays[relay].note_finished(),
+            _ => {}
+        }
+        activate(&mut self.active, &mut self.is_active, relay);
+    }
+
+    pub(super) fn end_session(&mut self, key: SessionKey, reason: CloseReason) {
+        let Some(socket) = self.sockets.get_mut(&key.endpoint) else {
+            return;
+        };
+        socket.endpoint.remove(key.session);
+        let (relays, ends) = (socket.relays_of(key.session), socket.ends_with_session);
+        for relay in relays {
+            self.end_relay(relay, RelayEnd::SessionLost(reason));
+        }
+        if ends {
+            self.close_endpoint(key.endpoint);
+        }
+        self.events.push_back(Event::SessionClosed(key, reason));
+    }
+
+    pub(super) fn end_relay(&mut self, index: usize, end: RelayEnd) {
+        let Some(relay) = self.relays.try_remove(index) else {
+            return;
+        };
+        let (token, key) = (relay.token, relay.key);
+        let (sent, received, connected) = (relay.sent, relay.received, relay.connected);
+        // Closing the descriptor deregisters it; failing to do so before changes nothing.
+        let _ = self
+            .poll
+            .registry()
+            .deregister(&mut SourceFd(&relay.as_raw_fd()));
+        if end != RelayEnd::Clean {
+            relay.abort();
+        }
+        if let Some(socket) = self.sockets.get_mut(&key.session.endpoint) {
+            socket.relays.remove(&(key.session.session, key.stream));
+        }
+        self.events.push_back(Event::RelayFinished {
+            token,
+            sent,
+            received,
+            connected,
+            end,
+        });
+    }
+}

@@ -1,0 +1,117 @@
+//! From a conversation to its payloads: what shares a datagram, and in which order.
+
+use super::segment::{ACK, HEADER, PUSH, Segment, WASK, WINS};
+use super::{Emitted, Kcp, MAX_ASKED};
+use crate::stats::Stats;
+use crate::time::Time;
+use crate::wire::{Millis, Sn};
+
+impl Kcp {
+    /// Write the next payload that must leave to `out`, as far as it fits.
+    pub fn emit(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> Option<Emitted> {
+        self.sender.number(now);
+        let block = self.block.min(out.len());
+        let mut at = 0;
+        let control = self.control_len();
+        let next = self.sender.peek();
+        // Acknowledgements share a datagram with data where both fit; else data goes first, so
+        // that a bulk transfer leaves as one run of equal datagrams.
+        if control > 0 && next.is_none_or(|len| control + HEADER + len <= block) {
+            at = self.write_control(&mut out[..block], now, stats);
+        }
+        let has_data = self.write_data(&mut out[..block], &mut at, now, stats);
+        if at == 0 && control > 0 {
+            // There is too little room for the next data: an unproven source's is limited.
+            at = self.write_control(&mut out[..block], now, stats);
+        }
+        (at > 0).then_some(Emitted { len: at, has_data })
+    }
+
+    pub(super) fn control_len(&mut self) -> usize {
+        let asks = usize::from(self.probe.is_due()) + usize::from(self.tell.is_some());
+        (self.receiver.owed_acks().len() + asks) * HEADER
+    }
+
+    pub(super) fn write_control(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> usize {
+        let clock = self.clock(now);
+        let template = self.template();
+        let acks = self.receiver.owed_acks();
+        let fitting = acks.len().min(out.len() / HEADER);
+        let mut at = 0;
+        for ack in acks.drain(..fitting) {
+            at += Segment {
+                cmd: ACK,
+                ts: ack.ts,
+                sn: ack.sn,
+                ..template
+            }
+            .write(&mut out[at..]);
+        }
+        if at + 2 * HEADER <= out.len() {
+            if self.probe.take() {
+                if self.asked.len() == MAX_ASKED {
+                    self.asked.pop_front();
+                }
+                self.asked.push_back(clock);
+                at += Segment {
+                    cmd: WASK,
+                    ts: clock,
+                    ..template
+                }
+                .write(&mut out[at..]);
+            }
+            if let Some(ts) = self.tell.take() {
+                at += Segment {
+                    cmd: WINS,
+                    ts,
+                    ..template
+                }
+                .write(&mut out[at..]);
+            }
+        }
+        stats.out_segs += (at / HEADER) as u64;
+        at
+    }
+
+    pub(super) fn write_data(
+        &mut self,
+        out: &mut [u8],
+        at: &mut usize,
+        now: Time,
+        stats: &mut Stats,
+    ) -> bool {
+        let ts = self.clock(now);
+        let template = Segment {
+            cmd: PUSH,
+            ts,
+            ..self.template()
+        };
+        let mut any = false;
+        while let Some(len) = self.sender.peek()
+            && *at + HEADER + len <= out.len()
+            && let Some((sn, data)) = self.sender.take(&self.rtt, ts, now)
+        {
+            *at += Segment {
+                sn,
+                data,
+                ..template
+            }
+            .write(&mut out[*at..]);
+            stats.out_segs += 1;
+            any = true;
+        }
+        any
+    }
+
+    pub(super) fn template(&self) -> Segment<'static> {
+        Segment {
+            conv: self.conv,
+            cmd: WINS,
+            wnd: self.receiver.window(),
+            ts: Millis(0),
+            sn: Sn(0),
+            una: self.receiver.next(),
+            data: &[],
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Numbered segments until `una` passes them, and what acknowledgements said of them.
+
+use super::rtt::Rtt;
+use crate::time::{Duration, Time};
+use crate::wire::{Millis, Sn};
+
+/// The longest wait of any segment.
+const MAX_SEGMENT_RTO: Duration = Duration::from_secs(5);
+
+/// One numbered segment, until `una` passes it.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) data: Vec<u8>,
+    /// When it last left.
+    pub(super) sent: Time,
+    /// The clock it last left with, as on the wire.
+    pub(super) ts: Millis,
+    /// The clock it first left with.
+    pub(super) first_ts: Millis,
+    /// When to send it again if nothing is heard.
+    pub(super) due: Time,
+    pub(super) rto: Duration,
+    /// Which transmission of this conversation its last one was.
+    pub(super) order: u64,
+    /// Later transmissions acknowledged since.
+    pub(super) passed: u32,
+    pub(super) transmissions: u32,
+    pub(super) acked: bool,
+    pub(super) queued: bool,
+    /// `due` was moved forward because a later segment arrived (early retransmission).
+    pub(super) early: bool,
+}
+
+/// The clock of an acknowledgement, seen against the segment it names.
+#[derive(Clone, Copy, Debug)]
+pub struct Echo {
+    /// The exact round trip, if its last transmission left with this clock.
+    pub exact: Option<Duration>,
+    /// Whether the clock lies between its first and its last transmission.
+    pub genuine: bool,
+}
+
+/// What the acknowledgements of one input batch said.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) orders: Vec<u64>,
+    pub(super) highest: Option<Sn>,
+    pub(super) bytes: u64,
+    pub(super) exact: Option<Duration>,
+    pub(super) advanced: bool,
+}
+
+impl Outgoing {
+    pub(super) fn new(data: Vec<u8>, now: Time) -> Outgoing {
+        Outgoing {
+            data,
+            sent: now,
+            ts: Millis(0),
+            first_ts: Millis(0),
+            due: now,
+            rto: Duration::ZERO,
+            order: 0,
+            passed: 0,
+            transmissions: 0,
+            acked: false,
+            queued: false,
+            early: false,
+        }
+    }
+}
+
+impl Outgoing {
+    /// Wait longer after a timeout; an early repetition says nothing about the path's time.
+    pub(super) fn back_off(&mut self, nodelay: bool, rtt: &Rtt) {
+        if self.early {
+            return;
+        }
+        let step = if nodelay { rtt.rto() / 2 } else { rtt.rto() };
+        self.rto = (self.rto + step).min(MAX_SEGMENT_RTO);
+    }
+}
+
+impl Batch {
+    pub(super) fn note(&mut self, segment: &Outgoing, sn: Sn) {
+        self.orders.push(segment.order);
+        self.bytes += segment.data.len() as u64;
+        if self.highest.is_none_or(|highest| highest.before(sn)) {
+            self.highest = Some(sn);
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.orders.clear();
+        self.orders.shrink_to(64);
+        self.highest = None;
+        self.bytes = 0;
+        self.exact = None;
+        self.advanced = false;
+    }
+}

@@ -1,0 +1,192 @@
+//! From payloads to a conversation: checked whole, then applied whole.
+
+use super::Kcp;
+use super::pool::Pool;
+use super::receiver::{Arrival, Sink};
+use super::segment::{ACK, Malformed, PUSH, Segment, Segments, WASK, WINS};
+use crate::stats::Stats;
+use crate::time::Time;
+use crate::wire::Millis;
+
+/// More than a keepalive, compressed or not: what is longer is somebody's data.
+const KEEPALIVE: usize = 32;
+
+impl Kcp {
+    /// Take one payload; `regular` is false if FEC rebuilt it. In-order data goes to `sink`.
+    ///
+    /// All or nothing: the payload is checked whole before any of it takes effect.
+    ///
+    /// # Errors
+    /// [`Malformed`] if it is not a sequence of segments that this conversation's peer can have
+    /// sent; nothing has changed then.
+    pub fn input<S: Sink + ?Sized>(
+        &mut self,
+        payload: &[u8],
+        regular: bool,
+        now: Time,
+        (sink, pool, stats): (&mut S, &mut Pool, &mut Stats),
+    ) -> Result<(), Malformed> {
+        self.check(payload)?;
+        let mut last_ack = None;
+        let mut data = false;
+        for segment in Segments::new(payload, self.conv).flatten() {
+            stats.in_segs += 1;
+            // What `una` covers is gone: the acknowledgement must find its segment before.
+            if segment.cmd == ACK {
+                last_ack = self.handle_ack(&segment, now, stats).or(last_ack);
+            }
+            self.handle_una(&segment, regular, now, pool);
+            match segment.cmd {
+                ACK => {}
+                PUSH => {
+                    data |= segment.data.len() > KEEPALIVE;
+                    let arrival = Arrival {
+                        sn: segment.sn,
+                        ts: segment.ts,
+                        regular,
+                    };
+                    self.receiver
+                        .push(arrival, segment.data, sink, pool)
+                        .count(regular, stats);
+                }
+                WASK => self.tell = Some(segment.ts),
+                _ => self.handle_tell(&segment, now),
+            }
+        }
+        if let Some((sample, exact)) = last_ack.filter(|_| regular) {
+            let first = self.rtt.min().is_none();
+            self.rtt.sample(sample, exact);
+            if first {
+                self.sender.retime(&self.rtt);
+            }
+        }
+        if self.asks_after_data {
+            self.hear(data, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn hear(&mut self, data: bool, now: Time) {
+        match data {
+            true => self.hush.note_data(now),
+            false => self.hush.note_sign(),
+        }
+    }
+
+    /// Whether the payload can come from this conversation's peer, without any effect.
+    ///
+    /// # Errors
+    /// [`Malformed`] says why not.
+    pub fn check(&self, payload: &[u8]) -> Result<(), Malformed> {
+        if payload.is_empty() {
+            return Err(Malformed::Length);
+        }
+        for segment in Segments::new(payload, self.conv) {
+            let segment = segment?;
+            let numbers = match segment.cmd {
+                ACK => self.sender.plausible_ack(segment.sn),
+                PUSH => self.receiver.plausible(segment.sn),
+                _ => true,
+            };
+            if !numbers || !self.sender.plausible_una(segment.una) {
+                return Err(Malformed::Window);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn handle_una(
+        &mut self,
+        segment: &Segment<'_>,
+        regular: bool,
+        now: Time,
+        pool: &mut Pool,
+    ) {
+        if segment.una.before(self.sender.una()) {
+            return; // an old segment: its window is old as well
+        }
+        if regular {
+            self.sender.set_remote_window(segment.wnd);
+        }
+        if self.demand_proof && !self.proven() {
+            return;
+        }
+        self.sender.handle_una(segment.una, pool, now);
+        if self.first_una.is_none() && self.sender.advanced_ever() {
+            self.first_una = Some(self.clock(now));
+        }
+    }
+
+    /// Returns the round trip in milliseconds, and exactly where that is known. There is none if
+    /// nothing new was acknowledged: a segment that comes twice, rebuilt by FEC perhaps, is
+    /// acknowledged with a clock that may be long past.
+    pub(super) fn handle_ack(
+        &mut self,
+        segment: &Segment<'_>,
+        now: Time,
+        stats: &mut Stats,
+    ) -> Option<(u32, Option<crate::time::Duration>)> {
+        self.notice_restart(segment, now);
+        let echo = self.sender.handle_ack(segment.sn, segment.ts, now, stats)?;
+        let age_ms = u32::try_from(self.clock(now).diff(segment.ts)).ok()?;
+        let lifetime_ms = now.since(self.born).as_millis() + 1;
+        if u128::from(age_ms) > lifetime_ms {
+            return None; // not a clock of ours
+        }
+        // Only a clock that its segment left with proves anything: a guess is one in millions.
+        if echo.genuine {
+            self.note_echo(segment.ts);
+        }
+        Some((age_ms, echo.exact))
+    }
+
+    /// A window tell echoes the clock of the question, if the peer is blinktun.
+    pub(super) fn handle_tell(&mut self, segment: &Segment<'_>, now: Time) {
+        self.notice_restart(segment, now);
+        if self.asked.contains(&segment.ts) {
+            self.note_echo(segment.ts);
+        }
+    }
+
+    pub(super) fn note_echo(&mut self, ts: Millis) {
+        if self.echoed.is_none_or(|newest| newest.before(ts)) {
+            self.echoed = Some(ts);
+        }
+    }
+
+    /// A peer that once had `una` above 0 and now says 0 has lost the conversation, unless the
+    /// segment is an old one that the network held back. It is not old if it echoes a clock that
+    /// we sent after `una` had moved, or answers the probe of a silent peer.
+    pub(super) fn notice_restart(&mut self, segment: &Segment<'_>, now: Time) {
+        let Some(first_una) = self.first_una else {
+            return;
+        };
+        if segment.una.0 != 0 || !segment.una.before(self.sender.una()) || self.sender.has_wrapped()
+        {
+            return;
+        }
+        let fresh = segment.ts.diff(first_una) > 0 && self.clock(now).diff(segment.ts) >= 0;
+        let waiting = self.sender.is_silent(now) || self.hush.is_asking();
+        let answer = segment.cmd == WINS && waiting;
+        self.forgotten |= fresh || answer;
+    }
+
+    /// After a batch of payloads: look for losses.
+    pub fn finish_input(&mut self, now: Time, stats: &mut Stats) {
+        self.sender.finish_input(&self.rtt, now, stats);
+        self.probe
+            .update(self.sender.remote_window(), self.sender.is_silent(now), now);
+    }
+
+    /// Deliver data that waited for room in the sink.
+    pub fn drain<S: Sink + ?Sized>(&mut self, sink: &mut S, pool: &mut Pool) {
+        if self.receiver.drain(sink, pool) {
+            self.tell.get_or_insert(Millis(0));
+        }
+    }
+
+    /// Whether data in order waits for room in the sink.
+    pub fn has_waiting(&self) -> bool {
+        self.receiver.has_waiting()
+    }
+}

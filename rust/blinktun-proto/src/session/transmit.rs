@@ -1,0 +1,145 @@
+//! From streams to datagrams: frames into KCP, payloads into batches of equal length.
+
+use super::{Batch, Context, MAX_BATCH, Session};
+use crate::fec;
+use crate::kcp::Emitted;
+use crate::smux::{self, Role};
+use crate::time::Time;
+
+/// The first datagram of a conversation stays this small, so that a server under attack can keep
+/// it for less than a kilobyte.
+const OPENING_BLOCK: usize = 128;
+const OPENING_BYTES: usize = 64;
+/// The most bytes taken from smux at once.
+const MAX_FILL: usize = 65536;
+
+impl Session {
+    /// Write datagrams that must leave to `out`, unsealed, each with room for the crypt layer in
+    /// front and behind, at most `limit` bytes in all. All have the same length except the last.
+    pub fn poll_transmit(
+        &mut self,
+        out: &mut [u8],
+        limit: usize,
+        now: Time,
+        cx: &mut Context,
+    ) -> Option<Batch> {
+        if self.closed.is_some() {
+            return None;
+        }
+        let end = out.len().min(limit);
+        let out = &mut out[..end];
+        let mut batch = Batch { len: 0, stride: 0 };
+        if self.carry.len() > out.len() {
+            return None;
+        }
+        if !self.carry.is_empty() {
+            out[..self.carry.len()].copy_from_slice(&self.carry);
+            batch = Batch {
+                len: self.carry.len(),
+                stride: self.carry.len(),
+            };
+            self.carry.clear();
+        }
+        for _ in 0..MAX_BATCH {
+            let Some(len) = self.write_datagram(&mut out[batch.len..], now, cx) else {
+                break;
+            };
+            if batch.stride == 0 {
+                batch.stride = len;
+            } else if len > batch.stride {
+                self.carry
+                    .extend_from_slice(&out[batch.len..batch.len + len]);
+                break;
+            }
+            batch.len += len;
+            if len < batch.stride {
+                break;
+            }
+        }
+        (batch.len > 0).then_some(batch)
+    }
+
+    /// Write one datagram; `None` if there is none to send or no room for it.
+    pub(super) fn write_datagram(
+        &mut self,
+        out: &mut [u8],
+        now: Time,
+        cx: &mut Context,
+    ) -> Option<usize> {
+        let overhead = self.head + self.tail;
+        if self.encoder.is_none() && (self.role == Role::Client || self.kcp.proven()) {
+            // `Config` has checked the shards. A source that is not proven gets no parity.
+            self.encoder = new_encoder(self.shards);
+        }
+        if let Some(encoder) = &mut self.encoder
+            && encoder.parity_due() > 0
+        {
+            let len = encoder.parity_len();
+            encoder.write_parity(out.get_mut(self.head..self.head + len)?);
+            return Some(overhead + len);
+        }
+        let header = if self.encoder.is_some() {
+            fec::HEADER
+        } else {
+            0
+        };
+        let room = out.len().checked_sub(overhead + header)?;
+        self.fill(now, cx);
+        let limit = if self.opened {
+            room
+        } else {
+            room.min(OPENING_BLOCK)
+        };
+        let start = self.head + header;
+        let emitted = self
+            .kcp
+            .emit(&mut out[start..start + limit], now, &mut cx.stats)?;
+        self.opened = true;
+        Some(overhead + self.frame(out, emitted, now))
+    }
+
+    /// Put the FEC header in front of data; acknowledgements alone go without.
+    pub(super) fn frame(&mut self, out: &mut [u8], emitted: Emitted, now: Time) -> usize {
+        let Some(encoder) = &mut self.encoder else {
+            return emitted.len;
+        };
+        let start = self.head + fec::HEADER;
+        if emitted.has_data {
+            encoder.encode(&mut out[self.head..start + emitted.len], now);
+            return fec::HEADER + emitted.len;
+        }
+        out.copy_within(start..start + emitted.len, self.head);
+        emitted.len
+    }
+
+    /// Take from the streams what can leave now.
+    pub(super) fn fill(&mut self, now: Time, cx: &mut Context) {
+        self.drain(now, cx);
+        while self.mux.wants_transmit() {
+            let room = if self.opened {
+                self.kcp.room()
+            } else {
+                OPENING_BYTES
+            };
+            if room < smux::MIN_TRANSMIT || (!self.opened && self.kcp.waiting() > 0) {
+                break;
+            }
+            cx.frames.clear();
+            if self.mux.transmit(room.min(MAX_FILL), &mut cx.frames, now) == 0 {
+                break;
+            }
+            match &mut self.compression {
+                None => self.kcp.send(&cx.frames, &mut cx.pool, &mut cx.stats),
+                Some(compression) => {
+                    cx.packed.clear();
+                    compression.encode(&cx.frames, &mut cx.packed);
+                    self.kcp.send(&cx.packed, &mut cx.pool, &mut cx.stats);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder> {
+    shards.and_then(|(data, parity)| fec::Encoder::new(data, parity).ok())
+}

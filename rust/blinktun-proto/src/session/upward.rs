@@ -1,0 +1,41 @@
+//! In-order KCP data on its way to smux.
+
+use super::compression::Compression;
+use crate::error::CloseReason;
+use crate::kcp::receiver::Sink;
+use crate::smux::Mux;
+use crate::time::Time;
+
+/// In-order KCP data on its way to smux.
+pub(super) struct Upward<'a> {
+    pub(super) mux: &'a mut Mux,
+    pub(super) compression: Option<&'a mut Compression>,
+    pub(super) plain: &'a mut Vec<u8>,
+    pub(super) received: u64,
+    pub(super) failed: Option<CloseReason>,
+    pub(super) now: Time,
+}
+
+impl Sink for Upward<'_> {
+    fn has_room(&self) -> bool {
+        self.failed.is_none() && self.mux.receive_space() > 0
+    }
+
+    fn deliver(&mut self, data: &[u8]) {
+        self.received += data.len() as u64;
+        let frames = match &mut self.compression {
+            None => data,
+            Some(compression) => {
+                self.plain.clear();
+                if compression.decode(data, self.plain).is_err() {
+                    self.failed = Some(CloseReason::Compression);
+                    return;
+                }
+                &self.plain[..]
+            }
+        };
+        if let Err(error) = self.mux.receive(frames, self.now) {
+            self.failed = Some(error.into());
+        }
+    }
+}
