@@ -238,7 +238,7 @@ class Reactor:
     def open_stream(self, session: _SessionKey) -> _StreamKey:
         """Open a stream."""
 
-    def relay(self, stream: _StreamKey, descriptor: int, token: int) -> None:
+    def relay(self, stream: _StreamKey, descriptor: int, token: int, connecting: bool) -> None:
         """Join a stream and a stream socket, connected or connecting; the core owns it from now on.
 
         `Event.RelayFinished` reports the end under ``token``.

@@ -56,25 +56,31 @@ pub enum Progress {
 }
 
 impl Relay {
-    /// A relay between `key` and a stream socket that is connected or connecting, which becomes
-    /// non-blocking, without delay and with keepalive.
+    /// A relay between `key` and a stream socket, which becomes non-blocking, without delay and
+    /// with keepalive. One that is still `connecting` is non-blocking already.
     ///
     /// # Errors
     /// What the system says.
-    pub fn new(token: u64, key: StreamKey, connection: OwnedFd) -> io::Result<Relay> {
+    pub fn new(
+        token: u64,
+        key: StreamKey,
+        connection: OwnedFd,
+        connecting: bool,
+    ) -> io::Result<Relay> {
         let connection = TcpStream::from(connection);
-        connection.set_nonblocking(true)?;
+        if !connecting {
+            connection.set_nonblocking(true)?;
+        }
         let socket = SockRef::from(&connection);
         // A UNIX socket has neither; a TCP one that refuses them still works.
         let _ = socket.set_tcp_nodelay(true);
         let _ = socket.set_keepalive(true);
-        let connected = socket.peer_addr().is_ok();
         Ok(Relay {
             token,
             key,
             sent: 0,
             received: 0,
-            connected,
+            connected: !connecting,
             connection,
             readable: true,
             writable: true,

@@ -115,11 +115,19 @@ impl Reactor {
         Ok((session.0, session.1, key.stream.0))
     }
 
-    fn relay(&mut self, stream: StreamKey, descriptor: RawFd, token: u64) -> PyResult<()> {
+    fn relay(
+        &mut self,
+        stream: StreamKey,
+        descriptor: RawFd,
+        token: u64,
+        connecting: bool,
+    ) -> PyResult<()> {
         // SAFETY: the caller detached `descriptor` from its Python socket (`socket.detach()`), so
         // nobody else owns it.
         let connection = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Ok(self.inner.relay(stream_key(stream), connection, token)?)
+        Ok(self
+            .inner
+            .relay(stream_key(stream), connection, token, connecting)?)
     }
 
     fn relayed(&self, stream: StreamKey) -> Option<(u64, u64)> {

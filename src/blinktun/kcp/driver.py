@@ -124,20 +124,26 @@ class Driver:
             await turned
 
     def relay(
-        self, stream: StreamKey, descriptor: int, done: Callable[[Event.RelayFinished], None]
+        self,
+        stream: StreamKey,
+        descriptor: int,
+        done: Callable[[Event.RelayFinished], None],
+        *,
+        connecting: bool,
     ) -> None:
-        """Join a stream and a connected socket; ``done`` is called at the end.
+        """Join a stream and a socket; ``done`` is called at the end.
 
         Args:
             stream: A stream of a living session.
             descriptor: Owned by the core from now on, whatever happens.
             done: Gets the byte counts and the error, None for a clean end.
+            connecting: The socket is non-blocking and still being connected.
 
         Raises:
             OSError: the session is gone.
         """
         token = next(self._tokens)
-        self.core.relay(stream, descriptor, token)
+        self.core.relay(stream, descriptor, token, connecting)
         self._relays[token] = done
         self.wake()
 

@@ -110,14 +110,20 @@ class Session:
         return stream
 
     def relay(
-        self, key: StreamKey, connection: socket.socket, done: Callable[[RelayResult], None]
+        self,
+        key: StreamKey,
+        connection: socket.socket,
+        done: Callable[[RelayResult], None],
+        *,
+        connecting: bool = False,
     ) -> None:
         """Join a stream and a socket: from now on no Python runs for their bytes.
 
         Args:
             key: A stream of this session.
-            connection: Connected or connecting; taken over and closed at the end, whatever happens.
+            connection: Taken over, and closed at the end, whatever happens.
             done: Called at the end; not if this raises.
+            connecting: The socket is non-blocking and still being connected.
 
         Raises:
             TransportError: the session or the stream is over. Both are broken off.
@@ -128,7 +134,7 @@ class Session:
             done(RelayResult(event.sent, event.received, event.error, event.connected))
 
         try:
-            self._driver.relay(key, connection.detach(), finished)
+            self._driver.relay(key, connection.detach(), finished, connecting=connecting)
         except OSError as error:
             self.reset(key)
             raise TransportError(self.reason or str(error), peer=self.peer) from error

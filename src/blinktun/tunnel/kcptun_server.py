@@ -104,7 +104,7 @@ class KcptunServerRole:
             _log.warning("target %s", error)
             session.reset(key)
             return
-        self._join(session, key, target)
+        self._join(session, key, target, connecting=True)
 
     async def _serve(self, session: kcp.Session, key: StreamKey) -> None:
         try:
@@ -118,10 +118,17 @@ class KcptunServerRole:
             raise
         self._join(session, key, target)
 
-    def _join(self, session: kcp.Session, key: StreamKey, target: socket.socket) -> None:
+    def _join(
+        self,
+        session: kcp.Session,
+        key: StreamKey,
+        target: socket.socket,
+        *,
+        connecting: bool = False,
+    ) -> None:
         title = f"in: {session.peer}({key[2]}) out: {self._target}"
         try:
-            self._relays.join(session, key, target, title)
+            self._relays.join(session, key, target, title, connecting=connecting)
         except TransportError as error:
             # The client gave up while we were dialling.
             _log.debug("stream gone: %s", error)

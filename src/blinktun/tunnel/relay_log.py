@@ -33,8 +33,16 @@ class Relays:
         self.sent = 0
         self.received = 0
 
-    def join(self, session: Session, key: StreamKey, connection: socket.socket, title: str) -> None:
-        """Join a stream of ``session`` and a socket, connected or connecting, which is taken over.
+    def join(
+        self,
+        session: Session,
+        key: StreamKey,
+        connection: socket.socket,
+        title: str,
+        *,
+        connecting: bool = False,
+    ) -> None:
+        """Join a stream of ``session`` and a socket, which is taken over.
 
         Raises:
             TransportError: the session or the stream is over. Both are broken off.
@@ -56,7 +64,7 @@ class Relays:
                     title, result.sent, result.received, took, result.error or "clean",
                 )  # fmt: skip
 
-        session.relay(key, connection, done)
+        session.relay(key, connection, done, connecting=connecting)
         self._open += 1
         self._idle.clear()
 

@@ -28,8 +28,14 @@ class FakeSession:
         self.finish: Callable[[RelayResult], None]
 
     def relay(
-        self, _key: StreamKey, _socket: socket.socket, done: Callable[[RelayResult], None]
+        self,
+        _key: StreamKey,
+        _socket: socket.socket,
+        done: Callable[[RelayResult], None],
+        *,
+        connecting: bool,
     ) -> None:
+        assert not connecting
         if self._gone:
             raise TransportError("the session is gone")
         self.finish = done

@@ -1,11 +1,8 @@
 //! From the endpoints' events to the owner's.
 
-use std::os::fd::AsRawFd;
-
 use blinktun_proto::endpoint::EndpointEvent;
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::{session, smux};
-use mio::unix::SourceFd;
 
 use super::{Reactor, activate};
 use crate::event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};
@@ -101,11 +98,7 @@ impl Reactor {
         };
         let (token, key) = (relay.token, relay.key);
         let (sent, received, connected) = (relay.sent, relay.received, relay.connected);
-        // Closing the descriptor deregisters it; failing to do so before changes nothing.
-        let _ = self
-            .poll
-            .registry()
-            .deregister(&mut SourceFd(&relay.as_raw_fd()));
+        // Closing the descriptor, which nobody else has, takes it out of the poller.
         if end != RelayEnd::Clean {
             relay.abort();
         }

@@ -38,8 +38,14 @@ impl Reactor {
     /// `NotConnected` if the session or the stream is gone, `AlreadyExists` if it has a relay, or
     /// what the system says of the descriptor. The connection is reset then: its application must
     /// not take it for a clean end.
-    pub fn relay(&mut self, key: StreamKey, connection: OwnedFd, token: u64) -> io::Result<()> {
-        let mut relay = Relay::new(token, key, connection)?;
+    pub fn relay(
+        &mut self,
+        key: StreamKey,
+        connection: OwnedFd,
+        token: u64,
+        connecting: bool,
+    ) -> io::Result<()> {
+        let mut relay = Relay::new(token, key, connection, connecting)?;
         match self.join(&mut relay) {
             Ok(index) => {
                 self.relays.insert(relay);
