@@ -8,6 +8,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
+from blinktun.app.memory import keep_freed_memory
 from blinktun.app.roles import make_role, start_all, stop_all
 from blinktun.app.workers import Worker, log_counters, supervise
 from blinktun.config.explain import Origin
@@ -66,6 +67,7 @@ def _run_workers(config: KcptunServer) -> int:
 
 def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine in the fastest event loop there is."""
+    keep_freed_memory()
     try:
         import uvloop
     except ImportError:
