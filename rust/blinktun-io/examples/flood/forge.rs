@@ -80,7 +80,7 @@ impl Forger {
     /// # Errors
     /// What the system says of its socket; `NotConnected` if nobody answered the first one.
     pub fn refresh(&mut self, number: u64) -> io::Result<Option<Rc<UdpSocket>>> {
-        if number % REFRESH == 0 && self.modes != [Mode::Random] {
+        if number.is_multiple_of(REFRESH) && self.modes != [Mode::Random] {
             let socket = UdpSocket::bind("127.0.0.1:0")?;
             socket.connect(self.to)?;
             socket.set_nonblocking(true)?;

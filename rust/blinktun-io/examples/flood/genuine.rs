@@ -49,7 +49,7 @@ impl Client {
     /// and whether anything was acknowledged.
     pub fn talk(&mut self, socket: &UdpSocket) -> (Vec<Vec<u8>>, bool) {
         let mut request = format!("ECHO {ECHOED}\n").into_bytes();
-        request.extend((0..ECHOED).map(|n| (n * n >> 7) as u8));
+        request.extend((0..ECHOED).map(|n| ((n * n) >> 7) as u8));
         let id = self.dial(&request);
         let (began, mut sent) = (Instant::now(), Vec::new());
         let mut buffer = [0; 65536];

@@ -62,7 +62,7 @@ fn attack(options: &Options) -> std::io::Result<String> {
     let began = Instant::now();
     for number in 0..options.count {
         pace(began, number, options.rate);
-        if number % SWEEP == 0 {
+        if number.is_multiple_of(SWEEP) {
             sources.sweep();
             if began.elapsed() > LONGEST {
                 break;
@@ -89,7 +89,7 @@ fn attack(options: &Options) -> std::io::Result<String> {
 
 /// Sleep when ahead of `rate` datagrams a second (0: never).
 fn pace(began: Instant, number: u64, rate: u64) {
-    if rate == 0 || number % 64 != 0 {
+    if rate == 0 || !number.is_multiple_of(64) {
         return;
     }
     let due = Duration::from_secs_f64(number as f64 / rate as f64);

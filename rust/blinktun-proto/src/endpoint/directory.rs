@@ -12,9 +12,9 @@ pub type Key = (SocketAddr, u32);
 #[derive(Debug)]
 pub struct Directory {
     by_key: HashMap<Key, usize, RandomState>,
-    /// The newest session of a conversation's number, wherever its peer is.
+    /// The newest proven session of a conversation's number, wherever its peer is.
     by_conv: HashMap<u32, usize, RandomState>,
-    /// The newest session of an address: parity names no conversation.
+    /// The newest proven session of an address: parity names no conversation.
     by_peer: HashMap<SocketAddr, usize, RandomState>,
     per_source: HashMap<IpAddr, usize, RandomState>,
 }
@@ -31,12 +31,21 @@ impl Directory {
         }
     }
 
-    /// Session `index` talks with `peer` in conversation `conv`.
+    /// Session `index` talks with `peer` in conversation `conv`. Until that is [`prove`]d it takes
+    /// nothing that another session goes by.
+    ///
+    /// [`prove`]: Directory::prove
     pub fn add(&mut self, index: usize, (peer, conv): Key) {
         self.by_key.insert((peer, conv), index);
+        self.by_conv.entry(conv).or_insert(index);
+        self.by_peer.entry(peer).or_insert(index);
+        *self.per_source.entry(peer.ip()).or_insert(0) += 1;
+    }
+
+    /// Session `index`, which was added, has a true peer.
+    pub fn prove(&mut self, index: usize, (peer, conv): Key) {
         self.by_conv.insert(conv, index);
         self.by_peer.insert(peer, index);
-        *self.per_source.entry(peer.ip()).or_insert(0) += 1;
     }
 
     /// It does no longer.

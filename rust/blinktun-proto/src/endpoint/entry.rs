@@ -1,5 +1,6 @@
 //! One session of an endpoint: where its peer is, and how much may be sent there.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use super::SessionId;
@@ -52,6 +53,35 @@ impl Unproven {
     /// When it has had its time.
     pub fn deadline(&self) -> Time {
         self.born + UNPROVEN_LIFE
+    }
+}
+
+/// The sessions that may be served before their source is proved: few, however fast they end.
+///
+/// One that ends unproven keeps its slot until its time is over. Else a source that breaks each of
+/// its sessions at once would make us dial without bound.
+#[derive(Debug, Default)]
+pub struct EarlySlots(VecDeque<Time>);
+
+impl EarlySlots {
+    /// How many are taken.
+    pub fn taken(&mut self, now: Time) -> usize {
+        while self.0.front().is_some_and(|until| *until <= now) {
+            self.0.pop_front();
+        }
+        self.0.len()
+    }
+
+    /// Take one for a source that appears now.
+    pub fn take(&mut self, source: &Unproven) {
+        self.0.push_back(source.deadline());
+    }
+
+    /// The source has proved itself: others may have its slot.
+    pub fn give(&mut self, source: &Unproven) {
+        if let Some(slot) = self.0.iter().position(|until| *until == source.deadline()) {
+            self.0.remove(slot);
+        }
     }
 }
 

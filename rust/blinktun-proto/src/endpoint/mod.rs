@@ -22,12 +22,12 @@ use slab::Slab;
 use crate::crypt::{PacketCrypt, Verdict};
 use crate::error::CloseReason;
 use crate::kcp::segment::peek_conv;
-use crate::session::{Config, Context, Event, Role, Session};
+use crate::session::{Config, Context, Event, Role, Session, UNPROVEN_STREAMS};
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
 use directory::Directory;
 use embryo::{Embryos, kcp_bytes};
-use entry::{Entry, Unproven};
+use entry::{EarlySlots, Entry, Unproven};
 use replay::ReplayFilter;
 use stray::Strays;
 
@@ -104,7 +104,7 @@ pub struct Endpoint {
     sessions: Slab<Entry>,
     generation: u32,
     directory: Directory,
-    early: usize,
+    early: EarlySlots,
     embryos: Embryos,
     replays: ReplayFilter,
     strays: Strays,
@@ -140,7 +140,7 @@ impl Endpoint {
             sessions: Slab::new(),
             generation: 0,
             directory: Directory::new(directory),
-            early: 0,
+            early: EarlySlots::default(),
             embryos,
             replays,
             strays: Strays::new(now),
@@ -237,9 +237,12 @@ impl Endpoint {
                 continue;
             };
             entry.session.finish_input(now, &mut self.cx);
-            if entry.unproven.is_some() && entry.session.kcp().proven() {
-                entry.unproven = None;
-                self.early -= 1;
+            if entry.session.kcp().proven()
+                && let Some(source) = entry.unproven.take()
+            {
+                self.early.give(&source);
+                self.directory
+                    .prove(index, (entry.peer, entry.session.conv()));
             }
         }
         self.touched = touched;
@@ -278,6 +281,9 @@ impl Endpoint {
         let index = slot.key();
         let id = SessionId((u64::from(self.generation) << 32) | index as u64);
         self.directory.add(index, (peer, session.conv()));
+        if unproven.is_none() {
+            self.directory.prove(index, (peer, session.conv()));
+        }
         slot.insert(Entry {
             id,
             session,
@@ -300,9 +306,6 @@ impl Endpoint {
         let entry = self.sessions.remove(index);
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, index));
-        }
-        if entry.unproven.is_some() {
-            self.early -= 1;
         }
         self.directory
             .remove(index, (entry.peer, entry.session.conv()));
@@ -407,7 +410,11 @@ impl Endpoint {
     fn settle(&mut self, index: usize) {
         let entry = &mut self.sessions[index];
         entry.dirty = false;
-        while let Some(event) = entry.session.next_event() {
+        // Of an unproven source's streams only a few are dialled for; with more, all wait.
+        let is_held = entry.unproven.is_some()
+            && entry.session.closed().is_none()
+            && entry.session.mux().stream_count() > UNPROVEN_STREAMS;
+        while !is_held && let Some(event) = entry.session.next_event() {
             self.events
                 .push_back(EndpointEvent::Session(entry.id, event));
         }

@@ -36,14 +36,15 @@ impl Endpoint {
     }
 
     fn handle_opening(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        let early = self.early < self.limits.early && self.embryos.len() < self.limits.early;
+        let early = self.early.taken(now).max(self.embryos.len()) < self.limits.early;
         if !self.may_open(&key) {
             self.cx.stats.embryos_dropped += 1;
         } else if early {
             let clock = self.cx.random.next_u32();
             let session = Session::new(&self.config, Role::Server, key.1, clock, now);
-            self.early += 1;
-            let id = self.accept(session, key.0, Some(Unproven::new(now)));
+            let unproven = Unproven::new(now);
+            self.early.take(&unproven);
+            let id = self.accept(session, key.0, Some(unproven));
             self.feed(id.index(), payload, size, now);
         } else {
             self.keep(key, payload, size, now);
@@ -145,9 +146,14 @@ impl Endpoint {
         };
         let entry = &mut self.sessions[index];
         let kcp = entry.session.kcp();
-        let fits = kcp_bytes(payload).is_some_and(|bytes| kcp.check(bytes).is_ok());
-        if entry.unproven.is_some() || !kcp.proven() || !fits {
+        let bytes = kcp_bytes(payload).unwrap_or(&[]);
+        if entry.unproven.is_some() || !kcp.proven() || kcp.check(bytes).is_err() {
             return false;
+        }
+        let is_candidate = entry.candidate.as_ref().is_some_and(|c| c.address == from);
+        if !is_candidate && !kcp.is_news(bytes) {
+            self.cx.stats.strays += 1;
+            return true; // a copy of an old datagram diverts nothing
         }
         let clock = kcp.clock(now);
         let candidate = match entry.candidate.take() {
@@ -173,6 +179,7 @@ impl Endpoint {
         entry.peer = candidate.address;
         self.directory.remove(index, (old, conv));
         self.directory.add(index, (candidate.address, conv));
+        self.directory.prove(index, (candidate.address, conv));
         self.cx.stats.moves += 1;
         self.events
             .push_back(EndpointEvent::Moved(id, candidate.address));

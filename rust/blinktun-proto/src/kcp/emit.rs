@@ -15,8 +15,11 @@ impl Kcp {
         let control = self.control_len();
         let next = self.sender.peek();
         // Acknowledgements share a datagram with data where both fit; else data goes first, so
-        // that a bulk transfer leaves as one run of equal datagrams.
-        if control > 0 && next.is_none_or(|len| control + HEADER + len <= block) {
+        // that a bulk transfer leaves as one run of equal datagrams. But the very first comes
+        // before all data: the peer may wait for it as the proof of our address.
+        let fits = next.is_none_or(|len| control + HEADER + len <= block);
+        if control > 0 && (fits || !self.answered) {
+            self.answered = true;
             at = self.write_control(&mut out[..block], now, stats);
         }
         let has_data = self.write_data(&mut out[..block], &mut at, now, stats);

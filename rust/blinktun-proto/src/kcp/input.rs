@@ -40,6 +40,7 @@ impl Kcp {
                 ACK => {}
                 PUSH => {
                     data |= segment.data.len() > KEEPALIVE;
+                    self.note_peer_clock(segment.ts);
                     let arrival = Arrival {
                         sn: segment.sn,
                         ts: segment.ts,
@@ -152,6 +153,22 @@ impl Kcp {
         if self.echoed.is_none_or(|newest| newest.before(ts)) {
             self.echoed = Some(ts);
         }
+    }
+
+    fn note_peer_clock(&mut self, ts: Millis) {
+        if self.peer_clock.is_none_or(|newest| newest.before(ts)) {
+            self.peer_clock = Some(ts);
+        }
+    }
+
+    /// Whether `payload`, which has passed [`Kcp::check`], was made after all that was taken so far:
+    /// then it is no copy.
+    pub fn is_news(&self, payload: &[u8]) -> bool {
+        Segments::new(payload, self.conv).flatten().any(|segment| {
+            let is_younger = |newest: Millis| newest.before(segment.ts);
+            let is_new_data = segment.cmd == PUSH && self.peer_clock.is_none_or(is_younger);
+            is_new_data || self.sender.una().before(segment.una)
+        })
     }
 
     /// A peer that once had `una` above 0 and now says 0 has lost the conversation, unless the

@@ -87,6 +87,10 @@ pub struct Kcp {
     /// The newest clock of ours that the peer has echoed.
     echoed: Option<Millis>,
     forgotten: bool,
+    /// We have acknowledged something.
+    answered: bool,
+    /// The newest clock of the peer's data.
+    peer_clock: Option<Millis>,
 }
 
 /// A payload that [`Kcp::emit`] wrote.
@@ -124,6 +128,8 @@ impl Kcp {
             first_una: None,
             echoed: None,
             forgotten: false,
+            answered: false,
+            peer_clock: None,
         }
     }
 

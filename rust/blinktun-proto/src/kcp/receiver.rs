@@ -12,6 +12,10 @@ pub trait Sink {
     fn has_room(&self) -> bool;
     /// Take the next bytes of the stream.
     fn deliver(&mut self, data: &[u8]);
+    /// How many segments may be held that cannot be delivered yet.
+    fn hold_limit(&self) -> usize {
+        usize::MAX
+    }
 }
 
 /// An acknowledgement owed: which segment, and its clock to echo.
@@ -91,6 +95,10 @@ impl Receiver {
             return Pushed::Outside;
         }
         let repeated = offset < 0 || self.ahead.get(offset as usize).is_some_and(Option::is_some);
+        let limit = sink.hold_limit();
+        if limit < self.waiting.len() + self.ahead.len() && !repeated && self.held() >= limit {
+            return Pushed::Outside;
+        }
         if regular || !repeated {
             self.owe(OwedAck { sn, ts });
         }

@@ -31,12 +31,12 @@ pub use crate::smux::Role;
 use compression::Compression;
 pub use config::{Config, ConfigError, MAX_MTU, Smux};
 use upward::Upward;
+pub use upward::{UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS};
 
 /// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
 pub const MAX_BATCH: usize = 64;
 /// So long after the last FEC packet the decoder's memory is given back.
 const FEC_IDLE: Duration = Duration::from_secs(2);
-
 /// What all sessions of an endpoint share: counters, randomness, buffers.
 pub struct Context {
     /// The counters.
@@ -105,6 +105,8 @@ pub struct Session {
     /// A datagram longer than the batch it came up in; the next batch begins with it.
     carry: Vec<u8>,
     opened: bool,
+    /// The peer is unproven: what goes beyond the bounds for such waits in KCP.
+    restrained: bool,
     silent: bool,
     closed: Option<CloseReason>,
     events: VecDeque<Event>,
@@ -133,6 +135,7 @@ impl Session {
             tail: config.tail,
             carry: Vec::new(),
             opened: role == Role::Server,
+            restrained: role == Role::Server,
             silent: false,
             closed: None,
             events: VecDeque::new(),
@@ -171,14 +174,12 @@ impl Session {
         if self.closed.is_some() {
             return; // the first payload of a datagram may have closed it
         }
-        let mut sink = Upward {
-            mux: &mut self.mux,
-            compression: self.compression.as_mut(),
-            plain: &mut cx.packed,
-            received: 0,
-            failed: None,
+        let mut sink = Upward::new(
+            (&mut self.mux, self.restrained && !self.kcp.proven()),
+            self.compression.as_mut(),
+            &mut cx.packed,
             now,
-        };
+        );
         let into = (&mut sink, &mut cx.pool, &mut cx.stats);
         let result = self.kcp.input(payload, regular, now, into);
         let (received, failed) = (sink.received, sink.failed);
@@ -224,6 +225,10 @@ impl Session {
     /// After a batch of payloads: find losses, notice a restarted peer.
     pub fn finish_input(&mut self, now: Time, cx: &mut Context) {
         self.kcp.finish_input(now, &mut cx.stats);
+        if self.restrained && self.kcp.proven() {
+            self.restrained = false;
+            self.drain(now, cx);
+        }
         self.update_silence(now);
         if self.kcp.forgotten() {
             self.close(CloseReason::PeerRestarted);
@@ -328,14 +333,12 @@ impl Session {
         if self.closed.is_some() || !self.kcp.has_waiting() || self.mux.receive_space() == 0 {
             return;
         }
-        let mut sink = Upward {
-            mux: &mut self.mux,
-            compression: self.compression.as_mut(),
-            plain: &mut cx.packed,
-            received: 0,
-            failed: None,
+        let mut sink = Upward::new(
+            (&mut self.mux, self.restrained),
+            self.compression.as_mut(),
+            &mut cx.packed,
             now,
-        };
+        );
         self.kcp.drain(&mut sink, &mut cx.pool);
         cx.stats.bytes_received += sink.received;
         if let Some(reason) = sink.failed {

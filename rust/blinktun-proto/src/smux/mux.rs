@@ -244,6 +244,11 @@ impl Mux {
             .map_or(0, |stream| stream.unread.len())
     }
 
+    /// Unread bytes of all streams.
+    pub fn unread_in_all(&self) -> usize {
+        self.unread
+    }
+
     /// Bytes of a stream that were written and have not left yet.
     pub fn unsent(&self, id: StreamId) -> usize {
         self.streams

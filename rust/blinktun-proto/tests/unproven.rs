@@ -1,0 +1,259 @@
+//! What sources get that have not proved their address.
+
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+
+use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
+use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::session::{Config, Event, Role, UNPROVEN_BYTES, UNPROVEN_STREAMS};
+use blinktun_proto::smux;
+use blinktun_proto::time::{Duration, Time};
+
+const NOW: Time = Time::from_millis(1000);
+const EARLY: usize = 16;
+
+fn endpoint(role: Role, seed: u8) -> Endpoint {
+    let crypt = PacketCrypt::new(CryptKind::None, &derive_key(b"it's a secrect"));
+    let mut config = Config::new(&crypt);
+    config.compress = false;
+    let limits = Limits {
+        early: EARLY,
+        ..Limits::default()
+    };
+    Endpoint::new(config, limits, role, crypt, [seed; 32], Time::ZERO)
+}
+
+fn source(number: u32) -> SocketAddr {
+    SocketAddr::from((0x0a00_0000u32.wrapping_add(number).to_be_bytes(), 4000))
+}
+
+fn server() -> SocketAddr {
+    SocketAddr::from(([10, 255, 0, 1], 29900))
+}
+
+/// All datagrams that an endpoint wants to send, each with its destination.
+fn outgoing(endpoint: &mut Endpoint, now: Time) -> Vec<(SocketAddr, Vec<u8>)> {
+    let (mut buffer, mut all) = (vec![0; 65536], Vec::new());
+    while let Some(batch) = endpoint.poll_transmit(&mut buffer, now) {
+        let datagrams = buffer[..batch.len].chunks(batch.stride);
+        all.extend(datagrams.map(|datagram| (batch.to, datagram.to_vec())));
+    }
+    all
+}
+
+fn deliver(to: &mut Endpoint, from: SocketAddr, datagrams: &[Vec<u8>], now: Time) {
+    for datagram in datagrams {
+        let mut copy = datagram.clone();
+        let len = copy.len();
+        to.handle_datagrams(from, &mut copy, len, now);
+    }
+    to.finish_input(now);
+}
+
+/// A new conversation that opens `streams` streams and writes `bytes` on each: what leaves before
+/// anything is heard.
+fn opening(client: &mut Endpoint, streams: usize, bytes: usize) -> (SessionId, Vec<Vec<u8>>) {
+    let id = client.dial(server(), NOW);
+    let (session, _) = client.session_mut(id).unwrap();
+    for _ in 0..streams {
+        let stream = session.open_stream().unwrap();
+        session.write(stream, &vec![7; bytes]).unwrap();
+    }
+    let sent = outgoing(client, NOW);
+    (id, sent.into_iter().map(|(_, datagram)| datagram).collect())
+}
+
+fn events(endpoint: &mut Endpoint) -> Vec<EndpointEvent> {
+    std::iter::from_fn(|| endpoint.next_event()).collect()
+}
+
+fn opened_sessions(events: &[EndpointEvent]) -> usize {
+    let is_opening = |event: &&EndpointEvent| matches!(event, EndpointEvent::Opened(..));
+    events.iter().filter(is_opening).count()
+}
+
+fn opened_streams(events: &[EndpointEvent]) -> usize {
+    let is_opening = |event: &&EndpointEvent| {
+        let EndpointEvent::Session(_, event) = event else {
+            return false;
+        };
+        matches!(event, Event::Stream(smux::Event::Opened(_)))
+    };
+    events.iter().filter(is_opening).count()
+}
+
+/// Let both talk until neither has anything to say. Returns the server's events.
+fn converse(client: &mut Endpoint, there: &mut Endpoint, now: Time) -> Vec<EndpointEvent> {
+    let mut said = Vec::new();
+    loop {
+        let up: Vec<_> = outgoing(client, now).into_iter().map(|(_, d)| d).collect();
+        deliver(there, source(1), &up, now);
+        let down: Vec<_> = outgoing(there, now).into_iter().map(|(_, d)| d).collect();
+        deliver(client, server(), &down, now);
+        said.extend(events(there));
+        if up.is_empty() && down.is_empty() {
+            return said;
+        }
+    }
+}
+
+#[test]
+fn spoofed_openings_get_three_times_their_bytes_and_few_sessions() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (mut received, mut sent) = (0, 0);
+    let mut opened = 0;
+    for number in 0..10_000 {
+        let (id, datagrams) = opening(&mut client, 1, 10);
+        client.remove(id);
+        deliver(&mut there, source(number), &datagrams, NOW);
+        received += datagrams[0].len();
+        sent += outgoing(&mut there, NOW)
+            .iter()
+            .map(|(_, d)| d.len())
+            .sum::<usize>();
+        opened += opened_sessions(&events(&mut there));
+    }
+    for millis in 0..20_000 {
+        there.handle_timeout(NOW + Duration::from_millis(millis));
+        sent += outgoing(&mut there, NOW)
+            .iter()
+            .map(|(_, d)| d.len())
+            .sum::<usize>();
+        let _ = events(&mut there);
+    }
+    assert!(
+        sent > received / 2 && sent <= 3 * received,
+        "{received} {sent}"
+    );
+    assert_eq!(opened, EARLY);
+    assert_eq!(there.embryos(), 0, "they expire");
+    assert!(there.session_ids().is_empty() || there.session_ids().len() == EARLY);
+}
+
+#[test]
+fn sessions_that_break_at_once_keep_their_early_slots() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let mut opened = 0;
+    for number in 0..1_000 {
+        let (id, datagrams) = opening(&mut client, 1, 10);
+        client.remove(id);
+        deliver(&mut there, source(number), &datagrams, NOW);
+        let _ = outgoing(&mut there, NOW);
+        for event in events(&mut there) {
+            if let EndpointEvent::Opened(id, _) = event {
+                opened += 1;
+                there.remove(id); // as after a broken smux frame
+            }
+        }
+    }
+    assert_eq!(opened, EARLY);
+}
+
+#[test]
+fn many_streams_of_an_unproven_source_wait_for_the_proof() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (_, datagrams) = opening(&mut client, 1000, 0);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    let answers = outgoing(&mut there, NOW);
+    assert!(opened_streams(&events(&mut there)) <= UNPROVEN_STREAMS);
+    let answers: Vec<_> = answers.into_iter().map(|(_, datagram)| datagram).collect();
+    deliver(&mut client, server(), &answers, NOW);
+    let said = converse(&mut client, &mut there, NOW);
+    assert_eq!(opened_streams(&said), 1000);
+}
+
+#[test]
+fn an_unproven_source_cannot_fill_the_memory() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (id, mut datagrams) = opening(&mut client, 1, 200_000);
+    // Another server's acknowledgements keep the client sending.
+    let mut helper = endpoint(Role::Server, 3);
+    for _ in 0..20 {
+        deliver(&mut helper, source(1), &datagrams, NOW);
+        deliver(&mut there, source(2), &datagrams, NOW);
+        let _ = outgoing(&mut there, NOW);
+        let answers: Vec<_> = outgoing(&mut helper, NOW)
+            .into_iter()
+            .map(|(_, d)| d)
+            .collect();
+        deliver(&mut client, server(), &answers, NOW);
+        let (session, _) = client.session_mut(id).unwrap();
+        let stream = session.mux().stream_ids().next().unwrap();
+        session.write(stream, &[7; 200_000]).unwrap();
+        datagrams = outgoing(&mut client, NOW)
+            .into_iter()
+            .map(|(_, d)| d)
+            .collect();
+    }
+    assert_eq!(there.session_ids().len(), 1);
+    let bytes: usize = there.session_ids().iter().map(|id| held(&there, *id)).sum();
+    assert!(bytes <= 3 * UNPROVEN_BYTES, "{bytes}");
+}
+
+fn held(endpoint: &Endpoint, id: SessionId) -> usize {
+    let session = endpoint.session(id).unwrap();
+    session.kcp().held() * 1500 + session.mux().unread_in_all()
+}
+
+#[test]
+fn an_embryo_survives_the_loss_of_its_answer() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let mut others = endpoint(Role::Client, 9);
+    for number in 0..EARLY as u32 {
+        let (_, datagrams) = opening(&mut others, 1, 10);
+        deliver(&mut there, source(100 + number), &datagrams, NOW);
+    }
+    let _ = (outgoing(&mut there, NOW), events(&mut there));
+    let (_, datagrams) = opening(&mut client, 1, 10);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    assert_eq!(there.embryos(), 1);
+    assert_eq!(outgoing(&mut there, NOW).len(), 1, "this answer is lost");
+    let later = NOW + Duration::from_millis(900);
+    client.handle_timeout(later);
+    let said = converse(&mut client, &mut there, later);
+    assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
+    assert_eq!(there.embryos(), 0);
+}
+
+#[test]
+fn a_forged_opening_does_not_take_the_parity_of_a_live_session() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (id, datagrams) = opening(&mut client, 1, 10);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    converse(&mut client, &mut there, NOW);
+    let (_, forged) = opening(&mut endpoint(Role::Client, 9), 1, 10);
+    deliver(&mut there, source(1), &forged, NOW);
+    let _ = outgoing(&mut there, NOW);
+    let (session, _) = client.session_mut(id).unwrap();
+    let stream = session.mux().stream_ids().next().unwrap();
+    session.write(stream, &[9; 60_000]).unwrap();
+    let mut datagrams: Vec<_> = outgoing(&mut client, NOW)
+        .into_iter()
+        .map(|(_, d)| d)
+        .collect();
+    datagrams.remove(datagrams.len() / 2);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    assert_eq!(there.stats().fec_recovered, 1);
+}
+
+#[test]
+fn a_copied_datagram_from_elsewhere_diverts_nothing() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (_, datagrams) = opening(&mut client, 1, 3000);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    let said = converse(&mut client, &mut there, NOW);
+    for mut copy in datagrams {
+        copy[0] ^= 1; // another nonce: without encryption anyone can do that
+        deliver(&mut there, source(66), &[copy], NOW);
+    }
+    let _ = outgoing(&mut there, NOW);
+    let Some(EndpointEvent::Opened(id, _)) = said.first() else {
+        panic!("{said:?}");
+    };
+    let (session, _) = there.session_mut(*id).unwrap();
+    let stream = session.mux().stream_ids().next().unwrap();
+    session.write(stream, &[1; 50_000]).unwrap();
+    let sent = outgoing(&mut there, NOW);
+    assert!(sent.len() > 10 && sent.iter().all(|(to, _)| *to == source(1)));
+}
