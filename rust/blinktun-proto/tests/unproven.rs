@@ -257,3 +257,16 @@ fn a_copied_datagram_from_elsewhere_diverts_nothing() {
     let sent = outgoing(&mut there, NOW);
     assert!(sent.len() > 10 && sent.iter().all(|(to, _)| *to == source(1)));
 }
+
+#[test]
+fn what_we_sent_is_not_taken_for_the_peers() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (_, datagrams) = opening(&mut client, 1, 3000);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    let answers = outgoing(&mut there, NOW);
+    assert!(!answers.is_empty());
+    for (_, answer) in &answers {
+        deliver(&mut there, source(1), std::slice::from_ref(answer), NOW);
+    }
+    assert_eq!(there.stats().replays, answers.len() as u64);
+}

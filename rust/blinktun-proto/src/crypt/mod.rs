@@ -138,6 +138,23 @@ impl PacketCrypt {
         self.seal_with_nonces(datagrams, stride, &mut |nonce| random.fill(nonce));
     }
 
+    /// [`seal`](Self::seal), and tell each new [`nonce`](Self::nonce).
+    pub fn seal_and_note(
+        &self,
+        datagrams: &mut [u8],
+        stride: usize,
+        random: &mut Random,
+        note: &mut dyn FnMut(u64),
+    ) {
+        let at = self.envelope.nonce_at().unwrap_or(0);
+        self.seal_with_nonces(datagrams, stride, &mut |nonce| {
+            random.fill(nonce);
+            if let Some(part) = nonce.get(at..).and_then(|rest| rest.first_chunk()) {
+                note(u64::from_le_bytes(*part));
+            }
+        });
+    }
+
     /// [`seal`](Self::seal) with nonces that `fill` writes, for known-answer tests: a repeated nonce
     /// gives the datagrams away.
     #[doc(hidden)]

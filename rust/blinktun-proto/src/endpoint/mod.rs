@@ -399,8 +399,12 @@ impl Endpoint {
 
     fn seal(&mut self, out: &mut [u8], transmit: Transmit) -> Transmit {
         let Transmit { len, stride, .. } = transmit;
+        // KCP has no directions: what we sent must not come back to us as the peer's.
+        let replays = &mut self.replays;
         self.crypt
-            .seal(&mut out[..len], stride, &mut self.cx.random);
+            .seal_and_note(&mut out[..len], stride, &mut self.cx.random, &mut |nonce| {
+                replays.note_sent(nonce);
+            });
         self.cx.stats.out_pkts += len.div_ceil(stride) as u64;
         self.cx.stats.out_bytes += len as u64;
         transmit

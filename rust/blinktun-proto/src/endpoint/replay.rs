@@ -1,16 +1,16 @@
-//! Recently seen nonces: a datagram that comes a second time is dropped.
+//! Nonces of datagrams lately received or sent: one that comes again, or comes back, is dropped.
 
 use std::collections::HashSet;
 
 use ahash::RandomState;
 
-/// Two generations of nonces. Bound: `2 * GENERATION` nonces, about 1.2 MB.
+/// Two generations of nonces. Bound: `2 * GENERATION` nonces, about 2.4 MB.
 pub struct ReplayFilter {
     young: HashSet<u64, RandomState>,
     old: HashSet<u64, RandomState>,
 }
 
-const GENERATION: usize = 32768;
+const GENERATION: usize = 65536;
 
 impl ReplayFilter {
     /// An empty filter; `seeds` make its hashing unpredictable.
@@ -22,9 +22,18 @@ impl ReplayFilter {
         }
     }
 
-    /// Remember `nonce`; returns whether it is new.
+    /// Remember `nonce` of a datagram received; returns whether it is new.
     pub fn is_new(&mut self, nonce: u64) -> bool {
-        if self.old.contains(&nonce) || !self.young.insert(nonce) {
+        !self.old.contains(&nonce) && self.remember(nonce)
+    }
+
+    /// Remember `nonce` of a datagram sent.
+    pub fn note_sent(&mut self, nonce: u64) {
+        self.remember(nonce);
+    }
+
+    fn remember(&mut self, nonce: u64) -> bool {
+        if !self.young.insert(nonce) {
             return false;
         }
         if self.young.len() >= GENERATION {
