@@ -33,9 +33,12 @@ async def test_a_thousand_streams(
         connect = traffic.direct(near.port)
         # The barrier holds every stream open until all of them are.
         barrier = asyncio.Barrier(STREAMS)
+        began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as group:
             for number in range(STREAMS):
                 group.create_task(_echo_in_step(connect, number * 997, barrier))
+        took = asyncio.get_running_loop().time() - began
+        print(f"{client} to {server}, smux {smuxver}: {STREAMS} streams in {took:.2f} s")
     assert target.accepted == STREAMS
 
 

@@ -35,6 +35,7 @@ class Program:
         self._folder = folder
         self._log_path = folder / f"{name}-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._killed = False
         started.append(self)
 
     async def __aenter__(self) -> Self:
@@ -50,6 +51,7 @@ class Program:
         Raises:
             AssertionError: the program ended or stayed silent; the text holds its log.
         """
+        self._killed = False
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 # A killed test run must not leave programs behind.
@@ -72,9 +74,14 @@ class Program:
 
     def kill(self) -> None:
         """End it at once, as by `kill -9`; nothing happens if it has ended already."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
+        if self._process is None:
+            return
+        if (self._process.poll() or 0) < 0 and not self._killed:
+            with self._log_path.open("a") as log:
+                log.write(f"(signal {-self._process.returncode} ended it, and not by the test)\n")
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        self._killed = True
 
     async def exit_code(self, within: float) -> int:
         """Wait for the end and return the exit status (negative: the signal)."""
