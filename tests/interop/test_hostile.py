@@ -35,7 +35,11 @@ def _attacker() -> None:
 @pytest.mark.parametrize("crypt", CRYPTS)
 async def test_spoofed_openings(crypt: str, target: Target, tmp_path: Path) -> None:
     spoof: Mapping[str, str | float] = {
-        **{"mode": "spoof", "count": 20_000, "sources": 2_000, "listen": 2, "rate": 40_000},
+        "mode": "spoof",
+        "count": 20_000,
+        "sources": 2_000,
+        "listen": 2,
+        "rate": 40_000,
         # Each asks for an answer that would be a thousand times longer than itself.
         "request": "DOWN 100000 0\\n",
     }
