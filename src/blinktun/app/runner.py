@@ -12,7 +12,7 @@ from blinktun.app.memory import keep_freed_memory
 from blinktun.app.roles import make_role, start_all, stop_all
 from blinktun.app.workers import Worker, log_counters, supervise
 from blinktun.config.explain import Origin
-from blinktun.config.model import KcptunServer
+from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunServer
 from blinktun.errors import TransportError
 from blinktun.kcp import Driver
 
@@ -47,6 +47,8 @@ def run(configs: Sequence[RoleConfig]) -> int:
                 raise Origin(config.source, "workers").error(problem, fix=fix)
             return _run_workers(config)
     roles = [make_role(config) for config in configs]
+    if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
+        keep_freed_memory()
     return run_in_loop(_serve(roles))
 
 
@@ -67,7 +69,6 @@ def _run_workers(config: KcptunServer) -> int:
 
 def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
     """Run a coroutine in the fastest event loop there is."""
-    keep_freed_memory()
     try:
         import uvloop
     except ImportError:
