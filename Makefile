@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust python bench clean
+.PHONY: help demo setup peers test lint rust python bench bench-quick bench-micro clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,7 +19,9 @@ help:
 	@echo "make setup   a virtual environment with blinktun, and the original programs"
 	@echo "make test    everything that must hold: lint, Rust, Python, the original programs"
 	@echo "make lint    formatting, clippy, ruff, mypy, stubtest"
-	@echo "make bench   measure beside the originals (ONLY=picture: one case)"
+	@echo "make bench   measure beside the originals into docs/benchmarks (ONLY=picture: some cases)"
+	@echo "make bench-quick   the same in short, into target/benchmarks"
+	@echo "make bench-micro   the parts of the Rust core alone"
 	@echo "make clean   remove all that was built or installed here"
 
 demo: $(BUILT)
@@ -52,6 +54,12 @@ python: $(BUILT) peers
 
 bench: $(BUILT) peers
 	$(BIN)/python -m benchmarks --only "$(ONLY)"
+
+bench-quick: $(BUILT) peers
+	$(BIN)/python -m benchmarks --quick --only "$(ONLY)"
+
+bench-micro:
+	cargo bench --workspace --exclude blinktun-py --locked --bench '*'
 
 clean:
 	rm -rf .venv .peers target build src/blinktun/_core.*.so

@@ -1,4 +1,17 @@
 """Measurements beside the originals, in one run on one machine.
 
-`python -m benchmarks` measures, prints a table and writes `docs/benchmarks/results.md`.
+`python -m benchmarks` measures every case, the sides taking turns, and writes `docs/benchmarks/`.
+
+| module | what it is |
+| --- | --- |
+| `cases` | what is measured: the list, built from the product's own tables |
+| `bulk`, `requests`, `memory`, `proxy`, `scale`, `startup` | one kind of measurement each |
+| `setups` | each side's programs, started |
+| `flow`, `flows` | the source and sink of bulk data: the program, and how it is run and read |
+| `sessions` | thousands of KCP sessions in one process |
+| `web` | nginx and wrk |
+| `meter` | CPU time, memory and descriptors of a process |
+| `runner` | alternation |
+| `model` | cases, figures, targets, records |
+| `report`, `plots` | records into JSON, a page and drawings |
 """

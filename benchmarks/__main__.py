@@ -1,40 +1,46 @@
-"""`python -m benchmarks`: measure the cases and write the page."""
+"""`python -m benchmarks`: measure, print, and write the page."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
+from pathlib import Path
 
-from benchmarks import report
-from benchmarks.bulk import Result, measure
-from benchmarks.cases import CASES, Case
+from tests.interop.harness.peers import ROOT
+
+from benchmarks import report, runner
+from benchmarks.cases import all_cases
+from benchmarks.facts import circumstances
+from benchmarks.model import FULL, QUICK
+
+PAGE = ROOT / "docs" / "benchmarks"
+QUICK_PAGE = ROOT / "target" / "benchmarks"
+"""A look is not a record: it does not replace the committed page."""
 
 
-def main() -> None:
+def main() -> int:
+    """Measure what the command line asks for; 1 if one of our own samples failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--only", default="", help="cases whose name contains this text")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=4, help="of each transfer")
+    parser.add_argument("--only", default="", help="cases whose name contains one of these, a,b")
+    parser.add_argument("--quick", action="store_true", help="one short round, fewer sizes")
+    parser.add_argument("--out", type=Path, help="folder of the page")
+    parser.add_argument("--list", action="store_true", help="the names of the cases")
     options = parser.parse_args()
-    cases = [case for case in CASES if options.only in case.name]
+    plan = QUICK if options.quick else FULL
+    words = [word.strip() for word in options.only.split(",")]
+    cases = [case for case in all_cases(plan) if any(word in case.name for word in words)]
     if not cases:
-        parser.error(f"no case contains {options.only!r}: {', '.join(c.name for c in CASES)}")
-    results = asyncio.run(_measure(cases, options.rounds, options.seconds))
-    print(report.table(results))
-    if len(cases) < len(CASES):
-        print(f"{report.PAGE} holds all cases and stays as it is")
-        return
-    report.write(results, "make bench", options.rounds, options.seconds)
-    print(f"written: {report.PAGE}")
-
-
-async def _measure(cases: list[Case], rounds: int, seconds: int) -> list[Result]:
-    results: list[Result] = []
-    for case in cases:
-        print(f"{case.name}: {case.about}", flush=True)
-        results += await measure(case, rounds, seconds)
-    return results
+        parser.error(f"no case contains {options.only!r}; see --list")
+    if options.list:
+        print("\n".join(f"{case.name}: {case.about}" for case in cases))
+        return 0
+    facts = circumstances(plan, options.only)
+    records = asyncio.run(runner.measure(cases, plan))
+    page = report.write(options.out or (QUICK_PAGE if options.quick else PAGE), records, facts)
+    print(f"\n{report.verdicts(records)}\nwritten: {page}")
+    return int(any("ours" in record.failures for record in records))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,55 +1,329 @@
-"""What is measured: named settings of a kcptun pair."""
+"""What is measured, and what ours must reach.
+
+Ciphers, presets and transports come from the product's own tables: a new one is measured as soon as
+it exists.
+"""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.interop.harness.boxes import Kcptun, Options, kcptun_pair
-from tests.interop.harness.peers import system
-from tests.interop.harness.picture import example_program, move_examples
-from tests.interop.harness.processes import Program
+from benchmarks import bulk, memory, proxy, requests, scale, startup
+from benchmarks.model import Case, Figure, Point, Target
+from benchmarks.setups import BULK
+from blinktun.config.options_kcptun import SUPPORTED_CRYPTS
+from blinktun.crypto.aead import AEAD_METHODS
+from blinktun.crypto.stream import STREAM_METHODS
+from blinktun.presets.registry import PRESETS
+from blinktun.transports.registry import TRANSPORTS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-_BULK: Options = {"mode": "fast3", "sndwnd": 4096, "rcvwnd": 4096, "nocomp": True, "quiet": True}
+    from tests.interop.harness.boxes import Presets
 
+    from benchmarks.model import Plan, Readings, Side
 
-@dataclass(frozen=True)
-class Case:
-    """One setting of both ends; no options: the example files."""
+    Measure = Callable[[int, Plan, Side, Path], Awaitable[Readings]]
 
-    name: str
-    about: str
-    options: Options | None = None
+KCPTUN: tuple[Side, ...] = ("ours", "go")
+PROXIES: tuple[Side, ...] = ("ours", "node", "libev")
 
 
-CASES = (
-    Case("picture", "the example files: none, fast2, windows 128/512, FEC 10+3"),
-    Case("none-fec", "none, fast3, windows 4096, FEC 10+3", _BULK | {"crypt": "none"}),
-    Case(
-        "none-plain",
-        "none, fast3, windows 4096, no FEC",
-        _BULK | {"crypt": "none", "datashard": 0, "parityshard": 0},
-    ),
-    Case("aes-fec", "aes, fast3, windows 4096, FEC 10+3", _BULK | {"crypt": "aes"}),
+def all_cases(plan: Plan) -> list[Case]:
+    """Every case, in the order of the page."""
+    # Thousands of ended connections make the kernel's tables long: starts are timed before.
+    kinds = (_startup, _limits, _bulk, _picture, _requests, _short, _memory, _proxy, _transports)
+    curves = (_streams, _sessions, _windows)
+    return [case for make in (*kinds, *curves) for case in make(plan)]
+
+
+# --- what the machine can do ----------------------------------------------------------------
+
+
+def _limits(plan: Plan) -> Iterator[Case]:
+    kind = "limits"
+    figures = (Figure("download", "MB/s"),)
+    about = "source to sink, no tunnel between them"
+    yield Case(kind, "limits/loopback", about, ("direct",), figures, partial(bulk.direct, plan))
+    for name, keep_alive in (("keep-alive", True), ("connection each", False)):
+        measure = partial(requests.direct, 50, plan, keep_alive=keep_alive)
+        about = f"wrk to nginx, 50 connections, {name}, no tunnel between them"
+        yield Case(kind, f"limits/{name}", about, ("direct",), _REQUEST_FIGURES, measure)
+
+
+# --- kcptun ---------------------------------------------------------------------------------
+
+
+def _bulk(plan: Plan) -> Iterator[Case]:
+    for crypt, (data, parity) in product(SUPPORTED_CRYPTS, ((0, 0), (10, 3))):
+        options = BULK | {"crypt": crypt, "datashard": data, "parityshard": parity}
+        # The Go program of 2021 does not know null.
+        sides: tuple[Side, ...] = ("ours",) if crypt == "null" else KCPTUN
+        yield Case(
+            "bulk",
+            f"bulk/{crypt}/{data}+{parity}",
+            f"crypt {crypt}, FEC {data}+{parity}, fast3, windows 4096, no compression",
+            sides,
+            _bulk_figures("go", _BULK_TARGETS.get((crypt, parity)), cpu=4),
+            partial(bulk.kcptun, options, plan),
+        )
+
+
+_BULK_TARGETS = {("none", 0): 5.0, ("none", 3): 5.0, ("aes", 3): 4.0}
+"""How many times as fast as the Go program, by crypt and parity shards."""
+
+
+def _picture(plan: Plan) -> Iterator[Case]:
+    figures = _bulk_figures("originals", 20.0, cpu=4)
+    for name, about, measure in (
+        ("all four", "the four example files, through SOCKS5", bulk.picture),
+        ("kcptun", "the example files of kcptun alone", bulk.picture_tunnel),
+    ):
+        sides: tuple[Side, ...] = ("ours", "originals")
+        yield Case("picture", f"picture/{name}", about, sides, figures, partial(measure, plan))
+
+
+def _requests(plan: Plan) -> Iterator[Case]:
+    for (way, keep_alive), count in product(
+        (("keep-alive", True), ("connection each", False)), (1, 50, 500)
+    ):
+        factor = 1.5 if keep_alive and count == 1 else 3.0
+        latency = Target("go", 1.0) if keep_alive and count == 1 else None
+        yield Case(
+            "requests",
+            f"requests/{way}/{count}",
+            f"{count} at once, {way}, answers of 512 bytes; aes, FEC 10+3, fast3, windows 1024",
+            KCPTUN,
+            _request_figures(Target("go", factor), latency),
+            partial(requests.requests, count, plan, keep_alive=keep_alive),
+        )
+
+
+def _short(plan: Plan) -> Iterator[Case]:
+    figures = (
+        Figure("connections", "a second", target=Target(limit=2_700)),
+        Figure("descriptors left", "", "less", Target(limit=0)),
+        Figure("memory left", "% of before", "less", Target(limit=10)),
+    )
+    yield Case(
+        "short connections",
+        "short connections",
+        f"{plan.connections:,} connections of one request, 50 at once, and what both programs"
+        " hold afterwards",
+        KCPTUN,
+        figures,
+        partial(requests.short_connections, plan),
+        rounds=1,
+    )
+
+
+# --- memory and start -----------------------------------------------------------------------
+
+
+def _memory(plan: Plan) -> Iterator[Case]:
+    figures = (
+        *(
+            Figure(f"{role} {way}", "MB", "less", Target(limit=40) if way == "RSS" else None)
+            for role, way in product(("client", "server"), ("RSS", "PSS"))
+        ),
+        Figure("client, a connection", "KB", "less", Target(limit=8)),
+        Figure("server, a connection", "KB", "less", Target(limit=8)),
+        Figure("CPU while idle", "ms/s", "less"),
+    )
+    about = f"after one connection, and what each of {plan.connections // 20:,} idle ones adds"
+    yield Case(
+        "memory", "memory/kcptun", f"kcptun roles {about}", KCPTUN, figures,
+        partial(memory.kcptun, plan),
+    )  # fmt: skip
+    yield Case(
+        "memory", "memory/blinksocks", f"blinksocks roles {about}", PROXIES, figures,
+        partial(memory.blinksocks, _AEAD, plan),
+    )  # fmt: skip
+
+
+def _startup(_: Plan) -> Iterator[Case]:
+    figures = (Figure("time", "ms", "less"),)
+    for name, sides, make in (
+        ("kcptun client", KCPTUN, startup.near_kcptun),
+        ("kcptun server", KCPTUN, startup.far_kcptun),
+        ("blinksocks client", PROXIES, partial(startup.near_blinksocks, _AEAD)),
+        ("blinksocks server", PROXIES, partial(startup.far_blinksocks, _AEAD)),
+    ):
+        about = f"{name}, from its start until its port is open"
+        yield Case(
+            "start-up", f"start-up/{name}", about, sides, figures, partial(startup.measure, make)
+        )
+
+
+# --- blinksocks -----------------------------------------------------------------------------
+
+
+def _proxy(plan: Plan) -> Iterator[Case]:
+    for name, chain in _chains():
+        # shadowsocks has these two presets and no others.
+        sides = PROXIES if chain[-1]["name"] in _CIPHERS and len(chain) == 2 else PROXIES[:2]
+        headline = name in _HEADLINES
+        yield Case(
+            "proxy",
+            f"proxy/{name}",
+            " + ".join(_described(preset) for preset in chain),
+            sides,
+            _bulk_figures("node", 2.0 if headline else 1.0, cpu=None),
+            partial(proxy.bulk, chain, "tcp", plan),
+            rounds=99 if headline else 2,
+        )
+
+
+_CIPHERS = {"ss-stream-cipher": STREAM_METHODS, "ss-aead-cipher": AEAD_METHODS}
+_HEADLINES = ("ss-stream-cipher/aes-128-ctr", "ss-aead-cipher/aes-256-gcm")
+_AEAD: Presets = [
+    {"name": "ss-base"},
+    {"name": "ss-aead-cipher", "params": {"method": "aes-256-gcm"}},
+]
+
+
+def _chains() -> Iterator[tuple[str, Presets]]:
+    """A chain for every preset there is, and for every method of the ciphers."""
+    for preset in PRESETS:
+        if methods := _CIPHERS.get(preset):
+            for method in methods:
+                yield f"{preset}/{method}", [{"name": "ss-base"}, _cipher(preset, method)]
+        else:
+            yield preset, _CHAINS.get(preset, [{"name": "ss-base"}, {"name": preset}])
+
+
+def _cipher(preset: str, method: str) -> dict[str, object]:
+    return {"name": preset, "params": {"method": method}}
+
+
+_CHAINS: dict[str, Presets] = {
+    "ss-base": [{"name": "ss-base"}],
+    "base-auth": [
+        {"name": "base-auth", "params": {"method": "sha1"}},
+        _cipher("ss-stream-cipher", "aes-128-ctr"),
+    ],
+    "aead-random-cipher": [{"name": "ss-base"}, _cipher("aead-random-cipher", "aes-256-gcm")],
+    **{
+        name: [{"name": "ss-base"}, {"name": name}, _cipher("ss-stream-cipher", method)]
+        for name, method in (
+            ("ssr-auth-aes128-md5", "aes-128-ctr"),
+            ("ssr-auth-aes128-sha1", "aes-128-ctr"),
+            ("ssr-auth-chain-a", "none"),
+            ("ssr-auth-chain-b", "none"),
+            ("obfs-random-padding", "aes-128-ctr"),
+        )
+    },
+    "v2ray-vmess": [
+        {
+            "name": "v2ray-vmess",
+            "params": {"id": "c2485913-4e9e-41eb-8cc5-b2e7db8d3bc7", "security": "aes-128-gcm"},
+        }
+    ],
+    "obfs-http": [
+        {"name": "ss-base"},
+        {"name": "obfs-http", "params": {"file": str(Path(__file__).with_name("obfs-http.txt"))}},
+    ],
+    "obfs-tls1.2-ticket": [
+        {"name": "ss-base"},
+        {"name": "obfs-tls1.2-ticket", "params": {"sni": ["example.com"]}},
+    ],
+}
+"""Presets that need parameters or other presets beside them."""
+
+
+def _described(preset: dict[str, object]) -> str:
+    params = preset.get("params")
+    method = params.get("method") if isinstance(params, dict) else None
+    return f"{preset['name']} {method}" if method else str(preset["name"])
+
+
+def _transports(plan: Plan) -> Iterator[Case]:
+    for transport in TRANSPORTS:
+        if transport != "tcp":
+            # Node has no KCP inside.
+            sides: tuple[Side, ...] = ("ours",) if transport == "kcp" else PROXIES[:2]
+            about = f"over {transport}, ss-base + ss-aead-cipher aes-256-gcm"
+            figures = _bulk_figures("node", 1.0, cpu=None)
+            measure = partial(proxy.bulk, _AEAD, transport, plan)
+            yield Case("proxy", f"proxy/over {transport}", about, sides, figures, measure)
+
+
+# --- scale ----------------------------------------------------------------------------------
+
+
+def _streams(plan: Plan) -> Iterator[Case]:
+    counts = _up_to(plan.scale, (1, 10, 100, 1_000, 10_000))
+    idle = "idle streams in one session, and one that is busy"
+    yield from _curve("idle streams", idle, "streams", counts, scale.idle_streams, plan)
+    busy = "streams in one session, all of them busy"
+    yield from _curve("active streams", busy, "streams", counts, scale.active_streams, plan)
+
+
+def _sessions(plan: Plan) -> Iterator[Case]:
+    counts = _up_to(plan.scale // 5, (1, 10, 100, 500, 1_000, 2_000))
+    idle = "idle clients of one server (only the server counts), and one that is busy"
+    yield from _curve("idle sessions", idle, "sessions", counts, scale.idle_sessions, plan)
+    busy = "clients of one server (only the server counts), all of them busy"
+    yield from _curve("active sessions", busy, "sessions", counts, scale.active_sessions, plan)
+
+
+def _windows(plan: Plan) -> Iterator[Case]:
+    sizes = _up_to(8 * plan.scale, (32, 128, 512, 2_048, 8_192, 32_768))
+    about = "segments in both windows of both ends, one stream"
+    yield from _curve("window", about, "segments", sizes, scale.window, plan)
+
+
+def _curve(
+    name: str, about: str, axis: str, xs: Sequence[int], measure: Measure, plan: Plan
+) -> Iterator[Case]:
+    figures = _IDLE_FIGURES if name.startswith("idle") else _ACTIVE_FIGURES
+    for x in xs:
+        yield Case(
+            "scale",
+            f"scale/{name}/{x}",
+            f"{x:,} {about}",
+            KCPTUN,
+            figures,
+            partial(measure, x, plan),
+            rounds=1,
+            point=Point(name, axis, x),
+        )
+
+
+def _up_to(most: int, values: Sequence[int]) -> list[int]:
+    return [value for value in values if value <= most]
+
+
+# --- figures --------------------------------------------------------------------------------
+
+_ACTIVE_FIGURES = (Figure("bulk", "MB/s"), Figure("memory", "MB", "less"))
+_IDLE_FIGURES = (
+    Figure("bulk beside them", "MB/s"),
+    Figure("memory", "MB", "less"),
+    Figure("CPU while idle", "ms/s", "less"),
 )
 
 
-@asynccontextmanager
-async def tunnel_to_iperf(case: Case, impl: Kcptun, folder: Path) -> AsyncIterator[Program]:
-    """A running tunnel of this case with an iperf3 server behind it; yields its client."""
-    ports = move_examples(folder)
-    target = ports["blinksocks.server"]
-    argv: list[str | Path] = [system("iperf3"), "--server", "--port", str(target)]
-    async with Program("iperf3", argv, folder, listens=("tcp", target)):
-        if case.options is not None:
-            async with kcptun_pair(impl, impl, target, folder, case.options) as near:
-                yield near
-            return
-        far = example_program(impl, "kcptun.server", folder)
-        async with far, example_program(impl, "kcptun.client", folder) as near:
-            yield near
+def _bulk_figures(peer: Side, factor: float | None, *, cpu: float | None) -> tuple[Figure, ...]:
+    speed = Target(peer, factor) if factor else None
+    return (
+        Figure("download", "MB/s", target=speed),
+        Figure("upload", "MB/s", target=speed),
+        Figure("CPU", "s/GB", "less", Target(peer, cpu) if cpu else None),
+        Figure("peak memory", "MB", "less"),
+    )
+
+
+def _request_figures(rate: Target | None, latency: Target | None) -> tuple[Figure, ...]:
+    return (
+        Figure("requests", "a second", target=rate),
+        Figure("median", "ms", "less", latency),
+        Figure("99 %", "ms", "less"),
+    )
+
+
+_REQUEST_FIGURES = _request_figures(None, None)

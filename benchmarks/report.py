@@ -1,69 +1,163 @@
-"""The page that the measurements become."""
+"""Records into `results.json`, `results.md` and drawings."""
 
 from __future__ import annotations
 
-import os
-import platform
-import subprocess
-from pathlib import Path
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
-from tests.interop.harness.peers import ROOT
+from benchmarks.drawings import draw
+from benchmarks.facts import described
+from benchmarks.model import SIDES, Figure, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-    from benchmarks.bulk import Result
+    from benchmarks.facts import Facts
 
-PAGE = ROOT / "docs" / "benchmarks" / "results.md"
+_INTRODUCTION = """# Measured beside the originals
 
-
-def table(results: Sequence[Result]) -> str:
-    """The results as a Markdown table."""
-    head = (
-        "| case | direction | ours MB/s | Go MB/s | ratio |\n| --- | --- | ---: | ---: | ---: |\n"
-    )
-    rows = (
-        "| {} | {} | {:.1f} | {:.1f} | {:.1f} |\n".format(
-            result.case.name, result.direction, *result.medians, result.ratio
-        )
-        for result in results
-    )
-    return head + "".join(rows)
+Written by `make bench`. Every figure is the median of some samples; for each sample the programs
+are started anew on loopback, and the sides take turns. MB and GB are powers of ten. Source and
+sink are processes of their own (`benchmarks/flow.py`); bulk speed and CPU time are read in the same
+window XX"""
 
 
-def write(results: Sequence[Result], command: str, rounds: int, seconds: int) -> None:
-    """Write the page."""
-    cases = {result.case.name: result.case.about for result in results}
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(
-        "# Measured beside the original\n\n"
-        "Written by the benchmark run; MB is 10^6 bytes. Each figure is the median of "
-        f"{rounds} rounds of {seconds} s, our programs and the original ones taking turns on "
-        "loopback, iperf3 at both ends of the tunnel.\n\n"
-        f"{table(results)}\n"
-        + "".join(f"- `{name}`: {about}\n" for name, about in cases.items())
-        + f"\nCommand: `{command}`\n\n"
-        + "".join(f"- {fact}\n" for fact in _circumstances())
-    )
+def write(folder: Path, records: list[Record], facts: Facts) -> Path:
+    """Add records to the page of a folder; those of cases measured again are replaced.
+
+    Returns:
+        The page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = folder / "results.json"
+    runs: list[Facts] = []
+    kept: list[Record] = []
+    if facts["only"] and data.exists():
+        old = json.loads(data.read_text())
+        runs, kept = old["runs"], [Record.from_json(values) for values in old["records"]]
+    runs, records = _merge(runs, kept, records, facts)
+    values = {"runs": runs, "records": [record.to_json() for record in records]}
+    data.write_text(json.dumps(_rounded(values), indent=1) + "\n")
+    drawings = draw(records)
+    for path in folder.glob("*.svg"):
+        path.unlink()
+    for name, drawing in drawings.items():
+        (folder / f"{name}.svg").write_text(drawing)
+    page = folder / "results.md"
+    page.write_text("\n".join(_page(records, runs, list(drawings))))
+    return page
 
 
-def _circumstances() -> list[str]:
-    commit = _said("git", "-C", str(ROOT), "describe", "--always", "--dirty")
-    kcptun = _said("dpkg-query", "--show", "--showformat=${Version}", "kcptun")
-    return [
-        f"machine: {_processor()}, {os.cpu_count()} cores, Linux {platform.release()}",
-        f"blinktun: {commit}, Python {platform.python_version()}",
-        f"kcptun: Debian {kcptun}",
-        _said("iperf3", "--version").splitlines()[0],
+def verdicts(records: Sequence[Record]) -> str:
+    """How many targets are reached, and which are not."""
+    judged = [
+        (record, figure, record.verdict(figure)) for record in records for figure in record.figures
     ]
+    passed = sum(verdict == "pass" for *_, verdict in judged)
+    short = [_shortfall(record, figure) for record, figure, verdict in judged if verdict == "short"]
+    return "\n".join([f"{passed} of {passed + len(short)} targets reached.", "", *short])
 
 
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())
+def _merge(
+    runs: list[Facts], kept: list[Record], records: list[Record], facts: Facts
+) -> tuple[list[Facts], list[Record]]:
+    fresh = {record.name: record for record in records}
+    for record in fresh.values():
+        record.run = len(runs)
+    merged = [fresh.pop(record.name, record) for record in kept] + list(fresh.values())
+    used = sorted({record.run for record in merged})
+    for record in merged:
+        record.run = used.index(record.run)
+    return [[*runs, facts][number] for number in used], merged
 
 
-def _said(*argv: str) -> str:
-    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+def _page(
+    records: Sequence[Record], runs: Sequence[Facts], drawings: Sequence[str]
+) -> Iterator[str]:
+    yield _INTRODUCTION
+    yield "## Targets\n"
+    yield verdicts(records) + "\n"
+    for kind in dict.fromkeys(record.kind for record in records):
+        yield f"## {kind.capitalize()}\n"
+        for name in drawings:
+            if name.startswith(f"{kind.replace(' ', '-')}-"):
+                yield f"![{name.replace('-', ' ')}]({name}.svg)\n"
+        yield from _table([record for record in records if record.kind == kind], len(runs) > 1)
+    yield "## Runs\n"
+    for number, facts in enumerate(runs, 1):
+        yield from described(number, facts)
+
+
+def _table(records: Sequence[Record], many_runs: bool) -> Iterator[str]:
+    sides = [side for side in SIDES if any(_knows(record, side) for record in records)]
+    titles = ["case", "figure", "unit", *(SIDES[side] for side in sides), "ratio", "target", ""]
+    yield "| " + " | ".join(titles) + (" | run |" if many_runs else " |")
+    yield "| --- | --- | --- |" + " ---: |" * (len(sides) + 1) + " --- |" * (2 + many_runs)
+    for record in records:
+        for index, figure in enumerate(record.figures):
+            cells = [record.name.partition("/")[2] or record.name if index == 0 else ""]
+            cells += [figure.name, figure.unit]
+            cells += [_value(record.median(side, figure.name)) for side in sides]
+            cells += [_ratio(record, figure), _target(figure), _verdict(record, figure)]
+            yield "| " + " | ".join(cells) + (f" | {record.run + 1} |" if many_runs else " |")
+    yield ""
+    yield from (
+        f"- `{record.name.partition('/')[2] or record.name}`: {record.about}" for record in records
+    )
+    for record in records:
+        for side, reason in record.failures.items():
+            yield f"- `{record.name}` was not measured with {SIDES[side]}: {reason}"
+    yield ""
+    yield from _commands(records[0])
+
+
+def _commands(record: Record) -> Iterator[str]:
+    """The command lines of one case; the others differ in what the case says."""
+    commands = list(dict.fromkeys(line for lines in record.commands.values() for line in lines))
+    if commands:
+        yield f"The programs of `{record.name}`:\n\n```sh"
+        yield from commands
+        yield "```\n"
+
+
+def _knows(record: Record, side: str) -> bool:
+    return side in record.samples or side in record.failures
+
+
+def _value(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.3g}"
+
+
+def _ratio(record: Record, figure: Figure) -> str:
+    beside = figure.target.beside if figure.target else ""
+    peers = [beside] if beside else [side for side in record.samples if side != "ours"]
+    ratio = record.ratio(peers[0], figure) if peers else None
+    return f"{ratio:.2f}" if ratio else ""
+
+
+def _target(figure: Figure) -> str:
+    return figure.target.text(figure.unit, figure.better) if figure.target else ""
+
+
+def _verdict(record: Record, figure: Figure) -> str:
+    verdict = record.verdict(figure)
+    return f"**{verdict}**" if verdict == "short" else verdict
+
+
+def _shortfall(record: Record, figure: Figure) -> str:
+    reached = f"{_value(record.median('ours', figure.name))} {figure.unit}".rstrip()
+    ratio = _ratio(record, figure)
+    ratio = f", ratio {ratio}" if ratio else ""
+    return f"- short: {record.name}, {figure.name}: {reached}{ratio} (target {_target(figure)})"
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers as precise as they mean something."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return [_rounded(inner) for inner in value] if isinstance(value, list) else value

@@ -12,7 +12,7 @@ as_root() {
 wanted=(
   kcptun-client:kcptun kcptun-server:kcptun
   ss-local:shadowsocks-libev ss-server:shadowsocks-libev
-  curl:curl iperf3:iperf3 setpriv:util-linux
+  curl:curl wrk:wrk nginx:nginx-light openssl:openssl setpriv:util-linux
 )
 missing=()
 for pair in "${wanted[@]}"; do
@@ -25,9 +25,11 @@ command -v npm >/dev/null || missing+=(npm)
 if [ "${#missing[@]}" -gt 0 ]; then
   echo "== installing ${missing[*]}"
   tools/apt-install.sh "${missing[@]}"
-  # It would start with the machine otherwise; there may be no systemd here.
+  # They would start with the machine otherwise; there may be no systemd here.
   if command -v systemctl >/dev/null; then
-    as_root systemctl disable --quiet shadowsocks-libev 2>/dev/null || true
+    for service in shadowsocks-libev nginx; do
+      as_root systemctl disable --quiet --now "$service" 2>/dev/null || true
+    done
   fi
 fi
 

@@ -29,7 +29,9 @@ def is_listening(port: int, protocol: Protocol) -> bool:
     Read from the kernel's tables: a trial connection would count as the first connection of
     the program under test.
     """
-    return any(_listens(line, port, protocol) for line in _sockets(protocol))
+    # Thousands of ended connections stay in the tables: only lines with the port are read closely.
+    digits = f":{port:04X} "
+    return any(_listens(line, port, protocol) for line in _sockets(protocol) if digits in line)
 
 
 def _is_free(port: int) -> bool:

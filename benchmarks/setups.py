@@ -1,0 +1,125 @@
+"""The programs of each side, started."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.interop.harness.boxes import (
+    Blinksocks,
+    Kcptun,
+    Link,
+    Options,
+    Presets,
+    bs_client,
+    bs_server,
+    kcptun_client,
+    kcptun_server,
+)
+from tests.interop.harness.peers import system
+from tests.interop.harness.picture import BOXES, example_program, move_examples
+
+from benchmarks.model import MeasureError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from tests.interop.harness.processes import Program
+
+    from benchmarks.model import Side
+
+KCPTUN: dict[str, Kcptun] = {"ours": "ours", "go": "theirs", "originals": "theirs"}
+BLINKSOCKS: dict[str, Blinksocks] = {"ours": "ours", "node": "3.3.0", "libev": "libev"}
+"""The sides by the harness's names."""
+
+BULK: Options = {"mode": "fast3", "sndwnd": 4096, "rcvwnd": 4096, "nocomp": True, "quiet": True}
+"""kcptun's options where bulk data is measured."""
+
+SMALL: Options = {"mode": "fast3", "sndwnd": 1024, "rcvwnd": 1024, "nocomp": True, "quiet": True}
+"""kcptun's options where requests and connections are measured; crypt and FEC as by default."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A running tunnel: its programs, the nearest first, and where applications connect."""
+
+    programs: tuple[Program, ...]
+    port: int
+    socks: bool = False
+
+
+@asynccontextmanager
+async def kcptun(side: Side, folder: Path, target: int, options: Options) -> AsyncIterator[Setup]:
+    """A kcptun client and server that lead to the port `target`."""
+    impl = KCPTUN[side]
+    far = kcptun_server(impl, folder, target=target, options=options)
+    near = kcptun_client(impl, folder, server=far.port, options=options)
+    async with _running((near, far)):
+        yield Setup((near, far), near.port)
+
+
+@asynccontextmanager
+async def blinksocks(
+    side: Side, folder: Path, presets: Presets, transport: str = "tcp"
+) -> AsyncIterator[Setup]:
+    """A SOCKS5 proxy and its server."""
+    impl, link = BLINKSOCKS[side], Link(presets)
+    near, far = bs_client(impl, folder, link), bs_server(impl, folder, link)
+    if transport != "tcp":
+        await _change_transport(transport, link, folder)
+    async with _running((near, far)):
+        yield Setup((near, far), near.port, socks=True)
+
+
+async def _change_transport(transport: str, link: Link, folder: Path) -> None:
+    """Have the written configurations use another transport, with a certificate of their own."""
+    await _certificate(folder)
+    tls = {"tls_cert": str(folder / "cert.pem"), "tls_cert_self_signed": True}
+    for path in folder.glob("bs-*.own.json"):
+        config = json.loads(path.read_text().replace(
+            f"tcp://127.0.0.1:{link.port}", f"{transport}://localhost:{link.port}"
+        ))  # fmt: skip
+        config.get("server", config).update(tls | {"tls_key": str(folder / "key.pem")})
+        path.write_text(json.dumps(config))
+
+
+async def _certificate(folder: Path) -> None:
+    # An elliptic curve: the RSA key alone would take longer than the measurement.
+    argv = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    argv += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    argv += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    openssl = await asyncio.create_subprocess_exec(
+        system("openssl"), *argv, stderr=asyncio.subprocess.DEVNULL
+    )
+    if await openssl.wait():
+        raise MeasureError("openssl makes no certificate")
+
+
+@asynccontextmanager
+async def picture(side: Side, folder: Path) -> AsyncIterator[Setup]:
+    """The four example files."""
+    move_examples(folder)
+    programs = tuple(example_program(KCPTUN[side], box, folder) for box in BOXES)
+    async with _running(programs):
+        yield Setup(programs, programs[0].port, socks=True)
+
+
+@asynccontextmanager
+async def picture_tunnel(side: Side, folder: Path, ports: dict[str, int]) -> AsyncIterator[Setup]:
+    """The two kcptun files alone; `ports` are those of the moved files."""
+    boxes = ("kcptun.client", "kcptun.server")
+    programs = tuple(example_program(KCPTUN[side], box, folder) for box in boxes)
+    async with _running(programs):
+        yield Setup(programs, ports["kcptun.client"])
+
+
+@asynccontextmanager
+async def _running(programs: Sequence[Program]) -> AsyncIterator[None]:
+    async with AsyncExitStack() as stack:
+        for program in reversed(programs):
+            await stack.enter_async_context(program)
+        yield
