@@ -23,6 +23,18 @@ _BARS = {
 """The figures drawn as bars, by kind."""
 
 
+_COLOURS = {
+    SIDES[side]: colour
+    for side, colour in (
+        ("ours", "#1b6ca8"),
+        ("go", "#d1495b"),
+        ("originals", "#d1495b"),
+        ("node", "#5b8c5a"),
+        ("libev", "#b0a8b9"),
+    )
+}
+
+
 def draw(records: Sequence[Record]) -> dict[str, str]:
     """Drawings by name; a name begins with the kind of its records."""
     drawings = {}
@@ -48,7 +60,7 @@ def _bars(kind: str, name: str, records: Sequence[Record]) -> str:
         for side in _sides(records)
     }
     categories = [_category(record) for record in records]
-    return bars(f"{kind.capitalize()}: {name}", figure.unit, categories, series)
+    return bars(f"{kind.capitalize()}: {name}", figure.unit, categories, series, _COLOURS)
 
 
 def _lines(curve: str, records: Sequence[Record]) -> str:
@@ -57,7 +69,7 @@ def _lines(curve: str, records: Sequence[Record]) -> str:
         for figure in records[0].figures
     ]
     axis = records[0].point.axis if records[0].point else ""
-    return lines(curve.capitalize(), axis, panels)
+    return lines(curve.capitalize(), axis, panels, _COLOURS)
 
 
 def _points(figure: Figure, records: Sequence[Record]) -> dict[str, list[tuple[float, float]]]:

@@ -10,9 +10,6 @@ from xml.sax.saxutils import escape
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-COLOURS = ("#1b6ca8", "#d1495b", "#8a8f98", "#e0a030")
-"""Of the series, in order: ours, then the others."""
-
 _INK, _GRID = "#333333", "#dddddd"
 _BAR, _GAP = 13, 12
 _LABELS, _ROOM = 230, 90
@@ -20,6 +17,9 @@ _LABELS, _ROOM = 230, 90
 
 Series = dict[str, dict[str, float]]
 """For each series the value of each category."""
+
+Colours = dict[str, str]
+"""The colour of each series."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +30,40 @@ class Panel:
     series: Mapping[str, Sequence[tuple[float, float]]]
 
 
-def bars(title: str, unit: str, categories: Sequence[str], series: Series) -> str:
+def bars(title: str, unit: str, categories: Sequence[str], series: Series, colours: Colours) -> str:
     """Categories below each other, each with a bar for every series."""
     width, top = 860, 62
-    group = _BAR * len(series) + _GAP
     most = max((value for row in series.values() for value in row.values()), default=0) or 1
     scale = (width - _LABELS - _ROOM) / most
-    body = [_text(14, 24, title, size=16, weight="bold"), *_legend(list(series), 14, 44)]
-    for index, category in enumerate(categories):
-        y = top + index * group
-        middle = y + group / 2 - 2
+    body = [
+        _text(14, 24, title, size=16, weight="bold"),
+        *_legend({name: colours[name] for name in series}, 14, 44),
+    ]
+    y = top
+    for category in categories:
+        values = {name: row[category] for name, row in series.items() if category in row}
+        middle = y + _BAR * len(values) / 2 + 3
         body.append(_text(_LABELS - 8, middle, category, anchor="end"))
-        for place, values in enumerate(series.values()):
-            if category in values:
-                body += _bar(y + place * _BAR, values[category], scale, COLOURS[place])
-    bottom = top + len(categories) * group
+        for name, value in values.items():
+            body += _bar(y, value, scale, colours[name])
+            y += _BAR
+        y += _GAP
+    bottom = y
     body.append(_line(_LABELS, top - 6, _LABELS, bottom, _INK))
     body.append(_text(_LABELS, bottom + 16, f"{unit}, median; longer is more", size=11))
     return _document(width, bottom + 26, body)
 
 
-def lines(title: str, axis: str, panels: Sequence[Panel]) -> str:
+def lines(title: str, axis: str, panels: Sequence[Panel], colours: Colours) -> str:
     """Panels side by side over a common, logarithmic x axis."""
     wide, high, top = 300, 300, 62
-    names = list(dict.fromkeys(name for panel in panels for name in panel.series))
-    body = [_text(14, 24, title, size=16, weight="bold"), *_legend(names, 14, 44)]
+    names = dict.fromkeys(name for panel in panels for name in panel.series)
+    body = [
+        _text(14, 24, title, size=16, weight="bold"),
+        *_legend({name: colours[name] for name in names}, 14, 44),
+    ]
     for index, panel in enumerate(panels):
-        body += _panel(panel, names, axis, (14 + index * wide, top, wide - 20, high - 20))
+        body += _panel(panel, colours, axis, (14 + index * wide, top, wide - 20, high - 20))
     return _document(14 + wide * len(panels), top + high + 10, body)
 
 
@@ -69,7 +76,7 @@ def _bar(y: float, value: float, scale: float, colour: str) -> list[str]:
 
 
 def _panel(
-    panel: Panel, names: Sequence[str], axis: str, box: tuple[float, float, float, float]
+    panel: Panel, colours: Colours, axis: str, box: tuple[float, float, float, float]
 ) -> Iterator[str]:
     left, top, width, height = box[0] + 44, box[1] + 18, box[2] - 44, box[3] - 50
     points = [point for series in panel.series.values() for point in series]
@@ -92,8 +99,7 @@ def _panel(
     yield _line(left, top, left, top + height, _INK)
     yield _line(left, top + height, left + width, top + height, _INK)
     for name, series in panel.series.items():
-        colour = COLOURS[names.index(name) % len(COLOURS)]
-        yield from _curve([place(x, y) for x, y in sorted(series)], colour)
+        yield from _curve([place(x, y) for x, y in sorted(series)], colours[name])
 
 
 def _curve(points: Sequence[tuple[float, float]], colour: str) -> Iterator[str]:
@@ -105,15 +111,14 @@ def _curve(points: Sequence[tuple[float, float]], colour: str) -> Iterator[str]:
 
 def _ticks(most: float) -> list[float]:
     """From 0 to at least `most` in four to eight round steps."""
-    raw = max(most, 1e-9) / 4
+    raw = (most or 1.0) / 4
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)
-    return [step * index for index in range(math.ceil(most / step - 1e-9) + 1)] or [0.0, step]
+    return [step * index for index in range(max(1, math.ceil(most / step - 1e-9)) + 1)]
 
 
-def _legend(names: Sequence[str], x: float, y: float) -> Iterator[str]:
-    for index, name in enumerate(names):
-        colour = COLOURS[index % len(COLOURS)]
+def _legend(colours: Colours, x: float, y: float) -> Iterator[str]:
+    for name, colour in colours.items():
         yield f'<rect x="{x}" y="{y - 10}" width="12" height="12" fill="{colour}"/>'
         yield _text(x + 17, y, name)
         x += 40 + 8 * len(name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import meter, setups
 from benchmarks.setups import SMALL
-from benchmarks.web import nginx, wrk
+from benchmarks.web import get, nginx, wrk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +26,8 @@ async def requests(
 ) -> Readings:
     """Requests a second and their latency."""
     async with nginx(folder) as web, setups.kcptun(side, folder, web.port, SMALL) as setup:
-        # The first requests pay for the session.
-        await wrk(setup.port, 1, 0, keep_alive=True)
+        # The first request pays for the session.
+        await get(setup.port)
         load = await wrk(setup.port, connections, 2 * plan.window, keep_alive=keep_alive)
         return {"requests": load.rate, "median": load.median_ms, "99 %": load.p99_ms}
 

@@ -56,6 +56,20 @@ async def nginx(folder: Path) -> AsyncIterator[Program]:
         yield program
 
 
+async def get(port: int) -> None:
+    """Ask once.
+
+    Raises:
+        MeasureError: the answer is not 200.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    line = await reader.readline()
+    writer.close()
+    if b" 200 " not in line:
+        raise MeasureError(f"nginx answers {line!r}")
+
+
 async def wrk(port: int, connections: int, seconds: float, *, keep_alive: bool) -> Load:
     """Ask as fast as answers come.
 

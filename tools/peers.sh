@@ -26,11 +26,11 @@ if [ "${#missing[@]}" -gt 0 ]; then
   echo "== installing ${missing[*]}"
   tools/apt-install.sh "${missing[@]}"
   # They would start with the machine otherwise; there may be no systemd here.
-  if command -v systemctl >/dev/null; then
-    for service in shadowsocks-libev nginx; do
+  for service in shadowsocks-libev nginx; do
+    if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" $service"* ]]; then
       as_root systemctl disable --quiet --now "$service" 2>/dev/null || true
-    done
-  fi
+    fi
+  done
 fi
 
 # 3.3.0 is the newest on npm; 2.5.3 speaks the older configuration and wire.

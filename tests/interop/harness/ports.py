@@ -6,7 +6,10 @@ import itertools
 import random
 import socket
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 Protocol = Literal["tcp", "udp"]
 
@@ -29,9 +32,7 @@ def is_listening(port: int, protocol: Protocol) -> bool:
     Read from the kernel's tables: a trial connection would count as the first connection of
     the program under test.
     """
-    # Thousands of ended connections stay in the tables: only lines with the port are read closely.
-    digits = f":{port:04X} "
-    return any(_listens(line, port, protocol) for line in _sockets(protocol) if digits in line)
+    return any(number == port for number in _waiting(protocol))
 
 
 def _is_free(port: int) -> bool:
@@ -44,16 +45,15 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _sockets(protocol: Protocol) -> list[str]:
-    tables = (Path(f"/proc/net/{protocol}"), Path(f"/proc/net/{protocol}6"))
-    return [
-        line for table in tables if table.exists() for line in table.read_text().splitlines()[1:]
-    ]
-
-
-def _listens(line: str, port: int, protocol: Protocol) -> bool:
-    _, local, _, state = line.split()[:4]
-    # 0A: a listening TCP socket; 07: a UDP socket without a fixed peer.
-    return (
-        int(local.rsplit(":", 1)[1], 16) == port and state == {"tcp": "0A", "udp": "07"}[protocol]
-    )
+def _waiting(protocol: Protocol) -> Iterator[int]:
+    """The ports of all TCP sockets that listen, or of all UDP sockets without a fixed peer."""
+    state = {"tcp": "0A", "udp": "07"}[protocol]
+    for table in (Path(f"/proc/net/{protocol}"), Path(f"/proc/net/{protocol}6")):
+        if table.exists():
+            with table.open() as file:
+                next(file)
+                sockets: Iterable[list[str]] = (line.split(maxsplit=4)[1:4] for line in file)
+                if protocol == "tcp":
+                    # They come first; thousands of ended connections may follow.
+                    sockets = itertools.takewhile(lambda fields: fields[2] == state, sockets)
+                yield from (int(f[0].rpartition(":")[2], 16) for f in sockets if f[2] == state)
