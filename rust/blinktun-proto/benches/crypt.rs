@@ -1,4 +1,4 @@
-//! How fast datagrams are sealed and opened: `cargo run --release --example crypt_speed`.
+//! How fast datagrams are sealed and opened: `cargo bench -p blinktun-proto --bench crypt`.
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
 use blinktun_proto::random::Random;

@@ -1,5 +1,5 @@
 //! How fast FEC is at 10+3 and shards of 1300 bytes, in bytes of data packets:
-//! `cargo run --release -p blinktun-proto --example fec_speed`. Best of many short rounds.
+//! `cargo bench -p blinktun-proto --bench fec`. Best of many short rounds.
 
 use blinktun_proto::fec::{Decoder, Encoder, HEADER, PARITY_HEADER};
 use blinktun_proto::time::Time;

@@ -1,4 +1,4 @@
-//! How fast one source joins three rows: `cargo run --release -p blinktun-gf --example gf_speed`.
+//! How fast one source joins three rows: `cargo bench -p blinktun-gf --bench kernels`.
 
 use std::hint::black_box;
 use std::time::Instant;

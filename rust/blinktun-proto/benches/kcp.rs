@@ -1,0 +1,97 @@
+//! How fast KCP alone carries bytes from one end to the other over a network without delay or
+//! loss, acknowledgements included: `cargo bench -p blinktun-proto --bench kcp`.
+
+mod timing;
+
+use blinktun_proto::kcp::pool::Pool;
+use blinktun_proto::kcp::receiver::Sink;
+use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::stats::Stats;
+use blinktun_proto::time::{Duration, Time};
+use std::hint::black_box;
+
+const BLOCK: usize = 1326;
+
+fn main() {
+    for window in [32, 128, 1024, 4096] {
+        let mut pair = Pair::new(window);
+        let data = vec![0x55; window as usize * (BLOCK - 24)];
+        timing::report_bytes(&format!("kcp, window {window}"), data.len(), || {
+            pair.carry(black_box(&data));
+        });
+    }
+}
+
+/// Counts what arrives.
+#[derive(Default)]
+struct Count(usize);
+
+impl Sink for Count {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn deliver(&mut self, data: &[u8]) {
+        self.0 += black_box(data).len();
+    }
+}
+
+struct Pair {
+    near: Kcp,
+    far: Kcp,
+    pool: Pool,
+    stats: Stats,
+    received: Count,
+    now: Time,
+}
+
+impl Pair {
+    fn new(window: u32) -> Pair {
+        let config = Config {
+            conv: 7,
+            block: BLOCK,
+            nodelay: true,
+            interval_ms: 10,
+            resend: 2,
+            no_congestion: true,
+            send_window: window,
+            receive_window: window,
+            clock_offset: 0,
+        };
+        Pair {
+            near: Kcp::new(config, Time::ZERO),
+            far: Kcp::new(config, Time::ZERO),
+            pool: Pool::default(),
+            stats: Stats::default(),
+            received: Count::default(),
+            now: Time::ZERO,
+        }
+    }
+
+    /// Carry a window of data there, and the acknowledgements back.
+    fn carry(&mut self, data: &[u8]) {
+        self.received.0 = 0;
+        self.near.send(data, &mut self.pool, &mut self.stats);
+        while self.received.0 < data.len() {
+            self.now += Duration::from_millis(1);
+            let into = (&mut self.received, &mut self.pool, &mut self.stats);
+            hand_over(&mut self.near, &mut self.far, self.now, into);
+            let into = (&mut Count::default(), &mut self.pool, &mut self.stats);
+            hand_over(&mut self.far, &mut self.near, self.now, into);
+        }
+    }
+}
+
+fn hand_over(
+    from: &mut Kcp,
+    to: &mut Kcp,
+    now: Time,
+    (sink, pool, stats): (&mut Count, &mut Pool, &mut Stats),
+) {
+    let mut payload = [0; BLOCK];
+    while let Some(emitted) = from.emit(&mut payload, now, stats) {
+        let result = to.input(&payload[..emitted.len], true, now, (sink, pool, stats));
+        assert!(result.is_ok());
+    }
+    to.finish_input(now, stats);
+}
