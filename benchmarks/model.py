@@ -82,7 +82,7 @@ class Plan:
     """The largest number of streams; a fifth as many sessions."""
 
 
-FULL = Plan("full", rounds=3, settle=0.4, window=1.0, connections=20_000, scale=10_000)
+FULL = Plan("full", rounds=3, settle=0.3, window=1.0, connections=20_000, scale=10_000)
 QUICK = Plan("quick", rounds=1, settle=0.2, window=0.5, connections=5_000, scale=1_000)
 SMOKE = Plan("smoke", rounds=1, settle=0.05, window=0.15, connections=50, scale=10)
 

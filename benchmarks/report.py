@@ -20,7 +20,10 @@ _INTRODUCTION = """# Measured beside the originals
 Written by `make bench`. Every figure is the median of some samples; for each sample the programs
 are started anew on loopback, and the sides take turns. MB and GB are powers of ten. Source and
 sink are processes of their own (`benchmarks/flow.py`); bulk speed and CPU time are read in the same
-window XX"""
+window of steady flow, CPU time of the tunnel's processes alone. *Ratio* says how many times as
+good ours is as the first peer, or as the one of the target. Medians of zero have no ratio. All
+samples: [results.json](results.json).
+"""
 
 
 def write(folder: Path, records: list[Record], facts: Facts) -> Path:

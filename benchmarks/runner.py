@@ -87,11 +87,12 @@ def _command(text: str, folder: str) -> str:
     argv = text.partition(" (")[2].removesuffix(")")
     for place, name in ((folder, "$TMP"), (str(ROOT), "."), (sys.prefix, ".venv")):
         argv = argv.replace(place, name)
-    return re.sub(r"\S*/(node|nginx|kcptun-\w+|ss-\w+)(?= )", r"\1", argv)
+    return re.sub(r"^/\S*/", "", argv)
 
 
 def _brief(text: str) -> str:
     """The line that says most, without the places of this machine."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines[1:] if re.search(r"error|fail", line, re.IGNORECASE)]
-    return re.sub(r"/\S+/", "", [*lines, *errors][-1])[:160]
+    # Neither paths nor a date in front.
+    return re.sub(r"/\S+/|^[\d: -]+(?=\D)", "", [*lines, *errors][-1])[:160]
