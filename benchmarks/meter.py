@@ -1,4 +1,4 @@
-"""What a process uses, read from /proc."""
+"""What a program uses, with the processes it has started, read from /proc."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tests.interop.harness.processes import Program
 
@@ -25,31 +25,44 @@ class Memory:
 
 
 def cpu_seconds(programs: Iterable[Program]) -> float:
-    """User and system time of these processes so far."""
-    return sum(_cpu_seconds(program.pid) for program in programs)
+    """User and system time of these programs so far."""
+    return sum(_cpu_seconds(pid) for program in programs for pid in _family(program.pid))
 
 
 def memory(program: Program) -> Memory:
-    """Memory of one process."""
-    folder = Path(f"/proc/{program.pid}")
-    rollup = (folder / "smaps_rollup").read_text()
-    status = (folder / "status").read_text()
-    return Memory(_kib(rollup, "Rss:"), _kib(rollup, "Pss:"), _kib(status, "VmHWM:"))
+    """Memory of one program."""
+    rss = pss = peak = 0
+    for pid in _family(program.pid):
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        rss += _kib(rollup, "Rss:")
+        pss += _kib(rollup, "Pss:")
+        peak += _kib(Path(f"/proc/{pid}/status").read_text(), "VmHWM:")
+    return Memory(rss, pss, peak)
 
 
 def resident(programs: Iterable[Program]) -> int:
-    """Resident bytes of these processes together."""
+    """Resident bytes of these programs together."""
     return sum(memory(program).rss for program in programs)
 
 
 def peak(programs: Iterable[Program]) -> int:
-    """The sum of the most that each of these processes ever had, in bytes."""
+    """The sum of the most that each of these programs ever had, in bytes."""
     return sum(memory(program).peak for program in programs)
 
 
 def descriptors(programs: Iterable[Program]) -> int:
-    """Open descriptors of these processes together."""
-    return sum(len(list(Path(f"/proc/{program.pid}/fd").iterdir())) for program in programs)
+    """Open descriptors of these programs together."""
+    return sum(
+        len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        for program in programs
+        for pid in _family(program.pid)
+    )
+
+
+def _family(pid: int) -> Iterator[int]:
+    yield pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        yield from _family(int(child))
 
 
 def _cpu_seconds(pid: int) -> float:

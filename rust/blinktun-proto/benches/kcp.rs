@@ -57,6 +57,8 @@ impl Pair {
             send_window: window,
             receive_window: window,
             clock_offset: 0,
+            asks_after_data: true,
+            demand_proof: false,
         };
         Pair {
             near: Kcp::new(config, Time::ZERO),
