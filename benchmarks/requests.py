@@ -75,7 +75,7 @@ async def _forgotten(setup: Setup, floor: int) -> None:
         if now <= floor or (not floor and now == last):
             break
         last = now
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.25)
 
 
 def _use(setup: Setup) -> tuple[int, int]:
