@@ -136,6 +136,9 @@ async def rate(counter: Counter, setup: Setup, plan: Plan) -> Rate:
     Raises:
         MeasureError: nothing arrives.
     """
+    deadline = time.monotonic() + PATIENCE
+    while not counter.read()[0] and time.monotonic() < deadline:
+        await asyncio.sleep(0.005)
     await asyncio.sleep(plan.settle)
     start, before, busy = time.monotonic(), counter.read()[0], meter.cpu_seconds(setup.programs)
     await asyncio.sleep(plan.window)

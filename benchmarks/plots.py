@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _INK, _GRID = "#333333", "#dddddd"
 _BAR, _GAP = 13, 12
-_LABELS, _ROOM = 230, 90
+_LABELS, _ROOM = 280, 90
 """Pixels left of the bars, and right of the longest for its number."""
 
 Series = dict[str, dict[str, float]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.interop.harness.boxes import Options, kcptun_client, kcptun_server
@@ -52,6 +53,7 @@ async def idle_streams(count: int, plan: Plan, side: Side, folder: Path) -> Read
 
 async def active_streams(count: int, plan: Plan, side: Side, folder: Path) -> Readings:
     """So many streams, all of them busy."""
+    plan = replace(plan, settle=3 * plan.settle)
     async with (
         flow_server(folder) as server,
         setups.kcptun(side, folder, server.port, STREAMS) as setup,
@@ -84,6 +86,8 @@ async def idle_sessions(count: int, plan: Plan, side: Side, folder: Path) -> Rea
 
 async def active_sessions(count: int, plan: Plan, side: Side, folder: Path) -> Readings:
     """One server, so many clients, all of them busy."""
+    # Their beginnings take longer than that of one.
+    plan = replace(plan, settle=3 * plan.settle)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(flow_server(folder))
         far = kcptun_server(KCPTUN[side], folder, target=server.port, options=SESSIONS)
