@@ -16,6 +16,7 @@
 //! Two extensions, invisible to other implementations, are explained in
 //! `docs/decisions/0001-smux-marks.md`: the hello and the abort mark.
 
+mod budget;
 mod fin;
 mod forgotten;
 pub mod frame;

@@ -1,5 +1,6 @@
 //! One end of a session: its state and its public face.
 
+use super::budget::SendBudget;
 use super::fin::Holds;
 use super::forgotten::Forgotten;
 use super::frame::Decoder;
@@ -26,7 +27,8 @@ const FAREWELLS: usize = 1024;
 /// [`receive_space`](Mux::receive_space) is not 0.
 ///
 /// Bounds, in bytes: unread data `receive_buffer` plus one delivery (held in chunks of at most
-/// twice that, and 128 KiB per stream); unsent data `send_buffer` per stream; streams
+/// twice that, and 128 KiB per stream); unsent data `send_buffer` per stream, and
+/// 16 MiB plus 8 KiB per stream together; streams
 /// `max_streams` of [`STREAM_BYTES`](super::STREAM_BYTES); 1024 dropped streams and 1024 refusals
 /// of some 20 bytes each, the latter plus what one delivery holds. Events are bounded by the bytes
 /// delivered since they were last drained.
@@ -41,6 +43,8 @@ pub struct Mux {
     pub(super) peer: Peer,
     /// Unread bytes of all streams.
     pub(super) unread: usize,
+    /// Unsent bytes of all streams.
+    pub(super) budget: SendBudget,
     /// Bytes that came for unknown streams.
     pub(super) dropped: u64,
     /// The stream of an abort mark that was the very last frame received.
@@ -72,6 +76,7 @@ impl Mux {
             keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
             peer: Peer::Unheard,
             unread: 0,
+            budget: SendBudget::new(config.send_buffer),
             dropped: 0,
             mark: None,
             hello_due: true,
@@ -147,7 +152,7 @@ impl Mux {
         let Some(stream) = self.streams.get_mut(&id.0) else {
             return 0;
         };
-        let room = self.config.send_buffer.saturating_sub(stream.unsent.len());
+        let room = self.budget.room(stream.unsent.len());
         stream.write_blocked |= room == 0;
         room
     }
@@ -162,9 +167,10 @@ impl Mux {
         if stream.local_end != LocalEnd::Open {
             return Err(StreamError::Finished);
         }
-        let room = self.config.send_buffer.saturating_sub(stream.unsent.len());
+        let room = self.budget.room(stream.unsent.len());
         let taken = room.min(bytes.len());
         stream.unsent.push(&bytes[..taken]);
+        self.budget.note_taken(taken);
         stream.write_blocked |= taken < bytes.len();
         self.give_turn(id.0);
         Ok(taken)
@@ -349,6 +355,7 @@ impl Mux {
     /// Take the stream out of all tables.
     pub(super) fn remove(&mut self, id: u32) -> Option<Stream> {
         let mut stream = self.streams.remove(&id)?;
+        self.budget.note_gone(stream.unsent.len());
         self.unread -= stream.unread.len();
         self.holds.disarm(&mut stream);
         self.scheduler.withdraw(&mut stream);

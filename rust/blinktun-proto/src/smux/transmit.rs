@@ -130,8 +130,11 @@ impl Mux {
         let sent = frames.data(id, &mut stream.unsent, most);
         if sent > 0 {
             stream.note_sent(sent, now);
+            self.budget.note_gone(sent);
         }
-        if stream.write_blocked && stream.unsent.len() <= self.config.send_buffer / 2 {
+        let unsent = stream.unsent.len();
+        let half = unsent <= self.config.send_buffer / 2;
+        if stream.write_blocked && half && self.budget.is_worth_waking(unsent) {
             stream.write_blocked = false;
             self.events.push_back(Event::Writable(StreamId(id)));
         }
