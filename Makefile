@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust python bench bench-quick bench-micro clean
+.PHONY: help demo setup peers test lint rust python bench bench-quick bench-micro soak clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,6 +22,7 @@ help:
 	@echo "make bench   measure beside the originals into docs/benchmarks (ONLY=picture: some cases)"
 	@echo "make bench-quick   the same in short, into target/benchmarks"
 	@echo "make bench-micro   the parts of the Rust core alone"
+	@echo "make soak    attack running servers for a quarter of an hour, restart others again and again"
 	@echo "make clean   remove all that was built or installed here"
 
 demo: $(BUILT)
@@ -60,6 +61,11 @@ bench-quick: $(BUILT) peers
 
 bench-micro:
 	cargo bench --workspace --exclude blinktun-py --locked --bench '*'
+
+soak: $(BUILT) peers
+	$(BIN)/python -m benchmarks.hostile
+	INTEROP_ROUNDS=10 $(BIN)/python -m pytest -rP tests/interop/test_restart.py \
+		tests/interop/test_streams.py -k "killed_server or restart or thousand"
 
 clean:
 	rm -rf .venv .peers target build src/blinktun/_core.*.so

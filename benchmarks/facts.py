@@ -21,13 +21,20 @@ Facts = dict[str, Any]
 
 
 def circumstances(plan: Plan, only: str) -> Facts:
-    """Machine, versions and command, now."""
+    """Command, machine and versions, now."""
     make = "make bench-quick" if plan.name == "quick" else "make bench"
     return {
         "command": f"{make} ONLY={only!r}" if only else make,
         "only": only,
-        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "plan": f"{plan.name}: up to {plan.rounds} samples of {plan.window:g} s",
+        **surroundings(),
+    }
+
+
+def surroundings() -> Facts:
+    """Machine and versions, now."""
+    return {
+        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB",
         "system": f"{platform.system()} {platform.release()}",
         "load": f"{os.getloadavg()[0]:.2f} before it began",
