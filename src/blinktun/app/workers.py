@@ -9,6 +9,7 @@ their sessions are unknown, and dial anew.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -67,7 +68,8 @@ def supervise(config: KcptunServer, work: Callable[[Worker], int]) -> int:
         TransportError: the port cannot be bound.
     """
     address = Address(config.listen.host, config.listen.first)
-    workers = [Worker(n, _bind(address)) for n in range(config.workers)]
+    sockets = _bind_all(address, config.workers)
+    workers = [Worker(index, bound) for index, bound in enumerate(sockets)]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     for worker in workers:
         _spawn(worker, workers, work)
@@ -176,20 +178,39 @@ def _ask(worker: Worker) -> dict[str, int]:
     return {str(name): int(value) for name, value in answer.items()}
 
 
-def _bind(address: Address) -> socket.socket:
+def _bind_all(address: Address, count: int) -> list[socket.socket]:
+    """``count`` sockets that share one port, after a look whether anyone else has it.
+
+    To share is all that ``SO_REUSEPORT`` asks for: a server that is started twice by mistake would
+    get half of the first one's clients, and nobody would be told.
+    """
+    with _bind(address, shared=False) as alone:
+        host, port, *_ = alone.getsockname()
+    return [_bind(Address(host, port), shared=True) for _ in range(count)]
+
+
+def _bind(address: Address, *, shared: bool) -> socket.socket:
     error: OSError | None = None
     for host in listen_hosts(address):
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            if family == socket.AF_INET6:
-                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-            bound.bind((host, address.port))
+            return _bind_to(host, address.port, shared=shared)
         except OSError as caught:
-            bound.close()
             error = error or caught
-            continue
-        return bound
+            if caught.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+                break
     reason = error.strerror if error else "no such address"
     raise TransportError(f"cannot listen on udp {address}: {reason}") from error
+
+
+def _bind_to(host: str, port: int, *, shared: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
+        if family == socket.AF_INET6:
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

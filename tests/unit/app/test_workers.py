@@ -15,11 +15,15 @@ from blinktun.errors import TransportError
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", ""])
-def test_workers_bind_one_port_many_times(host: str) -> None:
-    with module._bind(Address(host, 0)) as first:
-        port = first.getsockname()[1]
-        with module._bind(Address(host, port)) as second:
-            assert second.getsockname() == first.getsockname()
+def test_workers_share_one_port_and_nobody_else_does(host: str) -> None:
+    sockets = module._bind_all(Address(host, 0), 3)
+    try:
+        (where,) = {bound.getsockname()[:2] for bound in sockets}
+        with pytest.raises(TransportError, match=r"cannot listen on udp .*in use"):
+            module._bind_all(Address(host, where[1]), 3)
+    finally:
+        for bound in sockets:
+            bound.close()
 
 
 def test_a_port_that_is_not_shared_is_named() -> None:
@@ -27,7 +31,7 @@ def test_a_port_that_is_not_shared_is_named() -> None:
         taken.bind(("127.0.0.1", 0))
         where = Address(*taken.getsockname())
         with pytest.raises(TransportError, match=f"cannot listen on udp {where}: .*in use"):
-            module._bind(where)
+            module._bind_all(where, 2)
 
 
 def test_counters_are_added_up(caplog: pytest.LogCaptureFixture) -> None:
