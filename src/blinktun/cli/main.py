@@ -41,10 +41,14 @@ def check(arguments: Sequence[str]) -> int:
     """``blinktun check FILE...``: every file is looked at, whatever the one before was."""
     if _asks_for_help(arguments):
         return show_help(arguments)
+    from blinktun.app import make_role
+
     status = 0
     for path in _files("check", arguments):
         try:
-            print(describe(load(path)))
+            config = load(path)
+            make_role(config)  # the parameters of presets are looked at here
+            print(describe(config))
         except ConfigError as error:
             status = fail("blinktun", error)
     return status

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
-import blinktun
+from blinktun import app
 from blinktun.cli import logs
 
 if TYPE_CHECKING:
@@ -27,10 +25,7 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[RoleConfig]:
         seen.extend(configs)
         return 7
 
-    app = ModuleType("blinktun.app")
-    monkeypatch.setattr(app, "run", run, raising=False)
-    monkeypatch.setitem(sys.modules, "blinktun.app", app)
-    monkeypatch.setattr(blinktun, "app", app, raising=False)
+    monkeypatch.setattr(app, "run", run)
     return seen
 
 

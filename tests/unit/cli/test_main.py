@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -67,6 +68,17 @@ def test_check_goes_on_after_a_wrong_file(
     assert "udp [::1]:1\n" in captured.out
     assert "correction  none\n" in captured.out
     assert "k.log, level info, connections not shown\n" in captured.out
+
+
+def test_check_looks_at_the_parameters_of_presets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.json"
+    preset = {"name": "ss-aead-cipher", "params": {"method": "aes-256"}}
+    presets = [{"name": "ss-base"}, preset]
+    path.write_text(json.dumps({"service": "tcp://h:7000", "key": "k", "presets": presets}))
+    assert main(["check", str(path)]) == 2
+    assert "presets[1].params.method = 'aes-256'" in capsys.readouterr().err
 
 
 def test_check_shows_a_forward_and_that_a_password_is_asked(
