@@ -9,6 +9,7 @@ their sessions are unknown, and dial anew.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import logging
@@ -169,6 +170,9 @@ def _ask(worker: Worker) -> dict[str, int]:
     if worker.control is None or not worker.pid:
         return {}
     try:
+        worker.control.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            worker.control.recv(_MAX_REPORT)  # an answer that came too late the last time
         worker.control.settimeout(_STATS_PATIENCE)
         worker.control.send(b"?")
         answer = json.loads(worker.control.recv(_MAX_REPORT))
