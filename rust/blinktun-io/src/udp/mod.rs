@@ -22,6 +22,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 /// What one buffer of a [`Inbox`] holds: the largest UDP payload, or a coalesced run of them.
 pub const BUFFER: usize = 65536;
+/// Errors in a row that are taken for those of earlier datagrams. After more the socket counts as
+/// empty, until the poller says otherwise: an error that stays must not stop the reactor.
+const MAX_ERRORS: usize = 64;
 /// Buffers filled by one call.
 pub const BUFFERS: usize = 8;
 
@@ -145,7 +148,7 @@ impl Udp {
     /// that the socket is empty.
     pub fn receive(&self, inbox: &mut Inbox) -> usize {
         inbox.runs = [None; BUFFERS];
-        loop {
+        for _ in 0..MAX_ERRORS {
             match system::receive(&self.socket, &mut inbox.bytes, &mut inbox.runs) {
                 Ok(count) => return count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return 0,
@@ -153,6 +156,7 @@ impl Udp {
                 Err(_) => {}
             }
         }
+        0
     }
 }
 
