@@ -23,6 +23,7 @@ SIZES = (1, 7, 1_000, 1_326, 8_193, 65_536, 200_000)
 """Bytes of the concurrent streams: around one segment, one frame, and beyond."""
 
 MIXED: list[tuple[Kcptun, Kcptun]] = [("ours", "theirs"), ("theirs", "ours")]
+ORIGINALS: list[Kcptun] = ["theirs", "modern"]
 ALL = [*MIXED, ("ours", "ours")]
 FAST: Options = {"mode": "fast3", "sndwnd": 2048, "rcvwnd": 2048, "quiet": True}
 
@@ -40,11 +41,33 @@ async def test_crypt_null_carries_streams(target: Target, tmp_path: Path) -> Non
     await _check_combinations("ours", "ours", "null", target, tmp_path)
 
 
-async def test_the_originals_understand_each_other(target: Target, tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", ORIGINALS)
+@pytest.mark.parametrize("server", ORIGINALS)
+async def test_the_originals_understand_each_other(
+    client: Kcptun, server: Kcptun, target: Target, tmp_path: Path
+) -> None:
     # The control: if this fails, the fault is not in our programs.
     options = FAST | {"crypt": "aes", "datashard": 10, "parityshard": 3, "smuxver": 2}
-    async with kcptun_pair("theirs", "theirs", target.port, tmp_path, options) as near:
+    async with kcptun_pair(client, server, target.port, tmp_path, options) as near:
         await _streams(direct(near.port))
+
+
+@pytest.mark.parametrize("count", [7, 61])
+@pytest.mark.parametrize("crypt", ["aes-128-gcm", "null", "aes"])
+async def test_the_modern_kinds_between_modern_peers(
+    crypt: str, count: int, target: Target, tmp_path: Path
+) -> None:
+    options = FAST | {"crypt": crypt, "QPP": True, "QPPCount": count}
+    async with kcptun_pair("modern", "modern", target.port, tmp_path, options) as near:
+        await _streams(direct(near.port))
+
+
+@pytest.mark.parametrize("crypt", CRYPTS)
+@pytest.mark.parametrize(("client", "server"), [("ours", "modern"), ("modern", "ours")])
+async def test_the_modern_peer(
+    client: Kcptun, server: Kcptun, crypt: str, target: Target, tmp_path: Path
+) -> None:
+    await _check_combinations(client, server, crypt, target, tmp_path)
 
 
 @pytest.mark.parametrize("size", [1, 1_000, 65_536, 5_000_000])

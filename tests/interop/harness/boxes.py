@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from tests.interop.harness.ports import Protocol
 
-Kcptun = Literal["ours", "theirs"]
-"""Who plays a kcptun box; theirs is the Go program of 2021."""
+Kcptun = Literal["ours", "theirs", "modern"]
+"""Who plays a kcptun box; theirs is the Go program of 2021, modern one on libraries of 2026."""
+
+KcptunRole = Literal["client", "server"]
 
 Blinksocks = Literal["ours", "3.3.0", "2.5.3", "libev"]
 """Who plays a blinksocks box: ours, Node's by version, or shadowsocks-libev."""
@@ -42,7 +44,7 @@ def kcptun_client(impl: Kcptun, folder: Path, *, server: int, options: Options) 
     """TCP on a fresh port, KCP to the port `server`; set up by flags."""
     port = free_port()
     own: Options = {"l": f"127.0.0.1:{port}", "r": f"127.0.0.1:{server}"}
-    argv: list[str | Path] = [_kcptun(impl, "kcptun-client"), *flags(own | options)]
+    argv = [*_kcptun(impl, "client"), *flags(own | options)]
     return Program(f"{impl}-kcptun-client", argv, folder, listens=("tcp", port))
 
 
@@ -52,7 +54,7 @@ def kcptun_server(
     """KCP on `port` (a fresh one), TCP to the port `target`; set up by flags."""
     port = port or free_port()
     own: Options = {"l": f"127.0.0.1:{port}", "t": f"127.0.0.1:{target}"}
-    argv: list[str | Path] = [_kcptun(impl, "kcptun-server"), *flags(own | options)]
+    argv = [*_kcptun(impl, "server"), *flags(own | options)]
     return Program(f"{impl}-kcptun-server", argv, folder, listens=("udp", port))
 
 
@@ -71,11 +73,11 @@ def kcptun_from_file(impl: Kcptun, config: Path) -> Program:
     """A kcptun box of either role, set up by its JSON file alone."""
     values: dict[str, Any] = json.loads(config.read_text())
     serves = "listen" in values
-    command = "kcptun-server" if serves else "kcptun-client"
+    role: KcptunRole = "server" if serves else "client"
     port = int(values["listen" if serves else "localaddr"].rsplit(":", 1)[1])
-    argv: list[str | Path] = [_kcptun(impl, command), "-c", config]
+    argv = [*_kcptun(impl, role), "-c", config]
     protocol: Protocol = "udp" if serves else "tcp"
-    return Program(f"{impl}-{command}", argv, config.parent, listens=(protocol, port))
+    return Program(f"{impl}-kcptun-{role}", argv, config.parent, listens=(protocol, port))
 
 
 def flags(options: Mapping[str, str | int | bool]) -> list[str]:
@@ -89,10 +91,12 @@ def flags(options: Mapping[str, str | int | bool]) -> list[str]:
     return argv
 
 
-def _kcptun(impl: Kcptun, command: str) -> Path:
+def _kcptun(impl: Kcptun, role: KcptunRole) -> list[str | Path]:
+    if impl == "modern":
+        return [peers.modern_kcptun(), role]
     if impl == "theirs" or peers.CONTROL:
-        return peers.system(command)
-    return peers.ours(command)
+        return [peers.system(f"kcptun-{role}")]
+    return [peers.ours(f"kcptun-{role}")]
 
 
 # --- blinksocks -----------------------------------------------------------------------------

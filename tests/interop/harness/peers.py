@@ -39,6 +39,14 @@ def system(command: str) -> Path:
     return Path(found)
 
 
+def modern_kcptun() -> Path:
+    """A kcptun of 2026, in both roles by its first argument."""
+    path = ROOT / ".peers" / "modern"
+    if not path.exists():
+        raise MissingPeerError("the kcptun of 2026", "make peers")
+    return path
+
+
 def node_blinksocks(version: str) -> list[str | Path]:
     """The command line that runs the original blinksocks of that version."""
     script = ROOT / ".peers" / f"blinksocks-{version}" / "node_modules/blinksocks/bin/start.js"

@@ -43,5 +43,5 @@ def example_program(impl: Kcptun, box: str, folder: Path) -> Program:
     """The program of that box, set up by its moved file."""
     config = folder / f"{box}.json"
     if box.startswith("blinksocks"):
-        return blinksocks_from_file(impl, config)
+        return blinksocks_from_file("ours" if impl == "ours" else "theirs", config)
     return kcptun_from_file(impl, config)
