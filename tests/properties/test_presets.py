@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from blinktun.config.model import PresetSpec
 from blinktun.crypto.aead import AEAD_METHODS
 from blinktun.crypto.stream import STREAM_METHODS
 from blinktun.effects import ConnectTo, Forward, Reject
+from blinktun.errors import RemoteError
 from blinktun.testing.pair import PipelinePair, forwarded, split, targets
 
 BASE = PresetSpec("ss-base")
@@ -95,3 +98,28 @@ def test_no_changed_bit_passes_an_aead(
     ]
     effects += pair.server.decode_eof()
     assert [type(effect) for effect in effects] == [Reject]
+
+
+@any_list
+@settings(max_examples=15)
+@given(target=addresses, payloads=writes)
+def test_datagrams_arrive_whatever_became_of_others(
+    name: str, target: Address, payloads: list[bytes]
+) -> None:
+    pair = PipelinePair(LISTS[name], target)
+    wires = [pair.client.encode_datagram(payload, target) for payload in payloads]
+    for wire, payload in reversed(list(zip(wires, payloads, strict=True))):
+        found, plain = pair.server.decode_datagram(wire)
+        assert plain == payload
+        assert found is not None
+        assert (found.ip or found.host, found.port) == (target.ip or target.host, target.port)
+
+
+@any_list
+@settings(max_examples=15)
+@given(data=st.binary(max_size=400))
+def test_hostile_datagrams(name: str, data: bytes) -> None:
+    server = PipelinePair(LISTS[name], Address("a", 1)).server
+    with contextlib.suppress(RemoteError):
+        _, plain = server.decode_datagram(data)
+        assert len(plain) <= len(data)

@@ -51,7 +51,13 @@ class Preset(ABC):
     anywhere and yield effects: ``Forward`` continues in the same direction, ``Reply`` turns round
     and continues in the other, ``Reject`` ends the connection. Incomplete input is kept, within a
     bound; a call may yield nothing.
+
+    Datagrams have a pair of their own: each is whole, none is kept back, and one that is refused
+    leaves the others alone. A pipeline serves either a connection or an association, never both.
     """
+
+    carries_datagrams: ClassVar[bool] = True
+    """Whether there is a form for datagrams; if not, a list with this preset has no UDP."""
 
     @classmethod
     @abstractmethod
@@ -77,12 +83,25 @@ class Preset(ABC):
         """Take the end of the wire's bytes: ``Reject`` if they stopped inside something."""
         return ()
 
+    def encode_datagram(self, data: bytes) -> bytes:
+        """Take a datagram towards the wire."""
+        return data
+
+    def decode_datagram(self, data: bytes) -> bytes:
+        """Take a datagram from the wire.
+
+        Raises:
+            RemoteError: the peer cannot have sent it.
+        """
+        return data
+
 
 class AddressingPreset(Preset):
     """A preset that carries the target: every list has exactly one.
 
     On a client ``set_target`` comes before any data; on a server it yields ``ConnectTo`` once, and
-    then forwards what follows.
+    then forwards what follows. For datagrams ``set_target`` comes before each, at both ends: on a
+    server with the address that the client asked for.
     """
 
     sends_lone_header: ClassVar[bool] = True
@@ -95,6 +114,17 @@ class AddressingPreset(Preset):
         Raises:
             LocalError: the target cannot be written in this preset's form.
         """
+
+    def unpack_datagram(self, data: bytes) -> tuple[Address | None, bytes]:
+        """Take a datagram from the wire.
+
+        Returns:
+            The address it names, None if datagrams of this direction name none, and its payload.
+
+        Raises:
+            RemoteError: the peer cannot have sent it.
+        """
+        return None, self.decode_datagram(data)
 
 
 PresetMaker: TypeAlias = "Callable[[PresetContext], Preset]"

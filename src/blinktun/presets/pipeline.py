@@ -57,6 +57,31 @@ class Pipeline:
             effects += self._fold(self._presets[index].decode_eof(), index, -1)
         return effects
 
+    def encode_datagram(self, data: bytes, target: Address) -> bytes:
+        """Take a datagram to the wire: for ``target`` on a client, as if from it on a server.
+
+        Raises:
+            LocalError: no preset can carry this target.
+        """
+        self._addressing().set_target(target)
+        for preset in self._presets:
+            data = preset.encode_datagram(data)
+        return data
+
+    def decode_datagram(self, data: bytes) -> tuple[Address | None, bytes]:
+        """Take a datagram from the wire; returns the address it names, if any, and its payload.
+
+        Raises:
+            RemoteError: the peer cannot have sent it. Others are not affected.
+        """
+        target: Address | None = None
+        for preset in reversed(self._presets):
+            if isinstance(preset, AddressingPreset):
+                target, data = preset.unpack_datagram(data)
+            else:
+                data = preset.decode_datagram(data)
+        return target, data
+
     def _addressing(self) -> AddressingPreset:
         for preset in self._presets:
             if isinstance(preset, AddressingPreset):

@@ -51,6 +51,9 @@ class PipelineMaker:
 
     Raises:
         ConfigError: a name or parameter cannot be used, or not exactly one preset carries targets.
+
+    Attributes:
+        without_datagrams: The presets, by name, for whose sake there is no UDP.
     """
 
     def __init__(
@@ -61,6 +64,9 @@ class PipelineMaker:
                 configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
             ]
             _check_addressing(specs, where)
+            self.without_datagrams = tuple(
+                spec.name for spec in specs if not PRESETS[spec.name].carries_datagrams
+            )
         except ConfigError as error:
             error.source = source
             raise

@@ -1,4 +1,7 @@
-"""ss-aead-cipher: ``salt`` and then sealed chunks in each direction (blinksocks wire, 5.4)."""
+"""ss-aead-cipher: ``salt`` and then sealed chunks in each direction (blinksocks wire, 5.4).
+
+A datagram is ``salt`` and one sealed chunk without a length.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from cryptography.exceptions import InvalidTag
 from blinktun.crypto.aead import AEAD_METHODS, TAG_SIZE, AeadKey, AeadMethod
 from blinktun.crypto.kdf import evp_bytes_to_key, hkdf_sha1
 from blinktun.effects import Effect, Forward, Reject
-from blinktun.presets.base import Preset, PresetContext, PresetMaker, choose
+from blinktun.errors import RemoteError
+from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role, choose
+from blinktun.presets.replay import ReplayGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,18 +31,22 @@ _SEALED_LENGTH = 2 + TAG_SIZE
 class SsAeadCipher(Preset):
     """Encryption with integrity: a changed byte ends the connection."""
 
-    def __init__(self, method: AeadMethod, context: PresetContext) -> None:
+    def __init__(self, method: AeadMethod, replays: ReplayGuard, context: PresetContext) -> None:
         self._method = method
+        # A client takes what its server sends: old ones repeat themselves.
+        self._replays = replays if context.role is Role.SERVER else None
         self._key = evp_bytes_to_key(context.key, method.key_size)
         self._random = context.random
         self._sealer: _Sealer | None = None
+        self._salt = b""  # the peer's
         self._opener: _Opener | None = None
         self._pending: Chunk = b""  # less than a sealed chunk of _MAX_TAKEN
 
     @classmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
         """Check ``method`` (default aes-256-gcm)."""
-        return partial(cls, choose(params, "method", AEAD_METHODS, default="aes-256-gcm"))
+        method = choose(params, "method", AEAD_METHODS, default="aes-256-gcm")
+        return partial(cls, method, ReplayGuard())
 
     def encode(self, data: Chunk) -> Iterable[Effect]:
         """Seal in chunks as large as the format allows, never an empty one."""
@@ -57,13 +66,16 @@ class SsAeadCipher(Preset):
             if len(view) < salt_size:
                 self._pending = bytes(view)
                 return ()
-            self._opener = _Opener(self._subkey(bytes(view[:salt_size])), self._method.nonce_size)
+            self._salt = bytes(view[:salt_size])
+            self._opener = _Opener(self._subkey(self._salt), self._method.nonce_size)
             view = view[salt_size:]
         plain: list[bytes] = []
         try:
             used = self._opener.open(view, plain)
         except _UnsealableError as error:
             return (*_forward(plain), Reject(str(error)))
+        if self._is_replay():
+            return (Reject("the salt was used by an earlier connection"),)
         self._pending = bytes(view[used:])
         return _forward(plain)
 
@@ -71,6 +83,28 @@ class SsAeadCipher(Preset):
         """Refuse an end inside the salt or a chunk: somebody cut the stream."""
         inside = self._pending or (self._opener is not None and self._opener.inside_chunk)
         return (Reject("ended inside a sealed chunk"),) if inside else ()
+
+    def encode_datagram(self, data: bytes) -> bytes:
+        """Seal under a salt of its own."""
+        salt = self._random(self._method.key_size)
+        return salt + self._subkey(salt).encrypt(bytes(self._method.nonce_size), data, None)
+
+    def decode_datagram(self, data: bytes) -> bytes:
+        """Open."""
+        salt, sealed = data[: self._method.key_size], data[self._method.key_size :]
+        if len(sealed) < TAG_SIZE:
+            raise RemoteError("a datagram is too short to be sealed")
+        try:
+            return self._subkey(salt).decrypt(bytes(self._method.nonce_size), sealed, None)
+        except InvalidTag:
+            raise RemoteError("the tag of a datagram does not fit") from None
+
+    def _is_replay(self) -> bool:
+        """Look once, when a tag has shown that the salt is a client's: noise is not remembered."""
+        if self._replays is None or self._opener is None or not self._opener.has_opened:
+            return False
+        replays, self._replays = self._replays, None
+        return not replays.is_new(self._salt)
 
     def _subkey(self, salt: bytes) -> AeadKey:
         size = self._method.key_size
@@ -117,6 +151,11 @@ class _Opener:
     def inside_chunk(self) -> bool:
         """Whether a length has been read and its chunk has not."""
         return self._length >= 0
+
+    @property
+    def has_opened(self) -> bool:
+        """Whether a length or chunk has been opened, if none has failed."""
+        return self._counter > 0
 
     def open(self, view: memoryview, plain: list[bytes]) -> int:
         """Append the plaintext of every complete chunk to ``plain``.

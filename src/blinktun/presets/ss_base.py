@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class SsBase(AddressingPreset):
-    """Client to server: ``atyp addr port`` once, then payload. Server to client: payload."""
+    """Client to server: ``atyp addr port`` once, then payload. Server to client: payload.
+
+    Datagrams have the address in front in both directions.
+    """
 
     def __init__(self, context: PresetContext) -> None:
         self._header = b""  # client: what is still to be sent
@@ -62,3 +65,15 @@ class SsBase(AddressingPreset):
     def decode_eof(self) -> Iterable[Effect]:
         """Refuse an end inside the header."""
         return (Reject("ended inside the address"),) if self._awaiting_header else ()
+
+    def encode_datagram(self, data: bytes) -> bytes:
+        """Put the address in front."""
+        return self._header + data
+
+    def unpack_datagram(self, data: bytes) -> tuple[Address | None, bytes]:
+        """Take the address off."""
+        found = unpack(data)
+        if found is None:
+            raise RemoteError("a datagram ends inside the address")
+        target, size = found
+        return target, data[size:]

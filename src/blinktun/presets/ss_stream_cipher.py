@@ -1,4 +1,4 @@
-"""ss-stream-cipher: ``IV || stream`` in each direction (blinksocks wire, 5.3)."""
+"""ss-stream-cipher: ``IV || stream`` in each direction or datagram (blinksocks wire, 5.3)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from blinktun.crypto.kdf import evp_bytes_to_key
 from blinktun.crypto.stream import STREAM_METHODS, StreamMethod, Transform
 from blinktun.effects import Effect, Forward, Reject
-from blinktun.errors import ConfigError
+from blinktun.errors import ConfigError, RemoteError
 from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role, choose
+from blinktun.presets.replay import ReplayGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,9 +30,11 @@ class SsStreamCipher(Preset):
         client_iv: The IV that the client chose; on a server None until it has arrived.
     """
 
-    def __init__(self, method: StreamMethod, context: PresetContext) -> None:
+    def __init__(self, method: StreamMethod, replays: ReplayGuard, context: PresetContext) -> None:
         self._method = method
+        self._replays = replays
         self._role = context.role
+        self._random = context.random
         self.user_key = evp_bytes_to_key(context.key, method.key_size)
         # Always our own: a server that echoes the client's IV reuses its key stream.
         self._iv = context.random(method.iv_size) if method.iv_size else b""
@@ -53,7 +56,7 @@ class SsStreamCipher(Preset):
                 value=repr(method.name),
                 fix=f"use another method, such as {_DEFAULT}",
             ) from None
-        return partial(cls, method)
+        return partial(cls, method, ReplayGuard())
 
     def encode(self, data: Chunk) -> Iterable[Effect]:
         """Encrypt; the IV goes out with the first bytes."""
@@ -74,6 +77,8 @@ class SsStreamCipher(Preset):
             return ()
         if self._role is Role.SERVER:
             self.client_iv = self._peer_iv
+            if self._peer_iv and not self._replays.is_new(self._peer_iv):
+                return (Reject("the IV was used by an earlier connection"),)
         self._decryption = self._method.decryptor(self.user_key, self._peer_iv)
         rest = data[missing:]
         return (Forward(self._decryption.update(rest)),) if rest else ()
@@ -82,3 +87,15 @@ class SsStreamCipher(Preset):
         """Refuse an end inside the IV."""
         inside = self._peer_iv and not self._decryption
         return (Reject("ended inside the IV"),) if inside else ()
+
+    def encode_datagram(self, data: bytes) -> bytes:
+        """Encrypt under an IV of its own."""
+        iv = self._random(self._method.iv_size) if self._method.iv_size else b""
+        return iv + self._method.encryptor(self.user_key, iv).update(data)
+
+    def decode_datagram(self, data: bytes) -> bytes:
+        """Decrypt."""
+        iv, sealed = data[: self._method.iv_size], data[self._method.iv_size :]
+        if len(iv) < self._method.iv_size:
+            raise RemoteError("a datagram ends inside the IV")
+        return bytes(self._method.decryptor(self.user_key, iv).update(sealed))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import pytest
 
@@ -14,6 +14,11 @@ from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PRESETS, PipelineMaker
 from blinktun.testing.pair import forwarded, targets
 from blinktun.testing.randomness import Counting, Recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blinktun.presets.pipeline import Pipeline
 
 FILES = ("ss-base", "ss-stream-cipher", "ss-aead-cipher", "combinations")
 
@@ -28,7 +33,7 @@ class Session(TypedDict):
     server_to_client: list[dict[str, object]]
 
 
-def _sessions() -> list[Session]:
+def _sessions(mode: str) -> list[Session]:
     folder = Path(__file__).parents[2] / "vectors/blinksocks"
     sessions: list[Session] = []
     for name in FILES:
@@ -36,16 +41,21 @@ def _sessions() -> list[Session]:
     return [
         session
         for session in sessions
-        if session["mode"] == "tcp" and all(p["name"] in PRESETS for p in session["presets"])
+        if session["mode"] == mode and all(p["name"] in PRESETS for p in session["presets"])
     ]
 
 
-SESSIONS = _sessions()
+SESSIONS = _sessions("tcp")
+ASSOCIATIONS = _sessions("udp")
 any_session = pytest.mark.parametrize("session", SESSIONS, ids=lambda session: session["id"])
+any_association = pytest.mark.parametrize(
+    "session", ASSOCIATIONS, ids=lambda session: session["id"]
+)
 
 
 def test_there_are_as_many_as_there_should_be() -> None:
     assert len(SESSIONS) == 3 + 13 + 9
+    assert len(ASSOCIATIONS) == 3 + 13 + 9
 
 
 @any_session
@@ -88,6 +98,56 @@ def test_client_reads_the_recorded_answer(session: Session, size: int) -> None:
         forwarded(client.decode(wire[at : at + size])) for at in range(0, len(wire), size)
     )
     assert plain == b"".join(_bytes(message, "plain") for message in session["server_to_client"])
+
+
+@any_association
+def test_client_writes_the_recorded_datagrams(session: Session) -> None:
+    drawn = [
+        bytes.fromhex(value)
+        for message in session["client_to_server"]
+        for _, value in message["randomness"]  # type: ignore[attr-defined]  # JSON
+    ]
+    client = _pipeline(session, Role.CLIENT, Recorded(drawn))
+    for message in session["client_to_server"]:
+        wire = client.encode_datagram(_bytes(message, "plain"), _target(session))
+        assert wire.hex() == message["wire"]
+
+
+@any_association
+def test_server_reads_the_recorded_datagrams(session: Session) -> None:
+    server = _pipeline(session, Role.SERVER)
+    for message in session["client_to_server"]:
+        target, plain = server.decode_datagram(_bytes(message, "wire"))
+        assert target == _target(session)
+        assert plain == _bytes(message, "plain")
+
+
+@any_association
+def test_client_reads_the_recorded_datagrams(session: Session) -> None:
+    client = _pipeline(session, Role.CLIENT)
+    for message in session["server_to_client"]:
+        source, plain = client.decode_datagram(_bytes(message, "wire"))
+        assert source in {_target(session), None}
+        assert plain == _bytes(message, "plain")
+
+
+@any_association
+def test_both_ends_understand_each_others_datagrams(session: Session) -> None:
+    client, server = (_pipeline(session, role) for role in (Role.CLIENT, Role.SERVER))
+    target = _target(session)
+    for payload in (b"", b"x", bytes(range(256)) * 5):
+        wire = client.encode_datagram(payload, target)
+        assert server.decode_datagram(wire) == (target, payload)
+        source, answer = client.decode_datagram(server.encode_datagram(payload, target))
+        assert source in {target, None}
+        assert answer == payload
+
+
+def _pipeline(
+    session: Session, role: Role, random: Callable[[int], bytes] | None = None
+) -> Pipeline:
+    make = PipelineMaker(_specs(session))
+    return make(PresetContext(role, session["key"], random or Counting(role is Role.SERVER)))
 
 
 def _specs(session: Session) -> list[PresetSpec]:
