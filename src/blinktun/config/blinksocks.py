@@ -6,15 +6,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
+from blinktun.address import Address
 from blinktun.config.blinksocks_legacy import modernize
 from blinktun.config.explain import Origin, suggestion
 from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,
+    Dns,
     Inbound,
     LogSettings,
     PresetSpec,
     ServerLink,
+    Tls,
 )
 from blinktun.config.options import CLIENT, SERVER
 from blinktun.config.options_blinksocks import (
@@ -24,6 +27,7 @@ from blinktun.config.options_blinksocks import (
     REMOVED_PRESETS,
     SUPPORTED_CLIENT_SCHEMES,
     SUPPORTED_TRANSPORTS,
+    TLS_TRANSPORTS,
     TOP_OPTIONS,
     TRANSPORTS,
 )
@@ -34,7 +38,6 @@ from blinktun.config.weaknesses import weaknesses_of_presets
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from blinktun.address import Address
     from blinktun.config.document import Document
 
 
@@ -62,6 +65,7 @@ def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     inbound = _inbound(service.scheme)
     link.read(cast("Mapping[str, object]", top.value("server")))
     server = _link(link)
+    https = _own_certificate(top, "https_cert", "https_key") if service.scheme == "https" else Tls()
     return BlinksocksClient(
         inbound=inbound,
         listen=service.address,
@@ -69,6 +73,8 @@ def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         forward=_forward(top, service) if inbound is Inbound.TCP else None,
         credentials=service.credentials if inbound is not Inbound.TCP else None,
         timeout=top.number("timeout"),
+        https=https,
+        dns=_dns(top),
         log=_log(top),
         source=source,
         warnings=(*warnings, *top.warnings, *link.warnings, *_warnings(top, server)),
@@ -82,6 +88,9 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     return BlinksocksServer(
         server=server,
         timeout=settings.number("timeout"),
+        redirect=_redirect(settings),
+        acl=_file(settings, "acl_conf") if settings.boolean("acl") else None,
+        dns=_dns(settings),
         log=_log(settings),
         source=source,
         warnings=(*warnings, *settings.warnings, *_warnings(settings, server)),
@@ -108,7 +117,53 @@ def _link(link: Settings) -> ServerLink:
         key=key,
         presets=_presets(link),
         path=service.path,
+        params=MappingProxyType(dict(service.params)),
+        tls=_tls(link) if service.scheme in TLS_TRANSPORTS else Tls(),
+        mux=link.boolean("mux"),
+        mux_concurrency=int(link.number("mux_concurrency")) if link.side == CLIENT else 10,
     )
+
+
+def _tls(link: Settings) -> Tls:
+    """A server shows a certificate; a client trusts one alone, or the system's authorities."""
+    if link.side == SERVER:
+        return _own_certificate(link, "tls_cert", "tls_key")
+    if not link.boolean("tls_cert_self_signed"):
+        return Tls()
+    return Tls(cert=_file(link, "tls_cert"), self_signed=True)
+
+
+def _own_certificate(settings: Settings, cert: str, key: str) -> Tls:
+    return Tls(cert=_file(settings, cert), key=_file(settings, key))
+
+
+def _file(settings: Settings, name: str) -> Path:
+    """A file that must be there."""
+    text = settings.text(name)
+    if not text:
+        raise settings.error(name, "is missing", fix="write the path of a PEM file")
+    if not Path(text).is_file():
+        raise settings.error(name, "is no file", fix=f"put it at {Path(text).absolute()}")
+    return Path(text)
+
+
+def _redirect(settings: Settings) -> Address | None:
+    text = settings.text("redirect")
+    if not text:
+        return None
+    try:
+        return parse_endpoint(text)
+    except ValueError as error:
+        raise settings.error("redirect", str(error), fix="write <host>:<port>") from None
+
+
+def _dns(top: Settings) -> Dns:
+    servers = cast("list[object]", top.value("dns"))
+    for index, server in enumerate(servers):
+        if not isinstance(server, str) or Address(server, 53).ip is None:
+            origin = top.origin(f"dns[{index}]", server)
+            raise origin.error("is no IP address", fix='write one, for example "9.9.9.9"')
+    return Dns(tuple(map(str, servers)), top.number("dns_expire"))
 
 
 def _service(settings: Settings, known: Sequence[str], supported: Collection[str]) -> ServiceUrl:

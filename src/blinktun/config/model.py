@@ -173,16 +173,46 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """The files of one end of a TLS connection."""
+
+    cert: Path | None = None
+    """Who listens: its certificate chain. Who connects: what to trust, if ``self_signed``."""
+    key: Path | None = None
+    """The private key of who listens."""
+    self_signed: bool = False
+    """Who connects: trust ``cert`` alone, and not the authorities of the system."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """How names become addresses."""
+
+    servers: tuple[str, ...] = ()
+    """IP addresses of resolvers; none: as the system does it."""
+    expire: float = 3600.0
+    """Seconds that an answer is kept; 0: not at all."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServerLink:
     """The connection between a blinksocks client and server: what both ends must agree on."""
 
     transport: str
-    """``tcp`` (later: tls, ws, wss, h2, kcp)."""
+    """The scheme of the service: tcp, tls, ws, wss, h2 or kcp."""
     address: Address
     """Client: where the server is. Server: where to listen."""
     key: str = field(repr=False)
     presets: tuple[PresetSpec, ...] = ()
     path: str = ""
+    """Of a ws, wss or h2 service."""
+    params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """What stands behind the ``?`` of the service."""
+    tls: Tls = Tls()
+    mux: bool = False
+    """Whether connections to targets share a few connections between client and server."""
+    mux_concurrency: int = 10
+    """How many such connections a client makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +227,9 @@ class BlinksocksClient:
     credentials: Credentials | None = None
     timeout: float = 600.0
     """Seconds without a byte in either direction after which a connection is closed."""
+    https: Tls = Tls()
+    """Certificate and key of an https service."""
+    dns: Dns = Dns()
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
     warnings: tuple[str, ...] = ()
@@ -208,6 +241,11 @@ class BlinksocksServer:
 
     server: ServerLink
     timeout: float = 600.0
+    redirect: Address | None = None
+    """Where connections go that fail the presets."""
+    acl: Path | None = None
+    """The file of the rules, if there are any."""
+    dns: Dns = Dns()
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
     warnings: tuple[str, ...] = ()

@@ -29,11 +29,6 @@ class Pipeline:
         for preset in self._presets:
             preset.attach(self._presets)
 
-    @property
-    def sends_lone_header(self) -> bool:
-        """Whether a client may send the target before it has a byte to send."""
-        return self._addressing().sends_lone_header
-
     def set_target(self, target: Address) -> None:
         """Tell the addressing preset of a client where to connect; once, before any data.
 

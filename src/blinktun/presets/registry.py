@@ -53,6 +53,7 @@ class PipelineMaker:
         ConfigError: a name or parameter cannot be used, or not exactly one preset carries targets.
 
     Attributes:
+        sends_lone_header: As of its addressing preset.
         without_datagrams: The presets, by name, for whose sake there is no UDP.
     """
 
@@ -63,7 +64,7 @@ class PipelineMaker:
             self._makers = [
                 configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
             ]
-            _check_addressing(specs, where)
+            self.sends_lone_header = _addressing(specs, where).sends_lone_header
             self.without_datagrams = tuple(
                 spec.name for spec in specs if not PRESETS[spec.name].carries_datagrams
             )
@@ -104,12 +105,15 @@ def _unknown(name: str, key: str) -> ConfigError:
     return ConfigError(problem, key=key, value=repr(name), fix=fix)
 
 
-def _check_addressing(specs: Sequence[PresetSpec], where: str) -> None:
+def _addressing(specs: Sequence[PresetSpec], where: str) -> type[AddressingPreset]:
     if not specs:
         raise ConfigError("holds no preset", key=where, fix="start it with ss-base")
-    carriers = [spec.name for spec in specs if issubclass(PRESETS[spec.name], AddressingPreset)]
+    kinds = {spec.name: PRESETS[spec.name] for spec in specs}
+    carriers = [kind for kind in kinds.values() if issubclass(kind, AddressingPreset)]
     if not carriers:
         raise ConfigError("no preset carries the target", key=where, fix="put ss-base first")
-    if len(carriers) > 1:
-        names = " and ".join(carriers)
-        raise ConfigError(f"{names} both carry the target", key=where, fix="keep one of them")
+    names = [spec.name for spec in specs if issubclass(kinds[spec.name], AddressingPreset)]
+    if len(names) > 1:
+        problem = f"{' and '.join(names)} both carry the target"
+        raise ConfigError(problem, key=where, fix="keep one of them")
+    return carriers[0]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from blinktun.config.model import Inbound
 from blinktun.effects import ConnectTo, Effect, Reject, Reply
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
-from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.proxies.base import Handshake, Refusal
 from blinktun.proxies.detect import handshake_maker
@@ -19,7 +17,8 @@ from blinktun.transports import tcp
 from blinktun.transports.base import Stream
 from blinktun.transports.registry import find_transport
 from blinktun.tunnel.connections import Connections
-from blinktun.tunnel.preset_stream import PresetStream
+from blinktun.tunnel.outbound import DirectOutbound, Outbound
+from blinktun.tunnel.record import Record
 from blinktun.tunnel.relay import Traffic, linger, relay
 
 if TYPE_CHECKING:
@@ -47,13 +46,8 @@ class BlinksocksClientRole:
 
     def __init__(self, config: BlinksocksClient) -> None:
         self._config = config
-        self._make_pipeline = PipelineMaker(
-            config.server.presets, where="server.presets", source=config.source
-        )
         self._make_handshake = handshake_maker(config)
-        transport = find_transport(config.server, source=config.source)
-        self._dialer = transport.dialer(config.server)
-        self._context = PresetContext(Role.CLIENT, config.server.key)
+        self._outbound = _outbound(config)
         self._connections = Connections()
         self._listener: Listener | None = None
         self._total = Traffic()
@@ -90,9 +84,11 @@ class BlinksocksClientRole:
             await self._listener.aclose()
             self._listener = None
         await self._connections.stop(grace)
+        await self._outbound.aclose()
 
     async def _serve(self, app: Stream) -> None:
-        connection = _Connection(app, self._make_handshake(), Traffic(self._total))
+        record = Record(app.peer, self._total)
+        connection = _Connection(app, self._make_handshake(), record)
         try:
             ended = await self._run(connection)
         except (ProtocolError, TransportError) as error:
@@ -100,9 +96,9 @@ class BlinksocksClientRole:
             ended = str(error)
         except BaseException as error:
             connection.abort()
-            connection.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
+            record.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
             raise
-        connection.log_end(ended)
+        record.log_end(ended)
 
     async def _run(self, connection: _Connection) -> str:
         """Take a connection from its first byte to its end, and return how it ended."""
@@ -113,7 +109,7 @@ class BlinksocksClientRole:
             await linger(app)
             return str(error)
         try:
-            tunnel = await self._open_tunnel(connection, target)
+            tunnel = connection.tunnel = await self._outbound.open(target)
         except (TransportError, LocalError) as error:
             await _refuse(connection, error)
             return f"no tunnel: {error}"
@@ -121,44 +117,36 @@ class BlinksocksClientRole:
             await app.send(reply)
         await self._send_first(connection, tunnel)
         await relay(
-            connection.source(), tunnel, idle=self._config.timeout, traffic=connection.traffic
+            connection.source(),
+            tunnel,
+            idle=self._config.timeout,
+            traffic=connection.record.traffic,
         )
         await asyncio.gather(app.aclose(), tunnel.aclose())
         return "closed"
 
-    async def _open_tunnel(self, connection: _Connection, target: Address) -> PresetStream:
-        pipeline = self._make_pipeline(self._context)
-        pipeline.set_target(target)
-        wire = await self._dialer.connect(self._config.server.address)
-        connection.tunnel = PresetStream(wire, pipeline)
-        connection.sends_lone_header = pipeline.sends_lone_header
-        return connection.tunnel
-
-    async def _send_first(self, connection: _Connection, tunnel: PresetStream) -> None:
+    async def _send_first(self, connection: _Connection, tunnel: Stream) -> None:
         """Send the target, with the application's first bytes if they come in time.
 
         Waiting for them without an end would hang every protocol in which the target speaks first.
         """
         first: Chunk = connection.handshake.take_early()
-        if not first and connection.sends_lone_header:
+        if not first and self._outbound.sends_lone_header:
             first = await connection.first_bytes(_HEADER_DELAY)
             await tunnel.send(first)
         elif first:
             await tunnel.send(first)
-        connection.traffic.add(up=len(first))
+        connection.record.traffic.add(up=len(first))
 
 
 class _Connection:
     """One application, and what has been found out about it."""
 
-    def __init__(self, app: Stream, handshake: Handshake, traffic: Traffic) -> None:
+    def __init__(self, app: Stream, handshake: Handshake, record: Record) -> None:
         self.app = app
         self.handshake = handshake
-        self.traffic = traffic
-        self.target: Address | None = None
-        self.tunnel: PresetStream | None = None
-        self.sends_lone_header = False
-        self._started = time.monotonic()
+        self.record = record
+        self.tunnel: Stream | None = None
 
     async def negotiate(self) -> Address:
         """Run the handshake.
@@ -170,12 +158,12 @@ class _Connection:
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await self._perform(self.handshake.start())
-                while self.target is None:
+                while self.record.target is None:
                     data = await self.app.receive()
                     if not data:
                         raise TransportError("left during the handshake", peer=self.app.peer)
                     await self._perform(self.handshake.receive(data))
-                return self.target
+                return self.record.target
         except TimeoutError:
             raise TransportError("no request", peer=self.app.peer) from None
 
@@ -197,25 +185,13 @@ class _Connection:
         if self.tunnel:
             self.tunnel.abort()
 
-    def log_end(self, how: str) -> None:
-        """Write the connection's line."""
-        _log.info(
-            "%s -> %s: %d bytes up, %d bytes down, %.2f s, %s",
-            self.app.peer,
-            self.target or "?",
-            self.traffic.up,
-            self.traffic.down,
-            time.monotonic() - self._started,
-            how,
-        )
-
     async def _perform(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Reply(data):
                     await self.app.send(data)
                 case ConnectTo(target):
-                    self.target = target
+                    self.record.target = target
                 case Reject(reason):
                     raise RemoteError(reason)
                 case _:
@@ -271,3 +247,15 @@ def _refusal(error: Exception) -> Refusal:
         case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
             return Refusal.HOST_UNREACHABLE
     return Refusal.FAILED
+
+
+def _outbound(config: BlinksocksClient) -> Outbound:
+    """What the configuration says about the way to the server.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    link = config.server
+    make_pipeline = PipelineMaker(link.presets, where="server.presets", source=config.source)
+    dialer = find_transport(link, source=config.source).dialer(link)
+    return DirectOutbound(link, make_pipeline, dialer)

@@ -7,7 +7,7 @@ import pytest
 from blinktun.address import Address
 from blinktun.effects import ConnectTo, Effect, Forward, Reject, Reply
 from blinktun.errors import LocalError
-from blinktun.presets.base import AddressingPreset, Preset, PresetContext, PresetMaker, Role
+from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role
 from blinktun.presets.pipeline import Pipeline
 from blinktun.presets.ss_base import SsBase
 
@@ -127,7 +127,6 @@ def test_the_end_passes_every_preset_from_the_wire_on() -> None:
 
 def test_the_target_goes_to_the_preset_that_carries_it() -> None:
     pipeline = Pipeline([Letter("a"), SsBase(PresetContext(Role.CLIENT, "key"))])
-    assert pipeline.sends_lone_header is AddressingPreset.sends_lone_header
     pipeline.set_target(TARGET)
     assert pipeline.encode(b"-") == [Forward(b"\x03\x0bexample.com\x00\x50-A")]
 

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import pytest
+from tests.unit.tunnel.test_outbound import ScriptedDialer
+
+from blinktun.address import Address
+from blinktun.errors import RemoteError, TransportError
+from blinktun.testing.scripted import ScriptedStream
+from blinktun.tunnel.exits import Exit
+from blinktun.tunnel.relay import Traffic
+
+TARGET = Address("192.0.2.9", 80)
+
+
+async def test_bytes_both_ways_and_both_closed() -> None:
+    link, target = ScriptedStream([b"up"]), ScriptedStream([b"down"])
+    dialer, traffic = ScriptedDialer(target), Traffic()
+    await Exit(dialer, idle=5).carry(link, TARGET, traffic)
+    assert dialer.asked == [TARGET]
+    assert (target.sent, link.sent) == (b"up", b"down")
+    assert (traffic.up, traffic.down) == (2, 4)
+    assert link.closed
+    assert target.closed
+
+
+async def test_no_target() -> None:
+    link = ScriptedStream([b"up"])
+    with pytest.raises(TransportError, match="refused"):
+        await Exit(ScriptedDialer(None), idle=5).carry(link, TARGET, Traffic())
+
+
+async def test_a_broken_protocol_leaves_the_link_to_its_owner() -> None:
+    link, target = ScriptedStream([RemoteError("bad tag")]), ScriptedStream(ends=False)
+    with pytest.raises(RemoteError):
+        await Exit(ScriptedDialer(target), idle=5).carry(link, TARGET, Traffic())
+    assert target.aborted
+    assert not link.aborted
+
+
+async def test_silence() -> None:
+    link, target = ScriptedStream(ends=False), ScriptedStream(ends=False)
+    with pytest.raises(TransportError, match="no I/O"):
+        await Exit(ScriptedDialer(target), idle=0.01).carry(link, TARGET, Traffic())
+    assert target.aborted
+    assert link.aborted
