@@ -95,5 +95,5 @@ fn hand_over(
         let result = to.input(&payload[..emitted.len], true, now, (sink, pool, stats));
         assert!(result.is_ok());
     }
-    to.finish_input(now, stats);
+    to.finish_input(now);
 }

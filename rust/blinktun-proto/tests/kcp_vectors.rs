@@ -81,7 +81,7 @@ impl Machine {
     fn input(&mut self, payload: &[u8], regular: bool) -> bool {
         let into = (&mut self.reader, &mut self.pool, &mut self.stats);
         let result = self.kcp.input(payload, regular, Time::ZERO, into);
-        self.kcp.finish_input(Time::ZERO, &mut self.stats);
+        self.kcp.finish_input(Time::ZERO);
         result.is_ok()
     }
 
@@ -245,7 +245,7 @@ fn hear(machine: &mut Machine, payload: &[u8], at: Time) {
         .kcp
         .input(payload, true, at, into)
         .expect("plausible");
-    machine.kcp.finish_input(at, &mut machine.stats);
+    machine.kcp.finish_input(at);
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn a_lost_segment_of_a_silent_peer_is_not_left_to_a_long_timeout() {
     let mut out = vec![0; 1500];
     let again = (0..20).find_map(|_| {
         let now = machine.kcp.next_timeout().expect("data is in flight");
-        machine.kcp.handle_timeout(now, &mut machine.stats);
+        machine.kcp.handle_timeout(now);
         let emitted = machine.kcp.emit(&mut out, now, &mut machine.stats)?;
         emitted.has_data.then_some(now)
     });

@@ -37,6 +37,13 @@ _SHORT_LIFE = 1.0
 _STATS_PATIENCE = 1.0
 """Seconds that a worker may take to say its counters."""
 _MAX_REPORT = 65536
+_GAUGES = frozenset(
+    {
+        *("fec_shard_set", "fec_shard_min"),
+        *("ring_buffer_snd_queue", "ring_buffer_rcv_queue", "ring_buffer_snd_buffer"),
+    }
+)
+"""Counters of one conversation: of several processes' only the largest says something."""
 
 
 @dataclass(slots=True)
@@ -162,7 +169,8 @@ def _add_up(workers: Sequence[Worker]) -> dict[str, int]:
     total: dict[str, int] = {}
     for worker in workers:
         for name, value in _ask(worker).items():
-            total[name] = total.get(name, 0) + value
+            so_far = total.get(name, 0)
+            total[name] = max(so_far, value) if name in _GAUGES else so_far + value
     return total
 
 

@@ -37,7 +37,11 @@ def test_a_port_that_is_not_shared_is_named() -> None:
 def test_counters_are_added_up(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
-        answers = [b'{"in": 1, "out": 2}', b'{"in": 10}', b"not JSON"]
+        answers = [
+            b'{"in": 1, "out": 2, "fec_shard_set": 3}',
+            b'{"in": 10, "fec_shard_set": 2}',
+            b"not JSON",
+        ]
         asked = [_answering(Worker(n, bound, pid=1), text) for n, text in enumerate(answers)]
         gone = Worker(3, bound)
         total = module._add_up([*(worker for worker, _ in asked), gone])
@@ -45,9 +49,12 @@ def test_counters_are_added_up(caplog: pytest.LogCaptureFixture) -> None:
             thread.join()
             assert worker.control
             worker.control.close()
-    assert total == {"in": 11, "out": 2}
+    assert total == {"in": 11, "out": 2, "fec_shard_set": 3}
     log_counters(total)
-    assert caplog.messages == ["worker 2 does not say its counters", "KCP SNMP: in:11 out:2"]
+    assert caplog.messages == [
+        "worker 2 does not say its counters",
+        "KCP SNMP: in:11 out:2 fec_shard_set:3",
+    ]
 
 
 def _answering(worker: Worker, text: bytes) -> tuple[Worker, threading.Thread]:

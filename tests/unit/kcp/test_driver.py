@@ -34,6 +34,39 @@ both_loops = pytest.mark.parametrize(
 )
 
 
+_SNMP = (
+    *("bytes_sent", "bytes_received", "max_conn", "active_opens", "passive_opens", "curr_estab"),
+    *("in_errs", "in_csum_errors", "kcp_in_errors", "in_pkts", "out_pkts", "in_segs", "out_segs"),
+    *("in_bytes", "out_bytes", "retrans_segs", "fast_retrans_segs", "early_retrans_segs"),
+    *("lost_segs", "repeat_segs", "fec_full_shards", "fec_parity_shards", "fec_errs"),
+    *("fec_recovered", "fec_shard_set", "fec_shard_min", "ring_buffer_snd_queue"),
+    *("ring_buffer_rcv_queue", "ring_buffer_snd_buffer", "oob_packets"),
+)
+"""The columns of kcptun's table (kcptun wire, 9.2), in their order."""
+_OURS = (
+    *("spurious_retrans_segs", "replays", "embryos_dropped", "strays", "moves"),
+    "embryos",
+)
+
+
+async def test_the_counters_are_those_of_the_snmp_table_and_some_of_our_own() -> None:
+    counters = kcp.Driver.current().core.stats()
+    assert tuple(name for name in counters if name in _SNMP) == _SNMP
+    assert set(counters) - set(_SNMP) == set(_OURS)
+
+
+async def test_the_most_sessions_at_once_are_not_the_sum_of_what_each_socket_had() -> None:
+    core = kcp.Driver.current().core
+    for _ in range(3):
+        async with peers() as both:
+            await both.stream()
+            assert core.stats()["curr_estab"] == 2
+        await until(lambda: core.stats()["curr_estab"] == 0)
+    counters = core.stats()
+    assert (counters["active_opens"], counters["passive_opens"]) == (3, 3)
+    assert counters["max_conn"] == 2
+
+
 async def test_an_event_loop_has_one_driver() -> None:
     assert kcp.Driver.current() is kcp.Driver.current()
 

@@ -43,6 +43,8 @@ pub struct Reactor {
     is_active: Vec<bool>,
     events: VecDeque<Event>,
     retired: Stats,
+    /// The most sessions that there were at once, over all sockets.
+    most_sessions: u64,
     inbox: Inbox,
     outbox: Vec<u8>,
     scratch: Vec<u8>,
@@ -66,6 +68,7 @@ impl Reactor {
             is_active: Vec::new(),
             events: VecDeque::new(),
             retired: Stats::default(),
+            most_sessions: 0,
             inbox: Inbox::default(),
             outbox: vec![0; BUFFER],
             scratch: vec![0; SCRATCH],
@@ -143,7 +146,15 @@ impl Reactor {
         for socket in self.sockets.values_mut() {
             unread |= socket.receive(&mut self.inbox, &mut self.outbox, now);
         }
+        self.note_sessions();
         unread
+    }
+
+    /// Sessions have come, and none has been taken away since.
+    fn note_sessions(&mut self) {
+        let sockets = self.sockets.values();
+        let now = sockets.map(|socket| socket.endpoint.stats().curr_estab);
+        self.most_sessions = self.most_sessions.max(now.sum());
     }
 
     fn expire(&mut self) {
@@ -218,6 +229,7 @@ impl Reactor {
         let mut socket = EndpointSocket::bind(local, Role::Client, config, now)?;
         let session = socket.endpoint.dial(to, now);
         let endpoint = self.add_socket(socket)?;
+        self.note_sessions();
         Ok(SessionKey { endpoint, session })
     }
 
@@ -302,6 +314,7 @@ impl Reactor {
         for socket in self.sockets.values() {
             total.add(socket.endpoint.stats());
         }
+        total.max_conn = self.most_sessions;
         total
     }
 

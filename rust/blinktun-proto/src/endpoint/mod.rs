@@ -21,6 +21,7 @@ use slab::Slab;
 
 use crate::crypt::{PacketCrypt, Verdict};
 use crate::error::CloseReason;
+use crate::fec::{self, PacketKind};
 use crate::kcp::segment::peek_conv;
 use crate::session::{Config, Context, Event, Role, Session, UNPROVEN_STREAMS};
 use crate::stats::Stats;
@@ -54,6 +55,8 @@ impl Default for Limits {
 
 /// The shortest payload that can mean anything: one segment.
 const MIN_PAYLOAD: usize = 24;
+/// The shortest that Go takes for out-of-band (kcptun wire, 1.4).
+const MIN_OUT_OF_BAND: usize = 12;
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
 
@@ -192,8 +195,8 @@ impl Endpoint {
     fn handle_opened(&mut self, from: SocketAddr, datagram: &[u8], now: Time) {
         let end = datagram.len() - self.crypt.tail();
         let payload = &datagram[self.crypt.head()..end];
-        if payload.len() < MIN_PAYLOAD {
-            return;
+        if is_short(payload) {
+            return self.note_short(payload);
         }
         if self
             .crypt
@@ -203,6 +206,8 @@ impl Endpoint {
             self.cx.stats.replays += 1;
             return;
         }
+        self.cx.stats.in_pkts += 1;
+        self.cx.stats.in_bytes += payload.len() as u64;
         let conv = kcp_bytes(payload).and_then(peek_conv);
         match (self.directory.find(from, conv), conv) {
             (Some(index), _) => {
@@ -246,6 +251,13 @@ impl Endpoint {
             }
         }
         self.touched = touched;
+    }
+
+    fn note_short(&mut self, payload: &[u8]) {
+        match fec::classify(payload) {
+            PacketKind::Plain => self.cx.stats.kcp_in_errors += 1,
+            _ => self.cx.stats.in_errs += 1,
+        }
     }
 
     fn note_undecryptable(&mut self, from: SocketAddr, now: Time) {
@@ -472,4 +484,12 @@ impl Endpoint {
     pub fn next_event(&mut self) -> Option<EndpointEvent> {
         self.events.pop_front()
     }
+}
+
+fn is_short(payload: &[u8]) -> bool {
+    let least = match fec::classify(payload) {
+        PacketKind::OutOfBand => MIN_OUT_OF_BAND,
+        _ => MIN_PAYLOAD,
+    };
+    payload.len() < least
 }

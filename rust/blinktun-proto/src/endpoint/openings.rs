@@ -8,6 +8,7 @@ use super::entry::{AMPLIFICATION, Unproven};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
 use crate::session::{Role, Session};
+use crate::stats::Stats;
 use crate::time::Time;
 
 /// Answers waiting to leave; more are dropped.
@@ -92,7 +93,11 @@ impl Endpoint {
     /// for the `size` bytes that came. Returns whether it was sent.
     fn answer_embryo(&mut self, key: Key, embryo: &Embryo, size: usize) -> bool {
         let mut out = [0; MAX_OPENING];
+        let before = self.cx.stats.clone();
         let (_, answer) = self.replay_opening(key, embryo, &mut out, size * AMPLIFICATION);
+        // Of a session that is thrown away only what it sent counts.
+        let out_segs = self.cx.stats.out_segs;
+        self.cx.stats = Stats { out_segs, ..before };
         let Some(len) = answer else { return false };
         let (head, tail) = (self.crypt.head(), self.crypt.tail());
         self.answer(key.0, &out[head..len - tail]);
@@ -121,7 +126,9 @@ impl Endpoint {
             return;
         }
         let mut out = [0; MAX_OPENING];
+        let out_segs = self.cx.stats.out_segs;
         let (session, _) = self.replay_opening(key, embryo, &mut out, MAX_OPENING);
+        self.cx.stats.out_segs = out_segs; // they left when it was answered
         let id = self.accept(session, key.0, None);
         self.feed(id.index(), proof, size, now);
     }

@@ -121,6 +121,16 @@ impl Decoder {
         (self.shards.data(), self.shards.parity())
     }
 
+    /// Groups in store that are not complete.
+    pub fn stored(&self) -> usize {
+        self.window.stored()
+    }
+
+    /// The number of the newest group in store.
+    pub fn newest(&self) -> Option<u32> {
+        self.window.newest()
+    }
+
     /// Give the memory of stored packets back, as when the conversation falls idle.
     pub fn release(&mut self) {
         self.window.forget(self.shards, &mut self.stats);

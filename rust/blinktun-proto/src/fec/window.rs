@@ -129,6 +129,17 @@ impl Window {
         *self = Window::default();
     }
 
+    /// Groups that hold packets.
+    pub fn stored(&self) -> usize {
+        let holds = |group: &&Group| !group.is_done() && group.members() > 0;
+        self.ring.iter().filter(holds).count()
+    }
+
+    /// The number of the newest group.
+    pub fn newest(&self) -> Option<u32> {
+        self.newest
+    }
+
     /// Bytes of heap memory held.
     pub fn memory(&self) -> usize {
         let shelves = self

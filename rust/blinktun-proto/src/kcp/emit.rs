@@ -92,7 +92,7 @@ impl Kcp {
         let mut any = false;
         while let Some(len) = self.sender.peek()
             && *at + HEADER + len <= out.len()
-            && let Some((sn, data)) = self.sender.take(&self.rtt, ts, now)
+            && let Some((sn, data)) = self.sender.take(&self.rtt, ts, now, stats)
         {
             *at += Segment {
                 sn,

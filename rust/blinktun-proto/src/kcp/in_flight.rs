@@ -1,6 +1,7 @@
 //! Numbered segments until `una` passes them, and what acknowledgements said of them.
 
 use super::rtt::Rtt;
+use crate::stats::Stats;
 use crate::time::{Duration, Time};
 use crate::wire::{Millis, Sn};
 
@@ -26,9 +27,33 @@ pub(super) struct Outgoing {
     pub(super) passed: u32,
     pub(super) transmissions: u32,
     pub(super) acked: bool,
-    pub(super) queued: bool,
+    /// It waits to leave again, for this reason.
+    pub(super) queued: Option<Again>,
     /// `due` was moved forward because a later segment arrived (early retransmission).
     pub(super) early: bool,
+}
+
+/// Why a segment leaves again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Enough later segments were acknowledged.
+    Fast,
+    /// A later one was, and nothing new is there to send.
+    Early,
+    /// Nothing was heard in time.
+    Timeout,
+}
+
+impl Again {
+    /// Count a segment that leaves.
+    pub(super) fn count(self, stats: &mut Stats) {
+        stats.retrans_segs += 1;
+        match self {
+            Again::Fast => stats.fast_retrans_segs += 1,
+            Again::Early => stats.early_retrans_segs += 1,
+            Again::Timeout => stats.lost_segs += 1,
+        }
+    }
 }
 
 /// The clock of an acknowledgement, seen against the segment it names.
@@ -63,7 +88,7 @@ impl Outgoing {
             passed: 0,
             transmissions: 0,
             acked: false,
-            queued: false,
+            queued: None,
             early: false,
         }
     }

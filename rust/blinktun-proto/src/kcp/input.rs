@@ -189,8 +189,8 @@ impl Kcp {
     }
 
     /// After a batch of payloads: look for losses.
-    pub fn finish_input(&mut self, now: Time, stats: &mut Stats) {
-        self.sender.finish_input(&self.rtt, now, stats);
+    pub fn finish_input(&mut self, now: Time) {
+        self.sender.finish_input(&self.rtt, now);
         self.probe
             .update(self.sender.remote_window(), self.sender.is_silent(now), now);
     }

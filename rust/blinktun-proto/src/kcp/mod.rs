@@ -219,13 +219,13 @@ impl Kcp {
     }
 
     /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Time, stats: &mut Stats) {
+    pub fn handle_timeout(&mut self, now: Time) {
         self.probe
             .update(self.sender.remote_window(), self.sender.is_silent(now), now);
         if self.hush.handle_timeout(now) {
             self.probe.ask();
         }
-        self.sender.handle_timeout(&self.rtt, now, stats);
+        self.sender.handle_timeout(&self.rtt, now);
     }
 
     /// Our clock as it stands on the wire.
@@ -237,6 +237,15 @@ impl Kcp {
     pub fn start_at(&mut self, sn: Sn) {
         self.sender.start_at(sn);
         self.receiver.start_at(sn);
+    }
+
+    /// Set the gauges of what this conversation's queues hold.
+    pub fn gauge(&self, now: Time, stats: &mut Stats) {
+        let unnumbered = self.sender.queued();
+        stats.ring_buffer_snd_queue = unnumbered as u64;
+        stats.ring_buffer_rcv_queue = self.receiver.waiting() as u64;
+        stats.ring_buffer_snd_buffer = (self.sender.waiting() - unnumbered) as u64;
+        stats.flushed_at = now;
     }
 
     /// Segments held for the receiver: what this conversation costs beside what it sends.

@@ -148,6 +148,11 @@ impl Receiver {
         was_full && (self.waiting.len() as u32) < self.window
     }
 
+    /// Segments in order that wait for room in the sink.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Whether data in order waits for room in the sink.
     pub fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::control::{Acked, Controller, Loss};
 pub use super::in_flight::Echo;
-use super::in_flight::{Batch, Outgoing};
+use super::in_flight::{Again, Batch, Outgoing};
 use super::pool::Pool;
 use super::receiver::SLACK;
 use super::rtt::Rtt;
@@ -114,6 +114,11 @@ impl Sender {
         self.buffer.len() + self.queue.len()
     }
 
+    /// Segments without a number.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
     // --- from the peer --------------------------------------------------------------------
 
     /// The number of the first segment not yet acknowledged.
@@ -212,12 +217,12 @@ impl Sender {
     }
 
     /// After a batch of input: find what was lost, tell the controller.
-    pub fn finish_input(&mut self, rtt: &Rtt, now: Time, stats: &mut Stats) {
+    pub fn finish_input(&mut self, rtt: &Rtt, now: Time) {
         if self.batch.orders.is_empty() {
             self.batch.advanced = false;
             return;
         }
-        self.find_losses(rtt, now, stats);
+        self.find_losses(rtt, now);
         let acked = Acked {
             segments: self.batch.orders.len() as u32,
             bytes: self.batch.bytes,
@@ -231,7 +236,7 @@ impl Sender {
     }
 
     /// Count, for each segment still out, the acknowledged transmissions that left after its own.
-    fn find_losses(&mut self, rtt: &Rtt, now: Time, stats: &mut Stats) {
+    fn find_losses(&mut self, rtt: &Rtt, now: Time) {
         let Some(highest) = self.batch.highest else {
             return;
         };
@@ -239,18 +244,18 @@ impl Sender {
         let nothing_new = self.unsent == 0 && self.queue.is_empty();
         self.batch.orders.sort_unstable();
         let orders = &self.batch.orders;
-        let mut lost = 0;
+        let mut lost = false;
         for index in 0..reach.min(self.buffer.len() - self.unsent) {
             let segment = &mut self.buffer[index];
-            if segment.acked || segment.queued {
+            if segment.acked || segment.queued.is_some() {
                 continue;
             }
             let later = orders.len() - orders.partition_point(|order| *order <= segment.order);
             segment.passed += later as u32;
             if self.resend > 0 && segment.passed >= self.resend {
-                segment.queued = true;
+                segment.queued = Some(Again::Fast);
                 self.again.push_back(self.una.plus(index as u32));
-                lost += 1;
+                lost = true;
             } else if segment.passed > 0 && nothing_new {
                 // Give reordering a quarter of a round trip before repeating the tail.
                 let patience = rtt.smoothed() + rtt.smoothed() / 4;
@@ -259,9 +264,7 @@ impl Sender {
                 self.next_due = earliest(self.next_due, Some(segment.due));
             }
         }
-        if lost > 0 {
-            stats.fast_retrans_segs += lost;
-            stats.retrans_segs += lost;
+        if lost {
             self.controller.on_lost(Loss::Fast, self.in_flight, now);
         }
     }
@@ -284,7 +287,7 @@ impl Sender {
     }
 
     /// Queue every segment whose time has come.
-    pub fn handle_timeout(&mut self, rtt: &Rtt, now: Time, stats: &mut Stats) {
+    pub fn handle_timeout(&mut self, rtt: &Rtt, now: Time) {
         let silent = self.is_silent(now);
         if silent {
             self.hasten();
@@ -295,19 +298,22 @@ impl Sender {
         // Without an answer so far there is no round trip to judge by: one segment asks for all.
         let first_only = silent || rtt.min().is_none();
         let reach = self.buffer.len() - self.unsent;
-        let (mut timeouts, mut early, mut next) = (0, 0, None);
+        let (mut worst, mut next) = (None, None);
         for index in 0..reach {
             let segment = &mut self.buffer[index];
-            if segment.acked || segment.queued {
+            if segment.acked || segment.queued.is_some() {
                 continue;
             }
             if segment.due > now {
                 next = earliest(next, Some(segment.due));
             } else {
-                segment.queued = true;
+                let (again, loss) = match segment.early {
+                    true => (Again::Early, worst.unwrap_or(Loss::Fast)),
+                    false => (Again::Timeout, Loss::Timeout),
+                };
+                segment.queued = Some(again);
+                worst = Some(loss);
                 self.again.push_back(self.una.plus(index as u32));
-                early += u64::from(segment.early);
-                timeouts += u64::from(!segment.early);
                 segment.back_off(self.nodelay, rtt);
             }
             if first_only {
@@ -315,13 +321,8 @@ impl Sender {
             }
         }
         self.next_due = next;
-        stats.lost_segs += timeouts;
-        stats.early_retrans_segs += early;
-        stats.retrans_segs += timeouts + early;
-        if timeouts > 0 {
-            self.controller.on_lost(Loss::Timeout, self.in_flight, now);
-        } else if early > 0 {
-            self.controller.on_lost(Loss::Fast, self.in_flight, now);
+        if let Some(loss) = worst {
+            self.controller.on_lost(loss, self.in_flight, now);
         }
     }
 
@@ -339,7 +340,7 @@ impl Sender {
     fn hasten(&mut self) {
         let sent = self.buffer.len() - self.unsent;
         let mut out = self.buffer.iter_mut().take(sent);
-        if let Some(first) = out.find(|segment| !segment.acked && !segment.queued) {
+        if let Some(first) = out.find(|segment| !segment.acked && segment.queued.is_none()) {
             first.due = first.due.min(first.sent + SILENT_RETRY);
             self.next_due = earliest(self.next_due, Some(first.due));
         }
@@ -371,7 +372,13 @@ impl Sender {
     }
 
     /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent.
-    pub fn take(&mut self, rtt: &Rtt, ts: Millis, now: Time) -> Option<(Sn, &[u8])> {
+    pub fn take(
+        &mut self,
+        rtt: &Rtt,
+        ts: Millis,
+        now: Time,
+        stats: &mut Stats,
+    ) -> Option<(Sn, &[u8])> {
         let index = match self.again.pop_front() {
             Some(sn) => self.index_again(sn)?,
             None => self.take_new(rtt, now)?,
@@ -386,7 +393,9 @@ impl Sender {
         segment.order = self.next_order;
         segment.passed = 0;
         segment.transmissions += 1;
-        segment.queued = false;
+        if let Some(again) = segment.queued.take() {
+            again.count(stats);
+        }
         segment.early = false;
         let wait = if silent {
             segment.rto.min(SILENT_RETRY)
@@ -415,7 +424,7 @@ impl Sender {
     fn index_again(&self, sn: Sn) -> Option<usize> {
         let index = usize::try_from(sn.diff(self.una)).ok()?;
         let segment = self.buffer.get(index)?;
-        (segment.queued && !segment.acked).then_some(index)
+        (segment.queued.is_some() && !segment.acked).then_some(index)
     }
 
     fn effective_window(&self) -> u32 {

@@ -150,8 +150,6 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
-        cx.stats.in_pkts += 1;
-        cx.stats.in_bytes += payload.len() as u64;
         match fec::classify(payload) {
             PacketKind::Plain => self.handle_kcp(payload, true, now, cx),
             PacketKind::Data => {
@@ -166,7 +164,7 @@ impl Session {
                 cx.stats.fec_parity_shards += 1;
                 self.handle_fec(payload, now, cx);
             }
-            PacketKind::OutOfBand => {}
+            PacketKind::OutOfBand => cx.stats.oob_packets += 1,
         }
     }
 
@@ -208,23 +206,25 @@ impl Session {
         });
         cx.stats.fec_full_shards += decoder.stats.full_groups - full;
         cx.stats.fec_errs += decoder.stats.errors - errors;
+        gauge_decoder(&decoder, now, cx);
         self.decoder = Some(decoder);
         self.decoder_stale_at = Some(now + FEC_IDLE);
     }
 
     /// An idle session stores no FEC packets: what is missing was sent again long ago.
-    fn release_decoder(&mut self, now: Time) {
+    fn release_decoder(&mut self, now: Time, cx: &mut Context) {
         if let Some(decoder) = &mut self.decoder
             && self.decoder_stale_at.is_some_and(|at| at <= now)
         {
             decoder.release();
+            gauge_decoder(decoder, now, cx);
             self.decoder_stale_at = None;
         }
     }
 
     /// After a batch of payloads: find losses, notice a restarted peer.
     pub fn finish_input(&mut self, now: Time, cx: &mut Context) {
-        self.kcp.finish_input(now, &mut cx.stats);
+        self.kcp.finish_input(now);
         if self.restrained && self.kcp.proven() {
             self.restrained = false;
             self.drain(now, cx);
@@ -251,8 +251,8 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
-        self.kcp.handle_timeout(now, &mut cx.stats);
-        self.release_decoder(now);
+        self.kcp.handle_timeout(now);
+        self.release_decoder(now, cx);
         self.update_silence(now);
         if let Err(error) = self.mux.handle_timeout(now) {
             self.close(error.into());
@@ -406,6 +406,14 @@ fn fec_data(payload: &[u8]) -> Option<&[u8]> {
     let data = payload.get(fec::HEADER..)?;
     let size = u16_at(payload, fec::PARITY_HEADER) as usize;
     (size == payload.len() - fec::PARITY_HEADER).then_some(data)
+}
+
+fn gauge_decoder(decoder: &fec::Decoder, now: Time, cx: &mut Context) {
+    cx.stats.fec_shard_set = decoder.stored() as u64;
+    if let Some(newest) = decoder.newest() {
+        cx.stats.fec_shard_min = newest.into();
+    }
+    cx.stats.coded_at = now;
 }
 
 impl From<smux::Error> for CloseReason {

@@ -27,7 +27,12 @@ impl Session {
             return None;
         }
         let end = out.len().min(limit);
-        let out = &mut out[..end];
+        let batch = self.write_batch(&mut out[..end], now, cx);
+        self.kcp.gauge(now, &mut cx.stats);
+        batch
+    }
+
+    fn write_batch(&mut self, out: &mut [u8], now: Time, cx: &mut Context) -> Option<Batch> {
         let mut batch = Batch { len: 0, stride: 0 };
         if self.carry.len() > out.len() {
             return None;

@@ -1,0 +1,394 @@
+//! Every counter moves when what it counts happens.
+//!
+//! The table must name each counter that there is, so a new one comes with its story.
+
+use blinktun_proto::crypt::CryptKind;
+use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits};
+use blinktun_proto::kcp::segment::{HEADER, PUSH, Segment, WASK};
+use blinktun_proto::random::Random;
+use blinktun_proto::session::Role;
+use blinktun_proto::stats::Stats;
+use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::{Millis, Sn};
+use blinktun_sim::{CLIENT, Flow, SERVER, Setup, Side, Weather, World, for_each_seed};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A story's name, and the counters that it moves, at the client or at the server.
+type Story = (fn(u64) -> Stats, &'static [&'static str]);
+
+const STORIES: &[Story] = &[
+    (
+        upload_at_client,
+        &["bytes_sent", "active_opens", "out_pkts", "out_bytes"],
+    ),
+    (upload_at_client, &["out_segs", "ring_buffer_snd_buffer"]),
+    (
+        upload_at_server,
+        &["bytes_received", "passive_opens", "max_conn", "curr_estab"],
+    ),
+    (
+        upload_at_server,
+        &["in_pkts", "in_bytes", "in_segs", "fec_parity_shards"],
+    ),
+    (
+        upload_at_server,
+        &["fec_full_shards", "fec_shard_set", "fec_shard_min"],
+    ),
+    (a_reader_that_stops, &["ring_buffer_rcv_queue"]),
+    (a_window_that_is_full, &["ring_buffer_snd_queue"]),
+    (losses_at_client, &["retrans_segs", "fast_retrans_segs"]),
+    (an_outage, &["lost_segs"]),
+    (losses_at_server, &["fec_recovered"]),
+    (the_last_segment_lost, &["early_retrans_segs"]),
+    (acks_that_come_late, &["spurious_retrans_segs"]),
+    (duplicates, &["repeat_segs"]),
+    (replays, &["replays"]),
+    (foreign_addresses, &["in_errs"]),
+    (noise, &["in_csum_errors"]),
+    (refused_by_kcp, &["kcp_in_errors"]),
+    (lying_parity, &["fec_errs"]),
+    (out_of_band, &["oob_packets"]),
+    (strangers, &["strays"]),
+    (a_flood, &["embryos_dropped"]),
+    (a_move, &["moves"]),
+];
+
+#[test]
+fn every_counter_moves() {
+    for_each_seed(|seed| {
+        for (story, names) in STORIES {
+            let stats = story(seed);
+            for name in *names {
+                assert!(value(&stats, name) > 0, "{name} stands still: {stats:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn every_counter_has_a_story() {
+    let told = STORIES.iter().flat_map(|(_, names)| names.iter().copied());
+    let mut told: Vec<_> = told.collect();
+    let mut all: Vec<_> = Stats::default().entries().iter().map(|(n, _)| *n).collect();
+    told.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(told, all);
+}
+
+#[test]
+fn without_trouble_no_trouble_is_counted() {
+    let quiet = [
+        ["in_errs", "in_csum_errors", "kcp_in_errors", "retrans_segs"],
+        ["repeat_segs", "fec_errs", "fec_recovered", "oob_packets"],
+        ["replays", "strays", "moves", "embryos_dropped"],
+    ];
+    for_each_seed(|seed| {
+        for stats in [upload_at_client(seed), upload_at_server(seed)] {
+            for name in quiet.as_flattened() {
+                assert_eq!(value(&stats, name), 0, "{name}: {stats:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn both_ends_count_the_same() {
+    for_each_seed(|seed| {
+        for limits in [Limits::default(), no_early()] {
+            let setup = Setup {
+                limits,
+                ..Setup::new(seed)
+            };
+            let mut world = setup.build();
+            world.add(Flow::new(300_000, 100_000));
+            world.run(60 * SECOND);
+            world.rest();
+            let head = setup.client.head as u64;
+            let (client, server) = (world.client.stats(), world.server.stats());
+            for (from, to) in [(client, server), (server, client)] {
+                assert_eq!(from.out_pkts, to.in_pkts, "{from:?} {to:?}");
+                assert_eq!(from.out_bytes, to.in_bytes + head * to.in_pkts);
+                // An embryo does not look into what comes before its proof.
+                let least = from.out_segs - from.retrans_segs;
+                assert!((least..=from.out_segs).contains(&to.in_segs));
+                assert_eq!(from.bytes_sent, to.bytes_received);
+            }
+            world.run_until(3 * SECOND, |world| {
+                let stats = world.server.stats();
+                (stats.fec_shard_set, stats.ring_buffer_snd_buffer) == (0, 0)
+            });
+        }
+    });
+}
+
+fn value(stats: &Stats, name: &str) -> u64 {
+    let entries = stats.entries();
+    let entry = entries.iter().find(|(known, _)| *known == name);
+    entry.unwrap_or_else(|| panic!("no counter {name}")).1
+}
+
+// --- stories ----------------------------------------------------------------------------------
+
+/// A megabyte on its way up, far from done.
+fn upload(setup: &Setup) -> World {
+    let mut world = setup.build();
+    world.add(Flow::new(1_000_000, 0));
+    world.run_until(60 * SECOND, |world| world.flows[0].up.read > 500_000);
+    world
+}
+
+fn upload_at_client(seed: u64) -> Stats {
+    upload(&Setup::new(seed)).client.stats().clone()
+}
+
+fn upload_at_server(seed: u64) -> Stats {
+    upload(&Setup::new(seed)).server.stats().clone()
+}
+
+fn a_reader_that_stops(seed: u64) -> Stats {
+    let setup = Setup::new(seed).both(|config| {
+        config.smux.receive_buffer = 20_000;
+        config.smux.stream_buffer = 20_000;
+    });
+    let mut world = setup.build();
+    let flow = world.add(Flow::new(1_000_000, 0));
+    world.flows[flow].up.pauses = vec![(Time::ZERO, Time::from_millis(60_000))];
+    world.pass(SECOND);
+    world.server.stats().clone()
+}
+
+/// What does not shrink grows a little in compression, and comes to a segment more than fits.
+fn a_window_that_is_full(seed: u64) -> Stats {
+    let setup = Setup::new(seed).both(|config| config.send_window = 40);
+    let mut world = setup.build();
+    world.add(Flow::new(20_000_000, 0));
+    world.run_until(60 * SECOND, |world| {
+        world.client.stats().ring_buffer_snd_queue > 0
+    });
+    world.client.stats().clone()
+}
+
+fn losses(seed: u64) -> World {
+    let weather = Weather::perfect(SECOND / 50).with_loss(0.1);
+    let mut world = Setup::new(seed).weather(weather).build();
+    world.add(Flow::new(3_000_000, 0));
+    world.run(60 * SECOND);
+    world
+}
+
+fn losses_at_client(seed: u64) -> Stats {
+    let stats = losses(seed).client.stats().clone();
+    let sum = stats.fast_retrans_segs + stats.early_retrans_segs + stats.lost_segs;
+    assert_eq!(stats.retrans_segs, sum, "{stats:?}");
+    stats
+}
+
+fn an_outage(seed: u64) -> Stats {
+    let mut world = upload(&Setup::new(seed));
+    world.up.clear();
+    world
+        .up
+        .set_weather(Weather::perfect(SECOND).with_loss(1.0));
+    world.pass(2 * SECOND);
+    world.client.stats().clone()
+}
+
+fn losses_at_server(seed: u64) -> Stats {
+    losses(seed).server.stats().clone()
+}
+
+/// Small questions, each a segment; nothing new follows the last, and one of two is lost.
+fn the_last_segment_lost(seed: u64) -> Stats {
+    let weather = Weather::perfect(SECOND / 50).with_loss(0.3);
+    let mut setup = Setup::new(seed).weather(weather);
+    setup = setup.both(|config| {
+        config.shards = None;
+        config.resend = 0;
+    });
+    let mut world = setup.build();
+    for n in 0..200 {
+        let mut flow = Flow::new(3000, 0);
+        flow.opens = Time::from_millis(n * 100);
+        world.add(flow);
+    }
+    world.run(120 * SECOND);
+    world.client.stats().clone()
+}
+
+/// The way back grows long all at once.
+fn acks_that_come_late(seed: u64) -> Stats {
+    let mut world = upload(&Setup::new(seed));
+    world.down.set_weather(Weather::perfect(SECOND / 3));
+    world.run(60 * SECOND);
+    world.client.stats().clone()
+}
+
+/// Behind `null` there are no nonces that would tell a copy.
+fn duplicates(seed: u64) -> Stats {
+    doubled(Setup::new(seed).kind(CryptKind::Null))
+}
+
+fn replays(seed: u64) -> Stats {
+    doubled(Setup::new(seed))
+}
+
+fn doubled(mut setup: Setup) -> Stats {
+    setup.up.duplicate = 0.2;
+    upload(&setup).server.stats().clone()
+}
+
+fn foreign_addresses(seed: u64) -> Stats {
+    let setup = Setup::new(seed);
+    let mut world = upload(&setup);
+    let mut datagram = seal(&setup, &data_packet(1234));
+    let from = "10.9.9.9:9".parse().expect("an address");
+    hear(&mut world.client, from, &mut datagram, world.now);
+    let foreign = world.client.stats().in_errs;
+    let mut short = seal(&setup, &[0, 0, 0, 0, 0xf1, 0, 2, 0]);
+    hear(&mut world.client, SERVER, &mut short, world.now);
+    assert_eq!((foreign, world.client.stats().in_errs), (1, 2));
+    world.client.stats().clone()
+}
+
+fn noise(seed: u64) -> Stats {
+    let mut setup = Setup::new(seed);
+    setup.up.corrupt = 0.2;
+    upload(&setup).server.stats().clone()
+}
+
+fn refused_by_kcp(seed: u64) -> Stats {
+    let setup = Setup::new(seed);
+    let mut world = upload(&setup);
+    let mut wrong = data_packet(conv(&world));
+    wrong[8 + 4] = 99; // no such command
+    for payload in [&wrong[..], &[0; 20]] {
+        let mut datagram = seal(&setup, payload);
+        hear(&mut world.server, CLIENT, &mut datagram, world.now);
+    }
+    assert_eq!(world.server.stats().kcp_in_errors, 2);
+    world.server.stats().clone()
+}
+
+/// Parity that contradicts its group.
+fn lying_parity(seed: u64) -> Stats {
+    let setup = Setup::new(seed).kind(CryptKind::Null);
+    let mut world = setup.build();
+    world.log = Some(Vec::new());
+    world.add(Flow::new(200_000, 0));
+    world.run(60 * SECOND);
+    let mut server = setup.endpoint(Role::Server, 7, Time::ZERO);
+    let log = world.log.take().unwrap_or_default();
+    for (_, mut datagram) in log.into_iter().filter(|(side, _)| *side == Side::Client) {
+        if datagram[4..6] == [0xf2, 0] {
+            datagram[50] ^= 1;
+        }
+        hear(&mut server, CLIENT, &mut datagram, Time::ZERO);
+    }
+    server.stats().clone()
+}
+
+fn out_of_band(seed: u64) -> Stats {
+    let setup = Setup::new(seed);
+    let mut world = upload(&setup);
+    for len in [8, 12, 200] {
+        let mut payload = vec![7; len];
+        payload[4..6].copy_from_slice(&0x00f3u16.to_le_bytes());
+        let mut datagram = seal(&setup, &payload);
+        hear(&mut world.server, CLIENT, &mut datagram, world.now);
+    }
+    let stats = world.server.stats().clone();
+    assert_eq!((stats.oob_packets, stats.in_errs), (2, 1), "one is short");
+    world.run(60 * SECOND);
+    stats
+}
+
+fn strangers(seed: u64) -> Stats {
+    let setup = Setup::new(seed);
+    let mut server = setup.endpoint(Role::Server, 0, Time::ZERO);
+    let mut payload = [0; HEADER];
+    let ask = segment(1234, WASK, &[]);
+    ask.write(&mut payload);
+    let mut datagram = seal(&setup, &payload);
+    hear(&mut server, CLIENT, &mut datagram, Time::ZERO);
+    server.stats().clone()
+}
+
+fn no_early() -> Limits {
+    Limits {
+        early: 0,
+        ..Limits::default()
+    }
+}
+
+/// An opening that nobody proves.
+fn a_flood(seed: u64) -> Stats {
+    let setup = Setup {
+        limits: no_early(),
+        ..Setup::new(seed)
+    };
+    let mut world = setup.build();
+    world.add(Flow::new(100, 0));
+    world.down.set_weather(setup.down.clone().with_loss(1.0));
+    world.up.set_weather(Weather::perfect(SECOND / 100));
+    world.pass(30 * SECOND);
+    let stats = world.server.stats().clone();
+    assert_eq!((stats.curr_estab, stats.passive_opens), (0, 0));
+    stats
+}
+
+fn a_move(seed: u64) -> Stats {
+    let mut world = upload(&Setup::new(seed));
+    world.client_address.set_port(1001);
+    world.run(60 * SECOND);
+    world.rest();
+    let moved = world.count(|_, event| matches!(event, EndpointEvent::Moved(..)));
+    assert_eq!(world.server.stats().moves, moved as u64);
+    world.server.stats().clone()
+}
+
+// --- datagrams made by hand -------------------------------------------------------------------
+
+fn hear(endpoint: &mut Endpoint, from: std::net::SocketAddr, datagram: &mut [u8], now: Time) {
+    let stride = datagram.len();
+    endpoint.handle_datagrams(from, datagram, stride, now);
+    endpoint.finish_input(now);
+    let mut buffer = vec![0; 65536];
+    while endpoint.poll_transmit(&mut buffer, now).is_some() {}
+}
+
+fn conv(world: &World) -> u32 {
+    let session = world.session(Side::Server);
+    session.map(|session| session.conv()).unwrap_or_default()
+}
+
+fn segment(conv: u32, cmd: u8, data: &[u8]) -> Segment<'_> {
+    Segment {
+        conv,
+        cmd,
+        wnd: 128,
+        ts: Millis(0),
+        sn: Sn(5),
+        una: Sn(0),
+        data,
+    }
+}
+
+/// A FEC data packet with one byte of data.
+fn data_packet(conv: u32) -> Vec<u8> {
+    let mut packet = vec![0, 0, 0, 0, 0xf1, 0, 2 + 25, 0];
+    packet.resize(8 + HEADER + 1, 0);
+    segment(conv, PUSH, b"x").write(&mut packet[8..]);
+    packet
+}
+
+fn seal(setup: &Setup, payload: &[u8]) -> Vec<u8> {
+    let crypt = setup.crypt();
+    let mut datagram = vec![0; crypt.head()];
+    datagram.extend_from_slice(payload);
+    datagram.resize(datagram.len() + crypt.tail(), 0);
+    let stride = datagram.len();
+    let mut random = Random::from_number(setup.seed ^ datagram.len() as u64);
+    crypt.seal(&mut datagram, stride, &mut random);
+    datagram
+}
