@@ -250,4 +250,4 @@ def _warnings(top: Settings, server: ServerLink) -> list[str]:
         warnings.append(f"timeout is short: idle connections close after {top.value('timeout')} s")
     if top.number("dns_expire") > 86400:
         warnings.append(f"dns_expire is long: {top.value('dns_expire')} s is more than a day")
-    return [*warnings, *weaknesses_of_presets(server.presets)]
+    return [*warnings, *weaknesses_of_presets(server.presets, mux=server.mux)]

@@ -159,7 +159,6 @@ LINK_OPTIONS: tuple[Option, ...] = (
         _BOOLEAN,
         "several connections over one; the same at both ends",
         both(False),
-        supported=(False,),
         since="2.9",
     ),
     Option(

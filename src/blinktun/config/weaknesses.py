@@ -26,11 +26,14 @@ def weaknesses_of_kcp(kcp: KcpSettings) -> tuple[str, ...]:
     return ()
 
 
-def weaknesses_of_presets(presets: Iterable[PresetSpec]) -> tuple[str, ...]:
+def weaknesses_of_presets(presets: Iterable[PresetSpec], *, mux: bool = False) -> tuple[str, ...]:
     """At most one warning about presets that encrypt nothing."""
-    if any(_encrypts(preset) for preset in presets):
-        return ()
-    return ("no preset encrypts: all that passes can be read and changed on its way",)
+    encrypting = [preset.name for preset in presets if _encrypts(preset)]
+    if not encrypting:
+        return ("no preset encrypts: all that passes can be read and changed on its way",)
+    if mux and encrypting == ["v2ray-vmess"]:
+        return ("mux takes v2ray-vmess out of the presets, so all passes in clear: add a cipher",)
+    return ()
 
 
 def _encrypts(preset: PresetSpec) -> bool:

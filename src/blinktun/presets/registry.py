@@ -64,9 +64,13 @@ class PipelineMaker:
             self._makers = [
                 configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
             ]
-            self.sends_lone_header = _addressing(specs, where).sends_lone_header
+            kinds = [PRESETS[spec.name] for spec in specs]
+            self._addressing, carrier = _addressing(kinds, where)
+            self.sends_lone_header = carrier.sends_lone_header
             self.without_datagrams = tuple(
-                spec.name for spec in specs if not PRESETS[spec.name].carries_datagrams
+                spec.name
+                for spec, kind in zip(specs, kinds, strict=True)
+                if not kind.carries_datagrams
             )
         except ConfigError as error:
             error.source = source
@@ -75,6 +79,12 @@ class PipelineMaker:
     def __call__(self, context: PresetContext) -> Pipeline:
         """Make the pipeline of one connection."""
         return Pipeline([make(context) for make in self._makers])
+
+    def for_mux(self, context: PresetContext) -> Pipeline:
+        """Make the pipeline of a connection whose targets are named by frames inside it."""
+        return Pipeline(
+            [make(context) for at, make in enumerate(self._makers) if at != self._addressing]
+        )
 
 
 def configure(spec: PresetSpec, *, where: str = "presets[]") -> PresetMaker:
@@ -105,15 +115,15 @@ def _unknown(name: str, key: str) -> ConfigError:
     return ConfigError(problem, key=key, value=repr(name), fix=fix)
 
 
-def _addressing(specs: Sequence[PresetSpec], where: str) -> type[AddressingPreset]:
-    if not specs:
+def _addressing(kinds: Sequence[type[Preset]], where: str) -> tuple[int, type[AddressingPreset]]:
+    """The place and kind of the preset that carries the target."""
+    if not kinds:
         raise ConfigError("holds no preset", key=where, fix="start it with ss-base")
-    kinds = {spec.name: PRESETS[spec.name] for spec in specs}
-    carriers = [kind for kind in kinds.values() if issubclass(kind, AddressingPreset)]
+    carriers = [(at, kind) for at, kind in enumerate(kinds) if issubclass(kind, AddressingPreset)]
     if not carriers:
         raise ConfigError("no preset carries the target", key=where, fix="put ss-base first")
-    names = [spec.name for spec in specs if issubclass(kinds[spec.name], AddressingPreset)]
-    if len(names) > 1:
-        problem = f"{' and '.join(names)} both carry the target"
+    if len(carriers) > 1:
+        places = " and ".join(f"{where}[{at}]" for at, _ in carriers)
+        problem = f"{places} both carry the target"
         raise ConfigError(problem, key=where, fix="keep one of them")
     return carriers[0]

@@ -17,6 +17,7 @@ from blinktun.transports import tcp
 from blinktun.transports.base import Stream
 from blinktun.transports.registry import find_transport
 from blinktun.tunnel.connections import Connections
+from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
 from blinktun.tunnel.record import Record
 from blinktun.tunnel.relay import Traffic, linger, relay
@@ -258,4 +259,6 @@ def _outbound(config: BlinksocksClient) -> Outbound:
     link = config.server
     make_pipeline = PipelineMaker(link.presets, where="server.presets", source=config.source)
     dialer = find_transport(link, source=config.source).dialer(link)
+    if link.mux:
+        return MuxOutbound(link, make_pipeline, dialer, idle=config.timeout)
     return DirectOutbound(link, make_pipeline, dialer)

@@ -13,6 +13,7 @@ from blinktun.transports.registry import find_transport
 from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel.connections import Connections
 from blinktun.tunnel.exits import Exit
+from blinktun.tunnel.mux_session import MuxSession
 from blinktun.tunnel.preset_stream import PresetStream
 from blinktun.tunnel.record import Record
 from blinktun.tunnel.refusals import HOLD, Refusals
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from blinktun.transports.base import Dialer, Listener, Stream
 
 _log = logging.getLogger("blinktun.blinksocks")
+
+_SHARED_GRACE = 30.0
+"""Seconds that a shared connection is kept beyond ``timeout``: its client should close it first."""
 
 
 class BlinksocksServerRole:
@@ -88,22 +92,36 @@ class BlinksocksServerRole:
         await self._connections.stop(grace)
 
     async def _serve(self, wire: Stream) -> None:
+        try:
+            await (self._serve_shared(wire) if self._config.server.mux else self._serve_one(wire))
+        except RemoteError:
+            await self._refusals.refuse(wire)
+
+    async def _serve_one(self, wire: Stream) -> None:
+        """A connection that leads to one target."""
         record = Record(wire.peer, self._total)
         link = PresetStream(wire, self._make_pipeline(self._context))
-        try:
+        with record.ending(link):
             await self._run(link, record)
-        except TransportError as error:
-            link.abort()
-            record.log_end(str(error))
-        except RemoteError as error:
-            record.log_end(f"refused by the presets: {error}")
-            await self._refusals.refuse(wire)
-        except BaseException as error:
-            link.abort()
-            record.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
-            raise
-        else:
-            record.log_end("closed")
+
+    async def _serve_shared(self, wire: Stream) -> None:
+        """A connection that carries many."""
+        link = PresetStream(wire, self._make_pipeline.for_mux(self._context))
+        session = MuxSession(
+            link,
+            lambda stream, target: self._connections.add(
+                stream, lambda stream: self._carry(stream, target)
+            ),
+        )
+        with Record(wire.peer, Traffic()).ending(link):
+            await session.run(idle=self._config.timeout + _SHARED_GRACE)
+
+    async def _carry(self, stream: Stream, target: Address) -> None:
+        """One of the connections of a shared one."""
+        record = Record(stream.peer, self._total)
+        record.target = target
+        with record.ending(stream):
+            await self._exit.carry(stream, target, record.traffic)
 
     async def _run(self, link: PresetStream, record: Record) -> None:
         """Take a connection from its first byte to its end."""

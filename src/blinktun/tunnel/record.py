@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from blinktun.errors import RemoteError, TransportError
 from blinktun.tunnel.relay import Traffic
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from blinktun.address import Address
+    from blinktun.transports.base import Stream
 
 _log = logging.getLogger("blinktun.blinksocks")
 
@@ -27,6 +33,30 @@ class Record:
         self.target: Address | None = None
         self.traffic = Traffic(total)
         self._started = time.monotonic()
+
+    @contextmanager
+    def ending(self, stream: Stream) -> Iterator[None]:
+        """Write how the block ended, and abort ``stream`` unless it ended well.
+
+        A ``TransportError`` ends here: it has been written.
+
+        Raises:
+            RemoteError: as the block did; what becomes of ``stream`` is up to the caller.
+        """
+        try:
+            yield
+        except TransportError as error:
+            stream.abort()
+            self.log_end(str(error))
+        except RemoteError as error:
+            self.log_end(f"refused: {error}")
+            raise
+        except BaseException as error:
+            stream.abort()
+            self.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
+            raise
+        else:
+            self.log_end("closed")
 
     def log_end(self, how: str) -> None:
         """Write the connection's line."""

@@ -109,6 +109,7 @@ class Link:
     presets: Presets
     key: str = "correct horse battery staple"
     port: int = field(default_factory=free_port)
+    mux: bool = False
 
     @property
     def method(self) -> str:
@@ -121,14 +122,14 @@ def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "sock
     port = free_port()
     if impl == "libev":
         return _libev("ss-local", folder, link, port)
-    server = {"key": link.key, "presets": link.presets}
+    server: dict[str, Any] = {"key": link.key, "presets": link.presets}
     config: dict[str, Any]
     if impl == "2.5.3":
         remote = {"enabled": True, "transport": "tcp", "host": "127.0.0.1", "port": link.port}
         server["presets"] = _old_presets(link)
         config = {"host": "127.0.0.1", "port": port, "servers": [remote | server]}
     else:
-        server["service"] = f"tcp://127.0.0.1:{link.port}"
+        server |= {"service": f"tcp://127.0.0.1:{link.port}", "mux": link.mux}
         config = {"service": f"{scheme}://127.0.0.1:{port}", "server": server}
     return _blinksocks(impl, "client", folder, config, port)
 
@@ -142,6 +143,7 @@ def bs_server(impl: Blinksocks, folder: Path, link: Link) -> Program:
         config |= {"host": "127.0.0.1", "port": link.port, "transport": "tcp"}
         config["presets"] = _old_presets(link)
     else:
+        config["mux"] = link.mux
         config["service"] = f"tcp://127.0.0.1:{link.port}"
     return _blinksocks(impl, "server", folder, config, link.port)
 

@@ -271,11 +271,19 @@ def test_what_the_link_needs(name: str) -> None:
     assert refused({"service": "socks5://h:1", "server": {}}).key == "server.service"
 
 
+def test_shared_connections() -> None:
+    assert server(mux=True).server.mux
+    both = client(server=link(mux=True, mux_concurrency=3)).server
+    assert both.mux
+    assert both.mux_concurrency == 3
+    vmess = [{"name": "ss-base"}, {"name": "ss-aead-cipher"}]
+    assert "in clear" not in " ".join(server(mux=True, presets=vmess).warnings)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         *({"service": f"{scheme}://h:1"} for scheme in ("tls", "ws", "wss", "h2")),
-        {"mux": True},
         *({"presets": [{"name": name}]} for name in PRESETS if name not in SUPPORTED_PRESETS),
     ],
 )

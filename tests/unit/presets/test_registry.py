@@ -56,4 +56,4 @@ def test_exactly_one_carries_the_target() -> None:
     assert _error().problem == "holds no preset"
     assert _error(PresetSpec("ss-aead-cipher")).problem == "no preset carries the target"
     doubled = _error(PresetSpec("ss-base"), PresetSpec("ss-base"))
-    assert doubled.problem == "ss-base and ss-base both carry the target"
+    assert doubled.problem == "presets[0] and presets[1] both carry the target"

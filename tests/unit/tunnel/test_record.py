@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+
+import pytest
 
 from blinktun.address import Address
+from blinktun.errors import RemoteError, TransportError
+from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.record import Record
 from blinktun.tunnel.relay import Traffic
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_the_line_of_a_connection(caplog: pytest.LogCaptureFixture) -> None:
@@ -24,3 +26,27 @@ def test_the_line_of_a_connection(caplog: pytest.LogCaptureFixture) -> None:
     assert first.endswith(" s, left")
     assert second.startswith("192.0.2.1:5 -> example.com:80: ")
     assert (total.up, total.down) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (None, "closed"),
+        (TransportError("reset"), "reset"),
+        (RemoteError("bad tag"), "refused: bad tag"),
+        (asyncio.CancelledError(), "stopped"),
+        (ZeroDivisionError(), "failed"),
+    ],
+)
+def test_how_a_connection_ends(
+    error: BaseException | None, line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    stream = ScriptedStream()
+    passes_on = error is not None and not isinstance(error, TransportError)
+    expected = pytest.raises(type(error)) if passes_on and error else nullcontext()
+    with expected, Record("peer", Traffic()).ending(stream):
+        if error:
+            raise error
+    assert caplog.messages[0].endswith(f" s, {line}")
+    assert stream.aborted is (error is not None and not isinstance(error, RemoteError))

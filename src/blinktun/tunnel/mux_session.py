@@ -1,0 +1,328 @@
+"""One connection that carries many: sub-connections over a stream (blinksocks wire, section 7).
+
+The format has no window and no half-close. So a receiver that does not read holds up the others,
+here after 4 MiB, and the end of one direction is told only together with the other's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from blinktun.errors import RemoteError, TransportError
+from blinktun.presets.mux_frames import (
+    MAX_DATA,
+    Close,
+    Data,
+    Frame,
+    FrameReader,
+    New,
+    pack_close,
+    pack_data,
+    pack_new,
+)
+from blinktun.transports.base import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blinktun.address import Address
+    from blinktun.effects import Chunk
+
+_UNREAD = 4 << 20
+"""Received bytes, of all sub-connections, from which on the shared one is not read."""
+_MAX_STREAMS = 4096
+"""Sub-connections of one connection; more are closed at once."""
+_FIRST_WAIT = 0.2
+"""Seconds that a client gives its server to connect before it sends a second frame.
+
+blinksocks 3.3.0 keeps only the last frame that came before its target was connected, and later
+ones may deliver such frames out of order.
+"""
+
+
+class MuxSession:
+    """The sub-connections of one connection.
+
+    Args:
+        wire: The shared connection, with its presets.
+        on_new: Gets every sub-connection that the peer opens, and its target; None: the peer may
+            open none.
+    """
+
+    def __init__(
+        self, wire: Stream, on_new: Callable[[MuxStream, Address], None] | None = None
+    ) -> None:
+        self._wire = wire
+        self._on_new = on_new
+        self._streams: dict[bytes, MuxStream] = {}
+        self._reader = FrameReader()
+        self._sending = asyncio.Lock()
+        self._closes: set[asyncio.Task[None]] = set()
+        self._unread = 0
+        self._has_room = asyncio.Event()
+        self.ended: TransportError | None = None
+        """Why nothing can be opened any more, once that is so."""
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    @property
+    def peer(self) -> str:
+        """The other end of the shared connection."""
+        return self._wire.peer
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether somebody does not read, and the others wait for it."""
+        return self._unread >= _UNREAD
+
+    async def run(self, *, idle: float) -> None:
+        """Serve until the shared connection ends, or has carried nothing for ``idle`` seconds.
+
+        It is closed then, and every sub-connection that is left is broken.
+
+        Raises:
+            TransportError: it ended other than cleanly.
+            RemoteError: the peer broke the protocol.
+        """
+        reason = "the shared connection has ended"
+        watch = asyncio.get_running_loop().create_task(self._close_when_idle(idle))
+        try:
+            await self._read()
+        except (TransportError, RemoteError) as error:
+            reason = str(error)
+            if not self.ended:  # else it was closed here
+                raise
+        finally:
+            self._end(reason)
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+        await self.aclose()
+
+    def open(self, target: Address) -> MuxStream:
+        """Begin a sub-connection; the target goes out with the first bytes.
+
+        Raises:
+            TransportError: the shared connection has ended.
+            LocalError: the target does not fit into a frame.
+        """
+        if self.ended:
+            raise self.ended
+        cid = os.urandom(4)
+        while cid in self._streams:
+            cid = os.urandom(4)
+        stream = MuxStream(self, cid, pack_new(cid, target))
+        self._streams[cid] = stream
+        return stream
+
+    async def aclose(self) -> None:
+        """End the shared connection, behind what was sent."""
+        await asyncio.gather(*self._closes, return_exceptions=True)
+        await self._wire.aclose()
+
+    def abort(self) -> None:
+        """Break the shared connection off."""
+        self._wire.abort()
+
+    # --- for the streams ------------------------------------------------------------------
+
+    async def send(self, frames: bytes) -> None:
+        """Send whole frames; one sender at a time."""
+        async with self._sending:
+            await self._wire.send(frames)
+
+    def consumed(self, count: int) -> None:
+        """A stream's bytes were taken."""
+        self._unread -= count
+        if not self.is_stalled:
+            self._has_room.set()
+
+    def forget(self, stream: MuxStream, *, tell: bool) -> None:
+        """A stream is over; ``tell`` the peer, if it does not know."""
+        if self._streams.pop(stream.cid, None) is None:
+            return
+        if tell and not self.ended:
+            task = asyncio.get_running_loop().create_task(self._send_close(stream.cid))
+            self._closes.add(task)
+            task.add_done_callback(self._closes.discard)
+
+    async def _send_close(self, cid: bytes) -> None:
+        with contextlib.suppress(TransportError, RemoteError):
+            await self.send(pack_close(cid))
+
+    # --- from the wire --------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        while data := await self._wire.receive():
+            for frame in self._reader.feed(data):
+                self._take(frame)
+            await self._room()
+        if self._reader.inside_frame:
+            raise TransportError("ended inside a frame", peer=self.peer)
+
+    def _take(self, frame: Frame) -> None:
+        match frame:
+            case New(cid, target):
+                self._accept(cid, target)
+            case Data(cid, payload):
+                # One that we have closed may still be sent to for a while.
+                if payload and (stream := self._streams.get(cid)):
+                    self._unread += len(payload)
+                    stream.on_data(payload)
+            case Close(cid):
+                if stream := self._streams.pop(cid, None):
+                    stream.on_close()
+
+    def _accept(self, cid: bytes, target: Address) -> None:
+        if self._on_new is None:
+            raise RemoteError("a server opened a sub-connection")
+        if cid in self._streams:
+            raise RemoteError("a sub-connection was opened twice")
+        stream = MuxStream(self, cid)
+        self._streams[cid] = stream
+        if len(self._streams) > _MAX_STREAMS:
+            stream.abort()
+            return
+        self._on_new(stream, target)
+
+    async def _close_when_idle(self, idle: float) -> None:
+        used = time.monotonic()
+        while time.monotonic() - used < idle:
+            await asyncio.sleep(min(1.0, idle))
+            if self._streams:
+                used = time.monotonic()
+        self.ended = TransportError("the shared connection was idle", peer=self.peer)
+        await self.aclose()
+
+    async def _room(self) -> None:
+        while self.is_stalled:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def _end(self, reason: str) -> None:
+        self.ended = TransportError(reason, peer=self.peer)
+        streams, self._streams = list(self._streams.values()), {}
+        for stream in streams:
+            stream.on_lost(self.ended)
+
+
+class MuxStream(Stream):
+    """One sub-connection.
+
+    Its peer's CLOSE reads as a clean end: the format tells an end and an abort in the same words.
+    """
+
+    def __init__(self, session: MuxSession, cid: bytes, opening: bytes = b"") -> None:
+        self._session = session
+        self.cid = cid
+        self._opening = opening  # a NEW frame that has not been sent yet
+        self._is_opener = bool(opening)
+        self._settled = asyncio.Event()  # the server had time to connect
+        self._chunks: deque[bytes] = deque()
+        self._changed = asyncio.Event()
+        self._closed = False
+        self._lost: TransportError | None = None
+
+    @property
+    def peer(self) -> str:
+        """The peer of the shared connection."""
+        return self._session.peer
+
+    async def receive(self) -> Chunk:
+        """Wait for bytes.
+
+        Raises:
+            TransportError: the shared connection ended, or the stream was aborted here.
+        """
+        while not self._chunks:
+            if self._lost:
+                raise self._lost
+            if self._closed:
+                return b""
+            self._changed.clear()
+            await self._changed.wait()
+        data = b"".join(self._chunks) if len(self._chunks) > 1 else self._chunks[0]
+        self._chunks.clear()
+        self._session.consumed(len(data))
+        return data
+
+    async def send(self, data: Chunk) -> None:
+        """Send; the first call says where the stream leads, even with no data.
+
+        Raises:
+            TransportError: the stream or the shared connection is over.
+        """
+        self._check()
+        view = memoryview(data)
+        if self._opening:
+            first, view = view[:MAX_DATA], view[MAX_DATA:]
+            opening, self._opening = self._opening, b""
+            await self._session.send(opening + pack_data(self.cid, first))
+            asyncio.get_running_loop().call_later(_FIRST_WAIT, self._settled.set)
+        if view:
+            if self._is_opener:
+                await self._settled.wait()
+                self._check()
+            await self._session.send(pack_data(self.cid, view))
+
+    async def send_eof(self) -> None:
+        """Say nothing yet, on the side that opened it: the answer would be cut off.
+
+        The other side has said its last word, and closes.
+        """
+        self._check()
+        if not self._is_opener:
+            self._close()
+
+    async def aclose(self) -> None:
+        """Close both directions behind what has been sent."""
+        self._close()
+        self._drop()
+
+    def abort(self) -> None:
+        """Close both directions: the format has no other word for it."""
+        self._lost = self._lost or TransportError("aborted here", peer=self.peer)
+        self._close()
+        self._drop()
+
+    # --- told by the session --------------------------------------------------------------
+
+    def on_data(self, payload: bytes) -> None:
+        """Bytes have come."""
+        self._chunks.append(payload)
+        self._changed.set()
+        self._settled.set()
+
+    def on_close(self) -> None:
+        """The peer has closed."""
+        self._closed = True
+        self._over(tell=False)
+
+    def on_lost(self, error: TransportError) -> None:
+        """The shared connection is over; what has come can still be read."""
+        self._lost = error
+        self._over(tell=False)
+
+    def _close(self) -> None:
+        self._closed = True
+        self._over(tell=not self._opening)
+
+    def _drop(self) -> None:
+        self._session.consumed(sum(map(len, self._chunks)))
+        self._chunks.clear()
+
+    def _over(self, *, tell: bool) -> None:
+        self._session.forget(self, tell=tell)
+        self._changed.set()
+        self._settled.set()
+
+    def _check(self) -> None:
+        if self._lost:
+            raise self._lost
+        if self._closed:
+            raise TransportError("the sub-connection is closed", peer=self.peer)

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.errors import LocalError, RemoteError, TransportError
+from blinktun.presets.mux_frames import MAX_DATA, pack_data, pack_new
+from blinktun.testing.duplex import DuplexStream
+from blinktun.tunnel import mux_session as room
+from blinktun.tunnel.mux_session import MuxSession, MuxStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+TARGET = Address("example.com", 80)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_FIRST_WAIT", 0.01)
+
+
+class Ends:
+    """A client's and a server's session, and what the client opened, as the server sees it."""
+
+    def __init__(self) -> None:
+        self.near_wire, self.far_wire = DuplexStream.pair()
+        self.accepted: asyncio.Queue[tuple[MuxStream, Address]] = asyncio.Queue()
+        self.client = MuxSession(self.near_wire)
+        self.server = MuxSession(
+            self.far_wire, lambda stream, target: self.accepted.put_nowait((stream, target))
+        )
+        self.runs = [
+            asyncio.ensure_future(session.run(idle=60)) for session in (self.client, self.server)
+        ]
+
+    async def connected(self, first: bytes = b"hello") -> tuple[MuxStream, MuxStream]:
+        near = self.client.open(TARGET)
+        await near.send(first)
+        far, target = await self.accepted.get()
+        assert target == TARGET
+        return near, far
+
+
+@asynccontextmanager
+async def _ends() -> AsyncIterator[Ends]:
+    ends = Ends()
+    try:
+        yield ends
+    finally:
+        for run in ends.runs:
+            run.cancel()
+        await asyncio.gather(*ends.runs, return_exceptions=True)
+
+
+async def test_many_streams_over_one() -> None:
+    async with _ends() as ends:
+        pairs = [await ends.connected(b"%d" % number) for number in range(50)]
+        for number, (near, far) in enumerate(pairs):
+            assert await far.receive() == b"%d" % number
+            await far.send(b"answer %d" % number)
+            assert await near.receive() == b"answer %d" % number
+        assert len(ends.client) == len(ends.server) == 50
+        for near, far in pairs:
+            await near.aclose()
+            assert await far.receive() == b""
+        assert len(ends.client) == len(ends.server) == 0
+
+
+async def test_a_target_alone_opens() -> None:
+    async with _ends() as ends:
+        near, far = await ends.connected(b"")
+        await far.send(b"220 hello")
+        assert await near.receive() == b"220 hello"
+
+
+async def test_megabytes_each_way_at_once() -> None:
+    payload = bytes(range(256)) * 8192
+    async with _ends() as ends:
+        near, far = await ends.connected(payload)
+
+        async def take(stream: MuxStream) -> bytes:
+            received = b""
+            while len(received) < len(payload):
+                received += await stream.receive()
+            return received
+
+        up, down, _ = await asyncio.gather(take(far), take(near), far.send(payload))
+        assert up == down == payload
+
+
+async def test_one_frame_until_the_server_had_time() -> None:
+    near_wire, far_wire = DuplexStream.pair()
+    session = MuxSession(near_wire)
+    stream = session.open(TARGET)
+    sending = asyncio.ensure_future(stream.send(bytes(MAX_DATA + 1)))
+    first = await far_wire.receive()
+    assert first == pack_new(stream.cid, TARGET) + pack_data(stream.cid, bytes(MAX_DATA))
+    assert not sending.done()
+    assert await far_wire.receive() == pack_data(stream.cid, b"\0")
+    await sending
+
+
+async def test_the_openers_end_waits_for_the_answer() -> None:
+    async with _ends() as ends:
+        near, far = await ends.connected()
+        await near.send_eof()
+        assert await far.receive() == b"hello"
+        await far.send(b"answer")
+        await far.send_eof()
+        assert await near.receive() == b"answer"
+        assert await near.receive() == b""
+        with pytest.raises(TransportError, match="closed"):
+            await near.send(b"more")
+
+
+async def test_an_abort_closes_and_drops() -> None:
+    async with _ends() as ends:
+        near, far = await ends.connected()
+        await far.send(b"never read")
+        await asyncio.sleep(0.01)
+        near.abort()
+        with pytest.raises(TransportError, match="aborted here"):
+            await near.receive()
+        assert await far.receive() == b"hello"
+        assert await far.receive() == b""
+
+
+async def test_an_opening_never_sent_is_not_told() -> None:
+    async with _ends() as ends:
+        ends.client.open(TARGET).abort()
+        await ends.connected()
+        assert ends.accepted.empty()
+
+
+async def test_the_end_of_the_shared_connection_breaks_all() -> None:
+    async with _ends() as ends:
+        near, far = await ends.connected()
+        ends.near_wire.abort()
+        assert await far.receive() == b"hello"
+        for stream in (near, far):
+            with pytest.raises(TransportError):
+                await stream.receive()
+            with pytest.raises(TransportError):
+                await stream.send(b"x")
+        with pytest.raises(TransportError):
+            ends.client.open(TARGET)
+
+
+async def test_an_unread_stream_holds_up_the_shared_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "_UNREAD", 100_000)
+    async with _ends() as ends:
+        near, far = await ends.connected()
+
+        async def send_much() -> None:
+            for _ in range(100):
+                await near.send(bytes(10_000))
+
+        flood = asyncio.ensure_future(send_much())
+        await asyncio.sleep(0.05)
+        assert ends.server.is_stalled
+        assert not flood.done()
+        far.abort()
+        with pytest.raises(TransportError, match="closed"):
+            await flood
+        assert not ends.server.is_stalled
+
+
+async def test_too_many_streams_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_MAX_STREAMS", 2)
+    async with _ends() as ends:
+        await ends.connected()
+        await ends.connected()
+        third = ends.client.open(TARGET)
+        await third.send(b"x")
+        assert await third.receive() == b""
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        b"\x07",
+        pack_new(b"aaaa", TARGET) * 2,
+        b"\x00aaaa\x01!\x00\x50",
+    ],
+    ids=["type", "twice", "host"],
+)
+async def test_a_broken_protocol(wire: bytes) -> None:
+    async with _ends() as ends:
+        await ends.near_wire.send(wire)
+        with pytest.raises(RemoteError):
+            await ends.runs[1]
+
+
+async def test_a_server_opens_nothing() -> None:
+    async with _ends() as ends:
+        await ends.far_wire.send(pack_new(b"aaaa", TARGET))
+        with pytest.raises(RemoteError, match="a server opened"):
+            await ends.runs[0]
+
+
+async def test_an_end_inside_a_frame() -> None:
+    async with _ends() as ends:
+        await ends.near_wire.send(b"\x01aa")
+        await ends.near_wire.send_eof()
+        with pytest.raises(TransportError, match="inside a frame"):
+            await ends.runs[1]
+
+
+async def test_frames_of_streams_that_are_over_are_passed_over() -> None:
+    async with _ends() as ends:
+        await ends.near_wire.send(pack_data(b"gone", b"x") + b"\x02gone")
+        near, far = await ends.connected()
+        assert await far.receive() == b"hello"
+        assert not near.peer.startswith("?")
+
+
+async def test_an_unused_connection_is_closed() -> None:
+    near_wire, far_wire = DuplexStream.pair()
+    session = MuxSession(near_wire)
+    running = asyncio.ensure_future(session.run(idle=0.02))
+    assert await far_wire.receive() == b""
+    await far_wire.aclose()
+    await running
+    with pytest.raises(TransportError):
+        session.open(TARGET)
+
+
+async def test_a_target_that_does_not_fit() -> None:
+    async with _ends() as ends:
+        with pytest.raises(LocalError):
+            ends.client.open(Address("x" * 300, 80))
