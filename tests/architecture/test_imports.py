@@ -25,6 +25,7 @@ LEVELS = (
     {"kcp"},
     {"transports"},
     {"tunnel"},
+    {"reports"},
     {"app"},
     {"cli"},
 )
