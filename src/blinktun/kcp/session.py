@@ -162,6 +162,11 @@ class Session:
         return self.closed.is_set()
 
     @property
+    def local(self) -> Address:
+        """This end: the address that its socket is bound to."""
+        return Address(*self._driver.core.local_address(self.key[0]))
+
+    @property
     def smux_version(self) -> int | None:
         """1 or 2; None until a server has learned it from the first frame."""
         info = self._driver.core.session_info(self.key)

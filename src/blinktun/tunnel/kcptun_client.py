@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
+from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.session_pool import SessionPool
 from blinktun.tunnel.tcp_socket import TcpListener, reset
@@ -59,9 +60,9 @@ class KcptunClientRole:
         self._pool.start()
         config = self._config
         _log.info(
-            "kcptun client listening on tcp %s, server udp %s:%s, crypt %s, smux %s, FEC %s+%s",
+            "kcptun client listening on tcp %s, server udp %s:%s, %s",
             self._listener.address, config.remoteaddr.host, config.remoteaddr.first,
-            config.kcp.crypt, config.kcp.smuxver or 1, config.kcp.datashard, config.kcp.parityshard,
+            effective_settings(config.kcp, learned="1"),
         )  # fmt: skip
 
     async def stop(self, grace: float = 0.0) -> None:

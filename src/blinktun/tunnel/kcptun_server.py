@@ -11,6 +11,7 @@ from blinktun import kcp
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
+from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.tcp_socket import begin_dial, dial
 
@@ -65,9 +66,8 @@ class KcptunServerRole:
         self._server.on_new_session = lambda session: _log.info("remote address: %s", session.peer)
         config = self._config
         _log.info(
-            "kcptun server listening on udp %s, target tcp %s, crypt %s, smux %s, FEC %s+%s",
-            self._server.address, config.target, config.kcp.crypt, config.kcp.smuxver or "1 or 2",
-            config.kcp.datashard, config.kcp.parityshard,
+            "kcptun server listening on udp %s, target tcp %s, %s",
+            self._server.address, config.target, effective_settings(config.kcp, learned="1 or 2"),
         )  # fmt: skip
 
     async def stop(self, grace: float = 0.0) -> None:

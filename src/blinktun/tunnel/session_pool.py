@@ -102,7 +102,10 @@ class SessionPool:
                 _log.warning("re-connecting: %s", error)
                 await asyncio.sleep(_RETRY)
                 continue
-            _log.debug("session to %s", session.peer)
+            _log.info(
+                "smux version: %s on connection: %s -> %s",
+                session.smux_version, session.local, session.peer,
+            )  # fmt: skip
             session.on_silence = _report_silence
             self._slots[slot] = session
             return session

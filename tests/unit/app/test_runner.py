@@ -90,6 +90,7 @@ async def _end_with_a_connection(server: socket.socket) -> None:
         reader, writer = await asyncio.open_connection(host, port)
         async with asyncio.timeout(PATIENCE):
             await asyncio.get_running_loop().sock_recv(server, 2048)  # it has a stream now
+        assert "smux version: 1 on connection: " in await running.line()
         running.process.send_signal(signal.SIGTERM)
         assert "stopping" in await running.line()
         with pytest.raises(TimeoutError):

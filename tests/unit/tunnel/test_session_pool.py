@@ -31,6 +31,8 @@ class FakeSession:
         self.is_closed = False
         self.is_idle = True
         self.streams = 0
+        self.smux_version = 1
+        self.local = Address("127.0.0.1", 1)
         self.on_silence: Callable[[kcp.Session], None] | None = None
 
     async def aclose(self) -> None:
