@@ -46,8 +46,8 @@ async def test_sessions_spread_and_counters_add_up(target: Target, tmp_path: Pat
             for _ in range(SESSIONS):
                 group.create_task(traffic.echo(direct(near.port), SIZE))
         total = await counters(far)
-        assert total["passive_opens"] == SESSIONS
-        assert total["bytes_received"] >= SESSIONS * SIZE
+        assert total["PassiveOpens"] == SESSIONS
+        assert total["BytesReceived"] >= SESSIONS * SIZE
         assert len(children(far.pid)) == 2
         far.terminate()
         assert await far.exit_code(5) == 0

@@ -9,8 +9,9 @@ import signal
 from typing import TYPE_CHECKING
 
 from blinktun.app.memory import keep_freed_memory
+from blinktun.app.reporting import Reporting, log_counters
 from blinktun.app.roles import make_role, start_all, stop_all
-from blinktun.app.workers import Worker, log_counters, supervise
+from blinktun.app.workers import Worker, supervise
 from blinktun.config.explain import Origin
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunServer
 from blinktun.errors import TransportError
@@ -49,7 +50,7 @@ def run(configs: Sequence[RoleConfig]) -> int:
     roles = [make_role(config) for config in configs]
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
         keep_freed_memory()
-    return run_in_loop(_serve(roles))
+    return run_in_loop(_serve(roles, Reporting(configs, roles)))
 
 
 def _run_workers(config: KcptunServer) -> int:
@@ -58,7 +59,9 @@ def _run_workers(config: KcptunServer) -> int:
     KcptunServerRole(config)  # what it objects to, it objects to before anything listens
 
     def work(worker: Worker) -> int:
-        return run_in_loop(_serve([KcptunServerRole(config, worker.bound)], worker))
+        roles = [KcptunServerRole(config, worker.bound)]
+        # The supervisor reports for all workers.
+        return run_in_loop(_serve(roles, Reporting([], roles), worker))
 
     try:
         return supervise(config, work)
@@ -76,13 +79,15 @@ def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(main)
 
 
-async def _serve(roles: Sequence[Role], worker: Worker | None = None) -> int:
+async def _serve(roles: Sequence[Role], reporting: Reporting, worker: Worker | None = None) -> int:
     stop = watch_signals()
     _offer_counters(worker)
     try:
+        await reporting.start()
         await start_all(roles)
     except TransportError as error:
         _log.error("%s", error)
+        await reporting.stop()
         return START_FAILED
     await stop.wait()
     _log.info("stopping: connections have %.0f s to end", GRACE)
@@ -96,6 +101,7 @@ async def _serve(roles: Sequence[Role], worker: Worker | None = None) -> int:
         stopping.cancel()
         await asyncio.gather(stopping, return_exceptions=True)
         await stop_all(roles, 0)
+    await reporting.stop()
     return 0
 
 

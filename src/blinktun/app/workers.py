@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
+from blinktun.app.reporting import log_counters, snmp_logs
 from blinktun.errors import TransportError
 from blinktun.kcp.api import listen_hosts
+from blinktun.reports.snmp_log import SnmpLog, Ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from blinktun.config.model import KcptunServer
 
@@ -82,16 +84,39 @@ def supervise(config: KcptunServer, work: Callable[[Worker], int]) -> int:
     for worker in workers:
         _spawn(worker, workers, work)
     _log.info("%d workers share udp %s", len(workers), address)
-    status = _watch(workers, work)
+    status = _watch(workers, work, _snmp_report(config))
     for worker in workers:
         worker.bound.close()
     return status
 
 
-def _watch(workers: Sequence[Worker], work: Callable[[Worker], int]) -> int:
+@dataclass(slots=True)
+class _SnmpReport:
+    """The ``snmplog`` of all workers together, and when its next line is due (monotonic clock)."""
+
+    log: SnmpLog
+    ticks: Ticks
+    due: float = 0.0
+
+    def plan(self) -> None:
+        now = time.monotonic()
+        self.due = now + self.ticks.wait(now)
+
+
+def _snmp_report(config: KcptunServer) -> _SnmpReport | None:
+    for path, period in snmp_logs([config]).items():
+        report = _SnmpReport(SnmpLog(path), Ticks(period, time.monotonic()))
+        report.plan()
+        return report
+    return None
+
+
+def _watch(
+    workers: Sequence[Worker], work: Callable[[Worker], int], report: _SnmpReport | None
+) -> int:
     stopping = False
     while any(worker.pid for worker in workers):
-        match signal.sigwait(_SIGNALS):
+        match _next_signal(workers, report):
             case signal.SIGCHLD:
                 for worker, status in _reap(workers):
                     if not stopping:
@@ -112,9 +137,15 @@ def _watch(workers: Sequence[Worker], work: Callable[[Worker], int]) -> int:
     return 0
 
 
-def log_counters(counters: Mapping[str, int]) -> None:
-    """The line that SIGUSR1 asks for."""
-    _log.info("KCP SNMP: %s", " ".join(f"{name}:{value}" for name, value in counters.items()))
+def _next_signal(workers: Sequence[Worker], report: _SnmpReport | None) -> int:
+    """Wait for a signal, and write the lines of counters that are due meanwhile."""
+    while report:
+        patience = max(0.0, report.due - time.monotonic())
+        if signalled := signal.sigtimedwait(_SIGNALS, patience):
+            return signalled.si_signo
+        report.log.append(_add_up(workers))
+        report.plan()
+    return signal.sigwait(_SIGNALS)
 
 
 def _spawn(worker: Worker, workers: Sequence[Worker], work: Callable[[Worker], int]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         LogSettings,
         PortRange,
         PresetSpec,
+        ReportSettings,
         RoleConfig,
         ServerLink,
     )
@@ -52,6 +53,7 @@ def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
     yield "sessions", f"{config.conn}, {expiry if config.autoexpire else 'kept for ever'}"
     yield from _kcp(config.kcp)
     yield from _log(config.log, console="standard error")
+    yield from _reports(config.reports)
 
 
 def _kcptun_server(config: KcptunServer) -> Iterator[tuple[str, str]]:
@@ -59,6 +61,7 @@ def _kcptun_server(config: KcptunServer) -> Iterator[tuple[str, str]]:
     yield "target", f"tcp {config.target}"
     yield from _kcp(config.kcp)
     yield from _log(config.log, console="standard error")
+    yield from _reports(config.reports)
 
 
 def _blinksocks_client(config: BlinksocksClient) -> Iterator[tuple[str, str]]:
@@ -100,6 +103,12 @@ def _preset(preset: PresetSpec) -> str:
 def _log(log: LogSettings, *, console: str) -> Iterator[tuple[str, str]]:
     quiet = ", connections not shown" if log.quiet else ""
     yield "log", f"{log.path or console}, level {log.level}{quiet}"
+
+
+def _reports(reports: ReportSettings) -> Iterator[tuple[str, str]]:
+    often = f"every {reports.snmpperiod} s" if reports.snmpperiod else "never"
+    yield "counters", f"{reports.snmplog}, {often}" if reports.snmplog else ""
+    yield "profiles", "http://127.0.0.1:6060/debug/pprof/" if reports.pprof else ""
 
 
 def _everywhere(address: Address) -> str:

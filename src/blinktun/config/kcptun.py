@@ -10,7 +10,14 @@ from blinktun.address import Address
 from blinktun.config.document import read_document
 from blinktun.config.explain import Origin, shown
 from blinktun.config.flags import COMMAND_LINE, flag_value, split_flags
-from blinktun.config.model import KcpSettings, KcptunClient, KcptunServer, LogSettings, PortRange
+from blinktun.config.model import (
+    KcpSettings,
+    KcptunClient,
+    KcptunServer,
+    LogSettings,
+    PortRange,
+    ReportSettings,
+)
 from blinktun.config.options import CLIENT, SERVER, by_flag
 from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
 from blinktun.config.settings import Settings
@@ -138,6 +145,7 @@ def _client(settings: Settings, source: str) -> KcptunClient:
         autoexpire=autoexpire,
         scavengettl=scavengettl,
         log=_log(settings),
+        reports=_reports(settings),
         source=source,
         warnings=tuple(warnings),
     )
@@ -148,12 +156,16 @@ def _server(settings: Settings, source: str) -> KcptunServer:
     target = _tcp_address(settings, "target")
     if target.port == 0:
         raise settings.error("target", "has no port to connect to", fix="write a port 1..65535")
+    if settings.integer("workers") > 1 and settings.boolean("pprof"):
+        problem = "shows one process, and workers makes several"
+        raise settings.error("pprof", problem, fix="leave out one of the two")
     return KcptunServer(
         listen=_port_range(settings, "listen"),
         target=Address(target.host or "127.0.0.1", target.port),
         kcp=kcp,
         workers=settings.integer("workers"),
         log=_log(settings),
+        reports=_reports(settings),
         source=source,
         warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),
     )
@@ -244,6 +256,14 @@ def _port_range(settings: Settings, name: str, *, empty_host: str = "") -> PortR
 def _log(settings: Settings) -> LogSettings:
     path = settings.text("log")
     return LogSettings(path=Path(path) if path else None, quiet=settings.boolean("quiet"))
+
+
+def _reports(settings: Settings) -> ReportSettings:
+    return ReportSettings(
+        snmplog=settings.text("snmplog"),
+        snmpperiod=settings.integer("snmpperiod"),
+        pprof=settings.boolean("pprof"),
+    )
 
 
 _PORT_RANGE = re.compile(

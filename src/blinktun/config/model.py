@@ -97,6 +97,18 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportSettings:
+    """What a kcptun role tells about itself besides its log."""
+
+    snmplog: str = ""
+    """File for counters, whose name is a Go time pattern; empty: none."""
+    snmpperiod: int = 60
+    """Seconds between two lines of it; 0: none."""
+    pprof: bool = False
+    """Profiles over HTTP, on loopback."""
+
+
+@dataclass(frozen=True, slots=True)
 class KcptunClient:
     """A kcptun client: TCP in, KCP out."""
 
@@ -110,6 +122,7 @@ class KcptunClient:
     scavengettl: int = 600
     """Seconds that an expired session's streams may still live."""
     log: LogSettings = field(default_factory=LogSettings)
+    reports: ReportSettings = field(default_factory=ReportSettings)
     source: str = ""
     """Where this was read, for messages."""
     warnings: tuple[str, ...] = ()
@@ -126,6 +139,7 @@ class KcptunServer:
     workers: int = 1
     """Processes that share the UDP port; each serves the sessions the kernel deals it."""
     log: LogSettings = field(default_factory=LogSettings)
+    reports: ReportSettings = field(default_factory=ReportSettings)
     source: str = ""
     warnings: tuple[str, ...] = ()
 

@@ -332,21 +332,21 @@ _REPORTS = (
     Option(
         "snmplog",
         _TEXT,
-        "file to append counters to",
+        "file to append counters to; its name is a Go time pattern (20060102: the date)",
         both(""),
         metavar="FILE",
-        supported=("",),
+        example="snmp-20060102.csv",
     ),
     Option(
         "snmpperiod",
         _INTEGER,
-        "time between two lines of snmplog",
+        "time between two lines of snmplog; 0: none",
         both(60),
         unit="seconds",
         low=0,
         high=INT_MAX,
     ),
-    Option("pprof", _BOOLEAN, "profiler on port 6060", both(False), supported=_OFF),
+    Option("pprof", _BOOLEAN, "profiles over HTTP on 127.0.0.1:6060", both(False)),
 )
 
 _PROGRAM = (

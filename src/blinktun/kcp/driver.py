@@ -92,6 +92,11 @@ class Driver:
             driver = _drivers[loop] = cls(loop)
         return driver
 
+    @property
+    def relays(self) -> int:
+        """Relays that are at work."""
+        return len(self._relays)
+
     def close(self) -> None:
         """End all sessions and relays, close all sockets, let go of the event loop."""
         if self._closed:

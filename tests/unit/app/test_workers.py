@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
+import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from blinktun.address import Address
 from blinktun.app import workers as module
-from blinktun.app.workers import Worker, log_counters
+from blinktun.app.workers import Worker
+from blinktun.config.model import KcptunServer, PortRange, ReportSettings
 from blinktun.errors import TransportError
+from blinktun.reports.snmp_log import SnmpLog, Ticks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", ""])
@@ -50,11 +58,41 @@ def test_counters_are_added_up(caplog: pytest.LogCaptureFixture) -> None:
             assert worker.control
             worker.control.close()
     assert total == {"in": 11, "out": 2, "fec_shard_set": 3}
-    log_counters(total)
-    assert caplog.messages == [
-        "worker 2 does not say its counters",
-        "KCP SNMP: in:11 out:2 fec_shard_set:3",
-    ]
+    assert caplog.messages == ["worker 2 does not say its counters"]
+
+
+def test_lines_of_counters_are_written_between_signals() -> None:
+    class Log(SnmpLog):
+        def append(self, counters: Mapping[str, int]) -> None:
+            written.append(dict(counters))
+            if len(written) == 2:
+                signal.raise_signal(signal.SIGUSR1)
+
+    written: list[dict[str, int]] = []
+    report = module._SnmpReport(Log("unused"), Ticks(0.05, time.monotonic()))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    try:
+        assert module._next_signal([], report) == signal.SIGUSR1
+        signal.raise_signal(signal.SIGUSR1)
+        assert module._next_signal([], None) == signal.SIGUSR1
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    assert written == [{}, {}]
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [
+        (ReportSettings(), False),
+        (ReportSettings(snmplog="a", snmpperiod=0), False),
+        (ReportSettings(snmplog="a", snmpperiod=7), True),
+    ],
+)
+def test_only_who_asks_for_a_file_gets_one(reports: ReportSettings, expected: bool) -> None:
+    config = KcptunServer(PortRange("", 0, 0), Address("", 0), reports=reports)
+    report = module._snmp_report(config)
+    assert (report is not None) is expected
+    assert report is None or 6 < report.due - time.monotonic() <= 7
 
 
 def _answering(worker: Worker, text: bytes) -> tuple[Worker, threading.Thread]:

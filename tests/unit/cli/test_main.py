@@ -81,6 +81,17 @@ def test_check_looks_at_the_parameters_of_presets(
     assert "presets[1].params.method = 'aes-256'" in capsys.readouterr().err
 
 
+def test_check_shows_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "k.json"
+    for period, often in ((5, "every 5 s"), (0, "never")):
+        values = {"localaddr": ":1", "snmplog": "s-2006.csv", "snmpperiod": period, "pprof": True}
+        path.write_text(json.dumps(values))
+        assert main(["check", str(path)]) == 0
+        shown = capsys.readouterr().out
+        assert f"s-2006.csv, {often}" in shown
+        assert "http://127.0.0.1:6060/debug/pprof/" in shown
+
+
 def test_check_shows_a_forward_and_that_a_password_is_asked(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

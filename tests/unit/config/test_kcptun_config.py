@@ -11,7 +11,7 @@ from blinktun.address import Address
 from blinktun.config import KcptunClient, KcptunServer, load
 from blinktun.config.document import parse_document
 from blinktun.config.kcptun import kcptun_flags, kcptun_from_document, kcptun_from_flags
-from blinktun.config.model import KcpSettings, LogSettings, PortRange
+from blinktun.config.model import KcpSettings, LogSettings, PortRange, ReportSettings
 from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_kcptun import CRYPTS, KCPTUN_OPTIONS, SUPPORTED_CRYPTS
 from blinktun.errors import ConfigError
@@ -67,7 +67,7 @@ def test_every_key_reaches_the_model() -> None:
     }  # fmt: skip
     others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
               "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5, "qpp-count": 7,
-              "snmplog": "", "tcp": False, "pprof": False, "qpp": False, "ratelimit": 0,
+              "snmplog": "s-2006.csv", "tcp": False, "pprof": True, "qpp": False, "ratelimit": 0,
               "closewait": 0}  # fmt: skip
     expected = {name: value for name, value in values.items() if name != "mode"}
     assert client(**values, **others) == KcptunClient(
@@ -78,8 +78,16 @@ def test_every_key_reaches_the_model() -> None:
         autoexpire=60,
         scavengettl=30,
         log=LogSettings(path=Path("k.log"), quiet=True),
+        reports=ReportSettings(snmplog="s-2006.csv", snmpperiod=5, pprof=True),
         source="k.json",
     )
+
+
+def test_one_port_cannot_show_several_processes() -> None:
+    error = refused(SERVER, pprof=True, workers=2)
+    assert error.key == "pprof"
+    assert server(pprof=True, workers=1).reports.pprof
+    assert server(snmplog="a", workers=2).reports == ReportSettings(snmplog="a")
 
 
 @pytest.mark.parametrize(
@@ -278,9 +286,7 @@ def test_a_target_has_to_be_an_address(target: str) -> None:
         ({"closewait": 30}, "closewait"),
         ({"remoteaddr": "a:1-2"}, "remoteaddr"),
         ({"localaddr": "/a"}, "localaddr"),
-        ({"snmplog": "a.log"}, "snmplog"),
         ({"tcp": True}, "tcp"),
-        ({"pprof": True}, "pprof"),
     ],
 )
 def test_what_is_not_acted_on_yet_is_refused(values: dict[str, object], key: str) -> None:

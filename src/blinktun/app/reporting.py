@@ -1,0 +1,101 @@
+"""What the roles of one process report besides their log: ``snmplog``, ``pprof`` and SIGUSR1."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from blinktun.config.model import KcptunClient, KcptunServer
+from blinktun.kcp import Driver
+from blinktun.reports.counters import go_counters, own_counters, snmp_lines
+from blinktun.reports.http_server import HttpServer
+from blinktun.reports.profile import PPROF_PORT, Profiles
+from blinktun.reports.snmp_log import SnmpLog, keep_snmp_log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from blinktun.app.roles import Role
+    from blinktun.config.model import RoleConfig
+
+_log = logging.getLogger("blinktun")
+
+
+class Reporting:
+    """The reports of one process; its counters are those of all its roles, as in Go.
+
+    Args:
+        configs: Of the roles; a file or endpoint that several name is there once.
+        roles: Whose facts `/debug/vars` shows.
+    """
+
+    def __init__(self, configs: Sequence[RoleConfig], roles: Sequence[Role]) -> None:
+        self._logs = snmp_logs(configs)
+        self._roles = roles
+        self._pprof = HttpServer(Profiles(self._facts).answer) if _wants_pprof(configs) else None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Begin to report.
+
+        Raises:
+            TransportError: the port of ``pprof`` cannot be had.
+        """
+        if self._pprof:
+            await self._pprof.start(PPROF_PORT)
+            _log.info("pprof on http://%s/debug/pprof/", self._pprof.address)
+        core, loop = Driver.current().core, asyncio.get_running_loop()
+        for path, period in self._logs.items():
+            keeping = keep_snmp_log(SnmpLog(path), period, core.stats)
+            self._tasks.append(loop.create_task(keeping))
+
+    async def stop(self) -> None:
+        """Report no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._pprof:
+            await self._pprof.stop()
+
+    def _facts(self) -> dict[str, object]:
+        driver = Driver.current()
+        stats = driver.core.stats()
+        roles = [
+            {
+                "listens": [str(address) for address in role.addresses],
+                "bytes_up": role.traffic[0],
+                "bytes_down": role.traffic[1],
+            }
+            for role in self._roles
+        ]
+        return {
+            "roles": roles,
+            "sessions": len(driver.sessions),
+            "relays": driver.relays,
+            "snmp": go_counters(stats),
+            "own": own_counters(stats),
+        }
+
+
+def log_counters(counters: Mapping[str, int]) -> None:
+    """The lines that SIGUSR1 asks for."""
+    for line in snmp_lines(counters):
+        _log.info("%s", line)
+
+
+def snmp_logs(configs: Sequence[RoleConfig]) -> dict[str, int]:
+    """The period of each ``snmplog`` that is to be written; the first who names a file decides."""
+    logs: dict[str, int] = {}
+    for config in configs:
+        if isinstance(config, KcptunClient | KcptunServer) and config.reports.snmplog:
+            logs.setdefault(config.reports.snmplog, config.reports.snmpperiod)
+    return {path: period for path, period in logs.items() if period}
+
+
+def _wants_pprof(configs: Sequence[RoleConfig]) -> bool:
+    return any(
+        config.reports.pprof
+        for config in configs
+        if isinstance(config, KcptunClient | KcptunServer)
+    )
