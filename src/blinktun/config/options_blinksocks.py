@@ -83,11 +83,17 @@ TOP_OPTIONS: tuple[Option, ...] = (
     Option(
         "https_cert", _TEXT, "certificate of an https service", only(CLIENT, None), since="3.3.1"
     ),
-    Option("dns", Kind.LIST, "addresses of resolvers", both([]), supported=([],)),
+    Option(
+        "dns",
+        Kind.LIST,
+        "IP addresses of the resolvers to ask; none: as the system does it",
+        both([]),
+        example='["9.9.9.9"]',
+    ),
     Option(
         "dns_expire",
         _NUMBER,
-        "how long a name's address is kept; not acted on yet",
+        "how long a name's address is kept; 0: not at all",
         both(3600),
         unit="seconds",
         low=0,

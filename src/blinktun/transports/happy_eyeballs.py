@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -12,6 +10,7 @@ if TYPE_CHECKING:
 
     from blinktun.address import Address
     from blinktun.transports.base import Stream
+    from blinktun.transports.resolver import Resolver
 
 _S = TypeVar("_S", bound="Stream")
 
@@ -19,14 +18,16 @@ _ATTEMPT_DELAY = 0.25
 """Seconds that one address gets before the next is tried beside it (RFC 8305, section 5)."""
 
 
-async def first_to_connect(address: Address, connect: Callable[[str, int], Awaitable[_S]]) -> _S:
+async def first_to_connect(
+    address: Address, connect: Callable[[str, int], Awaitable[_S]], resolver: Resolver
+) -> _S:
     """Try every address of a host, the families in turn, and return the first stream.
 
     Raises:
         OSError: no address answers (the first one's error), or the name does not resolve.
         ValueError: the host cannot be a name.
     """
-    ips = [address.host] if address.ip else await _resolve(address)
+    ips = await resolver.resolve(address.host)
     if len(ips) == 1:
         return await connect(ips[0], address.port)
     waiting = list(reversed(ips))
@@ -62,14 +63,3 @@ async def _give_up(running: list[asyncio.Task[_S]]) -> None:
         # Two may answer at the same moment; only one is wanted.
         if not isinstance(outcome, BaseException):
             outcome.abort()
-
-
-async def _resolve(address: Address) -> list[str]:
-    infos = await asyncio.get_running_loop().getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM
-    )
-    families: dict[int, list[str]] = {}
-    for family, _, _, _, sockaddr in infos:
-        families.setdefault(family, []).append(str(sockaddr[0]))
-    turns = chain.from_iterable(zip_longest(*families.values()))
-    return list(dict.fromkeys(ip for ip in turns if ip is not None))

@@ -12,18 +12,19 @@ if TYPE_CHECKING:
 
     from blinktun.config.model import ServerLink
     from blinktun.transports.base import Dialer, Listener, OnStream
+    from blinktun.transports.resolver import Resolver
 
 
 class Transport(NamedTuple):
     """How a transport is used by either end."""
 
-    dialer: Callable[[ServerLink], Dialer]
+    dialer: Callable[[ServerLink, Resolver], Dialer]
     listen: Callable[[ServerLink, OnStream], Awaitable[Listener]]
 
 
 TRANSPORTS: dict[str, Transport] = {
     "tcp": Transport(
-        lambda _link: tcp.TcpDialer(),
+        lambda _link, resolver: tcp.TcpDialer(resolver),
         lambda link, on_stream: tcp.listen(link.address, on_stream),
     ),
 }

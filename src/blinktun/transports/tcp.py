@@ -12,6 +12,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 from blinktun.transports.happy_eyeballs import first_to_connect
+from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -184,11 +185,14 @@ class TcpStream(asyncio.Protocol, Stream):
 class TcpDialer(Dialer):
     """Connects to names and addresses, trying every address of a name."""
 
+    def __init__(self, resolver: Resolver | None = None) -> None:
+        self._resolver = resolver or Resolver()
+
     async def connect(self, address: Address) -> TcpStream:
         """Connect within 10 s."""
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
-                return await first_to_connect(address, _connect)
+                return await first_to_connect(address, _connect, self._resolver)
         except TimeoutError as error:
             raise TransportError("timed out", peer=str(address)) from error
         except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes

@@ -16,6 +16,7 @@ from blinktun.proxies.detect import handshake_maker
 from blinktun.transports import tcp
 from blinktun.transports.base import Stream
 from blinktun.transports.registry import find_transport
+from blinktun.transports.resolver import Resolver
 from blinktun.tunnel.connections import Connections
 from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
@@ -258,7 +259,7 @@ def _outbound(config: BlinksocksClient) -> Outbound:
     """
     link = config.server
     make_pipeline = PipelineMaker(link.presets, where="server.presets", source=config.source)
-    dialer = find_transport(link, source=config.source).dialer(link)
+    dialer = find_transport(link, source=config.source).dialer(link, Resolver(config.dns))
     if link.mux:
         return MuxOutbound(link, make_pipeline, dialer, idle=config.timeout)
     return DirectOutbound(link, make_pipeline, dialer)

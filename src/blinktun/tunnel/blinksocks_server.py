@@ -10,6 +10,7 @@ from blinktun.errors import RemoteError, TransportError
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.transports.registry import find_transport
+from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel.connections import Connections
 from blinktun.tunnel.exits import Exit
@@ -54,7 +55,7 @@ class BlinksocksServerRole:
         self._config = config
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
         self._transport = find_transport(config.server, source=config.source)
-        self._exit = Exit(dialer or TcpDialer(), idle=config.timeout)
+        self._exit = Exit(dialer or TcpDialer(Resolver(config.dns)), idle=config.timeout)
         self._refusals = Refusals(hold)
         self._context = PresetContext(Role.SERVER, config.server.key)
         self._connections = Connections()

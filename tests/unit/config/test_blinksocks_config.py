@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from blinktun.address import Address
 from blinktun.config import BlinksocksClient, BlinksocksServer
 from blinktun.config.blinksocks import blinksocks_from_document
 from blinktun.config.document import parse_document
-from blinktun.config.model import Credentials, Inbound, LogSettings, PresetSpec, ServerLink
+from blinktun.config.model import Credentials, Dns, Inbound, LogSettings, PresetSpec, ServerLink
 from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_blinksocks import (
     LINK_OPTIONS,
@@ -271,6 +272,16 @@ def test_what_the_link_needs(name: str) -> None:
     assert refused({"service": "socks5://h:1", "server": {}}).key == "server.service"
 
 
+def test_resolvers() -> None:
+    dns = Dns(("9.9.9.9", "2620:fe::fe"), 60)
+    values: dict[str, Any] = {"dns": ["9.9.9.9", "2620:fe::fe"], "dns_expire": 60}
+    assert client(**values).dns == server(**values).dns == dns
+    assert client().dns == Dns((), 3600)
+    for wrong in ("localhost", "", 9):
+        error = refused(link(dns=["9.9.9.9", wrong]))
+        assert (error.key, error.problem) == ("dns[1]", "is no IP address")
+
+
 def test_shared_connections() -> None:
     assert server(mux=True).server.mux
     both = client(server=link(mux=True, mux_concurrency=3)).server
@@ -296,8 +307,6 @@ def test_what_is_not_acted_on_yet_in_the_link(changes: Values) -> None:
     "values",
     [
         client_values(service="https://h:1"),
-        client_values(dns=["1.1.1.1"]),
-        link(dns=["1.1.1.1"]),
         link(acl=True),
         link(redirect="h:1"),
     ],

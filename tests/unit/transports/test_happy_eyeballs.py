@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 import pytest
 
@@ -9,6 +8,7 @@ from blinktun.address import Address
 from blinktun.transports import happy_eyeballs
 from blinktun.transports.base import Stream
 from blinktun.transports.happy_eyeballs import first_to_connect
+from blinktun.transports.resolver import Resolver
 
 
 class FakeStream(Stream):
@@ -56,11 +56,15 @@ def short_delay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(happy_eyeballs, "_ATTEMPT_DELAY", 0.03)
 
 
-def _resolve_to(monkeypatch: pytest.MonkeyPatch, *ips: str) -> None:
-    async def resolve(_address: Address) -> list[str]:
-        return list(ips)
+class Names(Resolver):
+    """Knows every name by the same addresses."""
 
-    monkeypatch.setattr(happy_eyeballs, "_resolve", resolve)
+    def __init__(self, *ips: str) -> None:
+        super().__init__()
+        self.ips = list(ips)
+
+    async def resolve(self, host: str) -> list[str]:
+        return self.ips
 
 
 NAME = Address("name.example", 80)
@@ -68,31 +72,31 @@ NAME = Address("name.example", 80)
 
 async def test_literals_are_not_resolved() -> None:
     network = Network(**{"::1": 0})
-    assert (await first_to_connect(Address("::1", 80), network.connect)).name == "::1"
+    assert (await first_to_connect(Address("::1", 80), network.connect, Resolver())).name == "::1"
 
 
-async def test_a_failure_starts_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    _resolve_to(monkeypatch, "a", "b")
+async def test_a_failure_starts_the_next_at_once() -> None:
+    names = Names("a", "b")
     network = Network(a=ConnectionRefusedError(), b=0)
-    assert (await first_to_connect(NAME, network.connect)).name == "b"
+    assert (await first_to_connect(NAME, network.connect, names)).name == "b"
 
 
-async def test_a_silent_address_does_not_stop_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
-    _resolve_to(monkeypatch, "a", "b", "c")
+async def test_a_silent_address_does_not_stop_the_next() -> None:
+    names = Names("a", "b", "c")
     network = Network(a=None, b=0.01, c=0)
-    assert (await first_to_connect(NAME, network.connect)).name == "b"
+    assert (await first_to_connect(NAME, network.connect, names)).name == "b"
     assert network.tried == ["a", "b"]
 
 
-async def test_a_slow_first_address_may_still_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    _resolve_to(monkeypatch, "a", "b")
+async def test_a_slow_first_address_may_still_win() -> None:
+    names = Names("a", "b")
     network = Network(a=0.06, b=None)
-    assert (await first_to_connect(NAME, network.connect)).name == "a"
+    assert (await first_to_connect(NAME, network.connect, names)).name == "a"
     assert network.tried == ["a", "b"]
 
 
-async def test_the_loser_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
-    _resolve_to(monkeypatch, "a", "b")
+async def test_the_loser_is_aborted() -> None:
+    names = Names("a", "b")
     gate = asyncio.Event()
     network = Network(a=0, b=0)
     connect = network.connect
@@ -103,26 +107,14 @@ async def test_the_loser_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
         await gate.wait()
         return await connect(ip, port)
 
-    winner = await first_to_connect(NAME, together)
+    winner = await first_to_connect(NAME, together, names)
     losers = [stream for stream in network.streams.values() if stream is not winner]
     assert not winner.aborted
     assert all(stream.aborted for stream in losers)
 
 
-async def test_the_first_failure_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    _resolve_to(monkeypatch, "a", "b")
+async def test_the_first_failure_is_reported() -> None:
+    names = Names("a", "b")
     network = Network(a=ConnectionRefusedError("first"), b=OSError("second"))
     with pytest.raises(ConnectionRefusedError, match="first"):
-        await first_to_connect(NAME, network.connect)
-
-
-async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def getaddrinfo(*_args: object, **_kwargs: object) -> list[object]:
-        v6, v4 = socket.AF_INET6, socket.AF_INET
-        return [
-            (family, socket.SOCK_STREAM, 6, "", (ip, 80))
-            for family, ip in [(v6, "::1"), (v6, "::2"), (v6, "::2"), (v4, "1.1.1.1")]
-        ]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    assert await happy_eyeballs._resolve(NAME) == ["::1", "1.1.1.1", "::2"]
+        await first_to_connect(NAME, network.connect, names)

@@ -9,6 +9,7 @@ from blinktun.config.model import ServerLink
 from blinktun.errors import ConfigError
 from blinktun.testing.loopback import ANY_PORT
 from blinktun.transports.registry import NOT_YET, find_transport
+from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
     from blinktun.transports.base import Stream
@@ -19,7 +20,7 @@ async def test_tcp_both_ends() -> None:
     transport = find_transport(link)
     streams: list[Stream] = []
     listener = await transport.listen(link, streams.append)
-    stream = await transport.dialer(link).connect(listener.addresses[0])
+    stream = await transport.dialer(link, Resolver()).connect(listener.addresses[0])
     await stream.aclose()
     await listener.aclose()
     for accepted in streams:
