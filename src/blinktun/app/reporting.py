@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from blinktun.config.model import KcptunClient, KcptunServer
 from blinktun.kcp import Driver
 from blinktun.reports.counters import go_counters, own_counters, snmp_lines
-from blinktun.reports.http_server import HttpServer
-from blinktun.reports.profile import PPROF_PORT, Profiles
 from blinktun.reports.snmp_log import SnmpLog, keep_snmp_log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from blinktun.app.roles import Role
     from blinktun.config.model import RoleConfig
+    from blinktun.reports.http_server import HttpServer
 
 _log = logging.getLogger("blinktun")
+
+PPROF_PORT = 6060
+"""Go's."""
 
 
 class Reporting:
@@ -33,7 +35,7 @@ class Reporting:
     def __init__(self, configs: Sequence[RoleConfig], roles: Sequence[Role]) -> None:
         self._logs = snmp_logs(configs)
         self._roles = roles
-        self._pprof = HttpServer(Profiles(self._facts).answer) if _wants_pprof(configs) else None
+        self._pprof = _pprof(self._facts) if _wants_pprof(configs) else None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -91,6 +93,14 @@ def snmp_logs(configs: Sequence[RoleConfig]) -> dict[str, int]:
         if isinstance(config, KcptunClient | KcptunServer) and config.reports.snmplog:
             logs.setdefault(config.reports.snmplog, config.reports.snmpperiod)
     return {path: period for path, period in logs.items() if period}
+
+
+def _pprof(facts: Callable[[], Mapping[str, object]]) -> HttpServer:
+    # Profilers and a parser of HTTP are a megabyte that few processes need.
+    from blinktun.reports.http_server import HttpServer
+    from blinktun.reports.profile import Profiles
+
+    return HttpServer(Profiles(facts).answer)
 
 
 def _wants_pprof(configs: Sequence[RoleConfig]) -> bool:

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
     from blinktun.reports.http_server import Request
 
-PPROF_PORT = 6060
-"""Go's."""
-
 LONGEST = 60
 """Seconds that a profile may take; more would say no more."""
 MOST_TASKS = 1000
