@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust python bench bench-quick bench-micro soak clean
+.PHONY: help demo setup peers test lint rust python matrix bench bench-quick bench-micro soak clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,6 +19,8 @@ help:
 	@echo "make setup   a virtual environment with blinktun, and the original programs"
 	@echo "make test    everything that must hold: lint, Rust, Python, the original programs"
 	@echo "make lint    formatting, clippy, ruff, mypy, stubtest"
+	@echo "make matrix  every combination of kcptun's settings with both originals, into docs/interop"
+	@echo "             (ONLY='aes-128-gcm': those whose text contains it, not written)"
 	@echo "make bench   measure beside the originals into docs/benchmarks (ONLY=picture: some cases)"
 	@echo "make bench-quick   the same in short, into target/benchmarks"
 	@echo "make bench-micro   the parts of the Rust core alone"
@@ -52,6 +54,9 @@ rust:
 python: $(BUILT) peers
 	@echo "== Python tests, with the original programs"
 	$(BIN)/python -m pytest --durations=10
+
+matrix: $(BUILT) peers
+	$(BIN)/python -m tests.interop.matrix --only "$(ONLY)"
 
 bench: $(BUILT) peers
 	$(BIN)/python -m benchmarks --only "$(ONLY)"

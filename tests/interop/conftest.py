@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _SHOWN = 6_000
+_tables: list[str] = []
 
 
 # A thousand streams are two thousand sockets here; the programs inherit the limit.
@@ -48,6 +49,18 @@ def _forget_programs() -> Iterator[None]:
 async def target() -> AsyncIterator[Target]:
     async with Target() as server:
         yield server
+
+
+@pytest.fixture
+def matrix_report() -> list[str]:
+    """Tables to show behind the last test, whatever the verdict."""
+    return _tables
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _tables:
+        terminalreporter.section("kcptun matrix")
+        terminalreporter.write("\n".join(_tables))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 STREAMS = 1_000
 SIZE = 3_000
-PAIRS: list[tuple[Kcptun, Kcptun]] = [("ours", "ours"), ("ours", "theirs"), ("theirs", "ours")]
+ORIGINALS: tuple[Kcptun, ...] = ("theirs", "modern")
+PAIRS: list[tuple[Kcptun, Kcptun]] = [
+    ("ours", "ours"),
+    *(pair for peer in ORIGINALS for pair in (("ours", peer), (peer, "ours"))),
+]
 
 
 @pytest.mark.parametrize("smuxver", [1, 2])
