@@ -18,8 +18,14 @@ const SEARCH_EVERY: u32 = 8;
 /// | the numbers are | until | what is rebuilt |
 /// | --- | --- | --- |
 /// | *lost*: a packet's kind and position disagreed | the tuner finds numbers | nothing |
-/// | *assumed*: configured, or found by the tuner | a group proves them | groups with one member more than needed, which must be what the others make of it |
+/// | *assumed*: configured, or found by the tuner | they are proved | groups with one member more than needed, which must be what the others make of it, and their last data shard among them |
 /// | *proven* | a kind disagrees; a group contradicts itself | groups with just enough members |
+///
+/// A proof is exact. The members of a group agree, so it begins there and has no more data shards than
+/// believed; its last data packet is one of them, so it has no fewer; its last parity packet is one of
+/// them, so it has no fewer of these; and the next number is data, so it has no more. Less would not do:
+/// what 3+5 or 4+3 sends fits the numbers 4+4 as far as it goes, for the rows do not depend on how many
+/// there are, and a polynomial of degree 2 is one of degree 3 as well.
 ///
 /// Without loss a packet costs one copy, and the first parity packet one encoding as proof. Memory is
 /// taken on first use and bounded by [`Decoder::memory_bound`]; no packet costs more than storing it and
@@ -42,7 +48,10 @@ enum Trust {
     Lost {
         wait: u32,
     },
-    Assumed,
+    /// All members of the group `sound` agree, its last parity packet among them.
+    Assumed {
+        sound: Option<u32>,
+    },
     Proven,
 }
 
@@ -73,7 +82,7 @@ impl Decoder {
     pub fn new(data: usize, parity: usize) -> Decoder {
         Decoder {
             shards: Shards::new(data, parity).unwrap_or(Shards::MIN),
-            trust: Trust::Assumed,
+            trust: Trust::Assumed { sound: None },
             tuner: Tuner::default(),
             window: Window::default(),
             rebuild: Rebuild::default(),
@@ -111,8 +120,21 @@ impl Decoder {
         let Some(at) = self.window.seek(group, self.shards, &mut self.stats) else {
             return;
         };
-        if self.window.store(at, position, &packet, self.shards) {
-            self.settle(at, conv, recovered);
+        if self.window.store(at, position, &packet, self.shards)
+            && self.settle(at, conv, recovered)
+            && self.trust != Trust::Proven
+        {
+            self.trust = Trust::Assumed { sound: Some(group) };
+        }
+        let Trust::Assumed { sound: Some(sound) } = self.trust else {
+            return;
+        };
+        if position == 0 && group == (sound + 1) % self.shards.groups() {
+            // What was waiting for proof has it.
+            self.trust = Trust::Proven;
+            (0..KEPT_GROUPS).for_each(|at| {
+                self.settle(at, conv, recovered);
+            });
         }
     }
 
@@ -129,6 +151,16 @@ impl Decoder {
     /// The number of the newest group in store.
     pub fn newest(&self) -> Option<u32> {
         self.window.newest()
+    }
+
+    /// The sender's numbers, data and parity, once they are proved, until something contradicts them.
+    pub fn proven(&self) -> Option<(usize, usize)> {
+        (self.trust == Trust::Proven).then(|| self.shards())
+    }
+
+    /// Whether a packet has contradicted the numbers, and no others were found yet.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.trust, Trust::Lost { .. })
     }
 
     /// Give the memory of stored packets back, as when the conversation falls idle.
@@ -151,44 +183,60 @@ impl Decoder {
         stored + rows + positions + Tuner::MEMORY_BOUND + 64
     }
 
-    /// See whether a group can be rebuilt, or is full.
-    fn settle(&mut self, at: usize, conv: u32, recovered: &mut dyn FnMut(&[u8])) {
+    /// See whether a group can be rebuilt, or is full. Returns whether its members were checked and
+    /// agree, the last parity packet among them.
+    fn settle(&mut self, at: usize, conv: u32, recovered: &mut dyn FnMut(&[u8])) -> bool {
         let group = self.window.group(at);
         let is_full = group.data == self.shards.data();
-        let needed = self.shards.data() + usize::from(self.trust != Trust::Proven);
+        let is_whole = is_full || group.is_rebuilt();
+        let is_proven = self.trust == Trust::Proven;
+        let needed = self.shards.data() + usize::from(!is_proven);
         if group.is_done() || group.members() < needed {
-            return;
+            return false;
         }
-        if is_full && self.trust == Trust::Proven {
+        let has_last = !group.shard(self.shards.total() - 1).is_empty();
+        if is_whole && is_proven {
             self.window.finish(at);
-            self.stats.full_groups += 1;
-            return;
+            self.stats.full_groups += u64::from(is_full);
+            return false;
         }
-        // One wrong shard condemns all: they come from the same members.
-        let is_sound = self.rebuild.run(group, self.shards)
+        let has_last_data = !group.shard(self.shards.data() - 1).is_empty();
+        if !is_proven && !has_last_data || is_whole && !has_last {
+            return false; // what is missing says whether the numbers are right
+        }
+        if !self.is_sound(at, conv) {
+            self.window.finish(at);
+            self.stats.errors += 1;
+            self.trust = Trust::Assumed { sound: None };
+            return false;
+        }
+        let tells = has_last && self.rebuild.knows_different(self.window.group(at));
+        if !is_whole {
+            self.hand_on(conv, recovered);
+            self.window.note_rebuilt(at);
+        }
+        if is_proven || has_last {
+            self.window.finish(at);
+            self.stats.full_groups += u64::from(is_full);
+        }
+        tells
+    }
+
+    /// Rebuild a group. One wrong shard condemns all: they come from the same members.
+    fn is_sound(&mut self, at: usize, conv: u32) -> bool {
+        let group = self.window.group(at);
+        self.rebuild.run(group, self.shards)
             && self
                 .rebuild
                 .rebuilt()
-                .all(|shard| checked_kcp(shard, conv).is_some());
-        self.window.finish(at);
-        if !is_sound {
-            self.stats.errors += 1;
-            self.trust = Trust::Assumed;
-            return;
-        }
-        self.stats.full_groups += u64::from(is_full);
-        for kcp in self
-            .rebuild
-            .rebuilt()
-            .filter_map(|shard| checked_kcp(shard, conv))
-        {
+                .all(|shard| checked_kcp(shard, conv).is_some())
+    }
+
+    fn hand_on(&mut self, conv: u32, recovered: &mut dyn FnMut(&[u8])) {
+        let payloads = self.rebuild.rebuilt();
+        for kcp in payloads.filter_map(|shard| checked_kcp(shard, conv)) {
             self.stats.recovered += 1;
             recovered(kcp);
-        }
-        if self.trust != Trust::Proven {
-            // What was waiting for proof has it.
-            self.trust = Trust::Proven;
-            (0..KEPT_GROUPS).for_each(|at| self.settle(at, conv, recovered));
         }
     }
 
@@ -219,6 +267,6 @@ impl Decoder {
         };
         self.stats.retuned += u64::from(shards != self.shards);
         self.shards = shards;
-        self.trust = Trust::Assumed;
+        self.trust = Trust::Assumed { sound: None };
     }
 }

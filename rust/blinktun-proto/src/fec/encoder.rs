@@ -92,6 +92,19 @@ impl Encoder {
         }
     }
 
+    /// Give the open group up, whatever has left of it: the next data packet begins another group.
+    ///
+    /// Without parity nobody can complete it. Costs nothing if no group is open.
+    pub fn abandon_group(&mut self) {
+        self.give_up_parity();
+        if self.filled > 0 {
+            let missing = self.shards.total() - self.filled;
+            self.next = self.shards.advance(self.next, missing as u32);
+            self.filled = 0;
+            self.rows.clear();
+        }
+    }
+
     /// How many parity packets are due. They must be written before the next data packet.
     pub fn parity_due(&self) -> usize {
         self.due

@@ -19,8 +19,8 @@ pub(super) struct Rebuild {
 }
 
 impl Rebuild {
-    /// Rebuild the lost data shards of a group from its first `data` members, and check the next
-    /// member, if there is one, against what those make of it.
+    /// Rebuild the lost data shards of a group from its first `data` members, and check the last
+    /// member, if there is one more, against what those make of it.
     ///
     /// `false` if the members contradict each other: no sender made this group.
     pub fn run(&mut self, group: &Group, shards: Shards) -> bool {
@@ -40,6 +40,14 @@ impl Rebuild {
         self.rows.chunks_exact(self.len.max(1)).take(self.lost)
     }
 
+    /// Whether the members that were rebuilt from differ, each from the next: equal ones fit any
+    /// numbers.
+    pub fn knows_different(&self, group: &Group) -> bool {
+        let shard = |position: u8| group.shard(position.into());
+        let mut pairs = self.known.windows(2);
+        pairs.all(|pair| shard(pair[0]) != shard(pair[1]))
+    }
+
     /// Bytes of heap memory held.
     pub fn memory(&self) -> usize {
         let positions = self.known.capacity() + self.wanted.capacity();
@@ -57,7 +65,7 @@ impl Rebuild {
             if is_here && self.known.len() < shards.data() {
                 self.known.push(position as u8);
             } else if is_here {
-                checked = checked.or(Some(position));
+                checked = Some(position);
             } else if position < shards.data() {
                 self.wanted.push(position as u8);
             }

@@ -126,6 +126,42 @@ fn parity_not_written_is_given_up() {
 }
 
 #[test]
+fn an_abandoned_group_keeps_its_numbers() {
+    let encode = |encoder: &mut Encoder| {
+        let mut packet = [1; 40];
+        encoder.encode(&mut packet, Time::ZERO);
+        (u32_at(&packet, 0), encoder.parity_due())
+    };
+    let mut encoder = Encoder::new(3, 2).expect("sound numbers");
+    encoder.abandon_group();
+    assert_eq!(encode(&mut encoder), (0, 0));
+    (0..2).for_each(|_| encoder.abandon_group());
+    for expected in [(5, 0), (6, 0), (7, 2)] {
+        assert_eq!(encode(&mut encoder), expected);
+    }
+    let mut parity = vec![0; encoder.parity_len()];
+    encoder.write_parity(&mut parity);
+    encoder.abandon_group();
+    assert_eq!(
+        encode(&mut encoder),
+        (10, 0),
+        "parity is given up with its group"
+    );
+    let mut fresh = Encoder::new(3, 2).expect("sound numbers");
+    for encoder in [&mut fresh, &mut encoder] {
+        while encoder.parity_due() == 0 {
+            encode(encoder);
+        }
+    }
+    let [ours, theirs] = [encoder, fresh].map(|mut encoder| {
+        let mut parity = [0; 40];
+        encoder.write_parity(&mut parity);
+        parity[PARITY_HEADER..].to_vec()
+    });
+    assert_eq!(ours, theirs, "no byte of an abandoned group is left");
+}
+
+#[test]
 fn a_decoder_without_numbers_finds_them() {
     let mut random = Random::from_number(1);
     let packets = stream(&mut flowing(10, 3), 100, 100, &mut random);
@@ -184,17 +220,89 @@ fn a_group_cut_at_the_wrong_places_is_not_rebuilt() {
 #[test]
 fn groups_that_wait_for_proof_are_rebuilt_by_it() {
     let mut random = Random::from_number(2);
-    let packets = stream(&mut flowing(3, 2), 6, 50, &mut random);
+    let packets = stream(&mut flowing(3, 2), 7, 50, &mut random);
     let mut decoder = Decoder::new(3, 2);
     let (waiting, proving) = packets.split_at(5);
     for i in [0, 2, 3] {
         assert!(receive(&mut decoder, &waiting[i].0).is_empty());
     }
-    for (packet, _) in &proving[..3] {
+    for (packet, _) in &proving[..5] {
         assert!(receive(&mut decoder, packet).is_empty());
+        assert_eq!(decoder.proven(), None);
     }
-    assert_eq!(receive(&mut decoder, &proving[3].0), [waiting[1].1.clone()]);
+    assert_eq!(receive(&mut decoder, &proving[5].0), [waiting[1].1.clone()]);
+    assert_eq!(decoder.proven(), Some((3, 2)));
     assert_eq!((decoder.stats.full_groups, decoder.stats.recovered), (1, 1));
+}
+
+#[test]
+fn a_group_that_lost_something_proves_as_much() {
+    let mut random = Random::from_number(5);
+    let packets = stream(&mut flowing(4, 3), 8, 50, &mut random);
+    let mut decoder = Decoder::new(4, 3);
+    let kept = [0, 2, 3, 4, 5, 6].map(|i| &packets[i].0);
+    let rebuilt = kept.map(|packet| receive(&mut decoder, packet).len());
+    assert_eq!(rebuilt, [0, 0, 0, 0, 1, 0], "at once, and once");
+    assert_eq!(decoder.proven(), None);
+    receive(&mut decoder, &packets[7].0);
+    assert_eq!(decoder.proven(), Some((4, 3)));
+    let contradiction = [&22u32.to_le_bytes()[..], &packets[5].0[4..]].concat();
+    receive(&mut decoder, &contradiction);
+    assert_eq!((decoder.proven(), decoder.is_lost()), (None, true));
+}
+
+#[test]
+fn parity_of_one_row_less_proves_nothing() {
+    // 10+2 has the rows of 10+3 as far as they go. Whatever contradicts the third is lost here, and
+    // then a group cut at the wrong place has as many members as it needs.
+    let mut random = Random::from_number(6);
+    let mut encoder = Encoder::new(10, 2).expect("sound numbers");
+    let packets = stream(&mut encoder, 30, 50, &mut random);
+    let mut decoder = Decoder::new(10, 3);
+    for (packet, _) in &packets[..24] {
+        if ![12, 22].contains(&u32_at(packet, 0)) {
+            assert!(receive(&mut decoder, packet).is_empty());
+            assert_eq!(decoder.proven(), None);
+        }
+    }
+}
+
+#[test]
+fn parity_is_not_rebuilt_as_data() {
+    // A polynomial of degree 2 is one of degree 3: what 3+5 sends fits 4+4, where the first parity
+    // packet would be the last data packet, lost.
+    let mut random = Random::from_number(8);
+    let mut encoder = Encoder::new(3, 5).expect("sound numbers");
+    let packets = stream(&mut encoder, 6, 0, &mut random);
+    let mut decoder = Decoder::new(4, 4);
+    for seqid in [0, 1, 2, 5, 6, 7, 8] {
+        assert!(receive(&mut decoder, &packets[seqid].0).is_empty());
+        assert_eq!(decoder.proven(), None);
+    }
+}
+
+#[test]
+fn equal_packets_prove_nothing() {
+    let mut encoder = Encoder::new(4, 2).expect("sound numbers");
+    let mut decoder = Decoder::new(2, 1);
+    let mut packet = [&[0; HEADER], &kcp(1, 0, &mut Random::from_number(7))[..]].concat();
+    for _ in 0..40 {
+        encoder.encode(&mut packet, Time::ZERO);
+        // Of 4+2 only what 2+1 would send as well.
+        let seqid = u32_at(&packet, 0);
+        if seqid % 3 < 2 {
+            assert!(receive(&mut decoder, &packet).is_empty());
+        }
+        while encoder.parity_due() > 0 {
+            let mut parity = vec![0; encoder.parity_len()];
+            encoder.write_parity(&mut parity);
+            if u32_at(&parity, 0) % 3 == 2 {
+                assert!(receive(&mut decoder, &parity).is_empty());
+            }
+        }
+        assert_eq!(decoder.proven(), None);
+    }
+    assert!(!decoder.is_lost());
 }
 
 #[test]

@@ -36,6 +36,7 @@ pub(super) struct Group {
     /// Members with data, and with parity.
     pub data: usize,
     pub parity: usize,
+    is_rebuilt: bool,
     is_done: bool,
     shelf: Shelf,
 }
@@ -110,6 +111,11 @@ impl Window {
         true
     }
 
+    /// What was lost of a group has been rebuilt; it still takes packets.
+    pub fn note_rebuilt(&mut self, at: usize) {
+        self.ring[at].is_rebuilt = true;
+    }
+
     /// Take no more packets for a group, and take its memory back.
     pub fn finish(&mut self, at: usize) {
         self.ring[at].is_done = true;
@@ -154,7 +160,7 @@ impl Window {
 
     fn discard(&mut self, at: usize, shards: Shards, stats: &mut DecoderStats) {
         let group = &self.ring[at];
-        if !group.is_done {
+        if !group.is_done && !group.is_rebuilt {
             if group.data == shards.data() {
                 stats.full_groups += 1;
             } else {
@@ -177,6 +183,11 @@ impl Group {
     /// All members.
     pub fn members(&self) -> usize {
         self.data + self.parity
+    }
+
+    /// Whether its lost data was rebuilt.
+    pub fn is_rebuilt(&self) -> bool {
+        self.is_rebuilt
     }
 
     /// Whether nothing more is to be done with it.
