@@ -115,6 +115,19 @@ class Event:
         def session(self) -> _SessionKey: ...
 
     @final
+    class SessionFecMismatch(Event):
+        """Sent without FEC for the peer's numbers (0 and 0: it has none; None: not known)."""
+
+        __match_args__: Final = ("session", "theirs")
+        def __new__(
+            cls, session: _SessionKey, theirs: tuple[int, int] | None
+        ) -> Event.SessionFecMismatch: ...
+        @property
+        def session(self) -> _SessionKey: ...
+        @property
+        def theirs(self) -> tuple[int, int] | None: ...
+
+    @final
     class StreamOpened(Event):
         """The peer opened a stream."""
 

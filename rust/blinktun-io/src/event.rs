@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use blinktun_proto::endpoint::SessionId;
 use blinktun_proto::error::CloseReason;
+use blinktun_proto::session::PeerShards;
 use blinktun_proto::smux::StreamId;
 
 /// A UDP socket with its sessions; never used again for another one, so that a handle which
@@ -57,6 +58,8 @@ pub enum Event {
     SessionSilent(SessionKey, bool),
     /// A silent peer answers again.
     SessionRecovered(SessionKey),
+    /// A session sends without FEC because of the peer's numbers.
+    SessionFecMismatch(SessionKey, PeerShards),
     /// The peer opened a stream.
     StreamOpened(StreamKey),
     /// Bytes can be read from a stream that has no relay.

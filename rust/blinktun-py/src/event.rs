@@ -1,6 +1,7 @@
 //! The reactor's events as Python values.
 
 use blinktun_io as io;
+use blinktun_proto::session::PeerShards;
 use pyo3::prelude::*;
 
 use crate::{SessionKey, StreamKey};
@@ -28,6 +29,10 @@ pub enum Event {
     },
     SessionRecovered {
         session: SessionKey,
+    },
+    SessionFecMismatch {
+        session: SessionKey,
+        theirs: Option<(usize, usize)>,
     },
     StreamOpened {
         stream: StreamKey,
@@ -82,6 +87,10 @@ impl From<io::Event> for Event {
             io::Event::SessionRecovered(key) => Event::SessionRecovered {
                 session: session(key),
             },
+            io::Event::SessionFecMismatch(key, theirs) => Event::SessionFecMismatch {
+                session: session(key),
+                theirs: numbers(theirs),
+            },
             io::Event::StreamOpened(key) => Event::StreamOpened {
                 stream: stream(key),
             },
@@ -125,6 +134,15 @@ fn session(key: io::SessionKey) -> SessionKey {
 
 fn stream(key: io::StreamKey) -> StreamKey {
     (key.session.endpoint.0, key.session.session.0, key.stream.0)
+}
+
+/// 0 and 0 for no FEC, `None` for numbers that are not known.
+fn numbers(theirs: PeerShards) -> Option<(usize, usize)> {
+    match theirs {
+        PeerShards::Off => Some((0, 0)),
+        PeerShards::Other => None,
+        PeerShards::Proven(data, parity) => Some((data, parity)),
+    }
 }
 
 /// `None` for a clean end.

@@ -1,6 +1,8 @@
 //! Every byte arrives whatever the settings are, equal at both ends or not.
 
 use blinktun_proto::crypt::CryptKind;
+use blinktun_proto::endpoint::EndpointEvent;
+use blinktun_proto::session::{Event, Session};
 use blinktun_proto::smux::Version;
 use blinktun_proto::time::{Duration, Time};
 use blinktun_proto::wire::{SeqId, Sn};
@@ -73,6 +75,32 @@ fn fec_repairs() {
         let stats = world.server.stats();
         assert!(stats.fec_recovered > 5, "{stats:?}");
         assert_eq!(stats.fec_errs, 0);
+    });
+}
+
+#[test]
+fn fec_begins_with_the_first_answer() {
+    for_each_seed(|seed| {
+        let delay = SECOND / 20;
+        let mut world = Setup::new(seed).weather(Weather::perfect(delay)).build();
+        world.add(Flow::new(2_000_000, 2_000_000));
+        let protected = |side| {
+            move |world: &World| {
+                let session = world.session(side);
+                session.is_some_and(Session::is_protected)
+            }
+        };
+        assert!(world.run_until(SECOND, protected(Side::Client)) <= 2 * delay);
+        // The server's first answer is the proof of the client's address, which comes back.
+        assert!(world.run_until(SECOND, protected(Side::Server)) <= delay);
+        world.run(60 * SECOND);
+        for stats in [world.client.stats(), world.server.stats()] {
+            assert!(stats.fec_parity_shards > 150, "{stats:?}");
+        }
+        let told = |_, event: &EndpointEvent| {
+            matches!(event, EndpointEvent::Session(_, Event::FecMismatch(_)))
+        };
+        assert_eq!(world.count(told), 0);
     });
 }
 

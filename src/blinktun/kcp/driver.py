@@ -38,6 +38,9 @@ class SessionOwner(Protocol):
     def on_recovered(self) -> None:
         """A silent peer answers again."""
 
+    def on_fec_mismatch(self, theirs: tuple[int, int] | None) -> None:
+        """Sent without FEC for the peer's numbers (0 and 0: it has none; None: not known)."""
+
     def on_stream_opened(self, stream: StreamKey) -> None:
         """The peer opened a stream."""
 
@@ -224,6 +227,9 @@ class Driver:
             case Event.SessionRecovered(session):
                 if owner := self.sessions.get(session):
                     owner.on_recovered()
+            case Event.SessionFecMismatch(session, theirs):
+                if owner := self.sessions.get(session):
+                    owner.on_fec_mismatch(theirs)
             case Event.Undecryptable(endpoint, host, port):
                 if socket := self.sockets.get(endpoint):
                     socket.on_undecryptable(host, port)
@@ -238,6 +244,7 @@ if TYPE_CHECKING:
         | Event.SessionClosed
         | Event.SessionSilent
         | Event.SessionRecovered
+        | Event.SessionFecMismatch
         | Event.StreamOpened
         | Event.StreamReadable
         | Event.StreamFinished

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 FLUSH = 1.0
 """Seconds that the end of a session may take."""
 
+Shards = tuple[int, int]
+"""Data and parity packets of a FEC group; 0 and 0 without FEC."""
 
 _log = logging.getLogger("blinktun.kcp")
 
@@ -77,6 +79,7 @@ class Session:
         self.closed = asyncio.Event()
         self.reason = ""
         self.on_silence: Callable[[Session], None] | None = None
+        self.on_mismatch: Callable[[Session, Shards | None], None] | None = None
         self.on_end: Callable[[Session], None] | None = None
         self._on_stream = on_stream
         self._owned: dict[StreamKey, Stream] = {}
@@ -257,6 +260,11 @@ class Session:
         """The peer answers again."""
         self.silent = False
         self.heard = True
+
+    def on_fec_mismatch(self, theirs: Shards | None) -> None:
+        """The peer's FEC numbers are not ours, so we send without."""
+        if self.on_mismatch:
+            self.on_mismatch(self, theirs)
 
     def on_stream_opened(self, stream: StreamKey) -> None:
         """The peer opened a stream; without anyone who wants it, it is broken off."""

@@ -21,13 +21,12 @@ from tests.unit.kcp.support import (
 )
 
 from blinktun import kcp
+from blinktun._core import Event
 from blinktun.errors import TransportError
 from blinktun.kcp import driver as module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from blinktun._core import Event
 
 both_loops = pytest.mark.parametrize(
     "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
@@ -69,6 +68,19 @@ async def test_the_most_sessions_at_once_are_not_the_sum_of_what_each_socket_had
 
 async def test_an_event_loop_has_one_driver() -> None:
     assert kcp.Driver.current() is kcp.Driver.current()
+
+
+async def test_a_fec_mismatch_goes_to_its_session() -> None:
+    told: list[tuple[kcp.Session, tuple[int, int] | None]] = []
+    async with peers() as both:
+        driver = kcp.Driver.current()
+        event = Event.SessionFecMismatch
+        driver._dispatch(event(both.near.key, (4, 2)))  # nobody listens
+        both.near.on_mismatch = lambda session, theirs: told.append((session, theirs))
+        driver._dispatch(event(both.near.key, (4, 2)))
+        driver._dispatch(event(both.near.key, None))
+        driver._dispatch(event((99, 99), (4, 2)))  # ended meanwhile
+        assert told == [(both.near, (4, 2)), (both.near, None)]
 
 
 async def test_the_bug_of_one_owner_does_not_stop_the_others(

@@ -39,6 +39,10 @@ impl Reactor {
                 session::Event::Recovered => {
                     self.events.push_back(Event::SessionRecovered(key(session)));
                 }
+                session::Event::FecMismatch(theirs) => {
+                    self.events
+                        .push_back(Event::SessionFecMismatch(key(session), theirs));
+                }
                 session::Event::Closed(reason) => self.end_session(key(session), reason),
                 session::Event::Stream(event) => self.handle_stream_event(key(session), event),
             },

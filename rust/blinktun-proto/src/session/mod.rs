@@ -12,6 +12,7 @@
 
 mod compression;
 mod config;
+mod protection;
 mod transmit;
 mod upward;
 
@@ -30,6 +31,8 @@ use crate::wire::{SeqId, Sn, u16_at};
 pub use crate::smux::Role;
 use compression::Compression;
 pub use config::{Config, ConfigError, MAX_MTU, Smux};
+pub use protection::PeerShards;
+use protection::Survey;
 use upward::Upward;
 pub use upward::{UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS};
 
@@ -75,6 +78,8 @@ pub enum Event {
     },
     /// The peer answers again.
     Recovered,
+    /// The peer's FEC is not ours and might be corrupted by it: we send without. Told once.
+    FecMismatch(PeerShards),
     /// The session is over; all its streams are broken.
     Closed(CloseReason),
 }
@@ -98,6 +103,9 @@ pub struct Session {
     /// When what the decoder stores is of no use any more.
     decoder_stale_at: Option<Time>,
     shards: Option<(usize, usize)>,
+    /// Data leaves with FEC; decided before each datagram.
+    protected: bool,
+    survey: Survey,
     conv: u32,
     role: Role,
     head: usize,
@@ -129,6 +137,8 @@ impl Session {
             decoder: None,
             decoder_stale_at: None,
             shards: config.shards,
+            protected: false,
+            survey: Survey::default(),
             conv,
             role,
             head: config.head,
@@ -151,7 +161,10 @@ impl Session {
             return;
         }
         match fec::classify(payload) {
-            PacketKind::Plain => self.handle_kcp(payload, true, now, cx),
+            PacketKind::Plain => {
+                self.survey.plain = self.survey.plain.saturating_add(1);
+                self.handle_kcp(payload, true, now, cx);
+            }
             PacketKind::Data => {
                 let Some(kcp) = fec_data(payload) else {
                     cx.stats.kcp_in_errors += 1;
@@ -194,6 +207,7 @@ impl Session {
     }
 
     fn handle_fec(&mut self, packet: &[u8], now: Time, cx: &mut Context) {
+        self.survey.coded = self.survey.coded.saturating_add(1);
         let (data, parity) = self.shards.unwrap_or((1, 1));
         let mut decoder = self
             .decoder
@@ -230,6 +244,7 @@ impl Session {
             self.drain(now, cx);
         }
         self.update_silence(now);
+        self.report_mismatch();
         if self.kcp.forgotten() {
             self.close(CloseReason::PeerRestarted);
         }

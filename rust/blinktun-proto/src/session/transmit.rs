@@ -3,7 +3,7 @@
 use super::{Batch, Context, MAX_BATCH, Session};
 use crate::fec;
 use crate::kcp::Emitted;
-use crate::smux::{self, Role};
+use crate::smux;
 use crate::time::Time;
 
 /// The first datagram of a conversation stays this small, so that a server under attack can keep
@@ -72,10 +72,7 @@ impl Session {
         cx: &mut Context,
     ) -> Option<usize> {
         let overhead = self.head + self.tail;
-        if self.encoder.is_none() && (self.role == Role::Client || self.kcp.proven()) {
-            // `Config` has checked the shards. A source that is not proven gets no parity.
-            self.encoder = new_encoder(self.shards);
-        }
+        self.update_protection();
         if let Some(encoder) = &mut self.encoder
             && encoder.parity_due() > 0
         {
@@ -83,11 +80,7 @@ impl Session {
             encoder.write_parity(out.get_mut(self.head..self.head + len)?);
             return Some(overhead + len);
         }
-        let header = if self.encoder.is_some() {
-            fec::HEADER
-        } else {
-            0
-        };
+        let header = if self.protected { fec::HEADER } else { 0 };
         let room = out.len().checked_sub(overhead + header)?;
         self.fill(now, cx);
         let limit = if self.opened {
@@ -105,7 +98,7 @@ impl Session {
 
     /// Put the FEC header in front of data; acknowledgements alone go without.
     pub(super) fn frame(&mut self, out: &mut [u8], emitted: Emitted, now: Time) -> usize {
-        let Some(encoder) = &mut self.encoder else {
+        let Some(encoder) = self.encoder.as_mut().filter(|_| self.protected) else {
             return emitted.len;
         };
         let start = self.head + fec::HEADER;
@@ -145,6 +138,7 @@ impl Session {
     }
 }
 
+/// `Config` has checked the shards.
 pub(super) fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder> {
     shards.and_then(|(data, parity)| fec::Encoder::new(data, parity).ok())
 }

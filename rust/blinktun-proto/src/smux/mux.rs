@@ -280,6 +280,11 @@ impl Mux {
         self.peer == Peer::Blinktun
     }
 
+    /// Whether the peer has spoken and said no hello: another implementation.
+    pub fn peer_is_other(&self) -> bool {
+        self.peer == Peer::Plain
+    }
+
     /// Streams that are open in any direction.
     pub fn stream_count(&self) -> usize {
         self.streams.len()
