@@ -12,6 +12,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.tunnel.effective import effective_settings
+from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.tcp_socket import begin_dial, dial
 
@@ -37,6 +38,7 @@ class KcptunServerRole:
         self._config = config
         self._bound = bound
         self._relays = Relays(quiet=config.log.quiet)
+        self._fec_notice = FecNotice(config.kcp)
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
         self._server: kcp.Server | None = None
         self._stopping = False
@@ -63,7 +65,7 @@ class KcptunServerRole:
         listen = self._config.listen
         where = self._bound or Address(listen.host, listen.first)
         self._server = kcp.Server(where, self._config.kcp, self._on_stream)
-        self._server.on_new_session = lambda session: _log.info("remote address: %s", session.peer)
+        self._server.on_new_session = self._on_session
         config = self._config
         _log.info(
             "kcptun server listening on udp %s, target tcp %s, %s",
@@ -85,6 +87,10 @@ class KcptunServerRole:
         await asyncio.gather(*self._dials, return_exceptions=True)
         await self._server.aclose()
         self._server = None
+
+    def _on_session(self, session: kcp.Session) -> None:
+        _log.info("remote address: %s", session.peer)
+        session.on_mismatch = self._fec_notice
 
     def _on_stream(self, session: kcp.Session, key: StreamKey) -> None:
         if self._stopping:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from blinktun import kcp
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.tunnel.fec_notice import FecNotice
 
 if TYPE_CHECKING:
     from blinktun.config.model import KcptunClient
@@ -42,6 +43,7 @@ class SessionPool:
         self._slots: list[kcp.Session | None] = [None] * config.conn
         self._dialing: list[asyncio.Task[kcp.Session] | None] = [None] * config.conn
         self._replaced: set[kcp.Session] = set()
+        self._fec_notice = FecNotice(config.kcp)
         self._next = 0
         self._scavenger: asyncio.Task[None] | None = None
 
@@ -107,6 +109,7 @@ class SessionPool:
                 session.smux_version, session.local, session.peer,
             )  # fmt: skip
             session.on_silence = _report_silence
+            session.on_mismatch = self._fec_notice
             self._slots[slot] = session
             return session
 
