@@ -97,3 +97,48 @@ async def eavesdropped(server: int, *, can_reseal: bool) -> AsyncIterator[Eavesd
         yield middle
     finally:
         transport.close()
+
+
+class LossyPath(asyncio.DatagramProtocol):
+    """Carries datagrams between one client and a server, and loses some in both directions.
+
+    Attributes:
+        lost: Datagrams that it lost.
+    """
+
+    def __init__(self, server: Address, loss: float, seed: int) -> None:
+        self.port = free_port()
+        self.lost = 0
+        self._server = server
+        self._client: Address | None = None
+        self._loss = loss
+        self._random = random.Random(seed)
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio: the socket is open."""
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, sender: Address) -> None:
+        """asyncio: carry it or lose it."""
+        if sender != self._server:
+            self._client = sender
+        to = self._client if sender == self._server else self._server
+        if self._random.random() < self._loss:
+            self.lost += 1
+        elif to is not None and self._transport is not None:
+            self._transport.sendto(data, to)
+
+
+@asynccontextmanager
+async def lossy(server: int, loss: float, seed: int) -> AsyncIterator[LossyPath]:
+    """A path to the port `server` that loses the share `loss`; its port is its own."""
+    middle = LossyPath(("127.0.0.1", server), loss, seed)
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: middle, local_addr=("127.0.0.1", middle.port)
+    )
+    try:
+        yield middle
+    finally:
+        transport.close()

@@ -72,6 +72,10 @@ class Program:
         """Send SIGTERM."""
         self._running.terminate()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self._running.send_signal(number)
+
     def kill(self) -> None:
         """End it at once, as by `kill -9`; nothing happens if it has ended already."""
         if self._process is None:
