@@ -233,6 +233,30 @@ class Reactor:
     def dial(self, host: str, port: int, config: Config) -> _SessionKey:
         """Begin a session with a server at an IP address. Nothing is sent before a stream opens."""
 
+    def listen_tcp(self, host: str, port: int, config: Config) -> int:
+        """Listen for sessions in the segments for a TCP port, of peers that `admit` names.
+
+        Raises:
+            PermissionError: without CAP_NET_RAW.
+        """
+
+    def dial_tcp(
+        self, local: tuple[str, int], host: str, port: int, config: Config
+    ) -> _SessionKey:
+        """Begin a session whose datagrams are disguised as segments of a TCP connection.
+
+        The connection is made from ``local`` to ``host`` and ``port`` by the caller, afterwards.
+
+        Raises:
+            PermissionError: without CAP_NET_RAW.
+        """
+
+    def admit(self, endpoint: int, local: str, host: str, port: int) -> bool:
+        """Let the segments of a peer with a TCP connection to ``local`` count; False: too many."""
+
+    def expire_peers(self, endpoint: int, idle: float) -> list[tuple[str, int]]:
+        """Forget the admitted peers without traffic for ``idle`` seconds; returns them."""
+
     def local_address(self, endpoint: int) -> tuple[str, int]:
         """The IP address and port that a socket is bound to."""
 

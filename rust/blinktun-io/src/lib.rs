@@ -3,8 +3,11 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | [`udp`] | a socket that moves many datagrams with one system call |
+//! | [`raw_tcp`] | a raw socket whose datagrams look like TCP segments |
+//! | [`link`] | one of the two |
+//! | [`inbox`] | buffers to receive into |
 //! | [`relay`] | one TCP connection and one stream, each feeding the other |
-//! | [`socket`] | a UDP socket and the sessions on it |
+//! | [`socket`] | a link and the sessions on it |
 //! | [`reactor`] | the poller: whoever is ready has its turn |
 //! | [`event`] | what the owner is told |
 //!
@@ -13,6 +16,9 @@
 //! [`Reactor::next_timeout`] has passed.
 
 pub mod event;
+pub mod inbox;
+pub mod link;
+pub mod raw_tcp;
 pub mod reactor;
 pub mod relay;
 pub mod socket;

@@ -1,4 +1,4 @@
-//! A UDP socket and the sessions on it.
+//! A link that carries datagrams, and the sessions on it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -9,9 +9,12 @@ use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId, Transmit};
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::StreamId;
+use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
 
-use crate::udp::{Inbox, Udp};
+use crate::inbox::Inbox;
+use crate::link::Link;
+use crate::udp::Udp;
 
 /// What a socket and its sessions are made from.
 #[derive(Clone)]
@@ -31,7 +34,7 @@ pub struct SocketConfig {
 /// Batches received in one turn before others have theirs.
 const TURN_BATCHES: usize = 8;
 
-/// The socket, its endpoint, and which of its streams have relays.
+/// The link, its endpoint, and which of its streams have relays.
 pub struct EndpointSocket {
     /// The protocol side.
     pub endpoint: Endpoint,
@@ -39,7 +42,8 @@ pub struct EndpointSocket {
     pub relays: BTreeMap<(SessionId, StreamId), usize>,
     /// Whether the socket is gone with its last session (a client's).
     pub ends_with_session: bool,
-    udp: Udp,
+    /// What carries the datagrams.
+    pub link: Link,
     readable: bool,
     /// Datagrams that the kernel had no room for.
     unsent: Option<(Transmit, Vec<u8>)>,
@@ -58,7 +62,7 @@ impl EndpointSocket {
         now: Time,
     ) -> io::Result<EndpointSocket> {
         let udp = Udp::bind(address, config.buffer, config.dscp)?;
-        EndpointSocket::new(udp, role, config, now)
+        EndpointSocket::new(Link::Udp(udp), role, config, now)
     }
 
     /// Take over a bound socket for sessions that peers open.
@@ -67,10 +71,19 @@ impl EndpointSocket {
     /// What the system says.
     pub fn adopt(socket: OwnedFd, config: &SocketConfig, now: Time) -> io::Result<EndpointSocket> {
         let udp = Udp::adopt(socket.into(), config.buffer, config.dscp)?;
-        EndpointSocket::new(udp, Role::Server, config, now)
+        EndpointSocket::new(Link::Udp(udp), Role::Server, config, now)
     }
 
-    fn new(udp: Udp, role: Role, config: &SocketConfig, now: Time) -> io::Result<EndpointSocket> {
+    /// Sessions in `role` over a link.
+    ///
+    /// # Errors
+    /// `Other` if the system has no randomness.
+    pub fn new(
+        link: Link,
+        role: Role,
+        config: &SocketConfig,
+        now: Time,
+    ) -> io::Result<EndpointSocket> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let crypt = PacketCrypt::new(config.crypt, &config.pass);
@@ -80,16 +93,18 @@ impl EndpointSocket {
             endpoint,
             relays: BTreeMap::new(),
             ends_with_session: role == Role::Client,
-            udp,
+            link,
             readable: true,
             unsent: None,
             events: VecDeque::new(),
         })
     }
 
-    /// The socket itself.
-    pub fn udp(&self) -> &Udp {
-        &self.udp
+    /// The counters of the endpoint and its link.
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.endpoint.stats().clone();
+        stats.in_errs += self.link.dropped();
+        stats
     }
 
     /// Note that the kernel has datagrams.
@@ -103,13 +118,11 @@ impl EndpointSocket {
             if !self.readable {
                 return false;
             }
-            let count = self.udp.receive(inbox);
-            self.readable = count == crate::udp::BUFFERS;
-            for index in 0..count {
-                if let Some((run, bytes)) = inbox.run(index) {
-                    self.endpoint
-                        .handle_datagrams(run.from, bytes, run.stride, now);
-                }
+            self.readable = self.link.receive(inbox, now);
+            let mut runs = 0..;
+            while let Some((run, bytes)) = runs.next().and_then(|index| inbox.run(index)) {
+                self.endpoint
+                    .handle_datagrams(run.from, bytes, run.stride, now);
             }
             self.endpoint.finish_input(now);
             self.flush(outbox, now);
@@ -120,14 +133,14 @@ impl EndpointSocket {
     /// Send what must leave.
     pub fn flush(&mut self, outbox: &mut [u8], now: Time) {
         if let Some((transmit, bytes)) = self.unsent.take()
-            && self.send(transmit, &bytes).is_err()
+            && self.send(transmit, &bytes, now).is_err()
         {
             self.unsent = Some((transmit, bytes));
             return;
         }
         while let Some(transmit) = self.endpoint.poll_transmit(outbox, now) {
             let bytes = &outbox[..transmit.len];
-            if self.send(transmit, bytes).is_err() {
+            if self.send(transmit, bytes, now).is_err() {
                 self.unsent = Some((transmit, bytes.to_vec()));
                 return;
             }
@@ -137,8 +150,8 @@ impl EndpointSocket {
         }
     }
 
-    fn send(&self, transmit: Transmit, bytes: &[u8]) -> io::Result<()> {
-        self.udp.send(transmit.to, bytes, transmit.stride)
+    fn send(&mut self, transmit: Transmit, bytes: &[u8], now: Time) -> io::Result<()> {
+        self.link.send(transmit.to, bytes, transmit.stride, now)
     }
 
     /// The next thing the endpoint has to say.

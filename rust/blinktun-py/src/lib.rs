@@ -5,6 +5,7 @@ mod event;
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use blinktun_io as io;
 use blinktun_proto::crypt;
@@ -69,6 +70,37 @@ impl Reactor {
     fn dial(&mut self, host: &str, port: u16, config: &Config) -> PyResult<SessionKey> {
         let key = self.inner.dial(address(host, port)?, config.get())?;
         Ok((key.endpoint.0, key.session.0))
+    }
+
+    fn listen_tcp(&mut self, host: &str, port: u16, config: &Config) -> PyResult<u64> {
+        Ok(self.inner.listen_tcp(address(host, port)?, config.get())?.0)
+    }
+
+    fn dial_tcp(
+        &mut self,
+        local: (&str, u16),
+        host: &str,
+        port: u16,
+        config: &Config,
+    ) -> PyResult<SessionKey> {
+        let (local, to) = (address(local.0, local.1)?, address(host, port)?);
+        let key = self.inner.dial_tcp(local, to, config.get())?;
+        Ok((key.endpoint.0, key.session.0))
+    }
+
+    fn admit(&mut self, endpoint: u64, local: &str, host: &str, port: u16) -> PyResult<bool> {
+        let (local, peer) = (address(local, 0)?.ip(), address(host, port)?);
+        Ok(self.inner.admit(io::EndpointId(endpoint), local, peer))
+    }
+
+    fn expire_peers(&mut self, endpoint: u64, idle: f64) -> PyResult<Vec<(String, u16)>> {
+        let idle = Duration::try_from_secs_f64(idle)
+            .map_err(|_| PyValueError::new_err("idle must be a time"))?;
+        let gone = self.inner.expire_peers(io::EndpointId(endpoint), idle);
+        Ok(gone
+            .into_iter()
+            .map(|peer| (peer.ip().to_string(), peer.port()))
+            .collect())
     }
 
     fn local_address(&self, endpoint: u64) -> PyResult<(String, u16)> {

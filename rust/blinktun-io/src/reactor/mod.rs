@@ -1,6 +1,7 @@
 //! The poller: whoever is ready has its turn.
 
 mod dispatch;
+mod raw_tcp;
 mod streams;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,9 +19,9 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::event::{EndpointId, Event, RelayEnd, SessionKey};
+use crate::inbox::{BUFFER, Inbox};
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
-use crate::udp::{BUFFER, Inbox};
 
 /// Rounds of one turn; what is left then waits for the next turn.
 const ROUNDS: usize = 16;
@@ -234,7 +235,7 @@ impl Reactor {
     }
 
     fn add_socket(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
-        let descriptor = socket.udp().as_raw_fd();
+        let descriptor = socket.link.as_raw_fd();
         let id = EndpointId(self.next_socket);
         let interest = Interest::READABLE | Interest::WRITABLE;
         let mut source = SourceFd(&descriptor);
@@ -255,7 +256,7 @@ impl Reactor {
         self.sockets
             .get(&endpoint)
             .ok_or_else(not_found)?
-            .udp()
+            .link
             .local_addr()
     }
 
@@ -275,13 +276,13 @@ impl Reactor {
         let _ = self
             .poll
             .registry()
-            .deregister(&mut SourceFd(&socket.udp().as_raw_fd()));
+            .deregister(&mut SourceFd(&socket.link.as_raw_fd()));
         for session in socket.endpoint.session_ids() {
             let key = SessionKey { endpoint, session };
             self.events
                 .push_back(Event::SessionClosed(key, CloseReason::Local));
         }
-        self.retired.add(socket.endpoint.stats());
+        self.retired.add(&socket.stats());
         self.retired.curr_estab = 0;
     }
 
@@ -312,7 +313,7 @@ impl Reactor {
     pub fn stats(&self) -> Stats {
         let mut total = self.retired.clone();
         for socket in self.sockets.values() {
-            total.add(socket.endpoint.stats());
+            total.add(&socket.stats());
         }
         total.max_conn = self.most_sessions;
         total

@@ -8,7 +8,7 @@ use std::ptr;
 
 use socket2::{SockAddr, Socket};
 
-use super::{BUFFER, BUFFERS, Run};
+use crate::inbox::{BUFFER, BUFFERS, Run};
 
 /// Room for one ancillary `int`, aligned as the kernel wants it.
 #[repr(C, align(8))]
@@ -115,11 +115,7 @@ pub fn send_run(
 }
 
 /// One `recvmmsg`; each message may be a coalesced run.
-pub fn receive(
-    socket: &UdpSocket,
-    bytes: &mut [u8],
-    runs: &mut [Option<Run>; BUFFERS],
-) -> io::Result<usize> {
+pub fn receive(socket: &UdpSocket, bytes: &mut [u8], runs: &mut Vec<Run>) -> io::Result<usize> {
     // SAFETY: all-zero values of these plain C structures are valid.
     let (mut names, mut parts, mut messages): (
         [libc::sockaddr_storage; BUFFERS],
@@ -157,10 +153,15 @@ pub fn receive(
     for index in 0..count as usize {
         let len = (messages[index].msg_len as usize).min(BUFFER);
         let stride = coalesced(&messages[index].msg_hdr).unwrap_or(len);
-        let from = source(&names[index]);
-        runs[index] = from
-            .filter(|_| len > 0)
-            .map(|from| Run { from, len, stride });
+        if let Some(from) = source(&names[index]).filter(|_| len > 0) {
+            let start = index * BUFFER;
+            runs.push(Run {
+                from,
+                start,
+                len,
+                stride,
+            });
+        }
     }
     Ok(count as usize)
 }
@@ -184,7 +185,8 @@ fn coalesced(message: &libc::msghdr) -> Option<usize> {
     None
 }
 
-fn source(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+/// The address that the kernel wrote.
+pub fn source(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     match i32::from(storage.ss_family) {
         libc::AF_INET => {
             // SAFETY: the family says that this storage holds a `sockaddr_in`.

@@ -4,7 +4,7 @@
 //! receive. Elsewhere, and where the kernel refuses the offload, one call a datagram.
 
 #[cfg(target_os = "linux")]
-mod linux;
+pub(crate) mod linux;
 #[cfg(not(target_os = "linux"))]
 mod plain;
 
@@ -20,54 +20,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// What one buffer of a [`Inbox`] holds: the largest UDP payload, or a coalesced run of them.
-pub const BUFFER: usize = 65536;
+use crate::inbox::{BUFFERS, Inbox};
+
 /// Errors in a row that are taken for those of earlier datagrams. After more the socket counts as
 /// empty, until the poller says otherwise: an error that stays must not stop the reactor.
 const MAX_ERRORS: usize = 64;
-/// Buffers filled by one call.
-pub const BUFFERS: usize = 8;
-
 /// A bound, non-blocking UDP socket.
 pub struct Udp {
     socket: UdpSocket,
     /// Whether equal datagrams may be sent as one.
     segmentation: AtomicBool,
-}
-
-/// Datagrams of one source that arrived as one run.
-#[derive(Clone, Copy, Debug)]
-pub struct Run {
-    /// Where from.
-    pub from: SocketAddr,
-    /// Bytes, at the front of the buffer.
-    pub len: usize,
-    /// Length of each datagram; the last may be shorter.
-    pub stride: usize,
-}
-
-/// Buffers to receive into, used again and again.
-pub struct Inbox {
-    bytes: Vec<u8>,
-    runs: [Option<Run>; BUFFERS],
-}
-
-impl Default for Inbox {
-    /// Empty buffers. The system gives them memory when they are first written to.
-    fn default() -> Inbox {
-        Inbox {
-            bytes: vec![0; BUFFER * BUFFERS],
-            runs: [None; BUFFERS],
-        }
-    }
-}
-
-impl Inbox {
-    /// Run `index`, as the last call of [`Udp::receive`] left it.
-    pub fn run(&mut self, index: usize) -> Option<(Run, &mut [u8])> {
-        let run = self.runs[index]?;
-        Some((run, &mut self.bytes[index * BUFFER..][..run.len]))
-    }
 }
 
 impl Udp {
@@ -144,19 +106,18 @@ impl Udp {
         Ok(())
     }
 
-    /// Receive what is there. Returns how many runs are in the inbox; fewer than [`BUFFERS`] means
-    /// that the socket is empty.
-    pub fn receive(&self, inbox: &mut Inbox) -> usize {
-        inbox.runs = [None; BUFFERS];
+    /// Receive what is there; returns whether there may be more.
+    pub fn receive(&self, inbox: &mut Inbox) -> bool {
+        inbox.runs.clear();
         for _ in 0..MAX_ERRORS {
             match system::receive(&self.socket, &mut inbox.bytes, &mut inbox.runs) {
-                Ok(count) => return count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return 0,
+                Ok(count) => return count == BUFFERS,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // An ICMP error for an earlier datagram, or a signal: look again.
                 Err(_) => {}
             }
         }
-        0
+        false
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 
 use socket2::Socket;
 
-use super::{BUFFER, BUFFERS, Run};
+use crate::inbox::{BUFFER, Run};
 
 pub fn set_traffic_class(socket: &Socket, v6: bool, class: u32) -> io::Result<()> {
     if v6 { Ok(()) } else { socket.set_tos_v4(class) }
@@ -29,25 +29,18 @@ pub fn send_run(_: &UdpSocket, _: SocketAddr, _: &[u8], _: usize) -> io::Result<
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub fn receive(
-    socket: &UdpSocket,
-    bytes: &mut [u8],
-    runs: &mut [Option<Run>; BUFFERS],
-) -> io::Result<usize> {
-    let mut count = 0;
-    for (run, buffer) in runs.iter_mut().zip(bytes.chunks_mut(BUFFER)) {
+pub fn receive(socket: &UdpSocket, bytes: &mut [u8], runs: &mut Vec<Run>) -> io::Result<usize> {
+    for (index, buffer) in bytes.chunks_mut(BUFFER).enumerate() {
         match socket.recv_from(buffer) {
-            Ok((len, from)) => {
-                *run = Some(Run {
-                    from,
-                    len,
-                    stride: len,
-                })
-            }
-            Err(error) if count == 0 => return Err(error),
+            Ok((len, from)) => runs.push(Run {
+                from,
+                start: index * BUFFER,
+                len,
+                stride: len,
+            }),
+            Err(error) if index == 0 => return Err(error),
             Err(_) => break,
         }
-        count += 1;
     }
-    Ok(count)
+    Ok(runs.len())
 }

@@ -1,0 +1,216 @@
+//! Linux: a raw socket that gets one port's segments only; many messages a call.
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::ptr;
+
+use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
+
+use super::segment::{ACK, HEADER, PSH, SYN};
+use super::{MESSAGES, Packet, SLOT};
+use crate::udp::linux::{set_buffers, set_traffic_class, source};
+
+/// Room for one `in_pktinfo` or `in6_pktinfo`, aligned as the kernel wants it.
+#[repr(C, align(8))]
+#[derive(Clone, Copy)]
+struct Control([u8; 64]);
+
+pub fn open(local: SocketAddr, buffer: usize, dscp: u8) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(local),
+        Type::RAW.nonblocking().cloexec(),
+        Some(Protocol::TCP),
+    )?;
+    // Every raw socket gets a copy of every segment of the machine otherwise.
+    socket.attach_filter(&port_filter(local))?;
+    set_buffers(&socket, buffer);
+    if dscp > 0 {
+        set_traffic_class(&socket, local.is_ipv6(), u32::from(dscp) << 2)?;
+    }
+    if !local.ip().is_unspecified() {
+        socket.bind(&SocketAddr::new(local.ip(), 0).into())?;
+    }
+    Ok(socket)
+}
+
+/// The kernel's filter: segments to our port that carry data or answer an opening.
+///
+/// An IPv4 packet begins with its own header, an IPv6 packet with the segment.
+fn port_filter(local: SocketAddr) -> [SockFilter; 9] {
+    const LOAD_HEADER_LEN: u16 = (libc::BPF_LDX | libc::BPF_B | libc::BPF_MSH) as u16;
+    const LOAD_INDEX: u16 = (libc::BPF_LDX | libc::BPF_W | libc::BPF_IMM) as u16;
+    const LOAD_HALF: u16 = (libc::BPF_LD | libc::BPF_H | libc::BPF_IND) as u16;
+    const LOAD_BYTE: u16 = (libc::BPF_LD | libc::BPF_B | libc::BPF_IND) as u16;
+    const IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const IF_ANY: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+    const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let index = if local.is_ipv4() {
+        LOAD_HEADER_LEN
+    } else {
+        LOAD_INDEX
+    };
+    let opened = u32::from(SYN | ACK);
+    [
+        SockFilter::new(index, 0, 0, 0),
+        SockFilter::new(LOAD_HALF, 0, 0, 2),
+        SockFilter::new(IF_EQUAL, 0, 5, u32::from(local.port())),
+        SockFilter::new(LOAD_BYTE, 0, 0, 13),
+        SockFilter::new(IF_ANY, 2, 0, u32::from(PSH)),
+        SockFilter::new(AND, 0, 0, opened),
+        SockFilter::new(IF_EQUAL, 0, 1, opened),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+/// Send each datagram of `batch` behind its header, from the first address of `way` to the second.
+///
+/// # Errors
+/// `WouldBlock` if none left; what fails otherwise is lost.
+pub fn send(
+    socket: &Socket,
+    way: (IpAddr, SocketAddr),
+    headers: &[[u8; HEADER]; MESSAGES],
+    batch: &[u8],
+    stride: usize,
+) -> io::Result<()> {
+    // The port of a raw socket's address is a protocol's number, or 0.
+    let to = SockAddr::from(SocketAddr::new(way.1.ip(), 0));
+    let mut control = Control([0; 64]);
+    // SAFETY: all-zero values of these plain C structures are valid.
+    let (mut parts, mut messages): ([[libc::iovec; 2]; MESSAGES], [libc::mmsghdr; MESSAGES]) =
+        unsafe { (zeroed(), zeroed()) };
+    let mut count = 0;
+    for (index, datagram) in batch.chunks(stride).take(MESSAGES).enumerate() {
+        parts[index] = [part(&headers[index]), part(datagram)];
+        let header = &mut messages[index].msg_hdr;
+        header.msg_name = to.as_ptr().cast_mut().cast();
+        header.msg_namelen = to.len();
+        header.msg_iov = parts[index].as_mut_ptr();
+        header.msg_iovlen = 2;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = size_of::<Control>();
+        write_source(header, way.0);
+        count = index + 1;
+    }
+    let mut done = 0;
+    while done < count {
+        // SAFETY: every message points to `to`, its parts and `control`, which outlive the call;
+        // the kernel does not write through `iov_base` on send.
+        let sent = unsafe {
+            libc::sendmmsg(
+                socket.as_raw_fd(),
+                messages[done..count].as_mut_ptr(),
+                (count - done) as libc::c_uint,
+                0,
+            )
+        };
+        if sent >= 0 {
+            done += (sent as usize).max(1);
+            continue;
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::WouldBlock if done == 0 => return Err(error),
+            io::ErrorKind::WouldBlock => return Ok(()),
+            io::ErrorKind::Interrupted => {}
+            _ => done += 1,
+        }
+    }
+    Ok(())
+}
+
+/// One `recvmmsg`; returns how many slots were filled.
+pub fn receive(
+    socket: &Socket,
+    bytes: &mut [u8],
+    packets: &mut [Option<Packet>; MESSAGES],
+) -> io::Result<usize> {
+    // SAFETY: all-zero values of these plain C structures are valid.
+    let (mut names, mut parts, mut messages): (
+        [libc::sockaddr_storage; MESSAGES],
+        [libc::iovec; MESSAGES],
+        [libc::mmsghdr; MESSAGES],
+    ) = unsafe { (zeroed(), zeroed(), zeroed()) };
+    for (index, slot) in bytes.chunks_exact_mut(SLOT).take(MESSAGES).enumerate() {
+        parts[index] = libc::iovec {
+            iov_base: slot.as_mut_ptr().cast(),
+            iov_len: SLOT,
+        };
+        let header = &mut messages[index].msg_hdr;
+        header.msg_name = (&raw mut names[index]).cast();
+        header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        header.msg_iov = &raw mut parts[index];
+        header.msg_iovlen = 1;
+    }
+    // SAFETY: every header points to its own name and part, which outlive the call; a slot without
+    // a part has room for nothing; a null timeout means none.
+    let count = unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            messages.as_mut_ptr(),
+            MESSAGES as libc::c_uint,
+            libc::MSG_DONTWAIT as _,
+            ptr::null_mut(),
+        )
+    };
+    if count < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    for index in 0..count as usize {
+        let is_whole = messages[index].msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
+        let len = messages[index].msg_len as usize;
+        let from = source(&names[index]).filter(|_| is_whole);
+        packets[index] = from.map(|from| Packet { from, len });
+    }
+    Ok(count as usize)
+}
+
+fn part(bytes: &[u8]) -> libc::iovec {
+    libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
+    }
+}
+
+/// Name the address to send from in the message's control buffer.
+fn write_source(message: &mut libc::msghdr, source: IpAddr) {
+    match source {
+        IpAddr::V4(ip) => {
+            let info = libc::in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(ip.octets()),
+                },
+                ipi_addr: libc::in_addr { s_addr: 0 },
+            };
+            write_control(message, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
+        }
+        IpAddr::V6(ip) => {
+            let info = libc::in6_pktinfo {
+                ipi6_addr: libc::in6_addr {
+                    s6_addr: ip.octets(),
+                },
+                ipi6_ifindex: 0,
+            };
+            write_control(message, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
+        }
+    }
+}
+
+fn write_control<T>(message: &mut libc::msghdr, level: libc::c_int, kind: libc::c_int, value: T) {
+    // SAFETY: `msg_control` points to a `Control`, large enough for either structure and aligned
+    // for `cmsghdr`, so the first header and its data lie inside it; CMSG_SPACE and CMSG_LEN only
+    // compute.
+    unsafe {
+        message.msg_controllen = libc::CMSG_SPACE(size_of::<T>() as u32) as usize;
+        let header = &mut *libc::CMSG_FIRSTHDR(message);
+        header.cmsg_level = level;
+        header.cmsg_type = kind;
+        header.cmsg_len = libc::CMSG_LEN(size_of::<T>() as u32) as usize;
+        libc::CMSG_DATA(header).cast::<T>().write_unaligned(value);
+    }
+}
