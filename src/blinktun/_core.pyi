@@ -240,9 +240,7 @@ class Reactor:
             PermissionError: without CAP_NET_RAW.
         """
 
-    def dial_tcp(
-        self, local: tuple[str, int], host: str, port: int, config: Config
-    ) -> _SessionKey:
+    def dial_tcp(self, local: tuple[str, int], host: str, port: int, config: Config) -> _SessionKey:
         """Begin a session whose datagrams are disguised as segments of a TCP connection.
 
         The connection is made from ``local`` to ``host`` and ``port`` by the caller, afterwards.

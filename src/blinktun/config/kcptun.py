@@ -159,6 +159,9 @@ def _server(settings: Settings, source: str) -> KcptunServer:
     if settings.integer("workers") > 1 and settings.boolean("pprof"):
         problem = "shows one process, and workers makes several"
         raise settings.error("pprof", problem, fix="leave out one of the two")
+    if kcp.tcp and settings.integer("workers") > 1:
+        problem = "cannot share a port on which datagrams are disguised as TCP"
+        raise settings.error("workers", problem, fix="write 1, or leave tcp out")
     return KcptunServer(
         listen=_port_range(settings, "listen"),
         target=Address(target.host or "127.0.0.1", target.port),
@@ -197,6 +200,7 @@ def _kcp(settings: Settings) -> KcpSettings:
         framesize=settings.integer("framesize"),
         streambuf=settings.integer("streambuf"),
         keepalive=settings.integer("keepalive"),
+        tcp=settings.boolean("tcp"),
     )
 
 

@@ -74,6 +74,8 @@ class KcpSettings:
     """Received and unread bytes of a stream (smux 2)."""
     keepalive: int = 10
     """Seconds between keepalive frames."""
+    tcp: bool = False
+    """Disguise datagrams as TCP segments; a server takes both kinds."""
 
 
 LOG_LEVELS: Mapping[str, int] = MappingProxyType(

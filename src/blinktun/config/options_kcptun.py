@@ -204,9 +204,8 @@ _PACKETS = (
     Option(
         "tcp",
         _BOOLEAN,
-        "datagrams disguised as TCP segments (Linux, root)",
+        "datagrams disguised as TCP segments; a server takes both kinds (Linux, root, iptables)",
         both(False),
-        supported=_OFF,
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import socket
@@ -13,6 +14,7 @@ from blinktun.config.model import KcpSettings
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.kcp.driver import Driver
+from blinktun.kcp.raw_tcp import TcpPort, dial_tcp
 from blinktun.kcp.session import FLUSH, Session
 
 if TYPE_CHECKING:
@@ -30,21 +32,27 @@ async def connect(address: str | Address, settings: KcpSettings | None = None) -
     """Make a session with the server at ``address`` (``host:port``).
 
     Returns at once: UDP has no connection, so whether somebody answers shows when a stream is used.
+    With ``tcp`` it returns when there is a TCP connection.
 
     Raises:
         ConfigError: the settings cannot work.
-        TransportError: the name cannot be resolved, or the system has no socket.
+        TransportError: the name cannot be resolved, or the system has no socket; with ``tcp`` also:
+            nobody listens there, or a right or tool lacks.
         ValueError: the address cannot be read.
     """
     where = Address.parse(address) if isinstance(address, str) else address
     config = core_config(settings or KcpSettings())
     host = await resolve(where)
     driver = Driver.current()
+    peer = str(Address(host, where.port))
+    if settings and settings.tcp:
+        key, carrier = await dial_tcp(driver, host, where.port, config)
+        return Session(driver, key, peer, carrier=carrier)
     try:
         key = driver.core.dial(host, where.port, config)
     except OSError as error:
         raise TransportError(error.strerror or str(error), peer=str(where)) from error
-    return Session(driver, key, str(Address(host, where.port)))
+    return Session(driver, key, peer)
 
 
 async def resolve(address: Address) -> str:
@@ -78,7 +86,7 @@ async def serve(
 
     Raises:
         ConfigError: the settings cannot work.
-        TransportError: the address cannot be bound.
+        TransportError: the address cannot be bound; with ``tcp`` also: a right or tool lacks.
         ValueError: the address cannot be read.
     """
     where = Address.parse(address) if isinstance(address, str) else address
@@ -105,7 +113,8 @@ async def _handle(handler: Callable[[Stream], Awaitable[None]], stream: Stream) 
 class Server:
     """A UDP port that accepts sessions; ``async with`` ends it as `aclose` does.
 
-    It is an address to bind, or a bound UDP socket, which is taken over.
+    It is an address to bind, or a bound UDP socket, which is taken over. With ``tcp`` it accepts
+    disguised sessions at the same address as well; a bound socket goes without.
 
     Attributes:
         sessions: Those that live.
@@ -124,9 +133,19 @@ class Server:
         self._tasks = tasks if tasks is not None else set()
         self.sessions: dict[SessionKey, Session] = {}
         self.on_new_session: Callable[[Session], None] | None = None
-        self._endpoint = self._bind(where, settings)
         self._closing = False
-        self._driver.sockets[self._endpoint] = self
+        self._tcp_ports: list[TcpPort] = []
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._close_tcp)
+            if settings.tcp and isinstance(where, Address):
+                where = self._open_tcp(where, settings)
+            self._endpoint = self._bind(where, settings)
+            undo.callback(self._driver.core.close_endpoint, self._endpoint)
+            for port in self._tcp_ports:
+                port.listen()
+            undo.pop_all()
+        for endpoint in self._endpoints():
+            self._driver.sockets[endpoint] = self
         self._driver.wake()
 
     @property
@@ -146,7 +165,9 @@ class Server:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(session.aclose(within) for session in self.sessions.values()))
-        self._driver.sockets.pop(self._endpoint, None)
+        for endpoint in self._endpoints():
+            self._driver.sockets.pop(endpoint, None)
+        self._close_tcp()
         self._driver.core.close_endpoint(self._endpoint)
         self._driver.wake()
         for late in tuple(self.sessions.values()):  # opened meanwhile
@@ -162,6 +183,22 @@ class Server:
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+    def _endpoints(self) -> list[int]:
+        return [self._endpoint, *(port.endpoint for port in self._tcp_ports)]
+
+    def _open_tcp(self, where: Address, settings: KcpSettings) -> Address:
+        """Make the TCP ports; returns the address for UDP, whose port is theirs."""
+        config = core_config(settings)
+        for host in _tcp_hosts(where):
+            port = TcpPort(self._driver, host, where.port, config)
+            self._tcp_ports.append(port)
+            where = Address(where.host, port.port)
+        return where
+
+    def _close_tcp(self) -> None:
+        for port in self._tcp_ports:
+            port.close()
 
     def _bind(self, where: Address | socket.socket, settings: KcpSettings) -> int:
         config = core_config(settings)
@@ -218,3 +255,20 @@ def listen_hosts(address: Address) -> list[str]:
     except (OSError, ValueError) as error:
         raise TransportError(f"cannot listen on udp {address}: {error}") from error
     return [str(entry[4][0]) for entry in found]
+
+
+def _tcp_hosts(address: Address) -> list[str]:
+    """The IP addresses for TCP ports: each family of the system has its own, as raw sockets do."""
+    hosts = listen_hosts(address)
+    if address.host not in {"", "::"}:
+        return hosts[:1]
+    return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]  # noqa: S104 - as configured
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True

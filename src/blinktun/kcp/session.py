@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from blinktun._core import Event
     from blinktun.kcp.driver import Driver
     from blinktun.kcp.keys import SessionKey, StreamKey
+    from blinktun.kcp.raw_tcp import Carrier
 
 FLUSH = 1.0
 """Seconds that the end of a session may take."""
@@ -69,6 +70,7 @@ class Session:
         peer: str,
         *,
         on_stream: Callable[[Session, StreamKey], None] | None = None,
+        carrier: Carrier | None = None,
     ) -> None:
         self._driver = driver
         self.key = key
@@ -82,6 +84,7 @@ class Session:
         self.on_mismatch: Callable[[Session, Shards | None], None] | None = None
         self.on_end: Callable[[Session], None] | None = None
         self._on_stream = on_stream
+        self._carrier = carrier
         self._owned: dict[StreamKey, Stream] = {}
         self._relayed: set[StreamKey] = set()
         driver.sessions[key] = self
@@ -237,6 +240,8 @@ class Session:
     def on_closed(self, reason: str) -> None:
         """The core has ended the session."""
         self.reason = reason
+        if self._carrier:
+            self._carrier.close()
         for stream in tuple(self._owned.values()):
             stream.on_lost(reason)
         self.closed.set()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
+from blinktun.kcp.raw_tcp import check_rights
 from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.session_pool import SessionPool
@@ -54,14 +55,17 @@ class KcptunClientRole:
         """Listen. Whether the server is there shows with the first connection.
 
         Raises:
-            TransportError: the address cannot be bound.
+            TransportError: the address cannot be bound, or ``tcp`` lacks a right or tool.
         """
+        if self._config.kcp.tcp:
+            check_rights(self._config.remoteaddr.host)
         self._listener = TcpListener(self._config.localaddr, self._on_connection)
         self._pool.start()
         config = self._config
         _log.info(
-            "kcptun client listening on tcp %s, server udp %s:%s, %s",
-            self._listener.address, config.remoteaddr.host, config.remoteaddr.first,
+            "kcptun client listening on tcp %s, server %s %s:%s, %s",
+            self._listener.address, "disguised as tcp" if config.kcp.tcp else "udp",
+            config.remoteaddr.host, config.remoteaddr.first,
             effective_settings(config.kcp, learned="1"),
         )  # fmt: skip
 

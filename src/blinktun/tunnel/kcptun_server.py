@@ -60,7 +60,7 @@ class KcptunServerRole:
         """Listen.
 
         Raises:
-            TransportError: the address cannot be bound.
+            TransportError: the address cannot be bound, or ``tcp`` lacks a right or tool.
         """
         listen = self._config.listen
         where = self._bound or Address(listen.host, listen.first)
@@ -68,8 +68,9 @@ class KcptunServerRole:
         self._server.on_new_session = self._on_session
         config = self._config
         _log.info(
-            "kcptun server listening on udp %s, target tcp %s, %s",
-            self._server.address, config.target, effective_settings(config.kcp, learned="1 or 2"),
+            "kcptun server listening on %s %s, target tcp %s, %s",
+            "udp and disguised as tcp," if config.kcp.tcp else "udp", self._server.address,
+            config.target, effective_settings(config.kcp, learned="1 or 2"),
         )  # fmt: skip
 
     async def stop(self, grace: float = 0.0) -> None:

@@ -20,8 +20,8 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     given: dict[str, object] = {}
     monkeypatch.setattr(_core, "Config", lambda **settings: given.update(settings))
     core_config(KcpSettings(key="k", nodelay=1, nc=0, keepalive=7))
-    # Acknowledgements always leave at once; the key goes in derived.
-    names = {field.name for field in fields(KcpSettings)} - {"key", "acknodelay"} | {"pass_"}
+    # Acknowledgements always leave at once; tcp chooses the call; the key goes in derived.
+    names = {field.name for field in fields(KcpSettings)} - {"key", "acknodelay", "tcp"} | {"pass_"}
     assert set(given) == names
     assert given["pass_"] == _core.derive_key(b"k")
     assert (given["nodelay"], given["nc"], given["keepalive"]) == (True, False, 7.0)
