@@ -13,6 +13,7 @@ wanted=(
   kcptun-client:kcptun kcptun-server:kcptun
   ss-local:shadowsocks-libev ss-server:shadowsocks-libev
   curl:curl wrk:wrk nginx:nginx-light openssl:openssl setpriv:util-linux
+  iptables:iptables ip6tables:iptables
 )
 missing=()
 for pair in "${wanted[@]}"; do

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
 import logging
 import os
@@ -277,7 +276,7 @@ def _refusal(error: OSError, where: str) -> TransportError:
     head = f"{where}: " if where else ""
     if sys.platform != "linux":
         return TransportError(f"{head}tcp works on Linux only: leave it out")
-    if error.errno in {errno.EPERM, errno.EACCES}:
+    if isinstance(error, PermissionError):
         return TransportError(f"{head}tcp needs raw sockets, for which a right lacks: {RIGHTS}")
     if isinstance(error, TimeoutError):
         return TransportError(f"{head}no answer to a TCP connection")

@@ -286,7 +286,6 @@ def test_a_target_has_to_be_an_address(target: str) -> None:
         ({"closewait": 30}, "closewait"),
         ({"remoteaddr": "a:1-2"}, "remoteaddr"),
         ({"localaddr": "/a"}, "localaddr"),
-        ({"tcp": True}, "tcp"),
     ],
 )
 def test_what_is_not_acted_on_yet_is_refused(values: dict[str, object], key: str) -> None:
