@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tests.interop.harness import traffic
 from tests.interop.harness.boxes import Kcptun, Options, kcptun_client, kcptun_server
-from tests.interop.harness.middle import lossy
+from tests.interop.harness.lossy import lossy_path
 from tests.interop.harness.together import all_of
 
 if TYPE_CHECKING:
@@ -88,13 +88,14 @@ async def pair(case: Case, target: Target, folder: Path) -> AsyncIterator[tuple[
     server: Kcptun = "theirs" if case.client == "ours" else "ours"
     shards = {"ours": case.ours, "theirs": case.theirs}
     far = kcptun_server(server, folder, target=target.port, options=options(shards[server]))
-    async with far, lossy(far.port, LOSS, seed=sum(case.ours)) as middle:
-        near = kcptun_client(
-            case.client, folder, server=middle.port, options=options(shards[case.client])
-        )
-        async with near:
-            yield (near, far) if case.client == "ours" else (far, near)
-            assert middle.lost > 100
+    async with far:
+        with lossy_path(far.port, LOSS, seed=str(case)) as middle:
+            near = kcptun_client(
+                case.client, folder, server=middle.port, options=options(shards[case.client])
+            )
+            async with near:
+                yield (near, far) if case.client == "ours" else (far, near)
+                assert middle.lost > 100
 
 
 def options(shards: Shards) -> Options:
