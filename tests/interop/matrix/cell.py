@@ -12,7 +12,7 @@ from tests.interop.harness import traffic
 from tests.interop.harness.boxes import Kcptun, Options, kcptun_client, kcptun_server
 from tests.interop.harness.lossy import lossy_path
 
-from blinktun.config.options_kcptun import KCPTUN_OPTIONS, SUPPORTED_CRYPTS
+from blinktun.config.options_kcptun import KCPTUN_OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ SIZES = (1, 7, 1_000, 1_326, 8_193, 65_536, 200_000)
 """Bytes of the concurrent echoes: around one segment, one frame, and beyond."""
 
 _WITHIN = 60.0
-_UNSUPPORTED = {option.name for option in KCPTUN_OPTIONS if option.supported == (False,)}
+_SUPPORTED = {option.name: option.supported for option in KCPTUN_OPTIONS}
 _LOG_SHOWN = 1_500
 
 
@@ -70,7 +70,8 @@ class Cell:
 
     @property
     def _is_supported(self) -> bool:
-        return self.crypt in SUPPORTED_CRYPTS and not (self.pads and "QPP" in _UNSUPPORTED)
+        values = {"crypt": self.crypt, "QPP": self.pads > 0}
+        return all(value in (_SUPPORTED[name] or (value,)) for name, value in values.items())
 
     def options(self, shards: Shards) -> Options:
         """The flags of the end that has these shards."""
