@@ -6,8 +6,9 @@ use crate::crypt::PacketCrypt;
 use crate::fec;
 use crate::kcp;
 use crate::kcp::segment::HEADER;
+use crate::session::pace::{MAX_RATE, Pace};
 use crate::smux::{self, Role, Version};
-use crate::time::Duration;
+use crate::time::{Duration, Time};
 
 /// The largest datagram: what every Go receiver's buffer holds (kcptun wire, section 1.4).
 pub const MAX_MTU: usize = 1500;
@@ -60,6 +61,8 @@ pub struct Config {
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
+    /// Bytes of datagrams sent a second by each session; 0 is no limit.
+    pub rate_limit: u64,
     /// The smux settings.
     pub smux: Smux,
 }
@@ -73,6 +76,8 @@ pub enum ConfigError {
     Shards,
     /// A window is 0 or above 65535.
     Window,
+    /// `rate_limit` is above [`MAX_RATE`].
+    RateLimit,
 }
 
 impl fmt::Display for ConfigError {
@@ -81,6 +86,7 @@ impl fmt::Display for ConfigError {
             ConfigError::Mtu => "mtu must leave at least 50 bytes for KCP and be at most 1500",
             ConfigError::Shards => "datashard + parityshard must be at most 255",
             ConfigError::Window => "sndwnd and rcvwnd must be 1..65535",
+            ConfigError::RateLimit => "ratelimit must be at most 2147483647",
         })
     }
 }
@@ -102,6 +108,9 @@ impl Config {
         if windows.iter().any(|window| !(1..=65535).contains(window)) {
             return Err(ConfigError::Window);
         }
+        if self.rate_limit > MAX_RATE {
+            return Err(ConfigError::RateLimit);
+        }
         Ok(())
     }
 
@@ -120,6 +129,7 @@ impl Config {
             no_congestion: true,
             send_window: 128,
             receive_window: 512,
+            rate_limit: 0,
             smux: Smux {
                 version: None,
                 frame_size: 8192,
@@ -131,6 +141,10 @@ impl Config {
                 max_streams: 65536,
             },
         }
+    }
+
+    pub(super) fn pace(&self, now: Time) -> Option<Pace> {
+        (self.rate_limit > 0).then(|| Pace::new(self.rate_limit, self.mtu, now))
     }
 
     pub(super) fn kcp(

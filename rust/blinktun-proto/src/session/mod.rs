@@ -7,11 +7,15 @@
 //! 2. [`Session::next_event`] until it returns `None`;
 //! 3. arm a timer for [`Session::next_timeout`], then call [`Session::handle_timeout`].
 //!
+//! A session with a rate limit writes nothing while its [`pace`] owes something; the timeout covers
+//! the wait.
+//!
 //! Bounds: `sndwnd` + `rcvwnd` segments of the MTU in KCP, `smuxbuf` unread bytes and
 //! `send_buffer` unsent bytes a stream in smux, four groups in the FEC decoder.
 
 mod compression;
 mod config;
+pub mod pace;
 mod protection;
 mod transmit;
 mod upward;
@@ -31,6 +35,7 @@ use crate::wire::{SeqId, Sn, u16_at};
 pub use crate::smux::Role;
 use compression::Compression;
 pub use config::{Config, ConfigError, MAX_MTU, Smux};
+use pace::Pace;
 pub use protection::PeerShards;
 use protection::Survey;
 use upward::Upward;
@@ -112,6 +117,7 @@ pub struct Session {
     tail: usize,
     /// A datagram longer than the batch it came up in; the next batch begins with it.
     carry: Vec<u8>,
+    pace: Option<Pace>,
     opened: bool,
     /// The peer is unproven: what goes beyond the bounds for such waits in KCP.
     restrained: bool,
@@ -144,6 +150,7 @@ impl Session {
             head: config.head,
             tail: config.tail,
             carry: Vec::new(),
+            pace: config.pace(now),
             opened: role == Role::Server,
             restrained: role == Role::Server,
             silent: false,
@@ -258,7 +265,8 @@ impl Session {
             return None;
         }
         let timers = earliest(self.kcp.next_timeout(), self.mux.next_timeout());
-        earliest(timers, self.decoder_stale_at)
+        let pace = self.pace.as_ref().and_then(Pace::next_timeout);
+        earliest(earliest(timers, pace), self.decoder_stale_at)
     }
 
     /// Time has passed.

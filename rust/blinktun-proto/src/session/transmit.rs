@@ -26,8 +26,21 @@ impl Session {
         if self.closed.is_some() {
             return None;
         }
-        let end = out.len().min(limit);
+        let allowed = match &mut self.pace {
+            None => usize::MAX,
+            Some(pace) => match pace.allowance(now) {
+                Some(allowed) => allowed,
+                None => {
+                    self.drain(now, cx); // what has arrived need not wait
+                    return None;
+                }
+            },
+        };
+        let end = out.len().min(limit).min(allowed);
         let batch = self.write_batch(&mut out[..end], now, cx);
+        if let (Some(pace), Some(batch)) = (&mut self.pace, batch) {
+            pace.spend(batch.len);
+        }
         self.kcp.gauge(now, &mut cx.stats);
         batch
     }

@@ -1,0 +1,127 @@
+//! So many bytes a second: the token bucket of `ratelimit` (kcptun wire, 8.6).
+
+use crate::time::{Duration, Time};
+
+/// What may leave at once after a pause, in bytes.
+pub const BURST: u64 = 96_000;
+/// Balances are kept in millionths of a byte: what a rate of 1 brings in a microsecond.
+const UNIT: i64 = 1_000_000;
+/// The largest rate, in bytes a second: what the options take.
+pub const MAX_RATE: u64 = i32::MAX as u64;
+
+/// A bucket of bytes that may leave, full at start.
+///
+/// Whoever owes nothing may send; the datagram that empties the bucket may owe the rest of itself,
+/// which is paid back before the next. So any datagram leaves, however slow the rate; and what
+/// leaves in any time `t` is never more than [`BURST`] and `rate * t` bytes.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    rate: i64,
+    most: i64,
+    datagram: usize,
+    balance: i64,
+    at: Time,
+    refused: bool,
+}
+
+impl Pace {
+    /// `rate` bytes a second, at least 1 and at most [`MAX_RATE`], in datagrams of at most
+    /// `datagram` bytes.
+    pub fn new(rate: u64, datagram: usize, now: Time) -> Pace {
+        let most = (BURST as i64 - datagram as i64).max(0) * UNIT;
+        Pace {
+            rate: rate.clamp(1, MAX_RATE) as i64,
+            most,
+            datagram,
+            balance: most,
+            at: now,
+            refused: false,
+        }
+    }
+
+    /// The bytes that may leave now; `None` if something is owed. Then there is a
+    /// [`Pace::next_timeout`] until the next call.
+    pub fn allowance(&mut self, now: Time) -> Option<usize> {
+        let passed = i64::try_from(now.since(self.at).as_micros()).unwrap_or(i64::MAX);
+        self.at = self.at.max(now);
+        let earned = passed.saturating_mul(self.rate);
+        self.balance = self.balance.saturating_add(earned).min(self.most);
+        self.refused = self.balance < 0;
+        let whole = usize::try_from(self.balance / UNIT).unwrap_or(0);
+        (!self.refused).then(|| whole.max(self.datagram))
+    }
+
+    /// So many bytes leave, no more than were allowed.
+    pub fn spend(&mut self, bytes: usize) {
+        self.balance -= bytes as i64 * UNIT;
+    }
+
+    /// When what is owed will be paid back, if somebody waits for it.
+    pub fn next_timeout(&self) -> Option<Time> {
+        let owed = self.balance.min(0).unsigned_abs();
+        let wait = owed.div_ceil(self.rate.unsigned_abs());
+        self.refused.then(|| self.at + Duration::from_micros(wait))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DATAGRAM: usize = 1350;
+
+    /// Send datagrams of `size` as soon as possible until `end`; what left, and when the last did.
+    fn pour(rate: u64, size: usize, end: Time) -> (u64, Time) {
+        let (mut pace, mut now) = (Pace::new(rate, DATAGRAM, Time::ZERO), Time::ZERO);
+        let (mut sent, mut last) = (0, now);
+        while now <= end {
+            match pace.allowance(now) {
+                Some(allowed) => {
+                    assert!(allowed >= size);
+                    pace.spend(size);
+                    (sent, last) = (sent + size as u64, now);
+                    let bound = u128::from(BURST)
+                        + u128::from(rate) * now.since(Time::ZERO).as_micros() / 1_000_000;
+                    assert!(u128::from(sent) <= bound, "{sent} bytes at {now:?}");
+                }
+                None => {
+                    let next = pace.next_timeout().expect("refused");
+                    assert!(next > now);
+                    now = next;
+                }
+            }
+        }
+        (sent, last)
+    }
+
+    #[test]
+    fn the_rate_is_kept_to_the_byte_and_never_exceeded() {
+        for rate in [1, 7, 999, 1000, 123_456, 10_000_000, MAX_RATE] {
+            for size in [24, 1349, DATAGRAM] {
+                let micros = 3_000_000_000_000 / rate;
+                let (sent, _) = pour(rate, size, Time::from_micros(micros));
+                let due = BURST + rate * micros / 1_000_000;
+                assert!(due - sent <= DATAGRAM as u64 + 1, "{sent} of {due}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_below_a_datagram_a_second_still_sends() {
+        let (sent, last) = pour(10, DATAGRAM, Time::from_millis(3_600_000));
+        assert!(sent > BURST + 33_000, "{sent}");
+        assert!(last > Time::from_millis(3_400_000), "{last:?}");
+    }
+
+    #[test]
+    fn a_pause_of_years_earns_one_burst() {
+        let mut pace = Pace::new(MAX_RATE, DATAGRAM, Time::ZERO);
+        pace.allowance(Time::ZERO);
+        pace.spend(BURST as usize);
+        assert_eq!(pace.allowance(Time::ZERO), None);
+        assert!(pace.next_timeout().is_some());
+        let later = pace.allowance(Time::from_micros(u64::MAX));
+        assert_eq!(later, Some(BURST as usize - DATAGRAM));
+        assert_eq!(pace.next_timeout(), None);
+    }
+}
