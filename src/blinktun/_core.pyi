@@ -37,6 +37,7 @@ class Config:
         mtu: int,
         sndwnd: int,
         rcvwnd: int,
+        ratelimit: int,
         datashard: int,
         parityshard: int,
         nodelay: bool,
@@ -49,6 +50,7 @@ class Config:
         framesize: int,
         streambuf: int,
         keepalive: float,
+        closewait: float,
         sockbuf: int,
         dscp: int,
     ) -> Config: ...

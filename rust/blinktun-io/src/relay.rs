@@ -2,17 +2,17 @@
 //!
 //! Bytes go through no queue of their own: they are read when the stream has room for them, and
 //! taken from the stream when the connection has. So back-pressure reaches both ends.
+//!
+//! An end is passed on after a pause (`closewait`), each direction's by itself. The other direction
+//! goes on meanwhile; a break is passed on at once.
 
+use blinktun_proto::session::{Context, Session};
+use blinktun_proto::time::{Duration, Time, earliest};
+use mio::event::Event;
+use socket2::SockRef;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::Duration;
-
-use blinktun_proto::session::{Context, Session};
-use blinktun_proto::smux::StreamId;
-use blinktun_proto::time::Time;
-use mio::event::Event;
-use socket2::SockRef;
 
 use crate::event::{RelayEnd, StreamKey};
 
@@ -40,8 +40,23 @@ pub struct Relay {
     failed: bool,
     /// The peer has finished, and everything before its end has been taken.
     peer_finished: bool,
-    read_done: bool,
-    write_done: bool,
+    /// From an end to passing it on.
+    close_wait: Duration,
+    /// Connection to stream.
+    up: End,
+    /// Stream to connection.
+    down: End,
+}
+
+/// How far the end of one direction has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// There may be more data.
+    Ahead,
+    /// There is none; the other side is told at this moment.
+    Held(Time),
+    /// The other side has been told.
+    Passed,
 }
 
 /// What pumping a relay led to.
@@ -87,9 +102,26 @@ impl Relay {
             hung_up: false,
             failed: false,
             peer_finished: false,
-            read_done: false,
-            write_done: false,
+            close_wait: Duration::ZERO,
+            up: End::Ahead,
+            down: End::Ahead,
         })
+    }
+
+    /// Hold each end back for this long, of those that come from now on.
+    pub fn set_close_wait(&mut self, wait: Duration) {
+        self.close_wait = wait;
+    }
+
+    /// When [`Relay::pump`] has something to do even if nothing happens.
+    pub fn next_timeout(&self) -> Option<Time> {
+        earliest(self.up.due(), self.down.due())
+    }
+
+    /// Whether all is done but to tell the connection of the stream's end: no session is needed
+    /// for that, and its loss breaks nothing.
+    pub fn owes_only_an_end(&self) -> bool {
+        self.up == End::Passed && matches!(self.down, End::Held(_))
     }
 
     /// Note what the poller reported.
@@ -116,15 +148,17 @@ impl Relay {
     ) -> Progress {
         let stream = self.key.stream;
         let moved = self
-            .pump_down((session, cx), stream, now)
-            .and_then(|down| Ok(down + self.pump_up(session, stream, scratch)?))
+            .pump_down((session, cx), now)
+            .and_then(|down| Ok(down + self.pump_up(session, scratch, now)?))
             .and_then(|moved| self.check().map(|()| moved));
         match moved {
             Err(error) => {
                 session.reset(stream);
                 Progress::Finished(RelayEnd::Connection(error.to_string()))
             }
-            Ok(_) if self.read_done && self.write_done => Progress::Finished(RelayEnd::Clean),
+            Ok(_) if (self.up, self.down) == (End::Passed, End::Passed) => {
+                Progress::Finished(RelayEnd::Clean)
+            }
             Ok(bytes) if bytes >= TURN_BYTES => Progress::More,
             Ok(_) => Progress::Waiting,
         }
@@ -134,9 +168,9 @@ impl Relay {
     fn pump_down(
         &mut self,
         (session, cx): (&mut Session, &mut Context),
-        stream: StreamId,
         now: Time,
     ) -> io::Result<usize> {
+        let stream = self.key.stream;
         let mut moved = 0;
         while self.writable && moved < TURN_BYTES {
             let front = session.read_front(stream);
@@ -151,8 +185,11 @@ impl Relay {
             moved += count;
         }
         self.received += moved as u64;
-        if self.peer_finished && self.connected && !self.write_done {
-            self.write_done = true;
+        if self.peer_finished && self.connected && self.down == End::Ahead {
+            self.down = End::Held(now + self.close_wait);
+        }
+        if self.down.due().is_some_and(|at| at <= now) {
+            self.down = End::Passed;
             // The connection may be gone already; reading will tell.
             let _ = self.connection.shutdown(Shutdown::Write);
         }
@@ -163,11 +200,12 @@ impl Relay {
     fn pump_up(
         &mut self,
         session: &mut Session,
-        stream: StreamId,
         scratch: &mut [u8],
+        now: Time,
     ) -> io::Result<usize> {
+        let stream = self.key.stream;
         let mut moved = 0;
-        while self.readable && !self.read_done && moved < TURN_BYTES {
+        while self.readable && self.up == End::Ahead && moved < TURN_BYTES {
             let room = session.write_room(stream).min(scratch.len());
             if room == 0 {
                 break;
@@ -177,8 +215,7 @@ impl Relay {
                 break;
             };
             if count == 0 {
-                self.read_done = true;
-                session.finish(stream);
+                self.up = End::Held(now + self.close_wait);
                 break;
             }
             let taken = session.write(stream, &scratch[..count]);
@@ -190,6 +227,10 @@ impl Relay {
             self.readable = count == room || self.hung_up;
         }
         self.sent += moved as u64;
+        if self.up.due().is_some_and(|at| at <= now) {
+            self.up = End::Passed;
+            session.finish(stream);
+        }
         Ok(moved)
     }
 
@@ -209,6 +250,15 @@ impl Relay {
     }
 }
 
+impl End {
+    fn due(self) -> Option<Time> {
+        match self {
+            End::Held(at) => Some(at),
+            End::Ahead | End::Passed => None,
+        }
+    }
+}
+
 impl AsRawFd for Relay {
     fn as_raw_fd(&self) -> RawFd {
         self.connection.as_raw_fd()
@@ -224,3 +274,6 @@ fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId, Trans
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::StreamId;
 use blinktun_proto::stats::Stats;
-use blinktun_proto::time::Time;
+use blinktun_proto::time::{Duration, Time};
 
 use crate::inbox::Inbox;
 use crate::link::Link;
@@ -25,6 +25,8 @@ pub struct SocketConfig {
     pub crypt: CryptKind,
     /// The derived key.
     pub pass: [u8; 32],
+    /// How long a relay waits, when one end's data is over, before it tells the other end.
+    pub close_wait: Duration,
     /// Kernel buffers, in bytes.
     pub buffer: usize,
     /// Differentiated services code point.
@@ -44,6 +46,8 @@ pub struct EndpointSocket {
     pub ends_with_session: bool,
     /// What carries the datagrams.
     pub link: Link,
+    /// The pause of its relays before they pass an end on.
+    pub close_wait: Duration,
     readable: bool,
     /// Datagrams that the kernel had no room for.
     unsent: Option<(Transmit, Vec<u8>)>,
@@ -94,6 +98,7 @@ impl EndpointSocket {
             relays: BTreeMap::new(),
             ends_with_session: role == Role::Client,
             link,
+            close_wait: config.close_wait,
             readable: true,
             unsent: None,
             events: VecDeque::new(),

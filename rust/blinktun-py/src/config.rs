@@ -23,8 +23,8 @@ impl Config {
 #[pymethods]
 impl Config {
     #[new]
-    #[pyo3(signature = (*, crypt, pass_, mtu, sndwnd, rcvwnd, datashard, parityshard, nodelay,
-        interval, resend, nc, nocomp, smuxver, smuxbuf, framesize, streambuf, keepalive,
+    #[pyo3(signature = (*, crypt, pass_, mtu, sndwnd, rcvwnd, ratelimit, datashard, parityshard, nodelay,
+        interval, resend, nc, nocomp, smuxver, smuxbuf, framesize, streambuf, keepalive, closewait,
         sockbuf, dscp))]
     #[expect(
         clippy::too_many_arguments,
@@ -36,6 +36,7 @@ impl Config {
         mtu: usize,
         sndwnd: u32,
         rcvwnd: u32,
+        ratelimit: u64,
         datashard: usize,
         parityshard: usize,
         nodelay: bool,
@@ -48,6 +49,7 @@ impl Config {
         framesize: usize,
         streambuf: usize,
         keepalive: f64,
+        closewait: f64,
         sockbuf: usize,
         dscp: u8,
     ) -> PyResult<Config> {
@@ -70,6 +72,7 @@ impl Config {
             no_congestion: nc,
             send_window: sndwnd,
             receive_window: rcvwnd,
+            rate_limit: ratelimit,
             smux: session::Smux {
                 version,
                 frame_size: framesize,
@@ -87,6 +90,8 @@ impl Config {
             session,
             crypt: kind,
             pass: pass_,
+            close_wait: Duration::try_from_secs_f64(closewait)
+                .map_err(|_| PyValueError::new_err("closewait must be at least 0"))?,
             buffer: sockbuf,
             dscp,
         };

@@ -189,6 +189,7 @@ def _kcp(settings: Settings) -> KcpSettings:
         mtu=settings.integer("mtu"),
         sndwnd=settings.integer("sndwnd"),
         rcvwnd=settings.integer("rcvwnd"),
+        ratelimit=settings.integer("ratelimit"),
         datashard=settings.integer("datashard"),
         parityshard=settings.integer("parityshard"),
         dscp=settings.integer("dscp"),
@@ -201,6 +202,7 @@ def _kcp(settings: Settings) -> KcpSettings:
         streambuf=settings.integer("streambuf"),
         keepalive=settings.integer("keepalive"),
         tcp=settings.boolean("tcp"),
+        closewait=settings.integer("closewait"),
     )
 
 

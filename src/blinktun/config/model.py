@@ -55,6 +55,8 @@ class KcpSettings:
     """Send window, in segments."""
     rcvwnd: int = 512
     """Receive window, in segments."""
+    ratelimit: int = 0
+    """Bytes of UDP payload that a session sends a second, 96000 at once; 0: no limit."""
     datashard: int = 10
     parityshard: int = 3
     dscp: int = 0
@@ -76,6 +78,8 @@ class KcpSettings:
     """Seconds between keepalive frames."""
     tcp: bool = False
     """Disguise datagrams as TCP segments; a server takes both kinds."""
+    closewait: int = 0
+    """Seconds between the end of a direction's data and passing it on."""
 
 
 LOG_LEVELS: Mapping[str, int] = MappingProxyType(

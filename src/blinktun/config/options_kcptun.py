@@ -183,12 +183,11 @@ _PACKETS = (
     Option(
         "ratelimit",
         _INTEGER,
-        "bytes of UDP payload sent per second and session; 0: no limit",
+        "UDP payload that each session sends, 96000 bytes at once; 0: no limit",
         both(0),
         unit="bytes per second",
         low=0,
         high=INT_MAX,
-        supported=(0,),
         since="2025",
     ),
     Option("dscp", _INTEGER, "class of service of the datagrams", both(0), low=0, high=63),
@@ -280,12 +279,11 @@ _STREAMS = (
     Option(
         "closewait",
         _INTEGER,
-        "pause before a finished direction is closed; here none is needed",
+        "pause before an end of file is passed on, each direction by itself",
         both(0),
         unit="seconds",
         low=0,
         high=INT_MAX,
-        supported=(0,),
         since="2025",
     ),
 )

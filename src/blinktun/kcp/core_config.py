@@ -25,6 +25,7 @@ def core_config(settings: KcpSettings) -> _core.Config:
             mtu=settings.mtu,
             sndwnd=settings.sndwnd,
             rcvwnd=settings.rcvwnd,
+            ratelimit=settings.ratelimit,
             datashard=settings.datashard,
             parityshard=settings.parityshard,
             nodelay=settings.nodelay != 0,
@@ -37,6 +38,7 @@ def core_config(settings: KcpSettings) -> _core.Config:
             framesize=settings.framesize,
             streambuf=settings.streambuf,
             keepalive=float(settings.keepalive),
+            closewait=float(settings.closewait),
             sockbuf=settings.sockbuf,
             dscp=settings.dscp,
         )

@@ -64,11 +64,11 @@ def test_every_key_reaches_the_model() -> None:
         "resend": 3, "nc": 1, "mtu": 1200, "sndwnd": 300, "rcvwnd": 400, "datashard": 20,
         "parityshard": 5, "dscp": 46, "nocomp": True, "acknodelay": True, "sockbuf": 1000000,
         "smuxver": 2, "smuxbuf": 3000000, "framesize": 4096, "streambuf": 1000000, "keepalive": 7,
+        "ratelimit": 125000, "closewait": 30,
     }  # fmt: skip
     others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
               "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5, "qpp-count": 7,
-              "snmplog": "s-2006.csv", "tcp": False, "pprof": True, "qpp": False, "ratelimit": 0,
-              "closewait": 0}  # fmt: skip
+              "snmplog": "s-2006.csv", "tcp": False, "pprof": True, "qpp": False}  # fmt: skip
     expected = {name: value for name, value in values.items() if name != "mode"}
     assert client(**values, **others) == KcptunClient(
         localaddr=Address("::1", 1),
@@ -259,6 +259,8 @@ def test_bounds_are_those_of_the_wire(name: str, low: int, high: int) -> None:
         ({"datashard": 200, "parityshard": 56}, "datashard", "255"),
         ({"parityshard": 250}, "parityshard", "255"),
         ({"mtu": 77}, "mtu", "78..1500"),
+        ({"ratelimit": -1}, "ratelimit", "at least 0"),
+        ({"closewait": -1}, "closewait", "at least 0"),
         ({"mtu": 69, "datashard": 0}, "mtu", "70..1500"),
         ({"mtu": 57, "crypt": "null"}, "mtu", "58..1500"),
     ],
@@ -282,8 +284,6 @@ def test_a_target_has_to_be_an_address(target: str) -> None:
         *(({"crypt": name}, "crypt") for name in CRYPTS if name not in SUPPORTED_CRYPTS),
         ({"qpp": True}, "qpp"),
         ({"QPP": True}, "QPP"),
-        ({"ratelimit": 1}, "ratelimit"),
-        ({"closewait": 30}, "closewait"),
         ({"remoteaddr": "a:1-2"}, "remoteaddr"),
         ({"localaddr": "/a"}, "localaddr"),
     ],

@@ -100,6 +100,11 @@ impl Reactor {
         let Some(relay) = self.relays.try_remove(index) else {
             return;
         };
+        self.pauses.set(index, None);
+        let end = match end {
+            RelayEnd::SessionLost(_) if relay.owes_only_an_end() => RelayEnd::Clean,
+            end => end,
+        };
         let (token, key) = (relay.token, relay.key);
         let (sent, received, connected) = (relay.sent, relay.received, relay.connected);
         // Closing the descriptor, which nobody else has, takes it out of the poller.

@@ -1,6 +1,7 @@
 //! The poller: whoever is ready has its turn.
 
 mod dispatch;
+mod pauses;
 mod raw_tcp;
 mod streams;
 
@@ -22,6 +23,7 @@ use crate::event::{EndpointId, Event, RelayEnd, SessionKey};
 use crate::inbox::{BUFFER, Inbox};
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
+use pauses::Pauses;
 
 /// Rounds of one turn; what is left then waits for the next turn.
 const ROUNDS: usize = 16;
@@ -42,6 +44,7 @@ pub struct Reactor {
     /// Relays that may be able to move bytes, each once.
     active: VecDeque<usize>,
     is_active: Vec<bool>,
+    pauses: Pauses,
     events: VecDeque<Event>,
     retired: Stats,
     /// The most sessions that there were at once, over all sockets.
@@ -67,6 +70,7 @@ impl Reactor {
             relays: Slab::new(),
             active: VecDeque::new(),
             is_active: Vec::new(),
+            pauses: Pauses::default(),
             events: VecDeque::new(),
             retired: Stats::default(),
             most_sessions: 0,
@@ -110,9 +114,12 @@ impl Reactor {
         if self.more || !self.active.is_empty() {
             return Some(Duration::ZERO);
         }
-        let next = self.sockets.iter().fold(None, |next, (_, socket)| {
-            earliest(next, socket.endpoint.next_timeout())
-        });
+        let next = self
+            .sockets
+            .iter()
+            .fold(self.pauses.next(), |next, (_, socket)| {
+                earliest(next, socket.endpoint.next_timeout())
+            });
         next.map(|at| at.since(self.now()))
     }
 
@@ -165,6 +172,9 @@ impl Reactor {
                 socket.endpoint.handle_timeout(now);
             }
         }
+        while let Some(relay) = self.pauses.pop(now) {
+            activate(&mut self.active, &mut self.is_active, relay);
+        }
     }
 
     fn pump(&mut self) {
@@ -184,6 +194,7 @@ impl Reactor {
                 Some(session) => relay.pump(session, &mut self.scratch, now),
                 None => Progress::Finished(RelayEnd::SessionLost(CloseReason::Local)),
             };
+            self.pauses.set(index, relay.next_timeout());
             match progress {
                 Progress::Waiting => {}
                 Progress::More => activate(&mut self.active, &mut self.is_active, index),

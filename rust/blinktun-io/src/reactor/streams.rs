@@ -68,6 +68,7 @@ impl Reactor {
         if !mux.contains(stream) {
             return Err(gone());
         }
+        relay.set_close_wait(socket.close_wait);
         if mux.is_finished(stream) {
             relay.note_finished(); // it ended before anyone could be told
         }
