@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,10 +17,7 @@ from tests.interop.harness.boxes import (
     kcptun_client,
     kcptun_server,
 )
-from tests.interop.harness.peers import system
 from tests.interop.harness.picture import BOXES, example_program, move_examples
-
-from benchmarks.model import MeasureError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -67,36 +62,10 @@ async def blinksocks(
     side: Side, folder: Path, presets: Presets, transport: str = "tcp"
 ) -> AsyncIterator[Setup]:
     """A SOCKS5 proxy and its server."""
-    impl, link = BLINKSOCKS[side], Link(presets)
+    impl, link = BLINKSOCKS[side], Link(presets, transport=transport)
     near, far = bs_client(impl, folder, link), bs_server(impl, folder, link)
-    if transport != "tcp":
-        await _change_transport(transport, link, folder)
     async with _running((near, far)):
         yield Setup((near, far), near.port, socks=True)
-
-
-async def _change_transport(transport: str, link: Link, folder: Path) -> None:
-    """Have the written configurations use another transport, with a certificate of their own."""
-    await _certificate(folder)
-    tls = {"tls_cert": str(folder / "cert.pem"), "tls_cert_self_signed": True}
-    for path in folder.glob("bs-*.own.json"):
-        config = json.loads(path.read_text().replace(
-            f"tcp://127.0.0.1:{link.port}", f"{transport}://localhost:{link.port}"
-        ))  # fmt: skip
-        config.get("server", config).update(tls | {"tls_key": str(folder / "key.pem")})
-        path.write_text(json.dumps(config))
-
-
-async def _certificate(folder: Path) -> None:
-    # An elliptic curve: the RSA key alone would take longer than the measurement.
-    argv = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    argv += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2"]
-    argv += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    openssl = await asyncio.create_subprocess_exec(
-        system("openssl"), *argv, stderr=asyncio.subprocess.DEVNULL
-    )
-    if await openssl.wait():
-        raise MeasureError("openssl makes no certificate")
 
 
 @asynccontextmanager

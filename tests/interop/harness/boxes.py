@@ -17,6 +17,8 @@ from tests.interop.harness import peers
 from tests.interop.harness.ports import free_port
 from tests.interop.harness.processes import Program
 
+from blinktun.testing.certificates import self_signed
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
@@ -35,6 +37,9 @@ Options = dict[str, str | int | bool]
 """kcptun's options by their flag names."""
 
 Presets = list[dict[str, Any]]
+
+_SERVER_NAME = "localhost"
+"""What clients call their server; its certificate is for this name."""
 
 
 # --- kcptun ---------------------------------------------------------------------------------
@@ -110,11 +115,17 @@ class Link:
     key: str = "correct horse battery staple"
     port: int = field(default_factory=free_port)
     mux: bool = False
+    transport: str = "tcp"
+    path: str = ""
 
     @property
     def method(self) -> str:
         """The cipher, in the words of shadowsocks."""
         return str(self.presets[-1]["params"]["method"])
+
+    def service(self, host: str) -> str:
+        """The URL of the server, or where it listens."""
+        return f"{self.transport}://{host}:{self.port}{self.path}"
 
 
 def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "socks5") -> Program:
@@ -129,7 +140,8 @@ def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "sock
         server["presets"] = _old_presets(link)
         config = {"host": "127.0.0.1", "port": port, "servers": [remote | server]}
     else:
-        server |= {"service": f"tcp://127.0.0.1:{link.port}", "mux": link.mux}
+        server |= {"service": link.service(_SERVER_NAME), "mux": link.mux}
+        server |= {"tls_cert": _certificate(folder)[0], "tls_cert_self_signed": True}
         config = {"service": f"{scheme}://127.0.0.1:{port}", "server": server}
     return _blinksocks(impl, "client", folder, config, port)
 
@@ -143,8 +155,8 @@ def bs_server(impl: Blinksocks, folder: Path, link: Link) -> Program:
         config |= {"host": "127.0.0.1", "port": link.port, "transport": "tcp"}
         config["presets"] = _old_presets(link)
     else:
-        config["mux"] = link.mux
-        config["service"] = f"tcp://127.0.0.1:{link.port}"
+        config |= {"mux": link.mux, "service": link.service("127.0.0.1")}
+        config["tls_cert"], config["tls_key"] = _certificate(folder)
     return _blinksocks(impl, "server", folder, config, link.port)
 
 
@@ -169,6 +181,13 @@ def blinksocks_from_file(impl: Literal["ours", "theirs"], config: Path) -> Progr
     original: Blinksocks = "2.5.3" if old else "3.3.0"
     argv = [*_blinksocks_command("ours" if impl == "ours" else original), "-c", config]
     return Program(f"{impl}-{config.stem}", argv, config.parent, listens=("tcp", port))
+
+
+def _certificate(folder: Path) -> tuple[str, str]:
+    """Certificate and key of every server in this folder."""
+    if not (folder / "tls_key.pem").exists():
+        self_signed(folder, _SERVER_NAME, "127.0.0.1")
+    return str(folder / "tls_cert.pem"), str(folder / "tls_key.pem")
 
 
 def _old_presets(link: Link) -> Presets:
