@@ -3,7 +3,7 @@
 mod config;
 mod event;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -209,11 +209,15 @@ fn derive_key<'py>(py: Python<'py>, key: &[u8]) -> Bound<'py, PyBytes> {
     PyBytes::new(py, &py.detach(|| crypt::derive_key(key)))
 }
 
+/// `host` is an IP address; one of IPv6 may end in `%` and the number of its scope.
 fn address(host: &str, port: u16) -> PyResult<SocketAddr> {
-    let ip: IpAddr = host
-        .parse()
-        .map_err(|_| PyValueError::new_err("host must be an IP address"))?;
-    Ok(SocketAddr::new(ip, port))
+    let (ip, scope) = host.split_once('%').unwrap_or((host, "0"));
+    let parsed = match (ip.parse(), scope.parse()) {
+        (Ok(IpAddr::V6(ip)), Ok(scope)) => Some(SocketAddrV6::new(ip, port, 0, scope).into()),
+        (Ok(ip), Ok(0)) => Some(SocketAddr::new(ip, port)),
+        _ => None,
+    };
+    parsed.ok_or_else(|| PyValueError::new_err("host must be an IP address"))
 }
 
 fn session_key((endpoint, session): SessionKey) -> io::SessionKey {

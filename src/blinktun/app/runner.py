@@ -8,6 +8,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
+from blinktun.app.descriptors import need_descriptors
 from blinktun.app.memory import keep_freed_memory
 from blinktun.app.reporting import Reporting, log_counters
 from blinktun.app.roles import make_role, start_all, stop_all
@@ -32,8 +33,12 @@ START_FAILED = 1
 """Exit status when an address cannot be bound."""
 
 
-def run(configs: Sequence[RoleConfig]) -> int:
+def run(configs: Sequence[RoleConfig], *, grace: float = GRACE) -> int:
     """Run roles until SIGTERM or SIGINT; returns the exit status.
+
+    Args:
+        configs: What to run.
+        grace: Seconds that connections get to end.
 
     Raises:
         ConfigError: a configuration cannot be used. Nothing listens then.
@@ -41,19 +46,20 @@ def run(configs: Sequence[RoleConfig]) -> int:
     for config in configs:
         for warning in config.warnings:
             _log.warning("%s: %s", config.source, warning)
+    need_descriptors([config for config in configs if isinstance(config, KcptunServer)])
     for config in configs:
         if isinstance(config, KcptunServer) and config.workers > 1:
             if len(configs) > 1:
                 problem, fix = "share their process with nobody", "run this file by itself"
                 raise Origin(config.source, "workers").error(problem, fix=fix)
-            return _run_workers(config)
+            return _run_workers(config, grace)
     roles = [make_role(config) for config in configs]
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
         keep_freed_memory()
-    return run_in_loop(_serve(roles, Reporting(configs, roles)))
+    return run_in_loop(_serve(roles, Reporting(configs, roles), grace))
 
 
-def _run_workers(config: KcptunServer) -> int:
+def _run_workers(config: KcptunServer, grace: float) -> int:
     from blinktun.tunnel.kcptun_server import KcptunServerRole
 
     KcptunServerRole(config)  # what it objects to, it objects to before anything listens
@@ -61,7 +67,7 @@ def _run_workers(config: KcptunServer) -> int:
     def work(worker: Worker) -> int:
         roles = [KcptunServerRole(config, worker.bound)]
         # The supervisor reports for all workers.
-        return run_in_loop(_serve(roles, Reporting([], roles), worker))
+        return run_in_loop(_serve(roles, Reporting([], roles), grace, worker))
 
     try:
         return supervise(config, work)
@@ -79,7 +85,9 @@ def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(main)
 
 
-async def _serve(roles: Sequence[Role], reporting: Reporting, worker: Worker | None = None) -> int:
+async def _serve(
+    roles: Sequence[Role], reporting: Reporting, grace: float, worker: Worker | None = None
+) -> int:
     stop = watch_signals()
     _offer_counters(worker)
     try:
@@ -90,9 +98,9 @@ async def _serve(roles: Sequence[Role], reporting: Reporting, worker: Worker | N
         await reporting.stop()
         return START_FAILED
     await stop.wait()
-    _log.info("stopping: connections have %.0f s to end", GRACE)
+    _log.info("stopping: connections have %.0f s to end", grace)
     stop.clear()
-    stopping = asyncio.create_task(stop_all(roles, GRACE))
+    stopping = asyncio.create_task(stop_all(roles, grace))
     hurry = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
     hurry.cancel()

@@ -1,6 +1,6 @@
-"""A kcptun server in several processes that share one UDP port.
+"""A kcptun server in several processes that share one UDP port, or each of a range.
 
-The supervisor binds as many sockets to the port as there are workers (``SO_REUSEPORT``); the kernel
+The supervisor binds as many sockets to a port as there are workers (``SO_REUSEPORT``); the kernel
 deals the peers among them, by a hash of both addresses. The supervisor keeps all sockets open: when
 a worker dies, the next one gets the same socket, so the hash of every other peer stays what it was
 and the other workers' sessions notice nothing. The dead worker's own peers are told at once that
@@ -29,7 +29,7 @@ from blinktun.reports.snmp_log import SnmpLog, Ticks
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from blinktun.config.model import KcptunServer
+    from blinktun.config.model import KcptunServer, PortRange
 
 _log = logging.getLogger("blinktun")
 
@@ -54,14 +54,14 @@ class Worker:
 
     Attributes:
         index: From 0.
-        bound: Its UDP socket, which outlives its processes.
+        bound: Its UDP sockets, one a port, which outlive its processes.
         pid: The process that has the place now; 0: none.
         born: When that began, on the monotonic clock.
         control: Where it is asked for its counters.
     """
 
     index: int
-    bound: socket.socket
+    bound: Sequence[socket.socket]
     pid: int = 0
     born: float = 0.0
     control: socket.socket | None = None
@@ -77,16 +77,15 @@ def supervise(config: KcptunServer, work: Callable[[Worker], int]) -> int:
     Raises:
         TransportError: the port cannot be bound.
     """
-    address = Address(config.listen.host, config.listen.first)
-    sockets = _bind_all(address, config.workers)
+    sockets = _bind_range(config.listen, config.workers)
     workers = [Worker(index, bound) for index, bound in enumerate(sockets)]
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     for worker in workers:
         _spawn(worker, workers, work)
-    _log.info("%d workers share udp %s", len(workers), address)
+    _log.info("%d workers share udp %s", len(workers), config.listen)
     status = _watch(workers, work, _snmp_report(config))
     for worker in workers:
-        worker.bound.close()
+        _close(worker.bound)
     return status
 
 
@@ -163,7 +162,7 @@ def _spawn(worker: Worker, workers: Sequence[Worker], work: Callable[[Worker], i
         ours.close()
         for other in workers:
             if other.index != worker.index:
-                other.bound.close()
+                _close(other.bound)
             if other.control:
                 other.control.close()
         worker.control = theirs
@@ -221,6 +220,27 @@ def _ask(worker: Worker) -> dict[str, int]:
     return {str(name): int(value) for name, value in answer.items()}
 
 
+def _bind_range(ports: PortRange, count: int) -> list[list[socket.socket]]:
+    """For each of ``count`` workers a socket for each port; none stays open if one fails."""
+    workers: list[list[socket.socket]] = [[] for _ in range(count)]
+    try:
+        for port in ports.ports:
+            for worker, bound in zip(
+                workers, _bind_all(Address(ports.host, port), count), strict=True
+            ):
+                worker.append(bound)
+    except TransportError:
+        for worker in workers:
+            _close(worker)
+        raise
+    return workers
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for bound in sockets:
+        bound.close()
+
+
 def _bind_all(address: Address, count: int) -> list[socket.socket]:
     """``count`` sockets that share one port, after a look whether anyone else has it.
 
@@ -228,8 +248,8 @@ def _bind_all(address: Address, count: int) -> list[socket.socket]:
     get half of the first one's clients, and nobody would be told.
     """
     with _bind(address, shared=False) as alone:
-        host, port, *_ = alone.getsockname()
-    return [_bind(Address(host, port), shared=True) for _ in range(count)]
+        address = Address(address.host, alone.getsockname()[1])
+    return [_bind(address, shared=True) for _ in range(count)]
 
 
 def _bind(address: Address, *, shared: bool) -> socket.socket:
@@ -252,7 +272,7 @@ def _bind_to(host: str, port: int, *, shared: bool) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-        bound.bind((host, port))
+        bound.bind(socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST)[0][4])
     except OSError:
         bound.close()
         raise

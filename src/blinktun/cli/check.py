@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.config.model import (
@@ -14,7 +15,6 @@ from blinktun.config.model import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from blinktun.address import Address
     from blinktun.config.model import (
         KcpSettings,
         LogSettings,
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ReportSettings,
         RoleConfig,
         ServerLink,
+        StreamAddress,
     )
 
 
@@ -47,8 +48,8 @@ def _meaning(config: RoleConfig) -> tuple[str, Iterator[tuple[str, str]]]:
 
 
 def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
-    yield "listens", f"tcp {_everywhere(config.localaddr)}"
-    yield "server", f"udp {_ports(config.remoteaddr)}"
+    yield "listens", _stream(config.localaddr)
+    yield "server", _ports(config.remoteaddr)
     expiry = f"replaced after {config.autoexpire} s, closed {config.scavengettl} s later"
     yield "sessions", f"{config.conn}, {expiry if config.autoexpire else 'kept for ever'}"
     yield from _kcp(config.kcp)
@@ -57,8 +58,8 @@ def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
 
 
 def _kcptun_server(config: KcptunServer) -> Iterator[tuple[str, str]]:
-    yield "listens", f"udp {_ports(config.listen)}"
-    yield "target", f"tcp {config.target}"
+    yield "listens", _ports(config.listen)
+    yield "target", _stream(config.target)
     yield from _kcp(config.kcp)
     yield from _log(config.log, console="standard error")
     yield from _reports(config.reports)
@@ -111,11 +112,11 @@ def _reports(reports: ReportSettings) -> Iterator[tuple[str, str]]:
     yield "profiles", "http://127.0.0.1:6060/debug/pprof/" if reports.pprof else ""
 
 
-def _everywhere(address: Address) -> str:
-    return str(address) if address.host else f"{address} (every address)"
+def _stream(address: StreamAddress) -> str:
+    if isinstance(address, Path):
+        return f"UNIX socket {address}"
+    return f"tcp {address}" if address.host else f"tcp {address} (every address)"
 
 
 def _ports(ports: PortRange) -> str:
-    host = f"[{ports.host}]" if ":" in ports.host else ports.host
-    last = "" if ports.last == ports.first else f"-{ports.last}"
-    return f"{host}:{ports.first}{last}{'' if host else ' (every address)'}"
+    return f"udp {ports}{'' if ports.host else ' (every address)'}"

@@ -18,8 +18,12 @@ CONFIG_STATUS = 2
 """Exit status of a configuration or a command line that cannot be used."""
 
 
-def launch(configs: Sequence[RoleConfig]) -> int:
+def launch(configs: Sequence[RoleConfig], *, grace: float | None = None) -> int:
     """Set up the log, run the roles until they end, and return the exit status.
+
+    Args:
+        configs: What to run.
+        grace: Seconds that connections get to end after a signal; None: the usual ones.
 
     Raises:
         ConfigError: something in a configuration turned out to be unusable.
@@ -27,7 +31,7 @@ def launch(configs: Sequence[RoleConfig]) -> int:
     from blinktun import app
 
     logs.set_up(configs)
-    return app.run(configs)
+    return app.run(configs) if grace is None else app.run(configs, grace=grace)
 
 
 def fail(program: str, error: ConfigError) -> int:

@@ -10,6 +10,7 @@ from blinktun.cli.common import fail, launch, version
 from blinktun.cli.help import kcptun_help
 from blinktun.config.kcptun import kcptun_flags, kcptun_from_flags
 from blinktun.config.options import CLIENT, SERVER
+from blinktun.config.sip003 import plugin_of, without_host_flags
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def server_main(argv: Sequence[str] | None = None) -> int:
 
 def _command(program: str, side: str | None, argv: Sequence[str] | None) -> int:
     try:
-        flags = kcptun_flags(sys.argv[1:] if argv is None else argv)
+        plugin = plugin_of(os.environ)
+        arguments = sys.argv[1:] if argv is None else argv
+        flags = kcptun_flags(without_host_flags(arguments) if plugin else arguments)
         asked = {flag.name for flag in flags}
         if asked & {"help", "h"}:
             print(kcptun_help(program, side))
@@ -41,6 +44,8 @@ def _command(program: str, side: str | None, argv: Sequence[str] | None) -> int:
         if asked & {"version", "v"}:
             print(f"{program} (blinktun) {version()}")
             return 0
-        return launch([kcptun_from_flags(flags, side, os.environ)])
+        config = kcptun_from_flags(flags, side, os.environ, plugin)
+        # The host program of a plugin ends its own connections, and waits for nobody.
+        return launch([config]) if plugin is None else launch([config], grace=0)
     except ConfigError as error:
         return fail(program, error)

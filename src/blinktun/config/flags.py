@@ -58,12 +58,24 @@ def flag_value(option: Option, flag: Flag) -> tuple[object, Origin]:
     if flag.text is None:
         return True, Origin(COMMAND_LINE, f"-{flag.name}")
     origin = Origin(COMMAND_LINE, f"-{flag.name}", shown(flag.text, secret=option.secret))
+    value = value_of_text(option, flag.text, origin)
     if option.kind is Kind.TEXT:
-        return flag.text, origin
-    value = _boolean(flag.text) if option.kind is Kind.BOOLEAN else _integer(flag.text)
+        return value, origin
+    return value, Origin(COMMAND_LINE, f"-{flag.name}", shown(value))
+
+
+def value_of_text(option: Option, text: str, origin: Origin) -> str | int | bool:
+    """A text in the type of its option, as Go's flags are read.
+
+    Raises:
+        ConfigError: the text does not fit the type.
+    """
+    if option.kind is Kind.TEXT:
+        return text
+    value = _boolean(text) if option.kind is Kind.BOOLEAN else _integer(text)
     if value is None:
         raise origin.error(f"is not {option.kind.value}", fix=option.accepts())
-    return value, Origin(COMMAND_LINE, f"-{flag.name}", shown(value))
+    return value
 
 
 def _next_flag(rest: list[str], known: Mapping[str, Option], before: Sequence[Flag]) -> Flag:

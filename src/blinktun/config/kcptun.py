@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from blinktun.address import Address
+from blinktun.config.addresses import port_range, stream_address
 from blinktun.config.document import read_document
 from blinktun.config.explain import Origin, shown
 from blinktun.config.flags import COMMAND_LINE, flag_value, split_flags
@@ -15,7 +15,6 @@ from blinktun.config.model import (
     KcptunClient,
     KcptunServer,
     LogSettings,
-    PortRange,
     ReportSettings,
 )
 from blinktun.config.options import CLIENT, SERVER, by_flag
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
 
     from blinktun.config.document import Document
     from blinktun.config.flags import Flag
+    from blinktun.config.model import StreamAddress
+    from blinktun.config.sip003 import Plugin
 
 KEY_VARIABLE = "KCPTUN_KEY"
 """The environment variable that replaces the default key."""
@@ -51,7 +52,10 @@ def kcptun_flags(arguments: Sequence[str]) -> tuple[Flag, ...]:
 
 
 def kcptun_from_flags(
-    flags: Sequence[Flag], side: str | None, environment: Mapping[str, str]
+    flags: Sequence[Flag],
+    side: str | None,
+    environment: Mapping[str, str],
+    plugin: Plugin | None = None,
 ) -> KcptunClient | KcptunServer:
     """The role that flags, and the file of ``-c`` over them, describe.
 
@@ -59,13 +63,15 @@ def kcptun_from_flags(
         flags: From `kcptun_flags`.
         side: ``client``, ``server``, or None to let the addresses decide.
         environment: Looked up for `KEY_VARIABLE` alone.
+        plugin: What shadowsocks says; flags override it.
 
     Raises:
         ConfigError: the configuration cannot be used.
     """
     path = next((flag.text for flag in reversed(flags) if flag.name == "c"), None)
+    path = path or (plugin.file if plugin else None)
     document = read_document(Path(path)) if path else None
-    return _build(flags, document, side, environment)
+    return _build(flags, document, side, environment, plugin)
 
 
 def kcptun_from_document(
@@ -80,6 +86,7 @@ def _build(
     document: Document | None,
     side: str | None,
     environment: Mapping[str, str],
+    plugin: Plugin | None = None,
 ) -> KcptunClient | KcptunServer:
     source = document.source if document else COMMAND_LINE
     values = document.values if document else {}
@@ -89,10 +96,14 @@ def _build(
     if KEY_VARIABLE in environment:
         origin = Origin(KEY_VARIABLE, shown=shown("", secret=True))
         settings.put(names["key"], environment[KEY_VARIABLE], origin)
+    if plugin:
+        plugin.put(settings)
     for flag in flags:
         option = names.get(flag.name) or _refuse_other_side(flag, side)
         settings.put(option, *flag_value(option, flag))
     settings.read(values, any_case=True)
+    if document and document.rest:
+        settings.warnings.append(f"goes on after its first value, at {document.rest}: not read")
     return _client(settings, source) if side == CLIENT else _server(settings, source)
 
 
@@ -138,8 +149,8 @@ def _client(settings: Settings, source: str) -> KcptunClient:
             " several expired sessions may live beside each new one"
         )
     return KcptunClient(
-        localaddr=_tcp_address(settings, "localaddr"),
-        remoteaddr=_port_range(settings, "remoteaddr", empty_host="127.0.0.1"),
+        localaddr=stream_address(settings, "localaddr"),
+        remoteaddr=port_range(settings, "remoteaddr", empty_host="127.0.0.1"),
         kcp=kcp,
         conn=settings.integer("conn"),
         autoexpire=autoexpire,
@@ -153,9 +164,6 @@ def _client(settings: Settings, source: str) -> KcptunClient:
 
 def _server(settings: Settings, source: str) -> KcptunServer:
     kcp = _kcp(settings)
-    target = _tcp_address(settings, "target")
-    if target.port == 0:
-        raise settings.error("target", "has no port to connect to", fix="write a port 1..65535")
     if settings.integer("workers") > 1 and settings.boolean("pprof"):
         problem = "shows one process, and workers makes several"
         raise settings.error("pprof", problem, fix="leave out one of the two")
@@ -163,8 +171,8 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         problem = "cannot share a port on which datagrams are disguised as TCP"
         raise settings.error("workers", problem, fix="write 1, or leave tcp out")
     return KcptunServer(
-        listen=_port_range(settings, "listen"),
-        target=Address(target.host or "127.0.0.1", target.port),
+        listen=port_range(settings, "listen"),
+        target=_target(settings),
         kcp=kcp,
         workers=settings.integer("workers"),
         log=_log(settings),
@@ -172,6 +180,15 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         source=source,
         warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),
     )
+
+
+def _target(settings: Settings) -> StreamAddress:
+    target = stream_address(settings, "target")
+    if isinstance(target, Path):
+        return target
+    if target.port == 0:
+        raise settings.error("target", "has no port to connect to", fix="write a port 1..65535")
+    return Address(target.host or "127.0.0.1", target.port)
 
 
 def _kcp(settings: Settings) -> KcpSettings:
@@ -230,35 +247,6 @@ def _overhead(settings: Settings) -> int:
     return crypt + (8 if corrected else 0)
 
 
-def _tcp_address(settings: Settings, name: str) -> Address:
-    text = settings.text(name)
-    if "/" in text or ":" not in text:
-        problem = "is no host:port, and UNIX socket paths are not yet supported"
-        raise settings.error(name, problem, fix="write host:port or :port")
-    try:
-        return Address.parse(text)
-    except ValueError as error:
-        fix = "write host:port, [IPv6 address]:port or :port"
-        raise settings.error(name, str(error), fix=fix) from None
-
-
-def _port_range(settings: Settings, name: str, *, empty_host: str = "") -> PortRange:
-    """``host:port`` or ``host:first-last`` with first = last, as yet."""
-    found = _PORT_RANGE.fullmatch(settings.text(name).strip())
-    if not found:
-        fix = "write host:port, [IPv6 address]:port or :port"
-        raise settings.error(name, "is no host:port", fix=fix)
-    first = int(found["first"])
-    last = int(found["last"] or first)
-    if not 1 <= first <= last <= 65535:
-        fix = "write a port 1..65535"
-        raise settings.error(name, "has a port or range that cannot be", fix=fix)
-    if first != last:
-        problem = "is a range of ports, which is not yet supported"
-        raise settings.error(name, problem, fix=f"write one port, {first} for example")
-    return PortRange(found["literal"] or found["host"] or empty_host, first, last)
-
-
 def _log(settings: Settings) -> LogSettings:
     path = settings.text("log")
     return LogSettings(path=Path(path) if path else None, quiet=settings.boolean("quiet"))
@@ -272,9 +260,5 @@ def _reports(settings: Settings) -> ReportSettings:
     )
 
 
-_PORT_RANGE = re.compile(
-    r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]/]*)):(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5})?)?",
-    re.ASCII,
-)
 _LEAST_BLOCK = 50
 """The smallest KCP block that every kcp-go accepts: a 24-byte header and some data."""

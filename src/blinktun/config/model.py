@@ -8,14 +8,17 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from blinktun.address import Address
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from blinktun.address import Address
+StreamAddress = Address | Path
+"""A TCP address, or the path of a UNIX socket."""
 
 
 # --- kcptun ---------------------------------------------------------------------------------
@@ -28,6 +31,15 @@ class PortRange:
     host: str
     first: int
     last: int
+
+    @property
+    def ports(self) -> range:
+        """Every port, the lowest first."""
+        return range(self.first, self.last + 1)
+
+    def __str__(self) -> str:
+        first = str(Address(self.host, self.first))
+        return first if self.first == self.last else f"{first}-{self.last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +130,7 @@ class ReportSettings:
 class KcptunClient:
     """A kcptun client: TCP in, KCP out."""
 
-    localaddr: Address
+    localaddr: StreamAddress
     remoteaddr: PortRange
     kcp: KcpSettings = field(default_factory=KcpSettings)
     conn: int = 1
@@ -140,7 +152,7 @@ class KcptunServer:
     """A kcptun server: KCP in, TCP out."""
 
     listen: PortRange
-    target: Address
+    target: StreamAddress
     kcp: KcpSettings = field(default_factory=lambda: KcpSettings(sndwnd=1024, rcvwnd=1024))
     workers: int = 1
     """Processes that share the UDP port; each serves the sessions the kernel deals it."""

@@ -61,17 +61,19 @@ async def resolve(address: Address) -> str:
     Raises:
         TransportError: the name cannot be resolved.
     """
-    if address.ip is not None:
+    if address.ip is not None and "%" not in address.host:
         return address.host
     loop = asyncio.get_running_loop()
+    host, port = address.host or "localhost", address.port
     try:
-        found = await loop.getaddrinfo(
-            address.host or "localhost", address.port, type=socket.SOCK_DGRAM
-        )
+        if address.ip is not None:  # the number of its scope; uvloop's resolver would forget that
+            found = socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST)
+        else:
+            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
         raise TransportError(f"cannot resolve: {error}", peer=str(address)) from error
     found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return str(found[0][4][0])
+    return _ip_text(found[0][4])
 
 
 async def serve(
@@ -254,7 +256,7 @@ def listen_hosts(address: Address) -> list[str]:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
     except (OSError, ValueError) as error:
         raise TransportError(f"cannot listen on udp {address}: {error}") from error
-    return [str(entry[4][0]) for entry in found]
+    return [_ip_text(entry[4]) for entry in found]
 
 
 def _tcp_hosts(address: Address) -> list[str]:
@@ -272,3 +274,10 @@ def _has_ipv6() -> bool:
     except OSError:
         return False
     return True
+
+
+def _ip_text(name: tuple[object, ...]) -> str:
+    """The IP address of a socket name, as the core reads it: with the scope's number, if any."""
+    host, _port, _flow, scope = (*name, 0, 0)[:4]
+    ip = str(host).partition("%")[0]
+    return f"{ip}%{scope}" if scope else ip

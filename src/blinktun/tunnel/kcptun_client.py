@@ -1,10 +1,11 @@
-"""The kcptun client: TCP in, streams of a KCP session out."""
+"""The kcptun client: TCP or UNIX connections in, streams of a KCP session out."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
@@ -15,13 +16,14 @@ from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.session_pool import SessionPool
 from blinktun.tunnel.tcp_socket import TcpListener, reset
+from blinktun.tunnel.unix_socket import UnixListener
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
     from blinktun import kcp
-    from blinktun.config.model import KcptunClient
+    from blinktun.config.model import KcptunClient, StreamAddress
 
 _log = logging.getLogger("blinktun.kcptun")
 
@@ -38,17 +40,17 @@ class KcptunClientRole:
         self._config = config
         self._relays = Relays(quiet=config.log.quiet)
         self._pool = SessionPool(config)
-        self._listener: TcpListener | None = None
+        self._listener: TcpListener | UnixListener | None = None
         self._waiting: dict[asyncio.Task[None], socket.socket] = {}
 
     @property
     def addresses(self) -> Sequence[Address]:
-        """Where it listens, while it runs."""
-        return (self._listener.address,) if self._listener else ()
+        """Where it listens on TCP, while it runs."""
+        return (self._listener.address,) if isinstance(self._listener, TcpListener) else ()
 
     @property
     def traffic(self) -> tuple[int, int]:
-        """Bytes from TCP to streams and back so far."""
+        """Bytes from applications to streams and back so far."""
         return self._relays.traffic(self._pool.sessions())
 
     async def start(self) -> None:
@@ -59,13 +61,12 @@ class KcptunClientRole:
         """
         if self._config.kcp.tcp:
             check_rights(self._config.remoteaddr.host)
-        self._listener = TcpListener(self._config.localaddr, self._on_connection)
+        where = self._listen(self._config.localaddr)
         self._pool.start()
         config = self._config
         _log.info(
-            "kcptun client listening on tcp %s, server %s %s:%s, %s",
-            self._listener.address, "disguised as tcp" if config.kcp.tcp else "udp",
-            config.remoteaddr.host, config.remoteaddr.first,
+            "kcptun client listening on %s, server %s %s, %s",
+            where, "disguised as tcp" if config.kcp.tcp else "udp", config.remoteaddr,
             effective_settings(config.kcp, learned="1"),
         )  # fmt: skip
 
@@ -82,6 +83,13 @@ class KcptunClientRole:
             async with asyncio.timeout(grace):
                 await self._relays.wait_idle()
         await self._pool.aclose()
+
+    def _listen(self, where: StreamAddress) -> str:
+        if isinstance(where, Path):
+            self._listener = UnixListener(where, self._on_connection)
+            return f"UNIX socket {where}"
+        self._listener = TcpListener(where, self._on_connection)
+        return f"tcp {self._listener.address}"
 
     def _on_connection(self, connection: socket.socket) -> None:
         session = self._pool.pick()
@@ -102,14 +110,16 @@ class KcptunClientRole:
 
     def _relay(self, session: kcp.Session, connection: socket.socket) -> None:
         try:
-            title = f"in: {_name(connection)} out: {session.peer}"
+            title = f"in: {self._name(connection)} out: {session.peer}"
             key = session.open_key()
             self._relays.join(session, key, connection, f"{title}({key[2]})")
         except (TransportError, OSError) as error:
             _log.warning("no stream: %s", error)
             reset(connection)
 
-
-def _name(connection: socket.socket) -> str:
-    host, port, *_ = connection.getpeername()
-    return str(Address(host.removeprefix("::ffff:"), port))
+    def _name(self, connection: socket.socket) -> str:
+        where = self._config.localaddr
+        if isinstance(where, Path):  # applications at the other end of a UNIX socket have no name
+            return str(where)
+        host, port, *_ = connection.getpeername()
+        return str(Address(host.removeprefix("::ffff:"), port))

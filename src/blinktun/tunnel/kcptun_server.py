@@ -1,4 +1,4 @@
-"""The kcptun server: streams of KCP sessions in, TCP to the target out."""
+"""The kcptun server: streams of KCP sessions in, TCP or UNIX connections to the target out."""
 
 from __future__ import annotations
 
@@ -15,46 +15,52 @@ from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.tcp_socket import begin_dial, dial
+from blinktun.tunnel.unix_socket import dial_unix
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from blinktun.config.model import KcptunServer
+    from blinktun.config.model import KcptunServer, StreamAddress
     from blinktun.kcp.keys import StreamKey
 
 _log = logging.getLogger("blinktun.kcptun")
 
 
 class KcptunServerRole:
-    """A kcptun server at work, on its own UDP port or on a bound socket that it is given.
+    """A kcptun server at work, on its own UDP ports or on bound sockets that it is given.
+
+    Every port has a socket and sessions of its own.
 
     Raises:
         ConfigError: the settings cannot work.
     """
 
-    def __init__(self, config: KcptunServer, bound: socket.socket | None = None) -> None:
+    def __init__(self, config: KcptunServer, bound: Sequence[socket.socket] = ()) -> None:
         core_config(config.kcp)
         self._config = config
         self._bound = bound
         self._relays = Relays(quiet=config.log.quiet)
         self._fec_notice = FecNotice(config.kcp)
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
-        self._server: kcp.Server | None = None
+        self._servers: list[kcp.Server] = []
         self._stopping = False
         self._target = str(config.target)
         # An IP address needs no name service, and so no task: the relay waits for the connection.
-        self._dials_at_once = config.target.ip is not None
+        target = config.target
+        self._target_ip = target if isinstance(target, Address) and target.ip else None
 
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens, while it runs."""
-        return (self._server.address,) if self._server else ()
+        return tuple(server.address for server in self._servers)
 
     @property
     def traffic(self) -> tuple[int, int]:
-        """Bytes from TCP to streams and back so far."""
-        return self._relays.traffic(self._server.sessions.values() if self._server else ())
+        """Bytes from targets to streams and back so far."""
+        return self._relays.traffic(
+            session for server in self._servers for session in server.sessions.values()
+        )
 
     async def start(self) -> None:
         """Listen.
@@ -62,21 +68,25 @@ class KcptunServerRole:
         Raises:
             TransportError: the address cannot be bound, or ``tcp`` lacks a right or tool.
         """
-        listen = self._config.listen
-        where = self._bound or Address(listen.host, listen.first)
-        self._server = kcp.Server(where, self._config.kcp, self._on_stream)
-        self._server.on_new_session = self._on_session
+        try:
+            for where in self._bound or self._ports():
+                self._servers.append(self._listen(where))
+        except TransportError:
+            await self._close()
+            raise
         config = self._config
+        several = len(self._servers) > 1
         _log.info(
-            "kcptun server listening on %s %s, target tcp %s, %s",
-            "udp and disguised as tcp," if config.kcp.tcp else "udp", self._server.address,
-            config.target, effective_settings(config.kcp, learned="1 or 2"),
+            "kcptun server listening on %s %s, target %s, %s",
+            "udp and disguised as tcp," if config.kcp.tcp else "udp",
+            config.listen if several else self._servers[0].address, _shown(config.target),
+            effective_settings(config.kcp, learned="1 or 2"),
         )  # fmt: skip
 
     async def stop(self, grace: float = 0.0) -> None:
         """Take no new streams, let the others end for ``grace`` seconds, break off the rest."""
         self._stopping = True
-        if self._server is None:
+        if not self._servers:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
@@ -86,8 +96,20 @@ class KcptunServerRole:
             task.cancel()
             session.reset(key)
         await asyncio.gather(*self._dials, return_exceptions=True)
-        await self._server.aclose()
-        self._server = None
+        await self._close()
+
+    def _ports(self) -> Iterator[Address]:
+        listen = self._config.listen
+        return (Address(listen.host, port) for port in listen.ports)
+
+    def _listen(self, where: Address | socket.socket) -> kcp.Server:
+        server = kcp.Server(where, self._config.kcp, self._on_stream)
+        server.on_new_session = self._on_session
+        return server
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(server.aclose() for server in self._servers))
+        self._servers.clear()
 
     def _on_session(self, session: kcp.Session) -> None:
         _log.info("remote address: %s", session.peer)
@@ -97,16 +119,16 @@ class KcptunServerRole:
         if self._stopping:
             session.reset(key)
             return
-        if self._dials_at_once:
-            self._connect(session, key)
+        if self._target_ip:
+            self._connect(session, key, self._target_ip)
             return
         task = asyncio.get_running_loop().create_task(self._serve(session, key))
         self._dials[task] = session, key
         task.add_done_callback(self._dials.pop)
 
-    def _connect(self, session: kcp.Session, key: StreamKey) -> None:
+    def _connect(self, session: kcp.Session, key: StreamKey, address: Address) -> None:
         try:
-            target = begin_dial(self._config.target)
+            target = begin_dial(address)
         except TransportError as error:
             _log.warning("target %s", error)
             session.reset(key)
@@ -115,7 +137,7 @@ class KcptunServerRole:
 
     async def _serve(self, session: kcp.Session, key: StreamKey) -> None:
         try:
-            target = await dial(self._config.target)
+            target = await _dial(self._config.target)
         except TransportError as error:
             _log.warning("target %s", error)
             session.reset(key)
@@ -139,3 +161,11 @@ class KcptunServerRole:
         except TransportError as error:
             # The client gave up while we were dialling.
             _log.debug("stream gone: %s", error)
+
+
+async def _dial(target: StreamAddress) -> socket.socket:
+    return await (dial(target) if isinstance(target, Address) else dial_unix(target))
+
+
+def _shown(target: StreamAddress) -> str:
+    return f"tcp {target}" if isinstance(target, Address) else f"UNIX socket {target}"

@@ -1,4 +1,4 @@
-"""Plain TCP sockets for relays: accepted and dialled here, then handed to the core."""
+"""Plain sockets for relays: accepted and dialled here, then handed to the core."""
 
 from __future__ import annotations
 
@@ -16,35 +16,31 @@ from blinktun.errors import TransportError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    SocketName = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+
 _log = logging.getLogger("blinktun.tcp")
 
-_BACKLOG = 1024
+BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 _ACCEPTS = 64
 """Connections taken before the event loop goes on."""
 _PAUSE = 0.1
 """Seconds without accepting when the process has no descriptors left."""
-_DIAL_TIMEOUT = 10.0
+DIAL_TIMEOUT = 10.0
+"""Seconds that a target may take to answer."""
 
 
-class TcpListener:
-    """Accepts TCP connections and hands over the bare sockets.
+class Acceptor:
+    """Accepts the connections of a listening socket and hands them over bare."""
 
-    Raises:
-        TransportError: the address cannot be bound.
-    """
-
-    def __init__(self, address: Address, on_connection: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self, bound: socket.socket, on_connection: Callable[[socket.socket], None]
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_connection = on_connection
         self._resume: asyncio.TimerHandle | None = None
-        self._socket = _listen(address)
+        self._socket = bound
         self._loop.add_reader(self._socket, self._accept)
-
-    @property
-    def address(self) -> Address:
-        """Where it listens."""
-        host, port, *_ = self._socket.getsockname()
-        return Address(host, port)
 
     def close(self) -> None:
         """Accept no more."""
@@ -73,6 +69,23 @@ class TcpListener:
         )
 
 
+class TcpListener(Acceptor):
+    """Accepts TCP connections.
+
+    Raises:
+        TransportError: the address cannot be bound.
+    """
+
+    def __init__(self, address: Address, on_connection: Callable[[socket.socket], None]) -> None:
+        super().__init__(_listen(address), on_connection)
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        host, port, *_ = self._socket.getsockname()
+        return Address(host, port)
+
+
 def begin_dial(address: Address) -> socket.socket:
     """A TCP socket that is connecting to an IP address; its relay learns how that ends.
 
@@ -81,14 +94,14 @@ def begin_dial(address: Address) -> socket.socket:
     Raises:
         TransportError: the system has no socket or no route.
     """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
+        family, where = _numeric(address)
         made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    except OSError as error:
+    except OSError as error:  # a scope that does not exist is one as well
         raise TransportError(error.strerror or str(error), peer=str(address)) from error
     with contextlib.suppress(OSError, AttributeError):  # elsewhere the system's own patience holds
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 3)
-    code = made.connect_ex((address.host, address.port))
+    code = made.connect_ex(where)
     if code not in {0, errno.EINPROGRESS}:
         made.close()
         raise TransportError(os.strerror(code), peer=str(address))
@@ -104,7 +117,7 @@ async def dial(address: Address) -> socket.socket:
     loop = asyncio.get_running_loop()
     failure: Exception = TransportError("has no address")
     try:
-        async with asyncio.timeout(_DIAL_TIMEOUT):
+        async with asyncio.timeout(DIAL_TIMEOUT):
             for family, where in await _candidates(address):
                 made = socket.socket(family, socket.SOCK_STREAM)
                 made.setblocking(False)
@@ -140,24 +153,29 @@ def reset(connection: socket.socket) -> None:
 _LINGER_NOT = (1).to_bytes(4, "little") + bytes(4)
 
 
-async def _candidates(address: Address) -> list[tuple[int, tuple[str, int]]]:
-    ip = address.ip
-    if ip is not None:
-        family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
-        return [(family, (address.host, address.port))]
+async def _candidates(address: Address) -> list[tuple[int, SocketName]]:
+    if address.ip is not None:
+        return [_numeric(address)]
     loop = asyncio.get_running_loop()
     host = address.host or "localhost"
     found = await loop.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)
-    return [(entry[0], (str(entry[4][0]), address.port)) for entry in found]
+    return [(entry[0], entry[4]) for entry in found]
+
+
+def _numeric(address: Address) -> tuple[int, SocketName]:
+    """The family of an IP address, and its socket name: for IPv6 that carries the scope."""
+    flags = socket.AI_NUMERICHOST
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
+    return found[0][0], found[0][4]
 
 
 def _listen(address: Address) -> socket.socket:
     try:
-        if not address.host:
+        if address.host in {"", "::"}:
             return _listen_everywhere(address.port)
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         family, where = found[0][0], found[0][4]
-        made = socket.create_server((str(where[0]), int(where[1])), family=family, backlog=_BACKLOG)
+        made = socket.create_server(where, family=family, backlog=BACKLOG)
     except OSError as error:
         reason = error.strerror or str(error)
         raise TransportError(f"cannot listen on tcp {address}: {reason}") from error
@@ -166,14 +184,14 @@ def _listen(address: Address) -> socket.socket:
 
 
 def _listen_everywhere(port: int) -> socket.socket:
-    """Both families, as the Go program's ``:port`` means."""
+    """Both families, as the Go program's ``:port`` and ``[::]:port`` mean."""
     try:
         made = socket.create_server(
-            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
         )
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
             raise
-        made = socket.create_server(("", port), backlog=_BACKLOG)
+        made = socket.create_server(("", port), backlog=BACKLOG)
     made.setblocking(False)
     return made

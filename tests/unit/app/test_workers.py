@@ -42,6 +42,19 @@ def test_a_port_that_is_not_shared_is_named() -> None:
             module._bind_all(where, 2)
 
 
+def test_each_worker_has_a_socket_of_each_port() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        last = taken.getsockname()[1]
+        with pytest.raises(TransportError, match=f"udp 127.0.0.1:{last}: .*in use"):
+            module._bind_range(PortRange("127.0.0.1", last - 1, last), 2)
+    workers = module._bind_range(PortRange("127.0.0.1", last - 1, last), 2)
+    ports = [[bound.getsockname()[1] for bound in sockets] for sockets in workers]
+    for sockets in workers:
+        module._close(sockets)
+    assert ports == [[last - 1, last]] * 2
+
+
 def test_counters_are_added_up(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
@@ -50,8 +63,8 @@ def test_counters_are_added_up(caplog: pytest.LogCaptureFixture) -> None:
             b'{"in": 10, "fec_shard_set": 2}',
             b"not JSON",
         ]
-        asked = [_answering(Worker(n, bound, pid=1), text) for n, text in enumerate(answers)]
-        gone = Worker(3, bound)
+        asked = [_answering(Worker(n, [bound], pid=1), text) for n, text in enumerate(answers)]
+        gone = Worker(3, [bound])
         total = module._add_up([*(worker for worker, _ in asked), gone])
         for worker, thread in asked:
             thread.join()

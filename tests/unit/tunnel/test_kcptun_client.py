@@ -181,8 +181,7 @@ async def test_a_restarted_server_serves_new_connections_at_once() -> None:
         old = await both.connect()
         await old.send(b"before")
         assert await read_exactly(await target.accept(), 6) == b"before"
-        server = both.server._server
-        assert server
+        (server,) = both.server._servers
         # As if the process had been killed: nobody is told.
         server._driver.core.close_endpoint(server._endpoint)
         server._driver.wake()

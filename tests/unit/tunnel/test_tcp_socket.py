@@ -70,9 +70,10 @@ async def test_what_is_dialled_is_accepted(host: str) -> None:
         far.close()
 
 
+@pytest.mark.parametrize("everywhere", ["", "::"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", ""])
-async def test_a_port_alone_takes_both_families(host: str) -> None:
-    with listening(Address("", 0)) as (listener, accepted):
+async def test_a_port_alone_takes_both_families(host: str, everywhere: str) -> None:
+    with listening(Address(everywhere, 0)) as (listener, accepted):
         near = await _connect(host, listener.address.port)
         (await accepted.get()).close()
         near.close()
@@ -145,7 +146,7 @@ async def test_a_refused_dial_is_named() -> None:
 
 
 async def test_a_dial_without_an_answer_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp_socket, "_DIAL_TIMEOUT", 0.05)
+    monkeypatch.setattr(tcp_socket, "DIAL_TIMEOUT", 0.05)
     with deaf_port() as where, pytest.raises(TransportError, match=f"{where}: timed out"):
         await dial(where)
 
@@ -184,6 +185,16 @@ async def test_begin_dial_names_what_cannot_begin() -> None:
     with pytest.raises(TransportError) as caught:
         begin_dial(Address("255.255.255.255", 1))
     assert caught.value.peer == "255.255.255.255:1"
+
+
+async def test_a_scope_that_does_not_exist_is_named() -> None:
+    where = Address("fe80::1%nowhere", 1)
+    with pytest.raises(TransportError, match="fe80::1%nowhere"):
+        begin_dial(where)
+    with pytest.raises(TransportError, match="fe80::1%nowhere"):
+        await dial(where)
+    with pytest.raises(TransportError, match=r"cannot listen on tcp .fe80::1%nowhere.:1: "):
+        TcpListener(where, socket.socket.close)
 
 
 async def test_reset_is_seen_as_a_reset() -> None:

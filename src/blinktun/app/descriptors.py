@@ -1,0 +1,49 @@
+"""Enough descriptors for the sockets that a server has from its start on."""
+
+from __future__ import annotations
+
+import resource
+from typing import TYPE_CHECKING
+
+from blinktun.config.explain import Origin, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.config.model import KcptunServer
+
+SPARE = 64
+"""Descriptors for everything else: the log, the event loop, some connections."""
+
+
+def need_descriptors(servers: Sequence[KcptunServer]) -> None:
+    """Make room for the UDP sockets of servers, one a port and worker.
+
+    The soft limit is raised as far as it has to be; the Go program does so for any number.
+
+    Raises:
+        ConfigError: the hard limit is lower than the ports ask for.
+    """
+    needed = SPARE + sum(_sockets(server) for server in servers)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if not servers or _allows(soft, needed):
+        return
+    if _allows(hard, needed):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+        return
+    largest = max(servers, key=_sockets)
+    ports = len(largest.listen.ports)
+    each = f" in each of {largest.workers} workers" if largest.workers > 1 else ""
+    problem = f"asks for {ports} sockets{each}, and the process may open {hard} descriptors"
+    fix = f"raise the limit to {needed} (ulimit -n, LimitNOFILE) or write a shorter range"
+    origin = Origin(largest.source, "listen", shown(str(largest.listen)))
+    raise origin.error(problem, fix=fix)
+
+
+def _sockets(server: KcptunServer) -> int:
+    # The supervisor of workers holds the sockets of all of them, and a control socket of each.
+    return (len(server.listen.ports) + 2) * server.workers
+
+
+def _allows(limit: int, needed: int) -> bool:
+    return limit == resource.RLIM_INFINITY or limit >= needed

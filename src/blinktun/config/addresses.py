@@ -1,0 +1,83 @@
+"""Where kcptun's sockets are: hosts and ports, ranges of ports, paths of UNIX sockets.
+
+What the Go program takes for a path is all that does not split into host and port (kcptun wire,
+8.3); here a slash makes a path as well, since no host has one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.config.model import PortRange
+
+if TYPE_CHECKING:
+    from blinktun.config.model import StreamAddress
+    from blinktun.config.settings import Settings
+
+LONGEST_PATH = 107
+"""Bytes of a UNIX socket's path on Linux."""
+
+
+def stream_address(settings: Settings, name: str) -> StreamAddress:
+    """The address or path of a TCP or UNIX socket.
+
+    Raises:
+        ConfigError: the option holds neither.
+    """
+    text = settings.text(name)
+    if text and ("/" in text or ":" not in text):
+        return _path(settings, name, text)
+    try:
+        address = Address.parse(text)
+    except ValueError as error:
+        raise settings.error(name, str(error), fix=_STREAM_FIX) from None
+    if text.strip().startswith("[") and address.ip is None:
+        raise settings.error(name, "has no IPv6 address in its brackets", fix=_STREAM_FIX)
+    return address
+
+
+def port_range(settings: Settings, name: str, *, empty_host: str = "") -> PortRange:
+    """``host:port`` or ``host:first-last``.
+
+    Go searches for its pattern anywhere in the text; we refuse what it takes by accident, such as
+    ``host:80-90-100``.
+
+    Args:
+        settings: Where it is written.
+        name: The option.
+        empty_host: What stands for no host.
+
+    Raises:
+        ConfigError: it is neither, or a port is out of range.
+    """
+    found = _PORT_RANGE.fullmatch(settings.text(name).strip())
+    if not found:
+        raise settings.error(name, "is no host:port", fix=_RANGE_FIX)
+    first = int(found["first"])
+    last = int(found["last"] or first)
+    if not 1 <= first <= last <= 65535:
+        fix = "write a port 1..65535, or the lower and the higher port of a range as 3000-4000"
+        raise settings.error(name, "has a port or range that cannot be", fix=fix)
+    literal = found["literal"]
+    if literal and Address(literal, first).ip is None:
+        raise settings.error(name, "has no IPv6 address in its brackets", fix=_RANGE_FIX)
+    return PortRange(literal or found["host"] or empty_host, first, last)
+
+
+def _path(settings: Settings, name: str, text: str) -> Path:
+    if len(os.fsencode(text)) > LONGEST_PATH:
+        fix = f"write a path of at most {LONGEST_PATH} bytes"
+        raise settings.error(name, "is too long for the path of a UNIX socket", fix=fix)
+    return Path(text)
+
+
+_STREAM_FIX = "write host:port, [IPv6 address]:port, :port or the path of a UNIX socket"
+_RANGE_FIX = "write host:port, [IPv6 address]:port, :port, or a range as host:3000-4000"
+_PORT_RANGE = re.compile(
+    r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]/]*)):(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5})?)?",
+    re.ASCII,
+)
