@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import ipaddress
 import logging
 import os
 import socket
@@ -28,6 +29,9 @@ _PAUSE = 0.1
 """Seconds without accepting when the process has no descriptors left."""
 DIAL_TIMEOUT = 10.0
 """Seconds that a target may take to answer."""
+
+
+_EVERY_IPV6 = ipaddress.IPv6Address("::")
 
 
 class Acceptor:
@@ -171,7 +175,7 @@ def _numeric(address: Address) -> tuple[int, SocketName]:
 
 def _listen(address: Address) -> socket.socket:
     try:
-        if address.host in {"", "::"}:
+        if not address.host or address.ip == _EVERY_IPV6:
             return _listen_everywhere(address.port)
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
         family, where = found[0][0], found[0][4]

@@ -49,7 +49,7 @@ def kcptun_client(impl: Kcptun, folder: Path, *, server: int, options: Options) 
     """TCP on a fresh port, KCP to the port `server`; set up by flags."""
     port = free_port()
     own: Options = {"l": f"127.0.0.1:{port}", "r": f"127.0.0.1:{server}"}
-    argv = [*_kcptun(impl, "client"), *flags(own | options)]
+    argv = [*kcptun_command(impl, "client"), *flags(own | options)]
     return Program(f"{impl}-kcptun-client", argv, folder, listens=("tcp", port))
 
 
@@ -59,7 +59,7 @@ def kcptun_server(
     """KCP on `port` (a fresh one), TCP to the port `target`; set up by flags."""
     port = port or free_port()
     own: Options = {"l": f"127.0.0.1:{port}", "t": f"127.0.0.1:{target}"}
-    argv = [*_kcptun(impl, "server"), *flags(own | options)]
+    argv = [*kcptun_command(impl, "server"), *flags(own | options)]
     return Program(f"{impl}-kcptun-server", argv, folder, listens=("udp", port))
 
 
@@ -80,7 +80,7 @@ def kcptun_from_file(impl: Kcptun, config: Path) -> Program:
     serves = "listen" in values
     role: KcptunRole = "server" if serves else "client"
     port = int(values["listen" if serves else "localaddr"].rsplit(":", 1)[1])
-    argv = [*_kcptun(impl, role), "-c", config]
+    argv = [*kcptun_command(impl, role), "-c", config]
     protocol: Protocol = "udp" if serves else "tcp"
     return Program(f"{impl}-kcptun-{role}", argv, config.parent, listens=(protocol, port))
 
@@ -96,7 +96,8 @@ def flags(options: Mapping[str, str | int | bool]) -> list[str]:
     return argv
 
 
-def _kcptun(impl: Kcptun, role: KcptunRole) -> list[str | Path]:
+def kcptun_command(impl: Kcptun, role: KcptunRole) -> list[str | Path]:
+    """How the program that plays a role is called, flags left out."""
     if impl == "modern":
         return [peers.modern_kcptun(), role]
     if impl == "theirs" or peers.CONTROL:

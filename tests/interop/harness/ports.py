@@ -35,6 +35,14 @@ def is_listening(port: int, protocol: Protocol) -> bool:
     return any(number == port for number in _waiting(protocol))
 
 
+def is_listening_at(path: Path) -> bool:
+    """Whether a UNIX socket waits at `path`."""
+    accepts = "00010000"
+    with Path("/proc/net/unix").open() as file:
+        fields = (line.split(maxsplit=7) for line in file)
+        return any(f[3] == accepts and f[7:] == [f"{path}\n"] for f in fields)
+
+
 def _is_free(port: int) -> bool:
     try:
         for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):

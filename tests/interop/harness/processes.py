@@ -6,13 +6,13 @@ import asyncio
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tests.interop.harness.ports import is_listening
+from tests.interop.harness.ports import is_listening, is_listening_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from tests.interop.harness.ports import Protocol
 
@@ -23,14 +23,23 @@ started: list[Program] = []
 class Program:
     """One program: `async with` starts it, waits until it listens, and ends it.
 
+    It listens on a port, or on the UNIX socket of a path.
+
     It can be killed and started again; its log goes on in the same file.
     """
 
     def __init__(
-        self, name: str, argv: Sequence[str | Path], folder: Path, *, listens: tuple[Protocol, int]
+        self,
+        name: str,
+        argv: Sequence[str | Path],
+        folder: Path,
+        *,
+        listens: tuple[Protocol, int] | Path,
     ) -> None:
         self.name = name
-        self.protocol, self.port = listens
+        self._path = listens if isinstance(listens, Path) else None
+        self.protocol: Protocol
+        self.protocol, self.port = ("tcp", 0) if isinstance(listens, Path) else listens
         self._argv = [str(word) for word in argv]
         self._folder = folder
         self._log_path = folder / f"{name}-{self.port}.log"
@@ -97,7 +106,9 @@ class Program:
 
     @property
     def is_listening(self) -> bool:
-        """Whether its port is open."""
+        """Whether its port or path is open."""
+        if self._path is not None:
+            return is_listening_at(self._path)
         return is_listening(self.port, self.protocol)
 
     @property
@@ -130,4 +141,6 @@ class Program:
 
 def _environment() -> Mapping[str, str]:
     # kcptun reads the key from KCPTUN_KEY; nothing of the caller's may leak into a test.
-    return {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+    # PYTHONPATH says which tree of ours is tested.
+    passed = {"PATH", "HOME", "LANG", "PYTHONPATH"}
+    return {name: value for name, value in os.environ.items() if name in passed}

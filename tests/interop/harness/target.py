@@ -35,8 +35,9 @@ _DRIP_CHUNK, _DRIP_PAUSE = 40_000, 0.01
 class Target:
     """The server; `async with` starts and stops it."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.port = 0
+        self._host = host
         self.accepted = 0
         self.ends: list[str] = []
         """How each finished connection ended: "eof", or the name of the error."""
@@ -45,7 +46,7 @@ class Target:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
-            self._on_connection, "127.0.0.1", 0, limit=2 * CHUNK, backlog=2048
+            self._on_connection, self._host, 0, limit=2 * CHUNK, backlog=2048
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self

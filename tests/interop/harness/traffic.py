@@ -139,7 +139,8 @@ def check_file(path: Path, size: int) -> None:
 async def _request(connect: Connect, line: str) -> AsyncIterator[Connection]:
     reader, writer = await connect()
     sock: socket.socket = writer.get_extra_info("socket")
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sock.family != socket.AF_UNIX:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         writer.write(line.encode() + b"\n")
         yield reader, writer
