@@ -56,6 +56,27 @@ def test_the_variable_is_heard(launched: list[RoleConfig], monkeypatch: pytest.M
     assert launched[0].kcp.key == "v"
 
 
+def test_as_a_plugin_it_does_as_its_host_says_and_ends_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[RoleConfig, float]] = []
+
+    def run(configs: Sequence[RoleConfig], *, grace: float) -> int:
+        seen.append((configs[0], grace))
+        return 7
+
+    monkeypatch.setattr("blinktun.app.run", run)
+    for side in ("REMOTE", "LOCAL"):
+        monkeypatch.setenv(f"SS_{side}_HOST", "::1")
+        monkeypatch.setenv(f"SS_{side}_PORT", "5")
+    monkeypatch.setenv("SS_PLUGIN_OPTIONS", "mtu=1200")
+    assert kcptun.client_main(["--fast-open", "-conn", "3"]) == 7
+    ((config, grace),) = seen
+    assert isinstance(config, KcptunClient)
+    assert (config.localaddr, config.kcp.mtu, config.conn) == (Address("::1", 5), 1200, 3)
+    assert grace == 0
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("flag", ["-h", "-help", "--help"])
 def test_help_has_every_flag(

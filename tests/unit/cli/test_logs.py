@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,18 @@ def test_kcptun_appends_to_its_file_instead(
     LOG.info("hello")
     assert re.fullmatch("before\n" + GO, path.read_text())
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0, 0o666), (0o027, 0o640)])
+def test_the_file_of_kcptun_may_be_read_by_whom_the_umask_lets(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    before = os.umask(umask)
+    try:
+        logs.set_up([go(tmp_path / "k.log")])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "k.log").stat().st_mode & 0o777 == mode
 
 
 def test_go_times_are_local(

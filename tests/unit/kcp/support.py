@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -128,4 +129,5 @@ def deaf_port() -> socket.socket:
 
 
 def open_descriptors() -> int:
+    gc.collect()  # a reactor of an earlier event loop may wait for it
     return len(list(Path("/proc/self/fd").iterdir()))

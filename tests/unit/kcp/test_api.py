@@ -68,6 +68,59 @@ async def test_of_a_name_with_both_families_ipv4_is_taken(monkeypatch: pytest.Mo
     assert api.listen_hosts(Address("both.example", 1)) == ["2001:db8::1", "192.0.2.1"]
 
 
+@pytest.mark.parametrize(
+    ("host", "option", "level"),
+    [
+        ("127.0.0.1", socket.IP_TOS, socket.IPPROTO_IP),
+        ("::1", socket.IPV6_TCLASS, socket.IPPROTO_IPV6),
+    ],
+)
+async def test_the_class_of_service_is_that_of_dscp(host: str, option: int, level: int) -> None:
+    with _receiver(host) as receiver:
+        ask = socket.IP_RECVTOS if level == socket.IPPROTO_IP else socket.IPV6_RECVTCLASS
+        receiver.setsockopt(level, ask, 1)
+        _, ancillary = await _first_datagram(receiver, replace(SETTINGS, dscp=46))
+    assert [(item[0], item[1], item[2][0]) for item in ancillary] == [(level, option, 46 << 2)]
+
+
+@pytest.mark.parametrize(("ports", "dialled"), [(1, 16), (2, 8), (40, 1)])
+async def test_ports_share_what_unproven_sources_may_open(ports: int, dialled: int) -> None:
+    settings = replace(SETTINGS, crypt="null", parityshard=0)
+    with _receiver("127.0.0.1") as receiver:
+        opening, _ = await _first_datagram(receiver, settings)
+    sessions: list[kcp.Session] = []
+    servers = [kcp.Server(ANY_PORT, settings, lambda *_: None) for _ in range(ports)]
+    servers[0].on_new_session = sessions.append
+    sources = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
+    for source in sources:
+        source.sendto(opening, (servers[0].address.host, servers[0].address.port))
+    await asyncio.sleep(0.2)
+    assert len(sessions) == dialled
+    for source in sources:
+        source.close()
+    for server in servers:
+        await server.aclose(0)
+
+
+def _receiver(host: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    made.bind((host, 0))
+    made.settimeout(PATIENCE)
+    return made
+
+
+async def _first_datagram(
+    receiver: socket.socket, settings: KcpSettings
+) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """What a client sends first to ``receiver``, with the ancillary data."""
+    session = await kcp.connect(Address(*receiver.getsockname()[:2]), settings)
+    await session.open_stream().write(b"hello")
+    data, ancillary, _, _ = await asyncio.to_thread(receiver.recvmsg, 2000, 100)
+    await session.aclose(0)
+    return data, ancillary
+
+
 async def test_settings_have_defaults() -> None:
     async with (
         await kcp.serve(echo, ANY_PORT) as server,

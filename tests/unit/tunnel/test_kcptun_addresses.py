@@ -17,6 +17,7 @@ from tests.unit.tunnel.kcptun import PATIENCE, SETTINGS, client_config, server_c
 from blinktun.address import Address
 from blinktun.config.model import KcptunClient, PortRange
 from blinktun.errors import TransportError
+from blinktun.kcp import api
 from blinktun.testing.loopback import ANY_PORT, echo, serving
 from blinktun.tunnel.kcptun_client import KcptunClientRole
 from blinktun.tunnel.kcptun_server import KcptunServerRole
@@ -211,6 +212,31 @@ async def _ask(address: Address) -> None:
         writer.write(b"hello")
         assert await reader.readexactly(5) == b"hello"
         writer.close()
+
+
+async def test_the_servers_name_is_resolved_for_each_session(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    hosts = iter(["127.0.0.1", "::1"])
+
+    async def resolve(address: Address) -> str:
+        assert address.host == "moving.example"
+        return next(hosts)
+
+    monkeypatch.setattr(api, "resolve", resolve)
+    async with serving(echo) as target:
+        server = KcptunServerRole(server_config(target, listen=PortRange("", 0, 0)))
+        await server.start()
+        port = server.addresses[0].port
+        client = KcptunClientRole(client_config(Address("moving.example", port), conn=2))
+        await client.start()
+        for _ in range(2):
+            await _ask(client.addresses[0])
+        await client.stop()
+        await server.stop()
+    for peer in (f"127.0.0.1:{port}", f"[::1]:{port}"):
+        assert f"session to {peer}" in caplog.messages
 
 
 # --- ranges ---------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
+use blinktun_proto::endpoint::Limits;
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::session::{Context, Role, Session};
 use blinktun_proto::stats::Stats;
@@ -217,7 +218,8 @@ impl Reactor {
     /// # Errors
     /// What the system says of binding the address.
     pub fn listen(&mut self, at: SocketAddr, config: &SocketConfig) -> io::Result<EndpointId> {
-        self.add_socket(EndpointSocket::bind(at, Role::Server, config, self.now())?)
+        let socket = EndpointSocket::bind(at, Role::Server, config, self.now())?;
+        self.add_listener(socket)
     }
 
     /// Listen for sessions on a UDP socket that is bound already.
@@ -225,7 +227,8 @@ impl Reactor {
     /// # Errors
     /// What the system says of the socket, which is closed then.
     pub fn adopt(&mut self, socket: OwnedFd, config: &SocketConfig) -> io::Result<EndpointId> {
-        self.add_socket(EndpointSocket::adopt(socket, config, self.now())?)
+        let socket = EndpointSocket::adopt(socket, config, self.now())?;
+        self.add_listener(socket)
     }
 
     /// Begin a session with the server at `to`, from a socket of its own.
@@ -243,6 +246,22 @@ impl Reactor {
         let endpoint = self.add_socket(socket)?;
         self.note_sessions();
         Ok(SessionKey { endpoint, session })
+    }
+
+    fn add_listener(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
+        let id = self.add_socket(socket)?;
+        self.share_early();
+        Ok(id)
+    }
+
+    /// All that listen let as many unproven sources dial as one alone would, each one at least: a
+    /// range of ports must not be a wider door.
+    fn share_early(&mut self) {
+        let listening = self.sockets.values().filter(|s| !s.ends_with_session);
+        let share = Limits::default().early / listening.count().max(1);
+        for socket in self.sockets.values_mut() {
+            socket.endpoint.set_early(share.max(1));
+        }
     }
 
     fn add_socket(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
@@ -295,6 +314,9 @@ impl Reactor {
         }
         self.retired.add(&socket.stats());
         self.retired.curr_estab = 0;
+        if !socket.ends_with_session {
+            self.share_early();
+        }
     }
 
     /// End a session; its relays are aborted.

@@ -157,6 +157,11 @@ impl Endpoint {
         }
     }
 
+    /// Change how many sessions may dial before their source is proved; those that have go on.
+    pub fn set_early(&mut self, sessions: usize) {
+        self.limits.early = sessions;
+    }
+
     /// Begin a conversation with `peer`.
     pub fn dial(&mut self, peer: SocketAddr, now: Time) -> SessionId {
         let (conv, clock) = (self.cx.random.next_u32(), self.cx.random.next_u32());
