@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -125,9 +126,9 @@ async def test_a_busy_port_of_a_range_ends_the_server(target: Target, tmp_path: 
         taken.bind(("127.0.0.1", first + 1))
         listen = f"127.0.0.1:{first}-{first + 1}"
         far = server("ours", tmp_path, listen, f"127.0.0.1:{target.port}")
-        with pytest.raises(AssertionError, match="ended with 1"):
-            async with far:
-                await asyncio.sleep(5)
+        with contextlib.suppress(AssertionError):  # its first port may be open for a moment
+            await far.start()
+        assert await far.exit_code(10) == 1
     assert f"cannot listen on udp 127.0.0.1:{first + 1}: Address already in use" in far.log
 
 

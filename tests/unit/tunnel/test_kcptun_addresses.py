@@ -101,7 +101,7 @@ async def test_a_connection_over_unix_sockets_has_its_line(
             end[1].write_eof()
         await until(lambda: caplog.text.count("stream closed") == 2)
     assert f"listening on UNIX socket {tmp_path}/local.sock, server udp 127.0.0.1:" in caplog.text
-    assert f"target UNIX socket {tmp_path}/target.sock, crypt" in caplog.text
+    assert f"target UNIX socket {tmp_path}/target.sock, " in caplog.text
     assert f"stream closed in: {tmp_path}/local.sock out: 127.0.0.1:" in caplog.text
     assert f"(2) out: {tmp_path}/target.sock: sent" in caplog.text.replace("(3)", "(2)")
     assert caplog.text.count("s: clean") == 2
@@ -236,7 +236,7 @@ async def test_the_servers_name_is_resolved_for_each_session(
         await client.stop()
         await server.stop()
     for peer in (f"127.0.0.1:{port}", f"[::1]:{port}"):
-        assert f"session to {peer}" in caplog.messages
+        assert f"-> {peer}\n" in caplog.text
 
 
 # --- ranges ---------------------------------------------------------------------------------
