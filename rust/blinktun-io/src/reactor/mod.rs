@@ -248,7 +248,7 @@ impl Reactor {
         Ok(SessionKey { endpoint, session })
     }
 
-    fn add_listener(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
+    pub(super) fn add_listener(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
         let id = self.add_socket(socket)?;
         self.share_early();
         Ok(id)
