@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from blinktun.effects import Effect
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.address import Address
     from blinktun.config.model import Credentials
-    from blinktun.effects import Chunk, Effect
+    from blinktun.effects import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Associate:
+    """Relay datagrams for this application, and no connection."""
+
+
+Demand: TypeAlias = Effect | Associate
+"""What a handshake asks for."""
 
 
 class Refusal(Enum):
@@ -25,7 +40,8 @@ class Handshake(ABC):
     """One application's way to say where it wants to go.
 
     Call ``start``, then ``receive`` with whatever the application sends, until one of them yields
-    ``ConnectTo`` or ``Reject``. After ``ConnectTo`` call ``granted`` or ``refused`` and send the
+    ``ConnectTo``, ``Associate`` or ``Reject``. After ``Associate`` send ``granted_datagrams``, or
+    ``refused``. After ``ConnectTo`` call ``granted`` or ``refused`` and send the
     answer; ``take_early`` holds what belongs to the target already, and everything read later
     passes ``upload`` if ``filters_upload`` says so.
     """
@@ -35,17 +51,21 @@ class Handshake(ABC):
         """Whether bytes after ``ConnectTo`` have to pass ``upload``."""
         return False
 
-    def start(self) -> list[Effect]:
+    def start(self) -> Sequence[Demand]:
         """Begin, before the application has said anything."""
         return []
 
     @abstractmethod
-    def receive(self, data: Chunk) -> list[Effect]:
+    def receive(self, data: Chunk) -> Sequence[Demand]:
         """Take bytes from the application, cut anywhere."""
 
     @abstractmethod
     def granted(self) -> bytes:
         """Return the answer for a tunnel that is up; may be empty."""
+
+    def granted_datagrams(self, address: Address) -> bytes:
+        """Return the answer when datagrams may be sent to ``address``."""
+        raise NotImplementedError(f"{type(self).__name__} knows no datagrams ({address})")
 
     @abstractmethod
     def refused(self, reason: Refusal) -> bytes:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from blinktun.config.model import BlinksocksClient, Credentials, Inbound
-from blinktun.effects import Effect, Reject
+from blinktun.effects import Reject
 from blinktun.errors import ConfigError
 from blinktun.proxies import socks4, socks5
-from blinktun.proxies.base import Handshake, Refusal
+from blinktun.proxies.base import Demand, Handshake, Refusal
 from blinktun.proxies.forward import FixedForward
 from blinktun.proxies.http import HttpProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from blinktun.address import Address
     from blinktun.effects import Chunk
 
 
@@ -49,7 +50,7 @@ class Socks(Handshake):
         self._credentials = credentials
         self._chosen: Handshake | None = None
 
-    def receive(self, data: Chunk) -> list[Effect]:
+    def receive(self, data: Chunk) -> Sequence[Demand]:
         """Choose by the first byte, then pass on."""
         if self._chosen is None:
             match data[0]:
@@ -64,6 +65,10 @@ class Socks(Handshake):
     def granted(self) -> bytes:
         """Return the success reply of the version in use."""
         return self._chosen.granted() if self._chosen else b""
+
+    def granted_datagrams(self, address: Address) -> bytes:
+        """Return the reply that names where datagrams go."""
+        return self._chosen.granted_datagrams(address) if self._chosen else b""
 
     def refused(self, reason: Refusal) -> bytes:
         """Return the failure reply of the version in use."""

@@ -5,19 +5,20 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from blinktun.effects import ConnectTo, Effect, Reject, Reply
+from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.errors import RemoteError
-from blinktun.presets.socks_address import unpack
-from blinktun.proxies.base import Handshake, Refusal, credentials_match
+from blinktun.presets.socks_address import pack, unpack
+from blinktun.proxies.base import Associate, Demand, Handshake, Refusal, credentials_match
 
 if TYPE_CHECKING:
+    from blinktun.address import Address
     from blinktun.config.model import Credentials
     from blinktun.effects import Chunk
 
 VERSION = 5
 
 _NO_AUTH, _USER_PASSWORD, _NONE_ACCEPTABLE = 0x00, 0x02, 0xFF
-_CONNECT = 1
+_CONNECT, _UDP_ASSOCIATE = 1, 3
 
 # RFC 1928, section 6.
 _SUCCEEDED, _COMMAND_UNKNOWN, _ADDRESS_TYPE_UNKNOWN = 0, 7, 8
@@ -38,7 +39,7 @@ class _State(Enum):
 
 
 class Socks5(Handshake):
-    """A SOCKS5 handshake; CONNECT is the only command.
+    """A SOCKS5 handshake, for CONNECT and UDP ASSOCIATE.
 
     Without credentials of our own, an application that offers username/password may present any.
     Each message is bounded by its own length bytes, 515 bytes at most.
@@ -49,10 +50,10 @@ class Socks5(Handshake):
         self._state = _State.GREETING
         self._buffer = b""
 
-    def receive(self, data: Chunk) -> list[Effect]:
+    def receive(self, data: Chunk) -> list[Demand]:
         """Answer every message that is complete."""
         self._buffer += data
-        effects: list[Effect] = []
+        effects: list[Demand] = []
         while True:
             state = self._state
             effects += self._advance()
@@ -63,6 +64,10 @@ class Socks5(Handshake):
         """Return the success reply; the bound address is not told."""
         return _reply(_SUCCEEDED)
 
+    def granted_datagrams(self, address: Address) -> bytes:
+        """Return the reply that names where datagrams go."""
+        return bytes((VERSION, _SUCCEEDED, 0)) + pack(address)
+
     def refused(self, reason: Refusal) -> bytes:
         """Return the failure reply."""
         return _reply(_CODES[reason])
@@ -72,7 +77,7 @@ class Socks5(Handshake):
         early, self._buffer = self._buffer, b""
         return early
 
-    def _advance(self) -> list[Effect]:
+    def _advance(self) -> list[Demand]:
         match self._state:
             case _State.GREETING:
                 return self._greeting()
@@ -83,7 +88,7 @@ class Socks5(Handshake):
             case _State.DONE:
                 return []
 
-    def _greeting(self) -> list[Effect]:
+    def _greeting(self) -> list[Demand]:
         """``05 n methods[n]``."""
         buffer = self._buffer
         if buffer and buffer[0] != VERSION:
@@ -101,7 +106,7 @@ class Socks5(Handshake):
         refusal = bytes((VERSION, _NONE_ACCEPTABLE))
         return self._reject("no acceptable authentication method offered", refusal)
 
-    def _check_credentials(self) -> list[Effect]:
+    def _check_credentials(self) -> list[Demand]:
         """``01 ulen user plen pass``; some applications put 05 first, so that byte is not read."""
         buffer = self._buffer
         if len(buffer) < 2 or len(buffer) < 3 + buffer[1]:
@@ -117,7 +122,7 @@ class Socks5(Handshake):
         self._state = _State.REQUEST
         return [Reply(b"\x01\x00")]
 
-    def _request(self) -> list[Effect]:
+    def _request(self) -> list[Demand]:
         """``05 cmd 00 atyp addr port``."""
         buffer = self._buffer
         if len(buffer) < 4:
@@ -132,16 +137,17 @@ class Socks5(Handshake):
             return []
         target, size = found
         command = self._take(3 + size)[1]
-        if command != _CONNECT:
+        if command not in {_CONNECT, _UDP_ASSOCIATE}:
             return self._reject(f"command {command} is not offered", _reply(_COMMAND_UNKNOWN))
         self._state = _State.DONE
-        return [ConnectTo(target)]
+        # Where the application will send from is not looked at: few know it.
+        return [ConnectTo(target) if command == _CONNECT else Associate()]
 
     def _take(self, size: int) -> bytes:
         message, self._buffer = self._buffer[:size], self._buffer[size:]
         return message
 
-    def _reject(self, reason: str, reply: bytes = b"") -> list[Effect]:
+    def _reject(self, reason: str, reply: bytes = b"") -> list[Demand]:
         self._state = _State.DONE
         self._buffer = b""
         return [Reply(reply), Reject(reason)] if reply else [Reject(reason)]

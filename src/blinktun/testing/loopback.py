@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from blinktun.address import Address
 from blinktun.config.model import (
@@ -15,7 +16,10 @@ from blinktun.config.model import (
     PresetSpec,
     ServerLink,
 )
+from blinktun.presets.socks_address import unpack
+from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
 from blinktun.transports import tcp
+from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 from blinktun.tunnel.connections import Connections
@@ -83,6 +87,71 @@ async def tunnel(
             await client.stop()
     finally:
         await server.stop()
+
+
+class Datagrams:
+    """An application that exchanges datagrams through SOCKS5."""
+
+    def __init__(self, control: Stream, relay: Address) -> None:
+        self._control = control
+        self.relay = relay
+        self._received: asyncio.Queue[bytes] = asyncio.Queue()
+        self._socket = UdpSocket.unbound(
+            relay.host, lambda data, _source: self._received.put_nowait(data)
+        )
+
+    @classmethod
+    async def associate(cls, proxy: Address) -> Self:
+        """Ask a proxy for UDP ASSOCIATE."""
+        control = await tcp.TcpDialer().connect(proxy)
+        try:
+            await control.send(b"\x05\x01\x00")
+            await read_exactly(control, 2)
+            await control.send(b"\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00")
+            reply = await read_exactly(control, 10)
+            found = unpack(reply[3:])
+        except BaseException:
+            control.abort()
+            raise
+        if reply[1] or found is None:
+            control.abort()
+            raise AssertionError(f"refused: {reply!r}")
+        return cls(control, found[0])
+
+    def send(self, target: Address, payload: bytes) -> None:
+        """Send to a target."""
+        self.send_raw(pack_datagram(target, payload))
+
+    def send_raw(self, data: bytes) -> None:
+        """Send to the relay, as it is."""
+        self._socket.send(data, self.relay)
+
+    async def receive(self, within: float = 10.0) -> tuple[Address, bytes]:
+        """Wait for an answer; returns whose it is, and its payload."""
+        async with asyncio.timeout(within):
+            return unpack_datagram(await self._received.get())
+
+    def close(self) -> None:
+        """Leave."""
+        self._control.abort()
+        self._socket.close()
+
+
+@asynccontextmanager
+async def answering(
+    answer: Callable[[bytes], bytes], host: str = "127.0.0.1"
+) -> AsyncIterator[Address]:
+    """Run a UDP server that answers every datagram; yield where it listens."""
+    sockets: list[UdpSocket] = []
+
+    def receive(data: bytes, source: Address) -> None:
+        sockets[0].send(answer(data), source)
+
+    sockets += UdpSocket.listen(Address(host, 0), receive)
+    try:
+        yield sockets[0].address
+    finally:
+        sockets[0].close()
 
 
 async def read_all(stream: Stream) -> bytes:

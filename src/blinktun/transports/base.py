@@ -25,6 +25,11 @@ class Stream(ABC):
     def peer(self) -> str:
         """The other end, as text for messages."""
 
+    @property
+    def local(self) -> Address | None:
+        """Our end, if it has an address."""
+        return None
+
     @abstractmethod
     async def receive(self) -> Chunk:
         """Wait for bytes; ``b""`` is the end of the peer's direction.

@@ -56,6 +56,12 @@ class TcpStream(asyncio.Protocol, Stream):
         """The other end's address and port."""
         return self._peer
 
+    @property
+    def local(self) -> Address | None:
+        """Our end's address and port."""
+        name = self._transport.get_extra_info("sockname")
+        return Address(*name[:2]) if isinstance(name, tuple) else None
+
     async def receive(self) -> Chunk:
         """Return all bytes that have come, at most about 768 KiB."""
         while not self._chunks:

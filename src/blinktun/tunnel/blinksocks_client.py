@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
 
+from blinktun.address import Address
 from blinktun.config.model import Inbound
-from blinktun.effects import ConnectTo, Effect, Reject, Reply
+from blinktun.effects import ConnectTo, Forward, Reject, Reply
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
 from blinktun.presets.registry import PipelineMaker
-from blinktun.proxies.base import Handshake, Refusal
+from blinktun.proxies.base import Associate, Demand, Handshake, Refusal
 from blinktun.proxies.detect import handshake_maker
 from blinktun.transports import tcp
 from blinktun.transports.base import Stream
@@ -22,11 +24,12 @@ from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
 from blinktun.tunnel.record import Record
 from blinktun.tunnel.relay import Traffic, linger, relay
+from blinktun.tunnel.udp_inbound import UdpInbound
+from blinktun.tunnel.udp_path import udp_path_maker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from blinktun.address import Address
     from blinktun.config.model import BlinksocksClient
     from blinktun.effects import Chunk
     from blinktun.transports.base import Listener
@@ -49,7 +52,12 @@ class BlinksocksClientRole:
     def __init__(self, config: BlinksocksClient) -> None:
         self._config = config
         self._make_handshake = handshake_maker(config)
-        self._outbound = _outbound(config)
+        resolver = Resolver(config.dns)
+        make_pipeline = PipelineMaker(
+            config.server.presets, where="server.presets", source=config.source
+        )
+        self._outbound = _outbound(config, make_pipeline, resolver)
+        self._datagrams = _datagrams(config, make_pipeline, resolver)
         self._connections = Connections()
         self._listener: Listener | None = None
         self._total = Traffic()
@@ -73,6 +81,12 @@ class BlinksocksClientRole:
         self._listener = await tcp.listen(
             self._config.listen, lambda app: self._connections.add(app, self._serve)
         )
+        if self._datagrams:
+            try:
+                self._datagrams.start(replace(self._config.listen, port=self.addresses[0].port))
+            except TransportError:
+                await self.stop()
+                raise
         for address in self.addresses:
             _log.info(
                 "blinksocks client is running at %s://%s", self._config.inbound.value, address
@@ -85,6 +99,8 @@ class BlinksocksClientRole:
         if self._listener:
             await self._listener.aclose()
             self._listener = None
+        if self._datagrams:
+            self._datagrams.stop()
         await self._connections.stop(grace)
         await self._outbound.aclose()
 
@@ -110,6 +126,8 @@ class BlinksocksClientRole:
         except RemoteError as error:
             await linger(app)
             return str(error)
+        if target is None:
+            return await self._associate(connection)
         try:
             tunnel = connection.tunnel = await self._outbound.open(target)
         except (TransportError, LocalError) as error:
@@ -126,6 +144,21 @@ class BlinksocksClientRole:
         )
         await asyncio.gather(app.aclose(), tunnel.aclose())
         return "closed"
+
+    async def _associate(self, connection: _Connection) -> str:
+        """Say where datagrams go, and wait for the application to leave."""
+        app = connection.app
+        if self._datagrams is None or app.local is None:
+            await app.send(connection.handshake.refused(Refusal.NOT_ALLOWED))
+            await linger(app)
+            return "datagrams are not relayed here"
+        self._datagrams.admit(Address.parse(app.peer).host)
+        here = replace(app.local, port=self._datagrams.port)
+        await app.send(connection.handshake.granted_datagrams(here))
+        while await app.receive():
+            pass
+        await app.aclose()
+        return "association closed"
 
     async def _send_first(self, connection: _Connection, tunnel: Stream) -> None:
         """Send the target, with the application's first bytes if they come in time.
@@ -149,9 +182,10 @@ class _Connection:
         self.handshake = handshake
         self.record = record
         self.tunnel: Stream | None = None
+        self._associates = False
 
-    async def negotiate(self) -> Address:
-        """Run the handshake.
+    async def negotiate(self) -> Address | None:
+        """Run the handshake; returns the target, None if datagrams are to be relayed.
 
         Raises:
             RemoteError: it was rejected; the application has been told.
@@ -160,7 +194,7 @@ class _Connection:
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 await self._perform(self.handshake.start())
-                while self.record.target is None:
+                while self.record.target is None and not self._associates:
                     data = await self.app.receive()
                     if not data:
                         raise TransportError("left during the handshake", peer=self.app.peer)
@@ -187,17 +221,21 @@ class _Connection:
         if self.tunnel:
             self.tunnel.abort()
 
-    async def _perform(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            match effect:
+    async def _perform(self, demands: Sequence[Demand]) -> None:
+        for demand in demands:
+            match demand:
                 case Reply(data):
                     await self.app.send(data)
                 case ConnectTo(target):
                     self.record.target = target
+                case Associate():
+                    self._associates = True
                 case Reject(reason):
                     raise RemoteError(reason)
+                case Forward():
+                    raise LocalError("a handshake cannot forward")
                 case _:
-                    raise LocalError(f"a handshake cannot ask for {effect}")
+                    assert_never(demand)
 
 
 class _Filtered(Stream):
@@ -251,15 +289,26 @@ def _refusal(error: Exception) -> Refusal:
     return Refusal.FAILED
 
 
-def _outbound(config: BlinksocksClient) -> Outbound:
+def _outbound(
+    config: BlinksocksClient, make_pipeline: PipelineMaker, resolver: Resolver
+) -> Outbound:
     """What the configuration says about the way to the server.
 
     Raises:
         ConfigError: it cannot be used.
     """
     link = config.server
-    make_pipeline = PipelineMaker(link.presets, where="server.presets", source=config.source)
-    dialer = find_transport(link, source=config.source).dialer(link, Resolver(config.dns))
+    dialer = find_transport(link, source=config.source).dialer(link, resolver)
     if link.mux:
         return MuxOutbound(link, make_pipeline, dialer, idle=config.timeout)
     return DirectOutbound(link, make_pipeline, dialer)
+
+
+def _datagrams(
+    config: BlinksocksClient, make_pipeline: PipelineMaker, resolver: Resolver
+) -> UdpInbound | None:
+    """The relay of datagrams, if there is one: SOCKS5 alone has words for it."""
+    if config.inbound is not Inbound.SOCKS or make_pipeline.without_datagrams:
+        return None
+    make_path = udp_path_maker(config.server, make_pipeline, resolver)
+    return UdpInbound(make_path, for_all=config.credentials is None)

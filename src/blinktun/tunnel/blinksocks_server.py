@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blinktun.errors import RemoteError, TransportError
@@ -19,6 +20,7 @@ from blinktun.tunnel.preset_stream import PresetStream
 from blinktun.tunnel.record import Record
 from blinktun.tunnel.refusals import HOLD, Refusals
 from blinktun.tunnel.relay import Traffic
+from blinktun.tunnel.udp_server import UdpServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +57,9 @@ class BlinksocksServerRole:
         self._config = config
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
         self._transport = find_transport(config.server, source=config.source)
-        self._exit = Exit(dialer or TcpDialer(Resolver(config.dns)), idle=config.timeout)
+        resolver = Resolver(config.dns)
+        self._exit = Exit(dialer or TcpDialer(resolver), idle=config.timeout)
+        self._datagrams = UdpServer(config.server.key, self._make_pipeline, resolver)
         self._refusals = Refusals(hold)
         self._context = PresetContext(Role.SERVER, config.server.key)
         self._connections = Connections()
@@ -84,12 +88,22 @@ class BlinksocksServerRole:
         )
         for address in self.addresses:
             _log.info("blinksocks server is running at %s://%s", link.transport, address)
+        if refusing := self._make_pipeline.without_datagrams:
+            _log.info("no UDP: %s has no form for datagrams", refusing[0])
+            return
+        try:
+            self._datagrams.start(replace(link.address, port=self.addresses[0].port))
+        except TransportError:
+            await self.stop()
+            raise
+        _log.info("blinksocks udp server is running at udp://%s", self.addresses[0])
 
     async def stop(self, grace: float = 0.0) -> None:
         """Stop listening, let connections end for ``grace`` seconds, reset the rest."""
         if self._listener:
             await self._listener.aclose()
             self._listener = None
+        self._datagrams.stop()
         await self._connections.stop(grace)
 
     async def _serve(self, wire: Stream) -> None:

@@ -5,7 +5,7 @@ import pytest
 from blinktun.address import Address
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Reject, Reply
-from blinktun.proxies.base import Refusal
+from blinktun.proxies.base import Associate, Refusal
 from blinktun.proxies.socks5 import Socks5
 
 GREETING = b"\x05\x01\x00"
@@ -67,7 +67,7 @@ def test_no_method_at_all() -> None:
     assert Socks5().receive(b"\x05\x00")[0] == Reply(b"\x05\xff")
 
 
-@pytest.mark.parametrize("command", [0, 2, 3, 4, 255])
+@pytest.mark.parametrize("command", [0, 2, 4, 255])
 def test_commands_that_are_not_offered(command: int) -> None:
     handshake = Socks5()
     handshake.receive(GREETING)
@@ -106,3 +106,12 @@ def test_targets_that_are_none(address: bytes) -> None:
 )
 def test_refusals(reason: Refusal, code: int) -> None:
     assert Socks5().refused(reason) == bytes((5, code, 0, 1, 0, 0, 0, 0, 0, 0))
+
+
+def test_datagrams() -> None:
+    handshake = Socks5()
+    handshake.receive(b"\x05\x01\x00")
+    request = b"\x05\x03\x00\x01\x00\x00\x00\x00\x00\x00"
+    assert handshake.receive(request) == [Associate()]
+    reply = b"\x05\x00\x00\x01\xc0\x00\x02\x01\x04\x38"
+    assert handshake.granted_datagrams(Address("192.0.2.1", 1080)) == reply

@@ -1,0 +1,110 @@
+"""How the datagrams of a blinksocks client reach its server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, TypeAlias
+
+from blinktun.address import Address
+from blinktun.errors import LocalError, RemoteError, TransportError
+from blinktun.presets.base import PresetContext, Role
+from blinktun.transports.udp import UdpSocket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blinktun.config.model import ServerLink
+    from blinktun.presets.pipeline import Pipeline
+    from blinktun.presets.registry import PipelineMaker
+    from blinktun.transports.resolver import Resolver
+
+_log = logging.getLogger("blinktun.blinksocks")
+
+OnAnswer: TypeAlias = "Callable[[Address, bytes], None]"
+"""Gets where an answer is from, and its payload."""
+
+
+class Path(ABC):
+    """One association's way to the server and back."""
+
+    @abstractmethod
+    def send(self, target: Address, payload: bytes) -> None:
+        """Send a datagram, or lose it."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of it."""
+
+
+PathMaker: TypeAlias = "Callable[[OnAnswer], Path]"
+
+
+class UdpPath(Path):
+    """Datagrams as datagrams: to the port number of the TCP service, through the presets.
+
+    Bound: 64 datagrams wait for the server's name to be resolved.
+    """
+
+    _MAX_WAITING = 64
+
+    def __init__(
+        self, server: Address, resolver: Resolver, pipeline: Pipeline, on_answer: OnAnswer
+    ) -> None:
+        self._server = server
+        self._pipeline = pipeline
+        self._on_answer = on_answer
+        self._last: Address | None = None
+        self._socket: UdpSocket | None = None
+        self._waiting: list[bytes] = []
+        self._opening = asyncio.get_running_loop().create_task(self._open(resolver))
+
+    def send(self, target: Address, payload: bytes) -> None:
+        """Encode and send."""
+        try:
+            data = self._pipeline.encode_datagram(payload, target)
+        except LocalError as error:
+            _log.debug("a datagram for %s cannot be sent: %s", target, error)
+            return
+        self._last = target
+        if self._socket:
+            self._socket.send(data, self._server)
+        elif len(self._waiting) < self._MAX_WAITING:
+            self._waiting.append(data)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._opening.cancel()
+        if self._socket:
+            self._socket.close()
+
+    async def _open(self, resolver: Resolver) -> None:
+        try:
+            ip = (await resolver.resolve(self._server.host))[0]
+            self._server = Address(ip, self._server.port)
+            self._socket = UdpSocket.unbound(ip, self._receive)
+        except (OSError, ValueError, TransportError) as error:
+            _log.warning("no UDP to %s: %s", self._server, error)
+            return
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self._socket.send(data, self._server)
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        if source != self._server:
+            return
+        try:
+            named, payload = self._pipeline.decode_datagram(data)
+        except RemoteError as error:
+            _log.debug("a datagram from %s was refused: %s", source, error)
+            return
+        # base-auth does not say who answers: then it is whoever was asked last.
+        if origin := named or self._last:
+            self._on_answer(origin, payload)
+
+
+def udp_path_maker(link: ServerLink, make_pipeline: PipelineMaker, resolver: Resolver) -> PathMaker:
+    """Paths to this server."""
+    context = PresetContext(Role.CLIENT, link.key)
+    return lambda on_answer: UdpPath(link.address, resolver, make_pipeline(context), on_answer)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.transports.udp import UdpSocket
+
+Received = asyncio.Queue[tuple[bytes, Address]]
+
+
+def _listen(host: str) -> tuple[UdpSocket, Received]:
+    received: Received = asyncio.Queue()
+    sockets = UdpSocket.listen(Address(host, 0), lambda *got: received.put_nowait(got))
+    assert len(sockets) == 1
+    return sockets[0], received
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def test_there_and_back(host: str) -> None:
+    server, at_server = _listen(host)
+    back: Received = asyncio.Queue()
+    client = UdpSocket.unbound(host, lambda *got: back.put_nowait(got))
+    for payload in (b"hello", b"", bytes(9000)):
+        client.send(payload, server.address)
+        data, source = await asyncio.wait_for(at_server.get(), 10)
+        assert data == payload
+        server.send(data + b"!", source)
+        assert await asyncio.wait_for(back.get(), 10) == (payload + b"!", server.address)
+    client.close()
+    server.close()
+    server.close()
+    server.send(b"late", client_address := Address(host, 9))
+    assert client_address.port == 9
+
+
+async def test_every_local_address() -> None:
+    sockets = UdpSocket.listen(Address("", 0), lambda *_got: None)
+    assert {socket.address.host for socket in sockets} <= {"0.0.0.0", "::"}
+    for socket in sockets:
+        socket.close()
+
+
+async def test_an_address_that_is_taken() -> None:
+    server, _ = _listen("127.0.0.1")
+    with pytest.raises(TransportError, match="cannot listen: address already in use"):
+        UdpSocket.listen(server.address, lambda *_got: None)
+    with pytest.raises(TransportError, match="cannot listen"):
+        UdpSocket.listen(Address("no-such-name.invalid", 1), lambda *_got: None)
+    server.close()
+
+
+async def test_what_cannot_be_sent_is_lost() -> None:
+    server, received = _listen("127.0.0.1")
+    server.send(bytes(70_000), server.address)
+    server.send(b"x", Address("no-such-name.invalid", 1))
+    unheard = Address("127.0.0.1", 1)
+    for _ in range(3):
+        server.send(b"x", unheard)  # ICMP errors come back
+        await asyncio.sleep(0.01)
+    server.send(b"heard", server.address)
+    assert (await asyncio.wait_for(received.get(), 10))[0] == b"heard"
+    server.close()
+
+
+async def test_closed_by_who_receives() -> None:
+    closed = asyncio.Event()
+
+    def close(_data: bytes, _source: Address) -> None:
+        assert not closed.is_set()
+        server.close()
+        closed.set()
+
+    server = UdpSocket.listen(Address("127.0.0.1", 0), close)[0]
+    client = UdpSocket.unbound("127.0.0.1", lambda *_got: None)
+    for _ in range(3):
+        client.send(b"x", server.address)
+    await asyncio.wait_for(closed.wait(), 10)
+    await asyncio.sleep(0.01)
+    client.close()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.testing.loopback import answering
+from blinktun.transports.resolver import Resolver
+from blinktun.tunnel import udp_exit as room
+from blinktun.tunnel.udp_exit import UdpExit
+
+if TYPE_CHECKING:
+    import pytest
+
+Answers = asyncio.Queue[tuple[Address, bytes]]
+
+
+def _exit() -> tuple[UdpExit, Answers]:
+    answers: Answers = asyncio.Queue()
+    return UdpExit(Resolver(), lambda *got: answers.put_nowait(got)), answers
+
+
+async def test_addresses_and_names_answer_as_they_were_asked() -> None:
+    way, answers = _exit()
+    async with answering(bytes.upper) as four, answering(bytes.swapcase, "::1") as six:
+        for target in (four, six, Address("localhost", four.port)):
+            way.send(target, b"Ab")
+            source, payload = await asyncio.wait_for(answers.get(), 10)
+            assert source.port == target.port
+            assert source in {target, Address("127.0.0.1", four.port)}
+            assert payload == (b"aB" if target == six else b"AB")
+    way.close()
+
+
+async def test_names_that_do_not_resolve_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_MAX_ASKING", 3)
+    way, answers = _exit()
+    for _ in range(10):
+        way.send(Address("no-such-name.invalid", 1), b"x")
+    assert len(way._asking) == 3
+    async with asyncio.timeout(20):
+        while way._asking:
+            await asyncio.sleep(0.01)
+    assert answers.empty()
+    way.close()
+
+
+async def test_no_more_names_are_kept_than_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_MAX_NAMES", 2)
+    way, _ = _exit()
+    for port in range(1, 6):
+        way.send(Address("localhost", port), b"x")
+    async with asyncio.timeout(10):
+        while way._asking:
+            await asyncio.sleep(0.01)
+    assert len(way._names) == 2
+    way.close()
+    way.send(Address("127.0.0.1", 1), b"late")
