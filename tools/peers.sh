@@ -12,7 +12,7 @@ as_root() {
 wanted=(
   kcptun-client:kcptun kcptun-server:kcptun
   ss-local:shadowsocks-libev ss-server:shadowsocks-libev
-  curl:curl wrk:wrk nginx:nginx-light openssl:openssl setpriv:util-linux
+  curl:curl dig:bind9-dnsutils wrk:wrk nginx:nginx-light openssl:openssl setpriv:util-linux
   iptables:iptables ip6tables:iptables
 )
 missing=()

@@ -222,6 +222,6 @@ def _libev(command: str, folder: Path, link: Link, listens: int) -> Program:
     local = ["-b", "127.0.0.1", "-l", str(listens)] if command == "ss-local" else []
     argv: list[str | Path] = [
         peers.system(command),
-        *("-s", "127.0.0.1", "-p", str(link.port), "-k", link.key, "-m", link.method, *local),
+        *("-s", "127.0.0.1", "-p", str(link.port), "-k", link.key, "-m", link.method, *local, "-u"),
     ]
     return Program(command, argv, folder, listens=("tcp", listens))
