@@ -89,9 +89,9 @@ impl Session {
         if let Some(encoder) = &mut self.encoder
             && encoder.parity_due() > 0
         {
-            let len = encoder.parity_len();
-            encoder.write_parity(out.get_mut(self.head..self.head + len)?);
-            return Some(overhead + len);
+            let len = overhead + encoder.parity_len();
+            encoder.write_parity(&mut out.get_mut(..len)?[self.head..len - self.tail]);
+            return Some(len);
         }
         let header = if self.protected { fec::HEADER } else { 0 };
         let room = out.len().checked_sub(overhead + header)?;
@@ -154,4 +154,33 @@ impl Session {
 /// `Config` has checked the shards.
 pub(super) fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder> {
     shards.and_then(|(data, parity)| fec::Encoder::new(data, parity).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypt::{CryptKind, PacketCrypt};
+    use crate::session::Config;
+
+    #[test]
+    fn parity_leaves_room_for_the_tag() {
+        let mut config = Config::new(&PacketCrypt::new(CryptKind::Aes128Gcm, &[0; 32]));
+        config.shards = Some((1, 1));
+        let now = Time::from_millis(1);
+        let mut cx = Context::new([0; 32]);
+        let mut session = Session::new(&config, Role::Client, 7, 0, now);
+        let stream = session.open_stream().expect("room");
+        let mut out = [0; 1500];
+        // The first packet of all has no parity: it is taken for a slow one.
+        assert!(session.write_datagram(&mut out, now, &mut cx).is_some());
+        session.write(stream, &[7; 1000]).expect("open");
+        let data = session.write_datagram(&mut out, now, &mut cx);
+        let data = data.expect("there is data");
+        for room in 0..data {
+            let refused = session.write_datagram(&mut out[..room], now, &mut cx);
+            assert_eq!(refused, None, "{room} bytes");
+        }
+        let parity = session.write_datagram(&mut out[..data], now, &mut cx);
+        assert_eq!(parity, Some(data));
+    }
 }
