@@ -50,3 +50,8 @@ pub fn u16_at(bytes: &[u8], at: usize) -> u16 {
 pub fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
+
+/// A little-endian `u64` at `at`. Panics when out of range: callers check the length first.
+pub fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}

@@ -8,9 +8,11 @@ use blinktun_proto::wire::{u16_at, u32_at};
 use proptest::prelude::*;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-const NONCE: usize = 16;
+/// The longest head and tail there are.
+const LEAST: usize = 28;
 
 /// One envelope of each kind; the derivation of keys is slow.
 static ENVELOPES: LazyLock<Vec<PacketCrypt>> = LazyLock::new(|| {
@@ -46,10 +48,9 @@ fn open(crypt: &PacketCrypt, datagrams: &mut [u8], stride: usize) -> Vec<Verdict
 #[test]
 fn names_are_kcptuns_and_exact() {
     let names: Vec<_> = CryptKind::ALL.iter().map(|kind| kind.name()).collect();
-    let expected = [
-        "null", "none", "xor", "aes", "aes-128", "aes-192", "salsa20",
-    ];
-    assert_eq!(names, expected);
+    let expected = "null none xor aes aes-128 aes-192 aes-128-gcm sm4 twofish blowfish cast5 3des \
+                    tea xtea salsa20";
+    assert_eq!(names.join(" "), expected);
     for &kind in CryptKind::ALL {
         assert_eq!(CryptKind::parse(kind.name()), Some(kind));
     }
@@ -75,37 +76,49 @@ fn keys_and_pads_are_derived() {
 #[test]
 fn datagrams_are_those_of_other_implementations() {
     let vectors = vectors("crypt");
-    let mut seen = 0;
+    let mut seen = BTreeMap::new();
     for vector in list(&vectors, "vectors") {
-        let Some(kind) = CryptKind::parse(text(vector, "crypt")) else {
-            continue;
-        };
-        seen += 1;
+        let kind = CryptKind::parse(text(vector, "crypt")).unwrap();
+        *seen.entry(kind.name()).or_insert(0) += 1;
         let pass = bytes(&vectors, "derived_key_hex").try_into().unwrap();
         let crypt = PacketCrypt::new(kind, &pass);
         let nonce = bytes(vector, "nonce_hex");
-        let clear = datagram_of(vector, crypt.head());
+        let clear = datagram_of(vector, &crypt);
         let mut sealed = clear.clone();
         let stride = sealed.len();
         crypt.seal_with_nonces(&mut sealed, stride, &mut |out| out.copy_from_slice(&nonce));
         assert_packet(vector, &sealed);
 
         assert_eq!(open(&crypt, &mut sealed, stride), [Verdict::Ok], "{vector}");
-        assert_eq!(sealed[..NONCE], nonce, "{vector}");
-        assert_eq!(u32_at(&sealed, NONCE), vector["crc32"], "{vector}");
-        assert_eq!(sealed[crypt.head()..], clear[crypt.head()..], "{vector}");
+        assert_eq!(sealed[..nonce.len()], nonce, "{vector}");
+        if let Some(checksum) = vector["crc32"].as_u64() {
+            assert_eq!(u64::from(u32_at(&sealed, 16)), checksum, "{vector}");
+        }
+        assert_eq!(
+            payload(&crypt, &sealed),
+            payload(&crypt, &clear),
+            "{vector}"
+        );
     }
-    assert_eq!(seen, 6 * 4);
+    let all = CryptKind::ALL
+        .iter()
+        .filter(|&&kind| kind != CryptKind::Null);
+    assert_eq!(seen, all.map(|kind| (kind.name(), 4)).collect());
+}
+
+fn payload<'a>(crypt: &PacketCrypt, datagram: &'a [u8]) -> &'a [u8] {
+    &datagram[crypt.head()..datagram.len() - crypt.tail()]
 }
 
 /// Room for the envelope, and the payload of a vector.
-fn datagram_of(vector: &Value, head: usize) -> Vec<u8> {
-    let mut datagram = vec![0; head];
+fn datagram_of(vector: &Value, crypt: &PacketCrypt) -> Vec<u8> {
+    let mut datagram = vec![0; crypt.head()];
     if text(vector, "payload") == "pattern1330" {
         datagram.extend((0..1330).map(|at| (7 * at + 3) as u8));
     } else {
         datagram.extend(bytes(vector, "payload_hex"));
     }
+    datagram.resize(datagram.len() + crypt.tail(), 0);
     datagram
 }
 
@@ -121,23 +134,24 @@ fn assert_packet(vector: &Value, sealed: &[u8]) {
 #[test]
 fn captured_sessions_open() {
     let vectors = vectors("sessions");
-    let mut seen = 0;
+    let mut seen = BTreeSet::new();
     for session in list(&vectors, "sessions") {
-        let Some(kind) = CryptKind::parse(text(session, "crypt")) else {
-            continue;
-        };
-        seen += 1;
+        let kind = CryptKind::parse(text(session, "crypt")).unwrap();
+        seen.insert(kind.name());
         let crypt = PacketCrypt::new(kind, &derive_key(text(session, "key").as_bytes()));
         for packet in list(session, "packets") {
             let mut datagram = bytes(packet, "hex");
             let stride = datagram.len();
             assert_eq!(open(&crypt, &mut datagram, stride), [Verdict::Ok]);
-            let conv = conv_of(&datagram[crypt.head()..]);
+            let conv = conv_of(payload(&crypt, &datagram));
             let expected = session["client_kcp_conv"].as_u64();
             assert!(conv.is_none() || conv == expected, "{session}");
         }
     }
-    assert_eq!(seen, 7);
+    assert_eq!(
+        seen,
+        CryptKind::ALL.iter().map(|kind| kind.name()).collect()
+    );
 }
 
 /// The conversation of a payload; `None` for parity.
@@ -153,8 +167,12 @@ fn conv_of(payload: &[u8]) -> Option<u64> {
 fn only_null_goes_without_nonce() {
     for crypt in ENVELOPES.iter() {
         let bare = crypt.kind() == CryptKind::Null;
-        assert_eq!(crypt.head(), if bare { 0 } else { 20 });
-        assert_eq!(crypt.tail(), 0);
+        let around = match crypt.kind() {
+            CryptKind::Null => (0, 0),
+            CryptKind::Aes128Gcm => (12, 16),
+            _ => (20, 0),
+        };
+        assert_eq!((crypt.head(), crypt.tail()), around);
         assert_eq!(crypt.nonce(&[1; 20]).is_none(), bare);
         assert_eq!(crypt.nonce(&[1; 7]), None);
     }
@@ -163,17 +181,29 @@ fn only_null_goes_without_nonce() {
 #[test]
 fn nonces_are_fresh_and_found_again() {
     for crypt in ENVELOPES.iter().filter(|crypt| crypt.head() > 0) {
-        let mut batch = vec![7; 3 * 100];
-        crypt.seal(&mut batch, 100, &mut Random::from_number(9));
+        let (mut batch, mut noted) = (vec![7; 3 * 100], Vec::new());
+        let mut random = Random::from_number(9);
+        crypt.seal_and_note(&mut batch, 100, &mut random, &mut |nonce| noted.push(nonce));
         assert_eq!(open(crypt, &mut batch, 100), [Verdict::Ok; 3]);
+        let found: Vec<_> = batch
+            .chunks(100)
+            .filter_map(|one| crypt.nonce(one))
+            .collect();
+        assert_eq!(found, noted);
+        assert_eq!(BTreeSet::from_iter(noted).len(), 3);
+
         let mut random = Random::from_number(9);
         for datagram in batch.chunks(100) {
-            let mut nonce = [0; NONCE];
-            random.fill(&mut nonce);
-            let expected = u64::from_le_bytes(nonce[..8].try_into().unwrap());
-            assert_eq!(crypt.nonce(datagram), Some(expected));
+            let mut nonce = [0; 16];
+            let nonce = &mut nonce[..nonce_len(crypt)];
+            random.fill(nonce);
+            assert_eq!(datagram[..nonce.len()], *nonce);
         }
     }
+}
+
+fn nonce_len(crypt: &PacketCrypt) -> usize {
+    crypt.head().min(16)
 }
 
 #[test]
@@ -194,8 +224,8 @@ fn envelope() -> impl Strategy<Value = &'static PacketCrypt> {
 
 /// The stride and the length of a batch whose datagrams can be sealed.
 fn layout() -> impl Strategy<Value = (usize, usize)> {
-    (20..=300_usize, 0..=20_usize)
-        .prop_flat_map(|(stride, full)| (Just(stride), Just(full), 20..=stride))
+    (LEAST..=300_usize, 0..=20_usize)
+        .prop_flat_map(|(stride, full)| (Just(stride), Just(full), LEAST..=stride))
         .prop_map(|(stride, full, last)| (stride, stride * full + last))
 }
 
@@ -221,7 +251,7 @@ proptest! {
         }
         prop_assert_eq!(&batch, &single);
         for (opened, clear) in batch.chunks(stride).zip(clear.chunks(stride)) {
-            prop_assert_eq!(&opened[crypt.head()..], &clear[crypt.head()..]);
+            prop_assert_eq!(payload(crypt, opened), payload(crypt, clear));
         }
     }
 
@@ -235,7 +265,7 @@ proptest! {
         let mut expected = Vec::new();
         for datagram in single.chunks_mut(stride.max(1)) {
             crypt.open(datagram, stride, &mut expected);
-            let short = datagram.len() < crypt.head();
+            let short = datagram.len() < crypt.head() + crypt.tail();
             prop_assert_eq!(expected.last() == Some(&Verdict::TooShort), short);
         }
         prop_assert_eq!(open(crypt, &mut batch, stride), expected);
@@ -255,8 +285,8 @@ proptest! {
         random.fill(&mut batch);
         crypt.seal(&mut batch, stride, &mut random);
         let at = at.index(len);
-        // A changed nonce alone is not the checksum's business.
-        prop_assume!(at % stride >= NONCE);
+        // A changed nonce alone is not the checksum's business; it is the tag's.
+        prop_assume!(at % stride >= nonce_len(crypt) || crypt.tail() > 0);
         batch[at] ^= 1_u8 << bit;
         for (nth, verdict) in open(crypt, &mut batch, stride).into_iter().enumerate() {
             let hit = nth == at / stride;
@@ -266,14 +296,13 @@ proptest! {
 
     #[test]
     fn a_nonce_cannot_be_renewed_without_the_key(
-        kind in prop::sample::select(vec![
-            CryptKind::Aes, CryptKind::Aes128, CryptKind::Aes192, CryptKind::Salsa20,
-        ]),
-        len in 21..100_usize,
-        at in 0..NONCE,
+        crypt in envelope().prop_filter("hides its nonce", |crypt| {
+            !matches!(crypt.kind(), CryptKind::Null | CryptKind::None | CryptKind::Xor)
+        }),
+        len in LEAST + 1..100_usize,
+        at in 0..16_usize,
         bit in 0..8,
     ) {
-        let crypt = ENVELOPES.iter().find(|crypt| crypt.kind() == kind).unwrap();
         let mut datagram = vec![0; len];
         crypt.seal(&mut datagram, len, &mut Random::from_number(5));
         let mut forged = datagram.clone();

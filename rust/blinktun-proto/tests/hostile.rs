@@ -261,7 +261,7 @@ fn both_sides_spoke(world: &World) -> bool {
 #[test]
 fn without_the_key_nothing_gets_in() {
     for_each_seed(|seed| {
-        for kind in [CryptKind::Aes, CryptKind::Salsa20] {
+        for kind in [CryptKind::Aes, CryptKind::Salsa20, CryptKind::Aes128Gcm] {
             let setup = Setup::new(seed).kind(kind).weather(slow());
             let world = survive(&setup, |world, attacker| {
                 if !both_sides_spoke(world) {

@@ -1,5 +1,6 @@
 //! What a user lives through: outages, stalls, restarts, idle nights.
 
+use blinktun_proto::crypt::CryptKind;
 use blinktun_proto::endpoint::EndpointEvent;
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::session::{Event, Role};
@@ -34,6 +35,30 @@ fn silences(world: &World, side: Side) -> Vec<(Time, bool)> {
         _ => None,
     };
     world.happenings.iter().filter_map(silence).collect()
+}
+
+// --- layouts ----------------------------------------------------------------------------------
+
+#[test]
+fn a_tag_behind_every_datagram() {
+    for_each_seed(|seed| {
+        for (mtu, shards) in [(1350, Some((10, 3))), (1500, None), (1500, Some((3, 7)))] {
+            let weather = Weather::perfect(Duration::from_millis(15)).with_loss(0.05);
+            let setup = Setup::new(seed).weather(weather).kind(CryptKind::Aes128Gcm);
+            let setup = setup.both(|config| {
+                (config.mtu, config.shards, config.compress) = (mtu, shards, false);
+            });
+            let mut world = setup.build();
+            let flow = world.add(Flow::new(300_000, 300_000));
+            world.run(MINUTE);
+            assert!(world.flows[flow].is_done());
+            for stats in [world.client.stats(), world.server.stats()] {
+                assert_eq!((stats.in_csum_errors, stats.kcp_in_errors), (0, 0));
+                assert!(shards.is_none() || stats.fec_recovered > 0, "{stats:?}");
+            }
+            world.rest();
+        }
+    });
 }
 
 // --- outages ----------------------------------------------------------------------------------

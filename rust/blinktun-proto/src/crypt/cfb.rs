@@ -13,6 +13,7 @@
 
 use super::cut;
 use super::envelope::{Cipher, NONCE};
+use crate::wire::u64_at;
 use aes::cipher::array::{Array, ArraySize};
 use aes::cipher::typenum::Unsigned;
 use aes::cipher::{
@@ -38,7 +39,13 @@ pub struct Cfb<C: BlockSizeUser> {
 impl<C: BlockCipherEncrypt + KeyInit> Cfb<C> {
     /// The cipher under as many leading bytes of `pass` as its key takes.
     pub fn new(pass: &[u8; 32]) -> Cfb<C> {
-        let cipher = C::new(&Array::from_fn(|at| pass[at]));
+        Cfb::over(C::new(&Array::from_fn(|at| pass[at])))
+    }
+}
+
+impl<C: BlockCipherEncrypt> Cfb<C> {
+    /// This keyed cipher in this mode.
+    pub fn over(cipher: C) -> Cfb<C> {
         let mut first = Block::<C>::from_fn(|at| IV[at]);
         cipher.encrypt_block(&mut first);
         Cfb { cipher, first }
@@ -46,9 +53,20 @@ impl<C: BlockCipherEncrypt + KeyInit> Cfb<C> {
 }
 
 impl<C: BlockCipherEncrypt + Send + Sync> Cipher for Cfb<C> {
-    // A changed ciphertext block garbles the next plaintext block. Only behind the nonce's last
-    // block does that hit the checksum.
-    const NONCE_AT: usize = if C::BlockSize::USIZE == NONCE { 0 } else { 8 };
+    /// A changed ciphertext block garbles the next block of plaintext, and only behind the nonce's
+    /// last block does that hit the checksum: so the ciphertext of that block cannot be changed.
+    fn nonce(&self, nonce: &[u8; NONCE]) -> u64 {
+        let (first, last) = nonce.split_at(NONCE - C::BlockSize::USIZE);
+        if first.is_empty() {
+            // It differs from the plaintext by a constant.
+            return u64_at(last, 0);
+        }
+        let mut block = self.first.clone();
+        xor(&mut block, first);
+        self.cipher.encrypt_block(&mut block);
+        xor(&mut block, last);
+        u64_at(&block, 0)
+    }
 
     fn encrypt(&self, datagrams: &mut [u8], stride: usize) {
         self.cipher.encrypt_with_backend(Encrypt {
@@ -260,6 +278,5 @@ mod tests {
         check::<U3>();
         check::<U8>();
         check::<U64>();
-        assert_eq!(Cfb::<Tea<U8>>::NONCE_AT, 8);
     }
 }

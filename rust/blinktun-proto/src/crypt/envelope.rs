@@ -1,7 +1,7 @@
 //! What stands around a payload (kcptun wire, 1.2).
 
 use super::{Verdict, cut};
-use crate::wire::u32_at;
+use crate::wire::{u32_at, u64_at};
 
 /// How a kind lays out, seals and opens datagrams. See [`PacketCrypt`](super::PacketCrypt), which
 /// has checked the lengths before `seal`; `open` must stand any bytes.
@@ -14,9 +14,9 @@ pub trait Envelope: Send + Sync {
         0
     }
 
-    /// Where eight bytes of the nonce stand that cannot be changed without the key; `None` without
-    /// a nonce.
-    fn nonce_at(&self) -> Option<usize>;
+    /// What nobody without the key can change and be believed: a number by which the opened
+    /// datagram, or its nonce alone, is known again. `None` without a nonce.
+    fn nonce(&self, opened: &[u8]) -> Option<u64>;
 
     /// Seal a batch with nonces written by `fill`.
     fn seal(&self, datagrams: &mut [u8], stride: usize, fill: &mut dyn FnMut(&mut [u8]));
@@ -33,7 +33,7 @@ impl Envelope for Bare {
         0
     }
 
-    fn nonce_at(&self) -> Option<usize> {
+    fn nonce(&self, _: &[u8]) -> Option<u64> {
         None
     }
 
@@ -46,8 +46,10 @@ impl Envelope for Bare {
 
 /// A length-preserving cipher over whole datagrams, nonce and checksum included.
 pub trait Cipher: Send + Sync {
-    /// See [`Envelope::nonce_at`].
-    const NONCE_AT: usize = 0;
+    /// See [`Envelope::nonce`].
+    fn nonce(&self, nonce: &[u8; NONCE]) -> u64 {
+        u64_at(nonce, 0)
+    }
 
     /// Encrypt every datagram of a batch in place.
     fn encrypt(&self, datagrams: &mut [u8], stride: usize);
@@ -79,8 +81,8 @@ impl<C: Cipher> Envelope for Checked<C> {
         HEAD
     }
 
-    fn nonce_at(&self) -> Option<usize> {
-        Some(C::NONCE_AT)
+    fn nonce(&self, opened: &[u8]) -> Option<u64> {
+        opened.first_chunk().map(|nonce| self.0.nonce(nonce))
     }
 
     fn seal(&self, datagrams: &mut [u8], stride: usize, fill: &mut dyn FnMut(&mut [u8])) {

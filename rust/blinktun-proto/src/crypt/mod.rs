@@ -4,7 +4,10 @@
 //! | --- | --- |
 //! | `key` | the configured key into key bytes |
 //! | `envelope` | what stands around a payload: nothing (`null`), or nonce and checksum (the crc family) |
+//! | `gcm` | nonce and tag of AES-GCM |
 //! | `cfb` | the crc family over a block cipher |
+//! | `block` | what our own block ciphers share: several blocks in step |
+//! | `sm4`, `twofish`, `des`, `tea` | block ciphers of our own (the others are RustCrypto's) |
 //! | `salsa` | the crc family over Salsa20 |
 //! | `xor` | the crc family over a fixed pad |
 //!
@@ -14,18 +17,30 @@
 //!
 //! A new kind is a file with its `Cipher` or `Envelope`, and one line in `kinds!` below.
 
+mod block;
 mod cfb;
+mod des;
 mod envelope;
+mod gcm;
 mod key;
 mod salsa;
+mod sm4;
+mod tea;
+mod twofish;
 mod xor;
 
 use crate::random::Random;
+use aes::cipher::KeyInit;
 use cfb::Cfb;
 use core::fmt;
+use des::TripleDes;
 use envelope::{Bare, Checked, Envelope, Identity};
+use gcm::Gcm;
 pub use key::derive_key;
 use salsa::Salsa;
+use sm4::Sm4;
+use tea::{Tea, Xtea};
+use twofish::Twofish;
 use xor::Xor;
 
 /// The longest datagram that kcptun sends or receives, in bytes (kcptun wire, 1.4 and 1.5).
@@ -83,8 +98,30 @@ kinds! {
     Aes128, "aes-128", |pass| Box::new(Checked(Cfb::<aes::Aes128Enc>::new(pass)));
     /// AES-192 in cipher feedback mode.
     Aes192, "aes-192", |pass| Box::new(Checked(Cfb::<aes::Aes192Enc>::new(pass)));
+    /// AES-128 in Galois/counter mode, the only kind with integrity.
+    Aes128Gcm, "aes-128-gcm", |pass| Box::new(Gcm::new(pass));
+    /// SM4 in cipher feedback mode.
+    Sm4, "sm4", |pass| Box::new(Checked(Cfb::over(Sm4::new(pass))));
+    /// Twofish of 256 key bits in cipher feedback mode.
+    Twofish, "twofish", |pass| Box::new(Checked(Cfb::over(Twofish::new(pass))));
+    /// Blowfish of 256 key bits in cipher feedback mode.
+    Blowfish, "blowfish", |pass| Box::new(Checked(Cfb::over(blowfish(pass))));
+    /// CAST-128 in cipher feedback mode.
+    Cast5, "cast5", |pass| Box::new(Checked(Cfb::<cast5::Cast5>::new(pass)));
+    /// DES three times with three keys, in cipher feedback mode.
+    TripleDes, "3des", |pass| Box::new(Checked(Cfb::over(TripleDes::new(pass))));
+    /// TEA of 16 rounds, a quarter of the usual, in cipher feedback mode.
+    Tea, "tea", |pass| Box::new(Checked(Cfb::over(Tea::new(pass))));
+    /// XTEA of 64 rounds in cipher feedback mode.
+    Xtea, "xtea", |pass| Box::new(Checked(Cfb::over(Xtea::new(pass))));
     /// Salsa20 with 20 rounds.
     Salsa20, "salsa20", |pass| Box::new(Checked(Salsa::new(pass)));
+}
+
+/// Blowfish takes keys of any length up to 56 bytes.
+fn blowfish(pass: &[u8; 32]) -> blowfish::Blowfish {
+    #[allow(clippy::expect_used)] // 32 is such a length
+    KeyInit::new_from_slice(pass).expect("a key of 32 bytes")
 }
 
 /// What became of one datagram in [`PacketCrypt::open`].
@@ -146,11 +183,10 @@ impl PacketCrypt {
         random: &mut Random,
         note: &mut dyn FnMut(u64),
     ) {
-        let at = self.envelope.nonce_at().unwrap_or(0);
         self.seal_with_nonces(datagrams, stride, &mut |nonce| {
             random.fill(nonce);
-            if let Some(part) = nonce.get(at..).and_then(|rest| rest.first_chunk()) {
-                note(u64::from_le_bytes(*part));
+            if let Some(number) = self.envelope.nonce(nonce) {
+                note(number);
             }
         });
     }
@@ -181,16 +217,13 @@ impl PacketCrypt {
         self.envelope.open(datagrams, stride, verdicts);
     }
 
-    /// The part of an opened datagram's nonce by which a repeated one is known; `None` when the
-    /// kind has no nonce or the datagram is too short to hold it.
+    /// The number by which an opened datagram is known when it comes again; `None` when the kind
+    /// has no nonce or the datagram is too short to hold it.
     ///
-    /// It is taken from where nobody without the key can change it and leave the checksum right,
-    /// as far as the kind has such a place (`null`, `none` and `xor` have none).
+    /// Nobody without the key can change it and leave the checksum right, as far as the kind has
+    /// something like that (`null`, `none` and `xor` have not).
     pub fn nonce(&self, opened: &[u8]) -> Option<u64> {
-        let (nonce, _) = opened
-            .get(self.envelope.nonce_at()?..)?
-            .split_first_chunk()?;
-        Some(u64::from_le_bytes(*nonce))
+        self.envelope.nonce(opened)
     }
 }
 

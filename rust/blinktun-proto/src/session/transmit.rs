@@ -86,12 +86,8 @@ impl Session {
     ) -> Option<usize> {
         let overhead = self.head + self.tail;
         self.update_protection();
-        if let Some(encoder) = &mut self.encoder
-            && encoder.parity_due() > 0
-        {
-            let len = overhead + encoder.parity_len();
-            encoder.write_parity(&mut out.get_mut(..len)?[self.head..len - self.tail]);
-            return Some(len);
+        if self.encoder.as_ref().is_some_and(|e| e.parity_due() > 0) {
+            return self.write_parity(out);
         }
         let header = if self.protected { fec::HEADER } else { 0 };
         let room = out.len().checked_sub(overhead + header)?;
@@ -107,6 +103,14 @@ impl Session {
             .emit(&mut out[start..start + limit], now, &mut cx.stats)?;
         self.opened = true;
         Some(overhead + self.frame(out, emitted, now))
+    }
+
+    /// Write the next parity that is due; `None` if there is no room for it and what is around it.
+    fn write_parity(&mut self, out: &mut [u8]) -> Option<usize> {
+        let encoder = self.encoder.as_mut()?;
+        let len = self.head + encoder.parity_len() + self.tail;
+        encoder.write_parity(&mut out.get_mut(..len)?[self.head..len - self.tail]);
+        Some(len)
     }
 
     /// Put the FEC header in front of data; acknowledgements alone go without.
@@ -161,26 +165,23 @@ mod tests {
     use super::*;
     use crate::crypt::{CryptKind, PacketCrypt};
     use crate::session::Config;
+    use crate::smux::Role;
 
     #[test]
     fn parity_leaves_room_for_the_tag() {
         let mut config = Config::new(&PacketCrypt::new(CryptKind::Aes128Gcm, &[0; 32]));
         config.shards = Some((1, 1));
         let now = Time::from_millis(1);
-        let mut cx = Context::new([0; 32]);
         let mut session = Session::new(&config, Role::Client, 7, 0, now);
-        let stream = session.open_stream().expect("room");
-        let mut out = [0; 1500];
+        let mut encoder = fec::Encoder::new(1, 1).expect("numbers");
         // The first packet of all has no parity: it is taken for a slow one.
-        assert!(session.write_datagram(&mut out, now, &mut cx).is_some());
-        session.write(stream, &[7; 1000]).expect("open");
-        let data = session.write_datagram(&mut out, now, &mut cx);
-        let data = data.expect("there is data");
-        for room in 0..data {
-            let refused = session.write_datagram(&mut out[..room], now, &mut cx);
-            assert_eq!(refused, None, "{room} bytes");
+        encoder.encode(&mut [0; 100], now);
+        encoder.encode(&mut [0; 100], now);
+        session.encoder = Some(encoder);
+        let (mut out, len) = ([0; 200], 12 + 100 + 16);
+        for room in 0..len {
+            assert_eq!(session.write_parity(&mut out[..room]), None, "{room} bytes");
         }
-        let parity = session.write_datagram(&mut out[..data], now, &mut cx);
-        assert_eq!(parity, Some(data));
+        assert_eq!(session.write_parity(&mut out[..len]), Some(len));
     }
 }
