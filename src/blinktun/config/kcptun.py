@@ -242,7 +242,7 @@ def _check_together(settings: Settings) -> None:
 
 def _overhead(settings: Settings) -> int:
     """Bytes of crypt and FEC headers in each datagram (kcptun wire, 1.5)."""
-    crypt = 0 if settings.text("crypt") == "null" else 20
+    crypt = {"null": 0, "aes-128-gcm": 28}.get(settings.text("crypt"), 20)
     corrected = settings.integer("datashard") and settings.integer("parityshard")
     return crypt + (8 if corrected else 0)
 

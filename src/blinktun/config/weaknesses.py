@@ -20,10 +20,19 @@ def weaknesses_of_kcp(kcp: KcpSettings) -> tuple[str, ...]:
         )
     if kcp.crypt == "xor":
         return ("crypt xor is broken at sight: use aes unless the other end cannot",)
+    if kcp.crypt == "tea":
+        problem = "has a quarter of its rounds in kcptun"
+        return (f"crypt tea {problem}: use aes unless the other end cannot",)
     if kcp.key in {"", DEFAULT_KEY}:
         which = "empty" if not kcp.key else "the public default"
         return (f"the key is {which}, so anybody can decrypt and connect: set key at both ends",)
+    if kcp.crypt in _SMALL_BLOCKS:
+        problem = "has blocks of 8 bytes and lets parts of the plaintext be seen after some 32 GB"
+        return (f"crypt {kcp.crypt} {problem}: use aes unless the other end cannot",)
     return ()
+
+
+_SMALL_BLOCKS = ("blowfish", "cast5", "3des", "xtea")
 
 
 def weaknesses_of_presets(presets: Iterable[PresetSpec], *, mux: bool = False) -> tuple[str, ...]:

@@ -1,19 +1,27 @@
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
 from blinktun import _core
 from blinktun.config.model import KcpSettings
-from blinktun.config.options_kcptun import SUPPORTED_CRYPTS
+from blinktun.config.options_kcptun import CRYPTS
 from blinktun.errors import ConfigError
 from blinktun.kcp.core_config import core_config
 
 
-@pytest.mark.parametrize("crypt", SUPPORTED_CRYPTS)
+@pytest.mark.parametrize("crypt", CRYPTS)
 def test_the_core_has_every_cipher_that_the_options_offer(crypt: str) -> None:
     assert isinstance(core_config(KcpSettings(crypt=crypt)), _core.Config)
+
+
+def test_the_options_offer_every_cipher_of_the_core() -> None:
+    declared = (Path(__file__).parents[3] / "rust/blinktun-proto/src/crypt/mod.rs").read_text()
+    names = re.findall(r'^    [A-Z]\w+, "([\w-]+)", ', declared, re.MULTILINE)
+    assert sorted(names) == sorted(CRYPTS)
 
 
 def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None:

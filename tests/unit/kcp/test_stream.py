@@ -9,7 +9,7 @@ import pytest
 from tests.unit.kcp.support import PATIENCE, SETTINGS, Peers, echo, peers, read_all, until
 
 from blinktun import kcp
-from blinktun.config.options_kcptun import SUPPORTED_CRYPTS
+from blinktun.config.options_kcptun import CRYPTS
 from blinktun.errors import TransportError
 from blinktun.kcp import stream as stream_module
 
@@ -24,10 +24,7 @@ both_versions = pytest.mark.parametrize("settings", VERSIONS, ids=["smux1", "smu
 OTHER_SETTINGS = [
     replace(SETTINGS, nocomp=True, datashard=0, parityshard=0),
     replace(SETTINGS, datashard=3, parityshard=1, mtu=576),
-    *(
-        replace(SETTINGS, crypt=crypt, nocomp=True, sndwnd=1024, rcvwnd=1024)
-        for crypt in SUPPORTED_CRYPTS
-    ),
+    *(replace(SETTINGS, crypt=crypt, nocomp=True, sndwnd=1024, rcvwnd=1024) for crypt in CRYPTS),
 ]
 
 
