@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from blinktun.errors import ConfigError
-from blinktun.transports import tcp, tls
+from blinktun.transports import tcp, tls, ws
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,10 +28,12 @@ TRANSPORTS: dict[str, Transport] = {
         lambda link, on_stream: tcp.listen(link.address, on_stream),
     ),
     "tls": Transport(tls.dialer, tls.listen),
+    "ws": Transport(ws.dialer, ws.listen),
+    "wss": Transport(ws.dialer, ws.listen),
 }
 """Every transport, by the scheme that configurations use. A new transport adds one line."""
 
-NOT_YET = frozenset({"ws", "wss", "h2", "kcp"})
+NOT_YET = frozenset({"h2", "kcp"})
 """Schemes that do not exist here yet."""
 
 

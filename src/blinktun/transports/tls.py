@@ -6,7 +6,6 @@ ends a direction, and a wire that ends without one is an error.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from blinktun.errors import TransportError
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls_context import client_context, reason, server_context
-from blinktun.transports.upgrade import Accept, Upgrade, UpgradingDialer
+from blinktun.transports.upgrade import Accept, Upgrade, UpgradingDialer, close_behind
 from blinktun.transports.upgrade import listen as listen_upgrading
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ _RECORD = 16384
 """What one read of OpenSSL gives at most."""
 _ANSWERS = 65536
 """Bytes of TLS's own that wait for the next ``send``; a peer that causes more is dropped."""
-_FLUSH_TIMEOUT = 10.0
-"""Seconds that ``aclose`` gives a peer to make room for our last record."""
 
 
 def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
@@ -170,15 +167,7 @@ class TlsStream(Stream):
 
     async def aclose(self) -> None:
         """Send ``close_notify`` and close the wire; 10 s for each at most."""
-        try:
-            async with asyncio.timeout(_FLUSH_TIMEOUT):
-                await self.send_eof()
-        except (TimeoutError, TransportError):
-            self.abort()
-        except asyncio.CancelledError:
-            self.abort()
-            raise
-        await self._wire.aclose()
+        await close_behind(self._wire, self.send_eof())
 
     def abort(self) -> None:
         """Break the wire off, without ``close_notify``."""

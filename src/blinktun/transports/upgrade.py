@@ -19,6 +19,8 @@ _log = logging.getLogger("blinktun.transports")
 
 _HANDSHAKE_TIMEOUT = 10.0
 """Seconds that a peer has for a handshake."""
+_FLUSH_TIMEOUT = 10.0
+"""Seconds that a peer has to make room for our last words, before the wire's own 10 s."""
 
 Upgrade: TypeAlias = "Callable[[Stream, Address], Awaitable[Stream]]"
 """Makes a stream of a wire and the address that was dialled, or raises ``TransportError``."""
@@ -96,6 +98,19 @@ async def listen(address: Address, accept: Accept, on_stream: OnStream) -> Upgra
     listener = UpgradingListener(accept, on_stream)
     await listener.start(address)
     return listener
+
+
+async def close_behind(wire: Stream, last_words: Awaitable[None]) -> None:
+    """Close a wire behind what ``last_words`` sends; break it off if that cannot be sent."""
+    try:
+        async with asyncio.timeout(_FLUSH_TIMEOUT):
+            await last_words
+    except (TimeoutError, TransportError):
+        wire.abort()
+    except asyncio.CancelledError:
+        wire.abort()
+        raise
+    await wire.aclose()
 
 
 async def _in_time(wire: Stream, handshake: Awaitable[Stream]) -> Stream:

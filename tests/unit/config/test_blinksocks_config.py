@@ -294,7 +294,7 @@ def test_shared_connections() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"service": f"{scheme}://h:1"} for scheme in ("ws", "wss", "h2")),
+        *({"service": f"{scheme}://h:1"} for scheme in ("h2",)),
         *({"presets": [{"name": name}]} for name in PRESETS if name not in SUPPORTED_PRESETS),
     ],
 )

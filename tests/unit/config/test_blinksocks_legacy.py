@@ -136,7 +136,6 @@ def test_a_log_directory_gets_a_file_name(tmp_path: Path) -> None:
         (old(servers=[item(port=None)]), "server.port", "1..65535"),
         (old(servers=[item(host=None)]), "server.host", "name or an IP"),
         (old(servers=[item(transport=1)]), "server.transport", '"tcp"'),
-        (old(servers=[item(transport="websocket")]), "server.service", "use one of tcp"),
         (old(servers=[item(id="x")]), "server.id", "known"),
         (old(dstaddr="h:1"), "dstaddr", '"host"'),
         (old(dstaddr={"host": "h"}), "dstaddr.port", "1..65535"),

@@ -137,7 +137,7 @@ async def test_cancelled_receive_loses_nothing(transport: str) -> None:
 async def test_close_does_not_wait_for_ever(
     transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("tcp", "tls"):
+    for module in ("tcp", "upgrade"):
         monkeypatch.setattr(f"blinktun.transports.{module}._FLUSH_TIMEOUT", 0.05)
     async with connected(transport) as (near, _far):
         with pytest.raises(TimeoutError):

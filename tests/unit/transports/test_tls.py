@@ -13,6 +13,7 @@ from blinktun.testing.certificates import self_signed
 from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import read_all
 from blinktun.transports import tls as tls_module
+from blinktun.transports import upgrade
 from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls import TlsStream
@@ -138,7 +139,7 @@ async def test_a_server_that_does_not_speak_tls() -> None:
 async def test_aclose_gives_up_on_a_wire_that_takes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tls_module, "_FLUSH_TIMEOUT", 0.05)
+    monkeypatch.setattr(upgrade, "_FLUSH_TIMEOUT", 0.05)
     near, _ = await _shake_hands(server_context(certificate()), client_context(certificate()))
     assert isinstance(near._wire, DuplexStream)
     near._wire.limit = 0

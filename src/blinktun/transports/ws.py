@@ -1,0 +1,221 @@
+"""WebSocket over TCP or TLS (blinksocks wire, section 6.1).
+
+WebSocket has one word for the end, CLOSE, and it ends both directions. A server has said its last
+word when it says it. A client that said it would cut its answer off, so it keeps its end back until
+the server has closed, and gives a hint meanwhile: a PONG that nobody has asked for, which means the
+end of its direction to our servers and nothing to all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from blinktun.errors import RemoteError, TransportError
+from blinktun.transports import tls
+from blinktun.transports.base import Dialer, Listener, OnStream, Stream
+from blinktun.transports.tcp import TcpDialer
+from blinktun.transports.tls_context import server_context
+from blinktun.transports.upgrade import UpgradingDialer, close_behind
+from blinktun.transports.upgrade import listen as listen_upgrading
+from blinktun.transports.ws_frames import (
+    Close,
+    Event,
+    FrameReader,
+    Opcode,
+    Payload,
+    Ping,
+    Pong,
+    pack_close,
+    pack_frame,
+)
+from blinktun.transports.ws_handshake import ClientHandshake, ServerHandshake
+
+if TYPE_CHECKING:
+    from blinktun.address import Address
+    from blinktun.config.model import ServerLink
+    from blinktun.effects import Chunk
+    from blinktun.transports.resolver import Resolver
+
+_END_HINT = b"end"
+"""What the PONG of a client says whose direction has ended."""
+_CLEAN = frozenset({None, 1000, 1001})
+"""Codes of CLOSE that report no error."""
+
+
+def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
+    """Connects to a ws or wss service.
+
+    Raises:
+        ConfigError: the certificate to trust cannot be used.
+    """
+    inner = tls.dialer(link, resolver) if link.transport == "wss" else TcpDialer(resolver)
+
+    async def upgrade(wire: Stream, address: Address) -> Stream:
+        return await connect(wire, host=str(address), path=link.path or "/")
+
+    return UpgradingDialer(inner, upgrade)
+
+
+async def listen(link: ServerLink, on_stream: OnStream) -> Listener:
+    """Listen for a ws or wss service.
+
+    Raises:
+        ConfigError: certificate or key cannot be used.
+        TransportError: the address cannot be bound.
+    """
+    secure = tls.accepting(server_context(link.tls)) if link.transport == "wss" else None
+
+    async def upgrade(wire: Stream) -> Stream:
+        return await accept(await secure(wire) if secure else wire, path=link.path or "/")
+
+    return await listen_upgrading(link.address, upgrade, on_stream)
+
+
+async def connect(wire: Stream, *, host: str, path: str) -> WebSocketStream:
+    """Shake hands as a client.
+
+    Raises:
+        TransportError: the server does not want to.
+    """
+    handshake = ClientHandshake(host, path, os.urandom(16))
+    await wire.send(handshake.request)
+    while data := await wire.receive():
+        try:
+            early = handshake.feed(data)
+        except RemoteError as error:
+            raise TransportError(str(error), peer=wire.peer) from error
+        if early is not None:
+            return WebSocketStream(wire, early, is_client=True)
+    raise TransportError("ended during the WebSocket handshake", peer=wire.peer)
+
+
+async def accept(wire: Stream, *, path: str) -> WebSocketStream:
+    """Shake hands as a server.
+
+    Raises:
+        TransportError: the client wants something else; it has been told, if upstream would.
+    """
+    handshake = ServerHandshake(path)
+    while data := await wire.receive():
+        answer = handshake.feed(data)
+        if answer is None:
+            continue
+        if not answer.refusal:
+            await wire.send(answer.reply)
+            return WebSocketStream(wire, answer.early, is_client=False)
+        if not answer.reply:
+            await asyncio.Event().wait()  # until the time for handshakes is up
+        await wire.send(answer.reply)
+        await wire.aclose()
+        raise TransportError(answer.refusal, peer=wire.peer)
+    raise TransportError("ended during the WebSocket handshake", peer=wire.peer)
+
+
+class WebSocketStream(Stream):
+    """An open WebSocket: every ``send`` is one binary message.
+
+    Args:
+        wire: Carries the frames; nobody else may use it.
+        early: What came behind the handshake.
+        is_client: Whether we mask.
+    """
+
+    def __init__(self, wire: Stream, early: bytes = b"", *, is_client: bool) -> None:
+        self._wire = wire
+        self._early = early
+        self._is_client = is_client
+        self._reader = FrameReader()
+        self._chunks: list[Chunk] = []
+        self._pong: bytes | None = None  # the newest that is owed
+        self._writing = asyncio.Lock()
+        self._ended = False  # the peer's direction
+        self._closed = False  # by the peer: both directions
+        self._eof_sent = False
+        self._close_sent = False
+        self._failure: TransportError | None = None
+
+    @property
+    def peer(self) -> str:
+        """The peer on the wire."""
+        return self._wire.peer
+
+    async def receive(self) -> Chunk:
+        """Wait for bytes, and answer pings; ``b""`` follows the peer's CLOSE."""
+        while not self._chunks:
+            if self._failure:
+                raise self._failure
+            if self._ended:
+                return b""
+            data, self._early = self._early or await self._wire.receive(), b""
+            if not data:
+                raise TransportError("cut off: TCP has ended, WebSocket has not", peer=self.peer)
+            self._take(data)
+            if self._pong is not None and not self._writing.locked():
+                await self._write(b"")
+        chunks, self._chunks = self._chunks, []
+        return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+
+    async def send(self, data: Chunk) -> None:
+        """Send one message."""
+        if self._closed or self._eof_sent:
+            raise TransportError("the WebSocket is closed", peer=self.peer)
+        if data:
+            await self._write(pack_frame(Opcode.BINARY, data, self._new_mask()))
+
+    async def send_eof(self) -> None:
+        """Server: close. Client: only hint at it, for the answer is still to come."""
+        if self._eof_sent or self._closed:
+            return
+        self._eof_sent = True
+        if self._is_client:
+            await self._write(pack_frame(Opcode.PONG, _END_HINT, self._new_mask()))
+        else:
+            await self._send_close()
+
+    async def aclose(self) -> None:
+        """Send CLOSE and close the wire; 10 s for each at most."""
+        await close_behind(self._wire, self._send_close())
+
+    def abort(self) -> None:
+        """Break the wire off, without CLOSE."""
+        self._failure = self._failure or TransportError("aborted here", peer=self.peer)
+        self._wire.abort()
+
+    def _take(self, data: Chunk) -> None:
+        try:
+            for event in self._reader.feed(data):
+                self._take_event(event)
+        except RemoteError as error:
+            self._failure = TransportError(f"broke the WebSocket: {error}", peer=self.peer)
+
+    def _take_event(self, event: Event) -> None:
+        match event:
+            case Payload(data):
+                self._chunks.append(data)
+            case Ping(data):
+                self._pong = data
+            case Pong(data):
+                self._ended = self._ended or (data == _END_HINT and not self._is_client)
+            case Close(code):
+                self._closed = self._ended = True
+                if code not in _CLEAN:
+                    self._failure = TransportError(f"closed with code {code}", peer=self.peer)
+
+    async def _send_close(self) -> None:
+        if not self._close_sent:
+            self._close_sent = self._eof_sent = True
+            await self._write(pack_close(mask=self._new_mask()))
+
+    async def _write(self, frame: Chunk) -> None:
+        """Send a frame, and the PONG that is owed by then."""
+        async with self._writing:
+            if frame:
+                await self._wire.send(frame)
+            if self._pong is not None and not self._close_sent:
+                pong, self._pong = self._pong, None
+                await self._wire.send(pack_frame(Opcode.PONG, pong, self._new_mask()))
+
+    def _new_mask(self) -> bytes:
+        return os.urandom(4) if self._is_client else b""
