@@ -27,7 +27,12 @@ PRESETS = (
     "aead-random-cipher",
 )
 """Every public preset, in upstream's order."""
-SUPPORTED_PRESETS = ("ss-base", "ss-stream-cipher", "ss-aead-cipher")
+SUPPORTED_PRESETS = (
+    *("base-auth", "ss-base", "ss-stream-cipher", "ss-aead-cipher"),
+    *("obfs-random-padding", "obfs-http"),
+    "aead-random-cipher",
+)
+"""Those that exist here."""
 
 REMOVED_PRESETS: Mapping[str, str] = {
     "exp-base-with-padding": "2.9",

@@ -132,16 +132,31 @@ PresetMaker: TypeAlias = "Callable[[PresetContext], Preset]"
 
 
 def choose(
-    params: Mapping[str, object], key: str, choices: Mapping[str, _T], *, default: str
+    params: Mapping[str, object], key: str, choices: Mapping[str, _T], *, default: str = ""
 ) -> _T:
-    """Look a parameter up in a table.
+    """Look a parameter up in a table; without a default it is required.
 
     Raises:
-        ConfigError: the value is not a name in the table.
+        ConfigError: it is missing, or not a name in the table.
     """
     value = params.get(key, default)
     if isinstance(value, str) and value in choices:
         return choices[value]
-    raise ConfigError(
-        "is not a known choice", key=key, value=repr(value), fix=f"use one of {', '.join(choices)}"
-    )
+    problem, shown = ("is not a known choice", repr(value)) if value else ("is missing", "")
+    raise ConfigError(problem, key=key, value=shown, fix=f"use one of {', '.join(choices)}")
+
+
+def text_param(
+    params: Mapping[str, object], key: str, *, default: str = "", example: str = ""
+) -> str:
+    """Read a parameter that is text and not empty; without a default it is required.
+
+    Raises:
+        ConfigError: it is missing, empty or something else.
+    """
+    value = params.get(key, default)
+    if isinstance(value, str) and value:
+        return value
+    problem = "is not a string" if value and not isinstance(value, str) else "is missing"
+    fix = f"write a string, for example {example}" if example else "write a string"
+    raise ConfigError(problem, key=key, value=repr(value) if value else "", fix=fix)

@@ -6,7 +6,11 @@ import difflib
 from typing import TYPE_CHECKING
 
 from blinktun.errors import ConfigError
+from blinktun.presets.aead_random_cipher import AeadRandomCipher
 from blinktun.presets.base import AddressingPreset, Preset, PresetContext, PresetMaker
+from blinktun.presets.base_auth import BaseAuth
+from blinktun.presets.obfs_http import ObfsHttp
+from blinktun.presets.obfs_random_padding import ObfsRandomPadding
 from blinktun.presets.pipeline import Pipeline
 from blinktun.presets.ss_aead_cipher import SsAeadCipher
 from blinktun.presets.ss_base import SsBase
@@ -18,24 +22,24 @@ if TYPE_CHECKING:
     from blinktun.config.model import PresetSpec
 
 PRESETS: dict[str, type[Preset]] = {
+    "base-auth": BaseAuth,
     "ss-base": SsBase,
     "ss-stream-cipher": SsStreamCipher,
     "ss-aead-cipher": SsAeadCipher,
+    "obfs-random-padding": ObfsRandomPadding,
+    "obfs-http": ObfsHttp,
+    "aead-random-cipher": AeadRandomCipher,
 }
 """Every preset, by the name that configurations use. A new preset adds one line."""
 
 NOT_YET = frozenset(
     {
-        "base-auth",
         "ssr-auth-aes128-md5",
         "ssr-auth-aes128-sha1",
         "ssr-auth-chain-a",
         "ssr-auth-chain-b",
         "v2ray-vmess",
-        "obfs-random-padding",
-        "obfs-http",
         "obfs-tls1.2-ticket",
-        "aead-random-cipher",
     }
 )
 """Presets of blinksocks that do not exist here yet."""

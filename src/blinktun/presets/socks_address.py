@@ -1,6 +1,7 @@
 """Targets as SOCKS5 writes them: ``atyp addr port`` (RFC 1928, section 5).
 
-ss-base puts this in front of a connection, and SOCKS5 requests hold it.
+ss-base puts this in front of a connection, and SOCKS5 requests hold it. Other presets write hosts
+as text alone.
 """
 
 from __future__ import annotations
@@ -31,8 +32,24 @@ def pack(target: Address) -> bytes:
             return bytes((IPV4,)) + ip.packed + port
         case ipaddress.IPv6Address() as ip:
             return bytes((IPV6,)) + ip.packed + port
-    name = _ascii_name(target.host)
+    name = host_text(target)
     return bytes((NAME, len(name))) + name + port
+
+
+def host_text(target: Address) -> bytes:
+    """Write a target's host as text, IP addresses too, in at most 255 bytes.
+
+    Raises:
+        LocalError: the host is no name that fits.
+    """
+    host = str(target.ip or target.host)
+    try:
+        name = host.encode("ascii" if host.isascii() else "idna")
+    except UnicodeError:
+        name = b""
+    if not 1 <= len(name) <= 255:
+        raise LocalError("the target's host does not fit into an address header")
+    return name
 
 
 def unpack(data: bytes) -> tuple[Address, int] | None:
@@ -82,13 +99,3 @@ def _unpack_name(data: bytes) -> tuple[Address, int] | None:
     end = 2 + data[1]
     host = parse_host(data[2:end])
     return Address(host, int.from_bytes(data[end : end + 2], "big")), end + 2
-
-
-def _ascii_name(host: str) -> bytes:
-    try:
-        name = host.encode("ascii" if host.isascii() else "idna")
-    except UnicodeError:
-        name = b""
-    if not 1 <= len(name) <= 255:
-        raise LocalError("the target's host does not fit into an address header")
-    return name

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from blinktun.presets.pipeline import Pipeline
 
-FILES = ("ss-base", "ss-stream-cipher", "ss-aead-cipher", "combinations")
+FILES = (
+    *("ss-base", "base-auth", "ss-stream-cipher", "ss-aead-cipher"),
+    *("aead-random-cipher", "obfs-random-padding"),
+    "combinations",
+)
 
 
 class Session(TypedDict):
@@ -54,19 +58,14 @@ any_association = pytest.mark.parametrize(
 
 
 def test_there_are_as_many_as_there_should_be() -> None:
-    assert len(SESSIONS) == 3 + 13 + 9
-    assert len(ASSOCIATIONS) == 3 + 13 + 9
+    assert len(SESSIONS) == 3 + 3 + 13 + 9 + 4 + 1 + 2
+    assert len(ASSOCIATIONS) == 3 + 3 + 13 + 9 + 1 + 2
 
 
 @any_session
 def test_client_writes_the_recorded_bytes(session: Session) -> None:
-    drawn = [
-        bytes.fromhex(value)
-        for message in session["client_to_server"]
-        for _, value in message["randomness"]  # type: ignore[attr-defined]  # JSON
-    ]
     make = PipelineMaker(_specs(session))
-    client = make(PresetContext(Role.CLIENT, session["key"], Recorded(drawn)))
+    client = make(PresetContext(Role.CLIENT, session["key"], Recorded(_drawn(session))))
     client.set_target(_target(session))
     for message in session["client_to_server"]:
         wire = forwarded(client.encode(_bytes(message, "plain")))
@@ -102,12 +101,7 @@ def test_client_reads_the_recorded_answer(session: Session, size: int) -> None:
 
 @any_association
 def test_client_writes_the_recorded_datagrams(session: Session) -> None:
-    drawn = [
-        bytes.fromhex(value)
-        for message in session["client_to_server"]
-        for _, value in message["randomness"]  # type: ignore[attr-defined]  # JSON
-    ]
-    client = _pipeline(session, Role.CLIENT, Recorded(drawn))
+    client = _pipeline(session, Role.CLIENT, Recorded(_drawn(session)))
     for message in session["client_to_server"]:
         wire = client.encode_datagram(_bytes(message, "plain"), _target(session))
         assert wire.hex() == message["wire"]
@@ -148,6 +142,19 @@ def _pipeline(
 ) -> Pipeline:
     make = PipelineMaker(_specs(session))
     return make(PresetContext(role, session["key"], random or Counting(role is Role.SERVER)))
+
+
+def _drawn(session: Session) -> list[bytes]:
+    """What the client drew, in order."""
+    pads = any(preset["name"] == "obfs-random-padding" for preset in session["presets"])
+    drawn: list[bytes] = []
+    for message in session["client_to_server"]:
+        for label, value in message["randomness"]:  # type: ignore[attr-defined]  # JSON
+            recorded = bytes.fromhex(value)
+            if pads and label.endswith("padding"):
+                drawn.append(bytes((len(recorded),)))  # which was drawn before it
+            drawn.append(recorded)
+    return drawn
 
 
 def _specs(session: Session) -> list[PresetSpec]:
