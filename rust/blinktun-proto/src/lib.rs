@@ -9,6 +9,7 @@
 //! | [`kcp`] | segments, acknowledgement, retransmission: a reliable byte stream |
 //! | [`snappy`] | the framed compression of that byte stream |
 //! | [`smux`] | many streams over that byte stream |
+//! | [`qpp`] | permutation pads over the bytes of each stream, if both ends want them |
 //! | [`session`] | wires the above together for one conversation |
 //! | [`endpoint`] | one UDP socket's conversations: who may open, prove, move |
 //!
@@ -25,6 +26,7 @@ pub mod endpoint;
 pub mod error;
 pub mod fec;
 pub mod kcp;
+pub mod qpp;
 pub mod random;
 pub mod session;
 pub mod smux;
