@@ -53,6 +53,7 @@ impl Pair {
             keepalive: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(30),
             max_streams: 20_000,
+            pads: None,
             hash_seed: 7,
         };
         Pair {

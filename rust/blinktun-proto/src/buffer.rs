@@ -45,18 +45,27 @@ impl ByteQueue {
     /// A new chunk is as large as what is queued, within 2 KiB and 64 KiB: a queue that backs up
     /// gets few large chunks, one that is read at once stays small.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.push_changed(bytes, |_| {});
+    }
+
+    /// As [`push`](ByteQueue::push), with each piece of the copy changed by `change` in its place,
+    /// in order.
+    pub fn push_changed(&mut self, bytes: &[u8], mut change: impl FnMut(&mut [u8])) {
         self.len += bytes.len();
         let mut rest = bytes;
         if let Some(tail) = self.chunks.back_mut() {
             let room = tail.capacity() - tail.len();
             let (fitting, beyond) = rest.split_at(room.min(rest.len()));
+            let end = tail.len();
             tail.extend_from_slice(fitting);
+            change(&mut tail[end..]);
             rest = beyond;
         }
         while !rest.is_empty() {
             let mut chunk = Vec::with_capacity(self.len.clamp(SMALL, LARGE));
             let (fitting, beyond) = rest.split_at(chunk.capacity().min(rest.len()));
             chunk.extend_from_slice(fitting);
+            change(&mut chunk);
             self.chunks.push_back(chunk);
             rest = beyond;
         }
@@ -133,6 +142,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Push(usize),
+        PushInverted(usize),
         Consume(usize),
         Read(usize),
         MoveTo(usize),
@@ -143,6 +153,7 @@ mod tests {
         prop_oneof![
             4 => (0usize..200_000).prop_map(Step::Push),
             4 => (0usize..3_000).prop_map(Step::Push),
+            2 => (0usize..100_000).prop_map(Step::PushInverted),
             2 => (0usize..150_000).prop_map(Step::Consume),
             2 => (0usize..5_000).prop_map(Step::Read),
             2 => (0usize..150_000).prop_map(Step::MoveTo),
@@ -150,14 +161,24 @@ mod tests {
         ]
     }
 
+    fn count_on(counter: &mut usize, n: usize) -> Vec<u8> {
+        let bytes = (*counter..*counter + n).map(|i| (i % 251) as u8);
+        *counter += n;
+        bytes.collect()
+    }
+
     /// The same operation on the queue and on a plain deque: both must hand out the same bytes.
     fn apply(step: &Step, queue: &mut ByteQueue, model: &mut VecDeque<u8>, counter: &mut usize) {
         match *step {
             Step::Push(n) => {
-                let bytes: Vec<u8> = (*counter..*counter + n).map(|i| (i % 251) as u8).collect();
-                *counter += n;
+                let bytes = count_on(counter, n);
                 queue.push(&bytes);
                 model.extend(bytes);
+            }
+            Step::PushInverted(n) => {
+                let bytes = count_on(counter, n);
+                queue.push_changed(&bytes, |piece| piece.iter_mut().for_each(|b| *b = !*b));
+                model.extend(bytes.iter().map(|b| !b));
             }
             Step::Consume(n) => {
                 queue.consume(n);

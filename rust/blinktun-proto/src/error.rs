@@ -26,7 +26,7 @@ impl fmt::Display for CloseReason {
             CloseReason::KeepaliveTimeout => "nothing heard for too long",
             CloseReason::PeerRestarted => "the peer restarted or forgot the session",
             CloseReason::SmuxViolation => {
-                "invalid smux frame: do smuxver, nocomp and QPP agree at both ends?"
+                "invalid smux frame: do smuxver and nocomp agree at both ends?"
             }
             CloseReason::Compression => "invalid snappy data: does nocomp agree at both ends?",
             CloseReason::Unproven => "the source never proved its address",

@@ -5,9 +5,12 @@
 //! the same, in enough segments for the captured acknowledgements to be of something.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, Verdict, derive_key};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::qpp::{Pads, Revision};
 use blinktun_proto::session::{Config, Context, Event, Role, Session};
 use blinktun_proto::smux::{self, StreamId, Version};
 use blinktun_proto::time::{Duration, Time};
@@ -27,7 +30,7 @@ struct Conversation {
     conv: u32,
 }
 
-/// The conversations without QPP (which is above the streams): one in every kind, at the least.
+/// The conversations: one in every kind, at the least.
 fn conversations() -> Vec<Conversation> {
     let path = format!(
         "{}/../../tests/vectors/sessions.json",
@@ -37,8 +40,7 @@ fn conversations() -> Vec<Conversation> {
     let vectors: Value = serde_json::from_str(&text).expect("the vectors are JSON");
     let sessions = vectors["sessions"].as_array().expect("sessions");
     assert_eq!(sessions.len(), 16);
-    let plain = sessions.iter().filter(|s| s["qpp_pads"].is_null());
-    let conversations: Vec<Conversation> = plain.map(parse).collect();
+    let conversations: Vec<Conversation> = sessions.iter().map(parse).collect();
     for kind in CryptKind::ALL {
         let has = conversations.iter().any(|story| story.kind == *kind);
         assert!(has, "no conversation in {}", kind.name());
@@ -62,6 +64,11 @@ fn parse(vector: &Value) -> Conversation {
         Version::V2
     };
     config.smux.version = Some(version);
+    // Captured in revision B.
+    config.pads = vector["qpp_pads"].as_u64().map(|count| {
+        let count = NonZeroU16::new(count as u16).expect("not 0");
+        Arc::new(Pads::new(text("key").as_bytes(), count, Revision::B))
+    });
     let packets = vector["packets"].as_array().expect("packets");
     let from = |direction: &str| -> Vec<Vec<u8>> {
         let packets = packets.iter().filter(|packet| packet["dir"] == direction);

@@ -2,10 +2,13 @@
 
 mod smux_support;
 
-use blinktun_proto::smux::{Event, HELLO, Mux, Role, StreamId, Version};
+use blinktun_proto::qpp::{Pads, Revision};
+use blinktun_proto::smux::{self, Event, HELLO, Mux, Role, StreamId, Version};
 use serde_json::Value;
 use smux_support::*;
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
+use std::sync::Arc;
 
 fn load(name: &str) -> Value {
     let path = format!("{}/../../tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -128,15 +131,30 @@ fn payloads(value: &Value) -> BTreeMap<u32, Vec<u8>> {
     payloads.filter(|(_, bytes)| !bytes.is_empty()).collect()
 }
 
+/// The pads of a conversation that has them; such were captured in revision B.
+fn pads(session: &Value) -> Option<Arc<Pads>> {
+    let count = session["qpp_pads"].as_u64()?;
+    let count = NonZeroU16::new(count as u16).expect("not 0");
+    let key = session["key"].as_str().expect("a string").as_bytes();
+    Some(Arc::new(Pads::new(key, count, Revision::B)))
+}
+
+fn with_pads(role: Role, version: Option<Version>, pads: &Option<Arc<Pads>>) -> Mux {
+    let pads = pads.clone();
+    let config = smux::Config {
+        pads,
+        ..config(role, version)
+    };
+    Mux::new(config, at(0))
+}
+
 #[test]
 fn captured_conversations_are_understood_however_split() {
     let sessions = load("sessions.json");
     for session in sessions["sessions"].as_array().expect("a list") {
-        if !session["qpp_pads"].is_null() {
-            continue;
-        }
+        let pads = pads(session);
         for piece in [1, 7, 20] {
-            let mut server = server();
+            let mut server = with_pads(Role::Server, None, &pads);
             let (streams, seen) = replay(&mut server, &wire(&session["client_smux_frames"]), piece);
             assert_eq!(
                 streams,
@@ -151,7 +169,8 @@ fn captured_conversations_are_understood_however_split() {
             );
             assert!(!server.peer_is_blinktun());
 
-            let mut client = client(version(number(session, "smux_version")));
+            let spoken = Some(version(number(session, "smux_version")));
+            let mut client = with_pads(Role::Client, spoken, &pads);
             open_up_to(&mut client, 5);
             send_something(&mut client, StreamId(5));
             let (streams, _) = replay(&mut client, &wire(&session["server_smux_frames"]), piece);

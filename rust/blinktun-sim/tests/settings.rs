@@ -1,7 +1,11 @@
 //! Every byte arrives whatever the settings are, equal at both ends or not.
 
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
 use blinktun_proto::crypt::CryptKind;
 use blinktun_proto::endpoint::EndpointEvent;
+use blinktun_proto::qpp::{Pads, Revision};
 use blinktun_proto::session::{Event, Session};
 use blinktun_proto::smux::Version;
 use blinktun_proto::time::{Duration, Time};
@@ -119,6 +123,27 @@ fn compression_and_both_versions_of_smux() {
                 config.smux.stream_buffer = 65_536;
             });
             carry(setup.build(), 200_000);
+        }
+    });
+}
+
+#[test]
+fn permutation_pads_and_both_versions_of_smux() {
+    let count = NonZeroU16::new(61).expect("61");
+    let pads = Arc::new(Pads::new(b"it's a secrect", count, Revision::B));
+    for_each_seed(|seed| {
+        for version in [Version::V1, Version::V2] {
+            let setup = Setup::new(seed).weather(lossy()).both(|config| {
+                config.pads = Some(Arc::clone(&pads));
+                config.smux.version = Some(version);
+                config.smux.stream_buffer = 65_536;
+            });
+            let mut world = setup.build();
+            for bytes in [1, 7_777, 50_000] {
+                world.add(Flow::new(bytes, 0));
+                world.add(Flow::new(bytes, bytes));
+            }
+            carry(world, 200_000);
         }
     });
 }

@@ -1,11 +1,13 @@
 //! The settings that all sessions of an endpoint share.
 
 use core::fmt;
+use std::sync::Arc;
 
 use crate::crypt::PacketCrypt;
 use crate::fec;
 use crate::kcp;
 use crate::kcp::segment::HEADER;
+use crate::qpp::Pads;
 use crate::session::pace::{MAX_RATE, Pace};
 use crate::smux::{self, Role, Version};
 use crate::time::{Duration, Time};
@@ -65,6 +67,8 @@ pub struct Config {
     pub rate_limit: u64,
     /// The smux settings.
     pub smux: Smux,
+    /// What the bytes of every stream go through (QPP).
+    pub pads: Option<Arc<Pads>>,
 }
 
 /// Settings that cannot work.
@@ -140,6 +144,7 @@ impl Config {
                 keepalive_timeout: Duration::from_secs(30),
                 max_streams: 65536,
             },
+            pads: None,
         }
     }
 
@@ -184,6 +189,7 @@ impl Config {
             keepalive: self.smux.keepalive,
             keepalive_timeout: self.smux.keepalive_timeout,
             max_streams: self.smux.max_streams,
+            pads: self.pads.clone(),
             hash_seed: seed.into(),
         }
     }

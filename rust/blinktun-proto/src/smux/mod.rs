@@ -27,8 +27,10 @@ mod scheduler;
 mod stream;
 mod transmit;
 
+use crate::qpp::Pads;
 use crate::time::Duration;
 use core::fmt;
+use std::sync::Arc;
 
 pub use mux::Mux;
 pub use transmit::MIN_TRANSMIT;
@@ -89,6 +91,8 @@ pub struct Config {
     pub keepalive_timeout: Duration,
     /// Streams at once; a peer's stream beyond is refused.
     pub max_streams: usize,
+    /// What the bytes of every stream go through (QPP); `None`: they go as they are.
+    pub pads: Option<Arc<Pads>>,
     /// Seeds the stream tables' hash, so that a peer cannot choose colliding ids.
     pub hash_seed: u64,
 }

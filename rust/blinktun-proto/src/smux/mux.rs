@@ -11,6 +11,7 @@ use super::transmit::Farewell;
 use super::{
     Config, Error, Event, OpenError, Peer, Role, StreamError, StreamId, Table, Version, hasher,
 };
+use crate::qpp::StreamPads;
 use crate::time::{Time, earliest};
 use std::collections::VecDeque;
 
@@ -132,10 +133,11 @@ impl Mux {
             id = id.checked_add(2).ok_or(OpenError::Exhausted)?;
         }
         self.last_id = id;
+        let pads = self.fresh_pads();
         let stream = self
             .streams
             .entry(id)
-            .insert_entry(Stream::new(id, true))
+            .insert_entry(Stream::new(id, true, pads))
             .into_mut();
         self.scheduler.add(stream);
         Ok(StreamId(id))
@@ -169,7 +171,7 @@ impl Mux {
         }
         let room = self.budget.room(stream.unsent.len());
         let taken = room.min(bytes.len());
-        stream.unsent.push(&bytes[..taken]);
+        stream.take_written(&bytes[..taken]);
         self.budget.note_taken(taken);
         stream.write_blocked |= taken < bytes.len();
         self.give_turn(id.0);
@@ -304,6 +306,11 @@ impl Mux {
     pub fn allocated(&self) -> usize {
         let held = |stream: &Stream| stream.unread.allocated() + stream.unsent.allocated();
         self.streams.values().map(held).sum()
+    }
+
+    /// The pads of a new stream, at their beginning.
+    pub(super) fn fresh_pads(&self) -> Option<StreamPads> {
+        self.config.pads.as_ref().map(StreamPads::new)
     }
 
     /// Let the stream stand in line if it has something to send.

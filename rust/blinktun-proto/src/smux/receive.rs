@@ -53,7 +53,7 @@ impl Mux {
             return;
         }
         self.forgotten.remove(id);
-        let stream = Stream::new(id, false);
+        let stream = Stream::new(id, false, self.fresh_pads());
         if self.streams.len() >= self.config.max_streams {
             return self.bid_farewell(&stream);
         }

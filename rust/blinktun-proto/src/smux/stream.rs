@@ -4,6 +4,7 @@ use super::fin::Ending;
 use super::forgotten::{Ghost, is_due};
 use super::{INITIAL_WINDOW, Peer, Version};
 use crate::buffer::ByteQueue;
+use crate::qpp::StreamPads;
 use crate::time::Time;
 
 /// Our direction's end.
@@ -19,14 +20,16 @@ pub(super) enum LocalEnd {
     Sent,
 }
 
-/// The state of one stream. Idle, it owns no heap memory.
+/// The state of one stream. Idle, it owns no heap memory but its pads' two cursors.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) id: u32,
-    /// Received and not yet consumed.
+    /// Received and not yet consumed, plain.
     pub(super) unread: ByteQueue,
-    /// Written and not yet sent.
+    /// Written and not yet sent, as it goes on the wire.
     pub(super) unsent: ByteQueue,
+    /// What the bytes go through on their way into the queues.
+    pads: Option<Box<StreamPads>>,
 
     /// Bytes sent, modulo 2^32.
     sent: u32,
@@ -59,11 +62,12 @@ pub(super) struct Stream {
 
 impl Stream {
     /// A stream that we open (`syn_due`) or that the peer opened.
-    pub(super) fn new(id: u32, syn_due: bool) -> Stream {
+    pub(super) fn new(id: u32, syn_due: bool, pads: Option<StreamPads>) -> Stream {
         Stream {
             id,
             unread: ByteQueue::new(),
             unsent: ByteQueue::new(),
+            pads: pads.map(Box::new),
             sent: 0,
             peer_consumed: 0,
             peer_window: INITIAL_WINDOW,
@@ -123,9 +127,20 @@ impl Stream {
         self.sent.wrapping_sub(self.peer_consumed)
     }
 
+    /// Queue bytes to be sent.
+    pub(super) fn take_written(&mut self, bytes: &[u8]) {
+        match &mut self.pads {
+            None => self.unsent.push(bytes),
+            Some(pads) => self.unsent.push_changed(bytes, |piece| pads.encrypt(piece)),
+        }
+    }
+
     /// Queue received bytes.
     pub(super) fn take_data(&mut self, bytes: &[u8], now: Time) {
-        self.unread.push(bytes);
+        match &mut self.pads {
+            None => self.unread.push(bytes),
+            Some(pads) => self.unread.push_changed(bytes, |piece| pads.decrypt(piece)),
+        }
         self.received = self.received.wrapping_add(bytes.len() as u32);
         self.last_received = Some(now);
     }

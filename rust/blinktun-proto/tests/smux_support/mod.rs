@@ -22,6 +22,7 @@ pub fn config(role: Role, version: Option<Version>) -> Config {
         keepalive: Duration::from_secs(10),
         keepalive_timeout: Duration::from_secs(30),
         max_streams: 1000,
+        pads: None,
         hash_seed: 7,
     }
 }
