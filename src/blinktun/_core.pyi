@@ -11,7 +11,7 @@ from typing import Final, TypeAlias, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Config", "Event", "Reactor", "__version__", "derive_key"]
+__all__ = ["Config", "Event", "Pads", "Reactor", "__version__", "derive_key"]
 
 __version__: Final[str]
 
@@ -20,6 +20,16 @@ _StreamKey: TypeAlias = tuple[int, int, int]
 
 def derive_key(key: bytes) -> bytes:
     """The 32 bytes that every packet cipher takes its key from (kcptun wire, section 2.1)."""
+
+@final
+class Pads:
+    """The quantum permutation pads of a key (kcptun wire, section 7). Immutable, to be shared.
+
+    Raises:
+        ValueError: no pads are wanted, or the revision is none of A, M and B.
+    """
+
+    def __new__(cls, key: bytes, count: int, revision: str) -> Pads: ...
 
 @final
 class Config:
@@ -53,6 +63,7 @@ class Config:
         closewait: float,
         sockbuf: int,
         dscp: int,
+        pads: Pads | None,
     ) -> Config: ...
 
 @disjoint_base

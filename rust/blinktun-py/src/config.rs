@@ -1,12 +1,35 @@
 //! The settings of a socket and its sessions.
 
+use std::num::NonZeroU16;
+use std::sync::Arc;
+
 use blinktun_io::SocketConfig;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
+use blinktun_proto::qpp::{self, Revision};
 use blinktun_proto::session;
 use blinktun_proto::smux::Version;
 use blinktun_proto::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+
+/// The permutations of a key. Immutable: made once, shared by all that need them.
+#[pyclass(frozen, module = "blinktun._core")]
+pub struct Pads {
+    inner: Arc<qpp::Pads>,
+}
+
+#[pymethods]
+impl Pads {
+    #[new]
+    fn new(py: Python<'_>, key: &[u8], count: u16, revision: &str) -> PyResult<Pads> {
+        let count = NonZeroU16::new(count)
+            .ok_or_else(|| PyValueError::new_err("QPPCount must be at least 1"))?;
+        let revision = Revision::parse(revision)
+            .ok_or_else(|| PyValueError::new_err("QPPRevision must be A, M or B"))?;
+        let inner = Arc::new(py.detach(|| qpp::Pads::new(key, count, revision)));
+        Ok(Pads { inner })
+    }
+}
 
 /// Checked settings; making one is the only way to make them wrong, and then it raises.
 #[pyclass(frozen, module = "blinktun._core")]
@@ -25,7 +48,7 @@ impl Config {
     #[new]
     #[pyo3(signature = (*, crypt, pass_, mtu, sndwnd, rcvwnd, ratelimit, datashard, parityshard, nodelay,
         interval, resend, nc, nocomp, smuxver, smuxbuf, framesize, streambuf, keepalive, closewait,
-        sockbuf, dscp))]
+        sockbuf, dscp, pads))]
     #[expect(
         clippy::too_many_arguments,
         reason = "keyword settings, one a name of kcptun's"
@@ -52,6 +75,7 @@ impl Config {
         closewait: f64,
         sockbuf: usize,
         dscp: u8,
+        pads: Option<&Pads>,
     ) -> PyResult<Config> {
         let kind = CryptKind::parse(crypt)
             .ok_or_else(|| PyValueError::new_err(format!("unknown crypt {crypt:?}")))?;
@@ -81,6 +105,7 @@ impl Config {
                 keepalive: Duration::from_secs_f64(keepalive),
                 ..defaults.smux
             },
+            pads: pads.map(|pads| Arc::clone(&pads.inner)),
             ..defaults
         };
         session

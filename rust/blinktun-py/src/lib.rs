@@ -15,7 +15,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use config::Config;
+use config::{Config, Pads};
 use event::Event;
 
 /// A session: socket and number.
@@ -237,7 +237,7 @@ fn stream_key((endpoint, session, stream): StreamKey) -> io::StreamKey {
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::{Config, Event, Reactor, derive_key};
+    use super::{Config, Event, Pads, Reactor, derive_key};
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's own name for it")]

@@ -220,6 +220,9 @@ def _kcp(settings: Settings) -> KcpSettings:
         keepalive=settings.integer("keepalive"),
         tcp=settings.boolean("tcp"),
         closewait=settings.integer("closewait"),
+        qpp=settings.boolean("QPP"),
+        qpp_count=settings.integer("QPPCount"),
+        qpp_revision=settings.text("QPPRevision"),
     )
 
 

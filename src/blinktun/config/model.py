@@ -92,6 +92,12 @@ class KcpSettings:
     """Disguise datagrams as TCP segments; a server takes both kinds."""
     closewait: int = 0
     """Seconds between the end of a direction's data and passing it on."""
+    qpp: bool = False
+    """Quantum permutation pads over the bytes of each stream, made from ``key``."""
+    qpp_count: int = 61
+    """How many pads, 1..65535; a prime is best."""
+    qpp_revision: str = "B"
+    """A, M or B: how the pads are made, which nothing on the wire tells."""
 
 
 LOG_LEVELS: Mapping[str, int] = MappingProxyType(

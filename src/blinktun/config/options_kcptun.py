@@ -30,6 +30,9 @@ CRYPTS = (
 )
 """Every packet cipher that some kcptun knows (kcptun wire, 2.2); the core has them all."""
 
+QPP_REVISIONS = ("A", "M", "B")
+"""The ways of kcptun's builds to make pads, oldest first (kcptun wire, 7.1)."""
+
 _TEXT, _INTEGER, _BOOLEAN = Kind.TEXT, Kind.INTEGER, Kind.BOOLEAN
 _OFF = (False,)
 
@@ -92,10 +95,9 @@ _SECRECY = (
     Option(
         "QPP",
         _BOOLEAN,
-        "quantum permutation pads over the streams",
+        "quantum permutation pads over the streams, the same at both ends",
         both(False),
         key="qpp",
-        supported=_OFF,
         since="2024",
     ),
     Option(
@@ -107,6 +109,16 @@ _SECRECY = (
         low=1,
         high=65535,
         since="2024",
+    ),
+    Option(
+        "QPPRevision",
+        _TEXT,
+        "how the pads are made (blinktun's own): A for Go programs of July 2024 to 17 December"
+        " 2025, M for those of 18 to 21 December 2025, B for those since",
+        both("B"),
+        key="qpp-revision",
+        metavar="NAME",
+        choices=QPP_REVISIONS,
     ),
 )
 

@@ -13,7 +13,21 @@ if TYPE_CHECKING:
 
 
 def weaknesses_of_kcp(kcp: KcpSettings) -> tuple[str, ...]:
-    """At most one warning about a cipher or key that keeps nobody out."""
+    """At most one warning about a cipher or key that keeps nobody out, and those about QPP."""
+    return (*_weakness_of_cipher(kcp), *_weaknesses_of_pads(kcp))
+
+
+def weaknesses_of_presets(presets: Iterable[PresetSpec], *, mux: bool = False) -> tuple[str, ...]:
+    """At most one warning about presets that encrypt nothing."""
+    encrypting = [preset.name for preset in presets if _encrypts(preset)]
+    if not encrypting:
+        return ("no preset encrypts: all that passes can be read and changed on its way",)
+    if mux and encrypting == ["v2ray-vmess"]:
+        return ("mux takes v2ray-vmess out of the presets, so all passes in clear: add a cipher",)
+    return ()
+
+
+def _weakness_of_cipher(kcp: KcpSettings) -> tuple[str, ...]:
     if kcp.crypt in {"none", "null"}:
         return (
             f"crypt {kcp.crypt} protects nothing, whatever the key: carry only encrypted streams",
@@ -32,20 +46,34 @@ def weaknesses_of_kcp(kcp: KcpSettings) -> tuple[str, ...]:
     return ()
 
 
-_SMALL_BLOCKS = ("blowfish", "cast5", "3des", "xtea")
-
-
-def weaknesses_of_presets(presets: Iterable[PresetSpec], *, mux: bool = False) -> tuple[str, ...]:
-    """At most one warning about presets that encrypt nothing."""
-    encrypting = [preset.name for preset in presets if _encrypts(preset)]
-    if not encrypting:
-        return ("no preset encrypts: all that passes can be read and changed on its way",)
-    if mux and encrypting == ["v2ray-vmess"]:
-        return ("mux takes v2ray-vmess out of the presets, so all passes in clear: add a cipher",)
-    return ()
+def _weaknesses_of_pads(kcp: KcpSettings) -> tuple[str, ...]:
+    """What the Go program warns of too (kcptun wire, 7.5)."""
+    if not kcp.qpp:
+        return ()
+    enough = 210 if kcp.qpp_revision == "A" else 211
+    warnings = (
+        (
+            len(kcp.key.encode()) < enough,
+            f"QPP: the key is too short to fill the pads: give it at least {enough} bytes",
+        ),
+        (
+            kcp.qpp_count < _LEAST_PADS,
+            f"QPPCount {kcp.qpp_count} makes few pads: write {_LEAST_PADS} or more",
+        ),
+        (
+            kcp.qpp_count % 2 == 0,
+            f"QPPCount {kcp.qpp_count} shares a factor with 8: write a prime, 61 for example",
+        ),
+    )
+    return tuple(text for is_weak, text in warnings if is_weak)
 
 
 def _encrypts(preset: PresetSpec) -> bool:
     return (
         preset.name.endswith("-cipher") and preset.params.get("method") != "none"
     ) or preset.name == "v2ray-vmess"
+
+
+_SMALL_BLOCKS = ("blowfish", "cast5", "3des", "xtea")
+_LEAST_PADS = 7
+"""Below, the Go program warns."""

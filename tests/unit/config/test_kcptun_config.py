@@ -63,12 +63,12 @@ def test_every_key_reaches_the_model() -> None:
         "resend": 3, "nc": 1, "mtu": 1200, "sndwnd": 300, "rcvwnd": 400, "datashard": 20,
         "parityshard": 5, "dscp": 46, "nocomp": True, "acknodelay": True, "sockbuf": 1000000,
         "smuxver": 2, "smuxbuf": 3000000, "framesize": 4096, "streambuf": 1000000, "keepalive": 7,
-        "ratelimit": 125000, "closewait": 30,
+        "ratelimit": 125000, "closewait": 30, "qpp": True, "qpp-count": 7, "qpp-revision": "M",
     }  # fmt: skip
     others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
-              "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5, "qpp-count": 7,
-              "snmplog": "s-2006.csv", "tcp": False, "pprof": True, "qpp": False}  # fmt: skip
-    expected = {name: value for name, value in values.items() if name != "mode"}
+              "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5,
+              "snmplog": "s-2006.csv", "tcp": False, "pprof": True}  # fmt: skip
+    expected = {name.replace("-", "_"): value for name, value in values.items() if name != "mode"}
     assert client(**values, **others) == KcptunClient(
         localaddr=Address("::1", 1),
         remoteaddr=PortRange("2001:db8::1", 2, 2),
@@ -79,6 +79,7 @@ def test_every_key_reaches_the_model() -> None:
         log=LogSettings(path=Path("k.log"), quiet=True),
         reports=ReportSettings(snmplog="s-2006.csv", snmpperiod=5, pprof=True),
         source="k.json",
+        warnings=("QPP: the key is too short to fill the pads: give it at least 211 bytes",),
     )
 
 
@@ -275,20 +276,6 @@ def test_wrong_values_name_file_key_and_fix(values: dict[str, object], key: str,
     assert str(error).startswith(f"k.json: {key} = ")
 
 
-@pytest.mark.parametrize(
-    ("values", "key"),
-    [
-        ({"qpp": True}, "qpp"),
-        ({"QPP": True}, "QPP"),
-    ],
-)
-def test_what_is_not_acted_on_yet_is_refused(values: dict[str, object], key: str) -> None:
-    error = refused(CLIENT, **values)
-    assert error.key == key
-    assert "not yet supported" in error.problem
-    assert error.fix
-
-
 @pytest.mark.parametrize("crypt", CRYPTS)
 def test_every_cipher_is_accepted(crypt: str) -> None:
     assert client(crypt=crypt).kcp.crypt == crypt
@@ -356,6 +343,40 @@ def test_a_weakness_is_named_once(values: dict[str, object], warned: str) -> Non
     warnings = client(**values).warnings
     assert len(warnings) == bool(warned)
     assert warned in "".join(warnings)
+
+
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({"key": "k" * 211}, []),
+        ({"key": "k" * 210}, ["at least 211 bytes"]),
+        ({"key": "k" * 210, "qpp-revision": "A"}, []),
+        ({"key": "k" * 209, "qpp-revision": "A"}, ["at least 210 bytes"]),
+        ({"key": "ü" * 106}, []),
+        ({"key": "k" * 211, "qpp-count": 5}, ["QPPCount 5 makes few"]),
+        ({"key": "k" * 211, "qpp-count": 64}, ["QPPCount 64 shares a factor with 8"]),
+        ({"key": "k", "qpp-count": 6}, ["too short", "few", "factor"]),
+    ],
+)
+def test_weaknesses_of_pads_are_named(values: dict[str, object], warned: list[str]) -> None:
+    warnings = client(qpp=True, **values).warnings
+    assert len(warnings) == len(warned)
+    assert all(word in warning for word, warning in zip(warned, warnings, strict=True))
+    assert client(qpp=False, **values).warnings == ()
+
+
+def test_pads_are_set_by_flags() -> None:
+    flags = kcptun_flags(["-QPP", "-QPPCount", "101", "--QPPRevision=A"])
+    kcp = kcptun_from_flags(flags, CLIENT, {}).kcp
+    assert (kcp.qpp, kcp.qpp_count, kcp.qpp_revision) == (True, 101, "A")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("qpp-count", 0), ("qpp-count", -1), ("qpp-count", 65536), ("qpp-revision", "C")],
+)
+def test_pads_that_cannot_be_are_refused(key: str, value: object) -> None:
+    assert refused(CLIENT, **{key: value}).key == key
 
 
 def test_a_long_scavengettl_warns_when_it_was_chosen() -> None:

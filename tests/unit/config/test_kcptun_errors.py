@@ -69,6 +69,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     ),
     # Names
     "crypt": (("AES", "did you mean aes?"), ("rot13", "known: aes"), ("", "known: aes")),
+    "qpp-revision": (("b", "did you mean B?"), ("C", "known: A, M, B"), ("", "known: A, M, B")),
     "mode": (("Fast", "did you mean fast?"), ("turbo", "known: normal"), ("", "known: normal")),
     # Texts
     "key": (("\ud800", "write a string"),),

@@ -129,6 +129,39 @@ async def test_settings_have_defaults() -> None:
         assert await _ask(session) == b"hello"
 
 
+@pytest.mark.parametrize("revision", ["A", "M", "B"])
+@pytest.mark.parametrize("smuxver", [1, 2])
+async def test_permutation_pads_are_undone_at_the_other_end(smuxver: int, revision: str) -> None:
+    # A mere echo would not do: both directions take the same pads, so a wrong end undoes its error.
+    async def shout(stream: kcp.Stream) -> None:
+        while data := await stream.read():
+            await stream.write(data.upper())
+
+    settings = replace(SETTINGS, smuxver=smuxver, qpp=True, qpp_revision=revision)
+    async with (
+        await kcp.serve(shout, ANY_PORT, settings) as server,
+        await kcp.connect(server.address, settings) as session,
+    ):
+        words = [word * 33_333 for word in (b"one", b"two", b"six")]
+        answers = await asyncio.gather(*(_ask(session, word) for word in words))
+        assert answers == [word.upper() for word in words]
+
+
+async def test_other_pads_give_other_bytes() -> None:
+    async def greet(stream: kcp.Stream) -> None:
+        await stream.write(b"hello")
+
+    near = replace(SETTINGS, qpp=True)
+    far = replace(near, qpp_revision="A")
+    async with (
+        await kcp.serve(greet, ANY_PORT, far) as server,
+        await kcp.connect(server.address, near) as session,
+    ):
+        answer = await _ask(session)
+        assert len(answer) == 5
+        assert answer != b"hello"
+
+
 async def test_names_that_do_not_resolve_are_named() -> None:
     with pytest.raises(TransportError, match="cannot resolve") as caught:
         await kcp.connect("nobody.invalid:1", SETTINGS)

@@ -64,7 +64,7 @@ type Permutation = [u8; 256];
 
 /// All permutations of a key, and where every stream begins. It never changes: share it freely.
 ///
-/// A pad takes 512 bytes, and some 50 microseconds to make.
+/// A pad takes 512 bytes, and some 50 to 100 microseconds to make.
 pub struct Pads {
     permutations: Vec<Permutation>,
     inverses: Vec<Permutation>,
