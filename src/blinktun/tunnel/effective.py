@@ -23,6 +23,7 @@ def effective_settings(kcp: KcpSettings, *, learned: str) -> str:
         f"compression: {str(not kcp.nocomp).lower()}",
         f"datashard: {kcp.datashard} parityshard: {kcp.parityshard}",
     )
+    pads = (f"QPP: {kcp.qpp_count} pads of revision {kcp.qpp_revision}",) if kcp.qpp else ()
     own = (
         f"mtu: {kcp.mtu}",
         f"sndwnd: {kcp.sndwnd} rcvwnd: {kcp.rcvwnd}",
@@ -34,4 +35,4 @@ def effective_settings(kcp: KcpSettings, *, learned: str) -> str:
         f"streambuf: {kcp.streambuf}",
         f"keepalive: {kcp.keepalive}",
     )
-    return ", ".join((*alike, *own))
+    return ", ".join((*alike, *pads, *own))

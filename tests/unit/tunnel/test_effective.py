@@ -13,7 +13,8 @@ def test_the_line_of_the_defaults() -> None:
 
 
 def test_what_is_set_is_said_and_the_key_never() -> None:
-    kcp = KcpSettings(key="hunter2", smuxver=2, nocomp=True)
+    kcp = KcpSettings(key="hunter2", smuxver=2, nocomp=True, qpp=True)
     line = effective_settings(kcp, learned="1")
     assert "smux version: 2, compression: false" in line
+    assert "parityshard: 3, QPP: 61 pads of revision B, mtu" in line
     assert "hunter2" not in line
