@@ -117,11 +117,8 @@ def test_version(capsys: pytest.CaptureFixture[str], launched: list[RoleConfig])
             ),
         ),
         (
-            '{"crypt": "sm4"}',
-            (
-                '{path}: crypt = "sm4": is not yet supported; leave it out or write'
-                " aes, aes-128, aes-192, salsa20, xor, none, null"
-            ),
+            '{"qpp-revision": "C"}',
+            '{path}: qpp-revision = "C": is unknown; known: A, M, B',
         ),
         (
             '{"log": "/nowhere/k.log"}',
