@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[2]
-WITH_SNIPPETS = ("README.md", "docs/guide/library.md")
+WITH_SNIPPETS = ("README.md", "docs/guide/library.md", "docs/guide/own-presets.md")
 PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 FENCED_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -44,7 +44,9 @@ def test_there_are_snippets() -> None:
 @pytest.mark.parametrize("code", [pytest.param(code, id=place) for place, code in snippets()])
 def test_a_snippet_runs(code: str) -> None:
     command = [sys.executable, "-W", "error", "-c", code]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert result.returncode == 0, result.stderr
 
 

@@ -23,7 +23,9 @@ from blinktun.config.options import CLIENT, SERVER
 from blinktun.config.options_blinksocks import (
     CLIENT_SCHEMES,
     LINK_OPTIONS,
+    OWN_PRESET_OPTIONS,
     PRESET_OPTIONS,
+    PRESETS,
     REMOVED_PRESETS,
     SUPPORTED_CLIENT_SCHEMES,
     SUPPORTED_TRANSPORTS,
@@ -31,6 +33,7 @@ from blinktun.config.options_blinksocks import (
     TOP_OPTIONS,
     TRANSPORTS,
 )
+from blinktun.config.own_presets import from_folder, is_own_preset
 from blinktun.config.service_url import ServiceUrl, parse_endpoint, parse_service_url
 from blinktun.config.settings import Settings
 from blinktun.config.weaknesses import weaknesses_of_presets
@@ -213,11 +216,22 @@ def _preset(link: Settings, index: int, item: object) -> PresetSpec:
     name = item.get("name")
     if isinstance(name, str):
         _refuse_special(link.origin(f"presets[{index}].name", name), name)
-    entry = Settings(PRESET_OPTIONS, link.side, source=where.source, prefix=f"{where.key}.")
+    own = isinstance(name, str) and name not in PRESETS and is_own_preset(name)
+    options = OWN_PRESET_OPTIONS if own else PRESET_OPTIONS
+    entry = Settings(options, link.side, source=where.source, prefix=f"{where.key}.")
     entry.read(item)
     params = entry.value("params")
     frozen = MappingProxyType(dict(params)) if isinstance(params, dict) else MappingProxyType({})
-    return PresetSpec(entry.text("name"), frozen)
+    return PresetSpec(_own_name(entry) if own else entry.text("name"), frozen)
+
+
+def _own_name(entry: Settings) -> str:
+    """The name of a preset that the user wrote; its path, if it is one, made absolute."""
+    try:
+        return from_folder(entry.text("name"), Path(entry.origin("name").source).parent)
+    except ValueError as error:
+        fix = "write the path of a .py file; docs/guide/own-presets.md shows one"
+        raise entry.error("name", str(error), fix=fix) from None
 
 
 def _refuse_special(origin: Origin, name: str) -> None:
@@ -227,9 +241,6 @@ def _refuse_special(origin: Origin, name: str) -> None:
     if name in REMOVED_PRESETS:
         problem = f"was dropped by blinksocks {REMOVED_PRESETS[name]}"
         raise origin.error(problem, fix="use ss-base and ss-aead-cipher at both ends")
-    if "/" in name or "\\" in name or name.endswith((".js", ".py")):
-        problem = "looks like a preset of your own, which is not yet supported"
-        raise origin.error(problem, fix="use a preset that --list-presets names")
 
 
 def _log(top: Settings) -> LogSettings:

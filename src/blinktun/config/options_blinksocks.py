@@ -202,3 +202,9 @@ PRESET_OPTIONS: tuple[Option, ...] = (
     ),
 )
 """Keys of one entry of ``presets``."""
+
+OWN_PRESET_OPTIONS: tuple[Option, ...] = (
+    Option("name", _TEXT, "module or file of a preset", both(None), required=True),
+    PRESET_OPTIONS[1],
+)
+"""The same for a preset that its user wrote."""

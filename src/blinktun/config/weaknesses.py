@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from blinktun.config.options_blinksocks import PRESETS
 from blinktun.config.options_kcptun import DEFAULT_KEY
+from blinktun.config.own_presets import is_own_preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +71,9 @@ def _weaknesses_of_pads(kcp: KcpSettings) -> tuple[str, ...]:
 
 
 def _encrypts(preset: PresetSpec) -> bool:
+    """Whether it does, as far as one can know: of users' own presets, the best is thought."""
+    if preset.name not in PRESETS and is_own_preset(preset.name):
+        return True
     return (
         preset.name.endswith("-cipher") and preset.params.get("method") != "none"
     ) or preset.name == "v2ray-vmess"

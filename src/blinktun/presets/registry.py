@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from blinktun.config.own_presets import is_own_preset
 from blinktun.errors import ConfigError
 from blinktun.presets.aead_random_cipher import AeadRandomCipher
 from blinktun.presets.base import AddressingPreset, Preset, PresetContext, PresetMaker
 from blinktun.presets.base_auth import BaseAuth
 from blinktun.presets.obfs_http import ObfsHttp
 from blinktun.presets.obfs_random_padding import ObfsRandomPadding
+from blinktun.presets.own import load_preset
 from blinktun.presets.pipeline import Pipeline
 from blinktun.presets.ss_aead_cipher import SsAeadCipher
 from blinktun.presets.ss_base import SsBase
@@ -68,7 +70,10 @@ class PipelineMaker:
             self._makers = [
                 configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
             ]
-            kinds = [PRESETS[spec.name] for spec in specs]
+            kinds = [
+                find_preset(spec.name, key=f"{where}[{index}].name")
+                for index, spec in enumerate(specs)
+            ]
             self._addressing, carrier = _addressing(kinds, where)
             self.sends_lone_header = carrier.sends_lone_header
             self.without_datagrams = tuple(
@@ -97,14 +102,34 @@ def configure(spec: PresetSpec, *, where: str = "presets[]") -> PresetMaker:
     Raises:
         ConfigError: the name or a parameter cannot be used; ``where`` stands in front of its key.
     """
-    preset = PRESETS.get(spec.name)
-    if preset is None:
-        raise _unknown(spec.name, f"{where}.name")
+    preset = find_preset(spec.name, key=f"{where}.name")
     try:
         return preset.configure(spec.params)
     except ConfigError as error:
         key = f"{where}.params.{error.key}" if error.key else f"{where}.params"
         raise ConfigError(error.problem, fix=error.fix, key=key, value=error.value) from None
+    except Exception as error:
+        if spec.name in PRESETS:
+            raise
+        problem = f"were refused by {preset.__name__}: {type(error).__name__}: {error}"
+        fix = "change them, or what configure() does with them"
+        raise ConfigError(problem, fix=fix, key=f"{where}.params") from error
+
+
+def find_preset(name: str, *, key: str = "name") -> type[Preset]:
+    """Find a preset by the name that configurations use, a user's own by module or file.
+
+    Raises:
+        ConfigError: there is none, or it cannot be loaded; ``key`` says where the name stands.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    if name in NOT_YET or not is_own_preset(name):
+        raise _unknown(name, key)
+    try:
+        return load_preset(name)
+    except ConfigError as error:
+        raise ConfigError(error.problem, fix=error.fix, key=key, value=repr(name)) from error
 
 
 def _unknown(name: str, key: str) -> ConfigError:

@@ -12,6 +12,7 @@ from blinktun.address import Address
 from blinktun.config import BlinksocksClient, BlinksocksServer
 from blinktun.config.blinksocks import blinksocks_from_document
 from blinktun.config.document import parse_document
+from blinktun.config.load import load
 from blinktun.config.model import Credentials, Dns, Inbound, LogSettings, PresetSpec, ServerLink
 from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_blinksocks import (
@@ -227,7 +228,9 @@ def test_an_inner_number_may_be_fractional() -> None:
         ({"presets": [{"name": ""}]}, "presets[0].name", "is unknown", "ss-base"),
         ({"presets": [{"name": "ss-bas"}]}, "presets[0].name", "is unknown", "mean ss-base?"),
         ({"presets": [{"name": "mux"}]}, "presets[0].name", "is not for", "remove it"),
-        ({"presets": [{"name": "./x.js"}]}, "presets[0].name", "not yet", "--list-presets"),
+        ({"presets": [{"name": "./x.js"}]}, "presets[0].name", "is no Python", ".py file"),
+        ({"presets": [{"name": "/opt/x"}]}, "presets[0].name", "is no Python", ".py file"),
+        ({"presets": [{"name": "a.b", "parms": {}}]}, "presets[0].parms", "no such", "params"),
         (
             {"presets": [{"name": "ss-base", "params": None}]},
             "presets[0].params",
@@ -270,6 +273,23 @@ def test_what_the_link_needs(name: str) -> None:
     assert (error.key, error.problem) == (f"server.{name}", "is missing")
     assert refused({"server": link()}).key == "service"
     assert refused({"service": "socks5://h:1", "server": {}}).key == "server.service"
+
+
+def test_presets_of_ones_own(tmp_path: Path) -> None:
+    names = ["my.presets", "my.presets:Rot", "mine:Rot", "rot.py", "../rot.py:Rot", "/opt/rot.py"]
+    presets = [{"name": "ss-base"}, *({"name": name} for name in names)]
+    path = tmp_path / "server.json"
+    path.write_text(json.dumps(link(presets=presets)))
+    config = load(path)
+    assert isinstance(config, BlinksocksServer)
+    assert [spec.name for spec in config.server.presets[1:]] == [
+        *names[:3],
+        str(tmp_path / "rot.py"),
+        f"{tmp_path}/../rot.py:Rot",
+        "/opt/rot.py",
+    ]
+    # Whether they encrypt is theirs to know.
+    assert not any("no preset encrypts" in warning for warning in config.warnings)
 
 
 def test_resolvers() -> None:
