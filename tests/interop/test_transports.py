@@ -23,7 +23,7 @@ NODE: list[tuple[Blinksocks, Blinksocks]] = [
     ("3.3.0", "ours"),
     ("3.3.0", "3.3.0"),
 ]
-OURS = ["tls", "ws", "ws/a/path", "wss", "wss/a/path"]
+OURS = ["tls", "ws", "ws/a/path", "wss", "wss/a/path", "h2", "h2/a/path"]
 COMMON = ["tls", "ws", "ws/a/path", "wss"]
 SIZE = 3_000_000
 

@@ -16,7 +16,7 @@ SUPPORTED_CLIENT_SCHEMES = ("tcp", "http", "socks", "socks5", "socks4", "socks4a
 
 TRANSPORTS = ("tcp", "ws", "wss", "tls", "h2")
 """What client and server may be connected with."""
-SUPPORTED_TRANSPORTS = ("tcp", "tls", "ws", "wss")
+SUPPORTED_TRANSPORTS = TRANSPORTS
 TLS_TRANSPORTS = ("tls", "wss", "h2")
 """Those that show and check certificates."""
 

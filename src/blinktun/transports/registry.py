@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from blinktun.errors import ConfigError
-from blinktun.transports import tcp, tls, ws
+from blinktun.transports import h2, tcp, tls, ws
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,10 +30,11 @@ TRANSPORTS: dict[str, Transport] = {
     "tls": Transport(tls.dialer, tls.listen),
     "ws": Transport(ws.dialer, ws.listen),
     "wss": Transport(ws.dialer, ws.listen),
+    "h2": Transport(h2.dialer, h2.listen),
 }
 """Every transport, by the scheme that configurations use. A new transport adds one line."""
 
-NOT_YET = frozenset({"h2", "kcp"})
+NOT_YET = frozenset({"kcp"})
 """Schemes that do not exist here yet."""
 
 

@@ -314,7 +314,6 @@ def test_shared_connections() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"service": f"{scheme}://h:1"} for scheme in ("h2",)),
         *({"presets": [{"name": name}]} for name in PRESETS if name not in SUPPORTED_PRESETS),
     ],
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blinktun.transports.base import Stream
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
-with_half_close = pytest.mark.parametrize("transport", ["tcp", "tls"])
+with_half_close = pytest.mark.parametrize("transport", ["tcp", "tls", "h2"])
 
 
 @every_transport
@@ -137,7 +137,7 @@ async def test_cancelled_receive_loses_nothing(transport: str) -> None:
 async def test_close_does_not_wait_for_ever(
     transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("tcp", "upgrade"):
+    for module in ("tcp", "upgrade", "h2_stream"):
         monkeypatch.setattr(f"blinktun.transports.{module}._FLUSH_TIMEOUT", 0.05)
     async with connected(transport) as (near, _far):
         with pytest.raises(TimeoutError):
