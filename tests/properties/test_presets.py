@@ -27,6 +27,18 @@ LISTS = {
         f"{name}-aead": [BASE, PresetSpec("ss-aead-cipher", {"method": name})]
         for name in AEAD_METHODS
     },
+    **{
+        f"{name}/{method}": [
+            BASE,
+            PresetSpec(name),
+            PresetSpec("ss-stream-cipher", {"method": method}),
+        ]
+        for name in (
+            *("ssr-auth-aes128-md5", "ssr-auth-aes128-sha1"),
+            *("ssr-auth-chain-a", "ssr-auth-chain-b"),
+        )
+        for method in ("none", "aes-128-cfb")
+    },
     "both": [BASE, PresetSpec("ss-aead-cipher"), PresetSpec("ss-stream-cipher")],
     **{name: [PresetSpec("base-auth", {"method": name})] for name in ("md5", "sha1", "sha256")},
     "aead-random": [BASE, PresetSpec("aead-random-cipher", {"method": "aes-128-gcm"})],

@@ -29,6 +29,7 @@ PRESETS = (
 """Every public preset, in upstream's order."""
 SUPPORTED_PRESETS = (
     *("base-auth", "ss-base", "ss-stream-cipher", "ss-aead-cipher"),
+    *("ssr-auth-aes128-md5", "ssr-auth-aes128-sha1", "ssr-auth-chain-a", "ssr-auth-chain-b"),
     *("obfs-random-padding", "obfs-http"),
     "aead-random-cipher",
 )

@@ -16,7 +16,7 @@ def evp_bytes_to_key(password: str | bytes, size: int) -> bytes:
     secret = password.encode() if isinstance(password, str) else password
     key = block = b""
     while len(key) < size:
-        block = _md5(block + secret)
+        block = md5(block, secret)
         key += block
     return key[:size]
 
@@ -35,8 +35,9 @@ def hkdf_sha1(*, salt: bytes, ikm: bytes, info: bytes, size: int) -> bytes:
 
 def rc4_session_key(key: bytes, iv: bytes) -> bytes:
     """Mix an IV into a key, as the rc4-md5 methods do: ``MD5(key || iv)``."""
-    return _md5(key + iv)
+    return md5(key, iv)
 
 
-def _md5(data: bytes) -> bytes:
-    return hashlib.md5(data, usedforsecurity=False).digest()
+def md5(*parts: bytes) -> bytes:
+    """Digest parts, one behind the other: an ingredient of old formats, no protection."""
+    return hashlib.md5(b"".join(parts), usedforsecurity=False).digest()

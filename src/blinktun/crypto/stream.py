@@ -46,6 +46,15 @@ class StreamMethod:
     decryptor: Callable[[bytes, bytes], Transform]
 
 
+def rc4(key: bytes) -> Transform:
+    """Start RC4, whose two directions are the same, under a key of 16 bytes.
+
+    Raises:
+        UnsupportedAlgorithm: this build of OpenSSL has no RC4.
+    """
+    return _rc4(key).encryptor()
+
+
 class _BothWays(Protocol):
     def encryptor(self) -> Transform: ...
     def decryptor(self) -> Transform: ...
@@ -81,7 +90,11 @@ def _camellia_cfb(key: bytes, iv: bytes) -> _BothWays:
 
 
 def _rc4_md5(key: bytes, iv: bytes) -> _BothWays:
-    return Cipher(ARC4(rc4_session_key(key, iv)), None)
+    return _rc4(rc4_session_key(key, iv))
+
+
+def _rc4(key: bytes) -> _BothWays:
+    return Cipher(ARC4(key), None)
 
 
 def _chacha20_ietf(key: bytes, iv: bytes) -> _BothWays:

@@ -59,6 +59,9 @@ class Preset(ABC):
     carries_datagrams: ClassVar[bool] = True
     """Whether there is a form for datagrams; if not, a list with this preset has no UDP."""
 
+    needs_behind: ClassVar[str] = ""
+    """The preset, by name, that has to stand somewhere behind this one, nearer the wire."""
+
     @classmethod
     @abstractmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:

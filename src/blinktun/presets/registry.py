@@ -17,6 +17,8 @@ from blinktun.presets.pipeline import Pipeline
 from blinktun.presets.ss_aead_cipher import SsAeadCipher
 from blinktun.presets.ss_base import SsBase
 from blinktun.presets.ss_stream_cipher import SsStreamCipher
+from blinktun.presets.ssr_auth_aes128 import SsrAuthAes128Md5, SsrAuthAes128Sha1
+from blinktun.presets.ssr_auth_chain import SsrAuthChainA, SsrAuthChainB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,15 +33,15 @@ PRESETS: dict[str, type[Preset]] = {
     "obfs-random-padding": ObfsRandomPadding,
     "obfs-http": ObfsHttp,
     "aead-random-cipher": AeadRandomCipher,
+    "ssr-auth-aes128-md5": SsrAuthAes128Md5,
+    "ssr-auth-aes128-sha1": SsrAuthAes128Sha1,
+    "ssr-auth-chain-a": SsrAuthChainA,
+    "ssr-auth-chain-b": SsrAuthChainB,
 }
 """Every preset, by the name that configurations use. A new preset adds one line."""
 
 NOT_YET = frozenset(
     {
-        "ssr-auth-aes128-md5",
-        "ssr-auth-aes128-sha1",
-        "ssr-auth-chain-a",
-        "ssr-auth-chain-b",
         "v2ray-vmess",
         "obfs-tls1.2-ticket",
     }
@@ -56,7 +58,8 @@ class PipelineMaker:
         source: Where the configuration was read, for messages.
 
     Raises:
-        ConfigError: a name or parameter cannot be used, or not exactly one preset carries targets.
+        ConfigError: a name or parameter cannot be used, a preset lacks another that it needs, or
+            not exactly one carries targets.
 
     Attributes:
         sends_lone_header: As of its addressing preset.
@@ -75,6 +78,7 @@ class PipelineMaker:
                 for index, spec in enumerate(specs)
             ]
             self._addressing, carrier = _addressing(kinds, where)
+            _check_order(specs, kinds, where)
             self.sends_lone_header = carrier.sends_lone_header
             self.without_datagrams = tuple(
                 spec.name
@@ -142,6 +146,19 @@ def _unknown(name: str, key: str) -> ConfigError:
         problem = "is not a known preset"
         fix = f"did you mean {near[0]}?" if near else f"use {', '.join(PRESETS)}"
     return ConfigError(problem, key=key, value=repr(name), fix=fix)
+
+
+def _check_order(specs: Sequence[PresetSpec], kinds: Sequence[type[Preset]], where: str) -> None:
+    """Refuse a preset without the one that it needs nearer the wire."""
+    for at, (spec, kind) in enumerate(zip(specs, kinds, strict=True)):
+        needed = kind.needs_behind
+        if needed and needed not in {behind.name for behind in specs[at + 1 :]}:
+            raise ConfigError(
+                f"needs {needed} behind it",
+                key=f"{where}[{at}].name",
+                value=repr(spec.name),
+                fix=f"put {needed} after it",
+            )
 
 
 def _addressing(kinds: Sequence[type[Preset]], where: str) -> tuple[int, type[AddressingPreset]]:

@@ -20,9 +20,13 @@ class SsBase(AddressingPreset):
     """Client to server: ``atyp addr port`` once, then payload. Server to client: payload.
 
     Datagrams have the address in front in both directions.
+
+    Attributes:
+        header_size: Bytes in front of the payload; 0 while there is no target.
     """
 
     def __init__(self, context: PresetContext) -> None:
+        self.header_size = 0
         self._header = b""  # client: what is still to be sent
         self._awaiting_header = context.role is Role.SERVER
         self._pending = b""  # server: an incomplete header, at most 258 bytes
@@ -36,6 +40,7 @@ class SsBase(AddressingPreset):
     def set_target(self, target: Address) -> None:
         """Keep the header for the first bytes."""
         self._header = pack(target)
+        self.header_size = len(self._header)
 
     def encode(self, data: Chunk) -> Iterable[Effect]:
         """Put the header in front of the first bytes, or send it alone."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blinktun.crypto.kdf import evp_bytes_to_key, hkdf_sha1, rc4_session_key
+from blinktun.crypto.kdf import evp_bytes_to_key, hkdf_sha1, md5, rc4_session_key
 
 VECTORS = json.loads(
     (Path(__file__).parents[2] / "vectors/blinksocks/primitives.json").read_text("utf-8")
@@ -43,3 +43,8 @@ def test_hkdf_sha1_beyond_one_block() -> None:
 def test_rc4_session_key(vector: dict[str, str]) -> None:
     key = rc4_session_key(evp_bytes_to_key(vector["password"], 16), bytes.fromhex(vector["iv"]))
     assert key.hex() == vector["rc4_key"]
+
+
+def test_md5_takes_parts() -> None:
+    # RFC 1321, A.5.
+    assert md5(b"message", b" ", b"digest").hex() == "f96b697d7cb7938d525a2f31aaf161d0"

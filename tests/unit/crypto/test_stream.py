@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blinktun.crypto.kdf import evp_bytes_to_key
-from blinktun.crypto.stream import STREAM_METHODS
+from blinktun.crypto.stream import STREAM_METHODS, rc4
 
 VECTORS = json.loads(
     (Path(__file__).parents[2] / "vectors/blinksocks/primitives.json").read_text("utf-8")
@@ -55,3 +55,10 @@ def test_chacha20_counts_blocks_from_zero() -> None:
     # RFC 8439, appendix A.1, test vector 1: key, nonce and counter are zero.
     stream = STREAM_METHODS["chacha20-ietf"].encryptor(bytes(32), bytes(12)).update(bytes(64))
     assert bytes(stream).hex().startswith("76b8e0ada0f13d90405d6ae55386bd28bdd219b8a08ded1a")
+
+
+def test_rc4() -> None:
+    # RFC 6229, key length 128 bits.
+    keystream = rc4(bytes(range(1, 17)))
+    assert bytes(keystream.update(bytes(16))).hex() == "9ac7cc9a609d1ef7b2932899cde41b97"
+    assert bytes(keystream.update(bytes(16))).hex() == "5248c4959014126a6e8a84f11d1a9e1c"

@@ -52,6 +52,19 @@ def test_single_presets_can_be_checked() -> None:
         configure(PresetSpec("ss-aead-cipher", {"method": 1}))
 
 
+def test_a_preset_that_needs_another_behind_it() -> None:
+    base, stream, chain = (
+        PresetSpec(name) for name in ("ss-base", "ss-stream-cipher", "ssr-auth-chain-a")
+    )
+    for specs in ([base, chain], [base, stream, chain]):
+        error = _error(*specs, where="server.presets")
+        assert str(error) == (
+            f"server.presets[{len(specs) - 1}].name = 'ssr-auth-chain-a': needs ss-stream-cipher"
+            " behind it; put ss-stream-cipher after it"
+        )
+    PipelineMaker([base, chain, PresetSpec("ss-aead-cipher"), stream])
+
+
 def test_exactly_one_carries_the_target() -> None:
     assert _error().problem == "holds no preset"
     assert _error(PresetSpec("ss-aead-cipher")).problem == "no preset carries the target"

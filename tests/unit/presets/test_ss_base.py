@@ -66,3 +66,12 @@ def test_the_other_direction_is_untouched() -> None:
 def test_unknown_parameters_are_ignored() -> None:
     made = SsBase.configure({"anything": 1})(PresetContext(Role.CLIENT, "key"))
     assert isinstance(made, SsBase)
+
+
+def test_the_size_of_its_header_is_known_to_others() -> None:
+    client = SsBase(PresetContext(Role.CLIENT, "key"))
+    assert client.header_size == 0
+    client.set_target(Address("example.com", 443))
+    assert client.header_size == 15
+    client.encode(b"x")
+    assert client.header_size == 15

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import pytest
 
@@ -22,19 +22,22 @@ if TYPE_CHECKING:
 
 FILES = (
     *("ss-base", "base-auth", "ss-stream-cipher", "ss-aead-cipher"),
+    *("ssr-auth-aes128", "ssr-auth-chain"),
     *("aead-random-cipher", "obfs-random-padding"),
     "combinations",
 )
+SSR_AES128 = {"ssr-auth-aes128-md5", "ssr-auth-aes128-sha1"}
 
 
 class Session(TypedDict):
     id: str
     mode: str
     key: str
-    presets: list[dict[str, object]]
+    presets: list[dict[str, Any]]
     target: dict[str, object]
-    client_to_server: list[dict[str, object]]
-    server_to_client: list[dict[str, object]]
+    now: NotRequired[int]
+    client_to_server: list[dict[str, Any]]
+    server_to_client: list[dict[str, Any]]
 
 
 def _sessions(mode: str) -> list[Session]:
@@ -58,14 +61,13 @@ any_association = pytest.mark.parametrize(
 
 
 def test_there_are_as_many_as_there_should_be() -> None:
-    assert len(SESSIONS) == 3 + 3 + 13 + 9 + 4 + 1 + 2
-    assert len(ASSOCIATIONS) == 3 + 3 + 13 + 9 + 1 + 2
+    assert len(SESSIONS) == 3 + 3 + 13 + 9 + 6 + 8 + 4 + 1 + 2
+    assert len(ASSOCIATIONS) == 3 + 3 + 13 + 9 + 6 + 6 + 1 + 2
 
 
 @any_session
 def test_client_writes_the_recorded_bytes(session: Session) -> None:
-    make = PipelineMaker(_specs(session))
-    client = make(PresetContext(Role.CLIENT, session["key"], Recorded(_drawn(session))))
+    client = _pipeline(session, Role.CLIENT, _recorded(session))
     client.set_target(_target(session))
     for message in session["client_to_server"]:
         wire = forwarded(client.encode(_bytes(message, "plain")))
@@ -75,8 +77,7 @@ def test_client_writes_the_recorded_bytes(session: Session) -> None:
 @any_session
 @pytest.mark.parametrize("size", [1, 3, 1 << 20])
 def test_server_reads_the_recorded_bytes(session: Session, size: int) -> None:
-    make = PipelineMaker(_specs(session))
-    server = make(PresetContext(Role.SERVER, session["key"], Counting()))
+    server = _pipeline(session, Role.SERVER)
     wire = b"".join(_bytes(message, "wire") for message in session["client_to_server"])
     effects = [
         effect for at in range(0, len(wire), size) for effect in server.decode(wire[at : at + size])
@@ -90,8 +91,10 @@ def test_server_reads_the_recorded_bytes(session: Session, size: int) -> None:
 @any_session
 @pytest.mark.parametrize("size", [1, 3, 1 << 20])
 def test_client_reads_the_recorded_answer(session: Session, size: int) -> None:
-    make = PipelineMaker(_specs(session))
-    client = make(PresetContext(Role.CLIENT, session["key"], Counting()))
+    client = _pipeline(session, Role.CLIENT, _recorded(session))
+    client.set_target(_target(session))
+    for message in session["client_to_server"]:
+        client.encode(_bytes(message, "plain"))
     wire = b"".join(_bytes(message, "wire") for message in session["server_to_client"])
     plain = b"".join(
         forwarded(client.decode(wire[at : at + size])) for at in range(0, len(wire), size)
@@ -101,7 +104,7 @@ def test_client_reads_the_recorded_answer(session: Session, size: int) -> None:
 
 @any_association
 def test_client_writes_the_recorded_datagrams(session: Session) -> None:
-    client = _pipeline(session, Role.CLIENT, Recorded(_drawn(session)))
+    client = _pipeline(session, Role.CLIENT, _recorded(session))
     for message in session["client_to_server"]:
         wire = client.encode_datagram(_bytes(message, "plain"), _target(session))
         assert wire.hex() == message["wire"]
@@ -141,20 +144,32 @@ def _pipeline(
     session: Session, role: Role, random: Callable[[int], bytes] | None = None
 ) -> Pipeline:
     make = PipelineMaker(_specs(session))
-    return make(PresetContext(role, session["key"], random or Counting(role is Role.SERVER)))
+    random = random or Counting(role is Role.SERVER)
+    clock = session.get("now", 0)
+    return make(PresetContext(role, session["key"], random, lambda: clock))
 
 
-def _drawn(session: Session) -> list[bytes]:
-    """What the client drew, in order."""
-    pads = any(preset["name"] == "obfs-random-padding" for preset in session["presets"])
+def _recorded(session: Session) -> Recorded:
+    """What our client has to draw in order to write the recorded bytes."""
+    names = {preset["name"] for preset in session["presets"]}
     drawn: list[bytes] = []
     for message in session["client_to_server"]:
-        for label, value in message["randomness"]:  # type: ignore[attr-defined]  # JSON
-            recorded = bytes.fromhex(value)
-            if pads and label.endswith("padding"):
-                drawn.append(bytes((len(recorded),)))  # which was drawn before it
-            drawn.append(recorded)
-    return drawn
+        for label, value in message["randomness"]:
+            raw = value.to_bytes(8, "little") if isinstance(value, int) else bytes.fromhex(value)
+            match label:
+                case "connection_id_before_increment":
+                    raw = raw[:3]
+                case "random_bytes_len":
+                    raw = raw[:2]
+                case "part1_random" if not names.isdisjoint(SSR_AES128):
+                    # The recorded clients put 7 bytes behind the header into the handshake.
+                    drawn.append(b"\7")
+                case "chunk_random_bytes" if not names.isdisjoint(SSR_AES128):
+                    drawn.append(bytes((len(raw),)))
+                case _ if label.endswith("padding") and "obfs-random-padding" in names:
+                    drawn.append(bytes((len(raw),)))
+            drawn.append(raw)
+    return Recorded([raw for raw in drawn if raw])
 
 
 def _specs(session: Session) -> list[PresetSpec]:
