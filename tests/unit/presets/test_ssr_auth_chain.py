@@ -89,9 +89,8 @@ def test_the_greeting_of_a_server_goes_out_once_and_is_not_data(name: str) -> No
     pair = _pair(name)
     forwarded(pair.server.decode(forwarded(pair.client.encode(b"x"))))
     first, second = (forwarded(pair.server.encode(data)) for data in (b"first", b"second"))
-    assert b"".join(forwarded(pair.client.decode(bytes((byte,)))) for byte in first + second) == (
-        b"firstsecond"
-    )
+    plain = [forwarded(pair.client.decode(bytes((byte,)))) for byte in first + second]
+    assert b"".join(plain) == b"firstsecond"
 
 
 @any_name
@@ -134,18 +133,12 @@ def test_answers_before_the_handshake(name: str) -> None:
 
 
 @any_name
-def test_changed_datagrams_are_mostly_refused(name: str) -> None:
-    # One byte of MAC lets one in 256 pass.
+def test_a_datagram_with_another_mac_is_refused(name: str) -> None:
     pair = _pair(name)
-    refused = 0
-    for at in range(60):
-        wire = bytearray(pair.client.encode_datagram(b"question", TARGET))
-        wire[-1] ^= 1 + at
-        try:
-            pair.server.decode_datagram(bytes(wire))
-        except RemoteError:
-            refused += 1
-    assert refused == 60
+    wire = bytearray(pair.client.encode_datagram(b"question", TARGET))
+    wire[-1] ^= 1
+    with pytest.raises(RemoteError, match="does not fit"):
+        pair.server.decode_datagram(bytes(wire))
 
 
 @any_name
@@ -153,13 +146,12 @@ def test_datagrams_that_are_too_short(name: str) -> None:
     server, key = _server(name)
     with pytest.raises(RemoteError, match="does not fit"):
         server.decode_datagram(bytes(7))
-    refusals = 0
+    refusals: set[str] = set()
     for seed in range(20):
         message = bytes((seed,)) * 7
         wire = message + hmac.digest(key, message, "md5")[:1]
         try:
             assert server.decode_datagram(wire) == b""
         except RemoteError as error:
-            assert str(error) == "a datagram is shorter than its random bytes"
-            refusals += 1
-    assert refusals > 10
+            refusals.add(str(error))
+    assert refusals == {"a datagram is shorter than its random bytes"}
