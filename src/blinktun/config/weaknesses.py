@@ -74,9 +74,9 @@ def _encrypts(preset: PresetSpec) -> bool:
     """Whether it does, as far as one can know: of users' own presets, the best is thought."""
     if preset.name not in PRESETS and is_own_preset(preset.name):
         return True
-    return (
-        preset.name.endswith("-cipher") and preset.params.get("method") != "none"
-    ) or preset.name == "v2ray-vmess"
+    if preset.name.endswith("-cipher"):
+        return preset.params.get("method") != "none"
+    return preset.name == "v2ray-vmess" or preset.name.startswith("ssr-auth-chain-")
 
 
 _SMALL_BLOCKS = ("blowfish", "cast5", "3des", "xtea")

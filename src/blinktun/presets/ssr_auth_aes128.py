@@ -37,6 +37,8 @@ _MAX_EXTRA = 32
 _MAX_DATA = 7925
 _MAX_NOISE = 253  # pads of 256 bytes, the most that Node's programs send
 _SHORT_NOISE = 125
+_FULL = range(7925, 7928)
+"""Data in a full chunk of Node's programs."""
 _MIN_SIZE, _MAX_SIZE = 9, 0x2000
 
 
@@ -235,7 +237,8 @@ def _pad_size(chunk: memoryview) -> int:
     """Read the size of a chunk's pad, at least 9 bytes being there.
 
     Node writes the short form for 255 and 256 bytes too, once in 256 chunks: ``ff`` and behind it
-    no length but random bytes, or ``00``. Its longest pad has 256 bytes.
+    no length but random bytes, or ``00``. Its longest pad has 256 bytes. Where random bytes look
+    like a length, a full chunk still shows by its size which of the two it is.
     """
     short = chunk[4]
     if short == 0:
@@ -243,7 +246,10 @@ def _pad_size(chunk: memoryview) -> int:
     if short < 0xFF:
         return short
     long = chunk[5] | chunk[6] << 8
-    return long if 3 <= long <= 256 else 255
+    body = len(chunk) - 8
+    if not 3 <= long <= 256 or (body - long not in _FULL and body - 255 in _FULL):
+        return 255
+    return long
 
 
 def _chunk_key(user_key: bytes, number: int) -> bytes:

@@ -384,6 +384,13 @@ def test_warnings(changes: Values, warning: str) -> None:
     assert warning in said
 
 
+def test_what_encrypts_on_its_own_over_no_cipher() -> None:
+    none = {"name": "ss-stream-cipher", "params": {"method": "none"}}
+    for name, warnings in (("ssr-auth-chain-a", 0), ("ssr-auth-aes128-md5", 1)):
+        presets = [{"name": "ss-base"}, {"name": name}, none]
+        assert len(server(presets=presets).warnings) == warnings
+
+
 def test_credentials_and_keys_are_never_shown() -> None:
     error = refused(client_values(service=f"socks5://user:{SECRET}@a_b:1"))
     assert error.value == '"socks5://(hidden)@a_b:1"'

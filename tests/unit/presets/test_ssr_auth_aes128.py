@@ -70,6 +70,15 @@ def test_the_pads_that_upstream_gets_wrong(name: str, pad: bytes) -> None:
 
 
 @any_name
+@pytest.mark.parametrize("size", [7925, 7926, 7927])
+def test_random_bytes_that_look_like_a_length(name: str, size: int) -> None:
+    plain = bytes(size)
+    for pad in (b"\xff\x10\x00" + bytes(252), b"\xff\x10\x00" + bytes(13)):
+        client, key = _client(name)
+        assert forwarded(client.decode(_chunk(name, key, pad + plain))) == plain
+
+
+@any_name
 @pytest.mark.parametrize("body", [b"\x02", b"\x00" + bytes(254), b"\xff\x04\x00"])
 def test_a_pad_beyond_its_chunk_is_refused(name: str, body: bytes) -> None:
     client, key = _client(name)
