@@ -74,7 +74,9 @@ async def test_wrong_pads_of_their_client_are_repaired(
 
 
 @pytest.mark.parametrize("name", [*AES128, *CHAIN])
-@pytest.mark.parametrize(("client", "server"), [("ours", "ours"), ("3.3.0", "ours")])
+@pytest.mark.parametrize(
+    ("client", "server"), [("ours", "ours"), ("ours", "3.3.0"), ("3.3.0", "ours")]
+)
 async def test_shared_connections(
     client: Blinksocks, server: Blinksocks, name: str, target: Target, tmp_path: Path
 ) -> None:
