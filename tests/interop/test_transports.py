@@ -77,3 +77,13 @@ async def _check(proxy: int, target: Target) -> None:
         for start in range(2):
             group.create_task(traffic.download(connect, SIZE, start=start, within=30))
             group.create_task(traffic.upload(connect, SIZE, start=start, within=30))
+
+
+async def test_an_http_proxy_over_tls(target: Target, tmp_path: Path) -> None:
+    async with bs_pair("ours", "3.3.0", tmp_path, _link("tcp"), scheme="https") as near:
+        output, url = tmp_path / "fetched", f"http://127.0.0.1:{target.port}/{SIZE}"
+        trust = ("--proxy-cacert", str(tmp_path / "tls_cert.pem"))
+        for tunnelled in ((), ("--proxytunnel",)):
+            proxy = f"https://localhost:{near.port}"
+            await traffic.curl(proxy, url, output, *trust, *tunnelled)
+            traffic.check_file(output, SIZE)

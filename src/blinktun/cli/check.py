@@ -67,7 +67,7 @@ def _kcptun_server(config: KcptunServer) -> Iterator[tuple[str, str]]:
 
 def _blinksocks_client(config: BlinksocksClient) -> Iterator[tuple[str, str]]:
     asks = ", asks for user and password" if config.credentials else ""
-    yield "listens", f"{config.inbound.value} {config.listen}{asks}"
+    yield "listens", f"{config.scheme} {config.listen}{asks}"
     yield "forwards to", str(config.forward or "")
     yield "server", f"{config.server.transport} {config.server.address}"
     yield from _link(config.server, config.timeout)

@@ -186,7 +186,9 @@ def _service(settings: Settings, known: Sequence[str], supported: Collection[str
 
 
 def _inbound(scheme: str) -> Inbound:
-    return Inbound.SOCKS if scheme.startswith("socks") else Inbound(scheme)
+    if scheme.startswith("socks"):
+        return Inbound.SOCKS
+    return Inbound(scheme.replace("https", "http"))  # the same proxy, over TLS
 
 
 def _forward(top: Settings, service: ServiceUrl) -> Address:

@@ -257,6 +257,11 @@ class ServerLink:
 class BlinksocksClient:
     """A blinksocks client: proxies in, presets over a transport out."""
 
+    @property
+    def scheme(self) -> str:
+        """What applications connect with, as in URLs."""
+        return "https" if self.https.cert else self.inbound.value
+
     inbound: Inbound
     listen: Address
     server: ServerLink

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 CLIENT_SCHEMES = ("tcp", "http", "https", "socks", "socks5", "socks4", "socks4a")
 """What a client may listen with."""
-SUPPORTED_CLIENT_SCHEMES = ("tcp", "http", "socks", "socks5", "socks4", "socks4a")
+SUPPORTED_CLIENT_SCHEMES = CLIENT_SCHEMES
 
 TRANSPORTS = ("tcp", "ws", "wss", "tls", "h2")
 """What client and server may be connected with."""

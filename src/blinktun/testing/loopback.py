@@ -15,6 +15,7 @@ from blinktun.config.model import (
     Inbound,
     PresetSpec,
     ServerLink,
+    Tls,
 )
 from blinktun.presets.socks_address import unpack
 from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from blinktun.transports.base import Stream
 
 ANY_PORT = Address("127.0.0.1", 0)
+_NO_TLS = Tls()
 DEFAULT_PRESETS = (PresetSpec("ss-base"), PresetSpec("ss-aead-cipher"))
 
 
@@ -70,6 +72,7 @@ async def tunnel(
     client_key: str = "secret",
     idle: float = 60.0,
     hold: tuple[float, float] = (5.0, 30.0),
+    https: Tls = _NO_TLS,
 ) -> AsyncIterator[Tunnel]:
     """Run a blinksocks client and a server that share presets."""
     link = ServerLink("tcp", ANY_PORT, "secret", tuple(presets))
@@ -78,7 +81,7 @@ async def tunnel(
     try:
         link = ServerLink("tcp", server.addresses[0], client_key, tuple(presets))
         client = BlinksocksClientRole(
-            BlinksocksClient(inbound, ANY_PORT, link, forward, credentials, idle)
+            BlinksocksClient(inbound, ANY_PORT, link, forward, credentials, idle, https)
         )
         await client.start()
         try:

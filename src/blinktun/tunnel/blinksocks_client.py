@@ -15,10 +15,11 @@ from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportErr
 from blinktun.presets.registry import PipelineMaker
 from blinktun.proxies.base import Associate, Demand, Handshake, Refusal
 from blinktun.proxies.detect import handshake_maker
-from blinktun.transports import tcp
+from blinktun.transports import tcp, tls, upgrade
 from blinktun.transports.base import Stream
 from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
+from blinktun.transports.tls_context import server_context
 from blinktun.tunnel.connections import Connections
 from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
@@ -77,10 +78,9 @@ class BlinksocksClientRole:
 
         Raises:
             TransportError: the address cannot be bound.
+            ConfigError: the certificate of an https service cannot be used.
         """
-        self._listener = await tcp.listen(
-            self._config.listen, lambda app: self._connections.add(app, self._serve)
-        )
+        self._listener = await self._listen()
         if self._datagrams:
             try:
                 self._datagrams.start(replace(self._config.listen, port=self.addresses[0].port))
@@ -88,9 +88,7 @@ class BlinksocksClientRole:
                 await self.stop()
                 raise
         for address in self.addresses:
-            _log.info(
-                "blinksocks client is running at %s://%s", self._config.inbound.value, address
-            )
+            _log.info("blinksocks client is running at %s://%s", self._config.scheme, address)
         if self._config.inbound is Inbound.SOCKS and self._config.credentials:
             _log.warning("SOCKS4 knows no passwords: its requests are accepted without one")
 
@@ -103,6 +101,15 @@ class BlinksocksClientRole:
             self._datagrams.stop()
         await self._connections.stop(grace)
         await self._outbound.aclose()
+
+    async def _listen(self) -> Listener:
+        def add(app: Stream) -> None:
+            self._connections.add(app, self._serve)
+
+        if not self._config.https.cert:
+            return await tcp.listen(self._config.listen, add)
+        context = server_context(self._config.https, keys="https")
+        return await upgrade.listen(self._config.listen, tls.accepting(context), add)
 
     async def _serve(self, app: Stream) -> None:
         record = Record(app.peer, self._total)

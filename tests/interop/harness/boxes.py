@@ -144,6 +144,8 @@ def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "sock
         server |= {"service": link.service(_SERVER_NAME), "mux": link.mux}
         server |= {"tls_cert": _certificate(folder)[0], "tls_cert_self_signed": True}
         config = {"service": f"{scheme}://127.0.0.1:{port}", "server": server}
+        if scheme == "https":
+            config["https_cert"], config["https_key"] = _certificate(folder)
     return _blinksocks(impl, "client", folder, config, port)
 
 

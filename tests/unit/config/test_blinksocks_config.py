@@ -13,7 +13,15 @@ from blinktun.config import BlinksocksClient, BlinksocksServer
 from blinktun.config.blinksocks import blinksocks_from_document
 from blinktun.config.document import parse_document
 from blinktun.config.load import load
-from blinktun.config.model import Credentials, Dns, Inbound, LogSettings, PresetSpec, ServerLink
+from blinktun.config.model import (
+    Credentials,
+    Dns,
+    Inbound,
+    LogSettings,
+    PresetSpec,
+    ServerLink,
+    Tls,
+)
 from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_blinksocks import (
     LINK_OPTIONS,
@@ -325,7 +333,6 @@ def test_what_is_not_acted_on_yet_in_the_link(changes: Values) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        client_values(service="https://h:1"),
         link(acl=True),
         link(redirect="h:1"),
     ],
@@ -409,3 +416,15 @@ def test_nothing_may_follow_the_object() -> None:
     text = json.dumps(link()) + "\n{}"
     with pytest.raises(ConfigError, match="line 2, column 1"):
         blinksocks_from_document(parse_document(text, "b.json"))
+
+
+def test_an_https_service_wants_its_certificate(tmp_path: Path) -> None:
+    assert refused(client_values(service="https://h:1")).key == "https_cert"
+    cert = tmp_path / "cert.pem"
+    cert.touch()
+    config = client(service="https://h", https_cert=str(cert), https_key=str(cert))
+    assert config.inbound is Inbound.HTTP
+    assert config.listen == Address("h", 443)
+    assert config.https == Tls(cert, cert)
+    assert config.scheme == "https"
+    assert client(service="http://h").scheme == "http"

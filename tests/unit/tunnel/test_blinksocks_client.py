@@ -18,16 +18,22 @@ from blinktun.config.model import (
     Inbound,
     PresetSpec,
     ServerLink,
+    Tls,
 )
 from blinktun.crypto.aead import AEAD_METHODS
 from blinktun.crypto.stream import STREAM_METHODS
-from blinktun.errors import TransportError
+from blinktun.errors import ConfigError, TransportError
 from blinktun.presets.socks_address import pack
+from blinktun.testing.certificates import self_signed
 from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving, tunnel
+from blinktun.transports import tls
+from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer, TcpStream
 from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from blinktun.transports.base import Stream
 
 BASE = PresetSpec("ss-base")
@@ -380,3 +386,29 @@ async def _curl(*options: str) -> tuple[int | None, str]:
     )
     output, _ = await process.communicate()
     return process.returncode, output.decode()
+
+
+async def test_an_http_proxy_over_tls(tmp_path: Path) -> None:
+    made = self_signed(tmp_path, "localhost")
+    async with (
+        serving(echo) as target,
+        tunnel(Inbound.HTTP, https=made) as tun,
+    ):
+        dialer = tls.dialer(ServerLink("tls", tun.entry, "", tls=made), Resolver())
+        app = await dialer.connect(Address("localhost", tun.entry.port))
+        await app.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        assert bytes(await app.receive()).startswith(b"HTTP/1.1 200 ")
+        assert await _exchange(app, PAYLOAD) == PAYLOAD
+        await app.aclose()
+
+
+async def test_an_https_service_with_a_broken_certificate(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("nothing")
+    link = ServerLink("tcp", ANY_PORT, "secret", (BASE,))
+    role = BlinksocksClientRole(
+        BlinksocksClient(Inbound.HTTP, ANY_PORT, link, https=Tls(broken, broken))
+    )
+    with pytest.raises(ConfigError, match="https_cert"):
+        await role.start()
+    await role.stop()
