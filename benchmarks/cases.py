@@ -247,8 +247,8 @@ def _described(preset: dict[str, object]) -> str:
 def _transports(plan: Plan) -> Iterator[Case]:
     for transport in TRANSPORTS:
         if transport != "tcp":
-            # Node has no KCP inside.
-            sides: tuple[Side, ...] = ("ours",) if transport == "kcp" else PROXIES[:2]
+            # Node's 3.3.0 has neither KCP inside nor HTTP/2.
+            sides: tuple[Side, ...] = ("ours",) if transport in {"kcp", "h2"} else PROXIES[:2]
             about = f"over {transport}, ss-base + ss-aead-cipher aes-256-gcm"
             figures = _bulk_figures("node", 1.0, cpu=None)
             measure = partial(proxy.bulk, _AEAD, transport, plan)
