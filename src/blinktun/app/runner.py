@@ -9,9 +9,10 @@ import signal
 from typing import TYPE_CHECKING
 
 from blinktun.app.descriptors import need_descriptors
+from blinktun.app.fusion import make_roles
 from blinktun.app.memory import keep_freed_memory
 from blinktun.app.reporting import Reporting, log_counters
-from blinktun.app.roles import make_role, start_all, stop_all
+from blinktun.app.roles import start_all, stop_all
 from blinktun.app.workers import Worker, supervise
 from blinktun.config.explain import Origin
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunServer
@@ -53,7 +54,7 @@ def run(configs: Sequence[RoleConfig], *, grace: float = GRACE) -> int:
                 problem, fix = "share their process with nobody", "run this file by itself"
                 raise Origin(config.source, "workers").error(problem, fix=fix)
             return _run_workers(config, grace)
-    roles = [make_role(config) for config in configs]
+    roles = make_roles(configs)
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
         keep_freed_memory()
     return run_in_loop(_serve(roles, Reporting(configs, roles), grace))

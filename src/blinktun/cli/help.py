@@ -10,13 +10,11 @@ from blinktun.config.options_blinksocks import (
     CLIENT_SCHEMES,
     LINK_OPTIONS,
     PRESET_OPTIONS,
-    SUPPORTED_CLIENT_SCHEMES,
-    SUPPORTED_TRANSPORTS,
     TOP_OPTIONS,
     TRANSPORTS,
 )
 from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
-from blinktun.config.reference import choices_text, default_text, values_text
+from blinktun.config.reference import default_text, values_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -78,8 +76,8 @@ def blinksocks_help() -> str:
         lines += [line for option in options for line in _entry(option.json_key, option, None)]
     lines += [
         "\nProtocols in a service",
-        f"  for applications: {choices_text(CLIENT_SCHEMES, SUPPORTED_CLIENT_SCHEMES)}",
-        f"  between client and server: {choices_text(TRANSPORTS, SUPPORTED_TRANSPORTS)}",
+        f"  for applications: {', '.join(CLIENT_SCHEMES)}",
+        f"  between client and server: {', '.join(TRANSPORTS)}",
     ]
     return "\n".join([*lines, "", _BLINKSOCKS_EXAMPLE])
 

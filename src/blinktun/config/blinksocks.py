@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from blinktun.address import Address
 from blinktun.config.blinksocks_legacy import modernize
 from blinktun.config.explain import Origin, suggestion
+from blinktun.config.kcp_link import kcp_link
 from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,
@@ -27,8 +28,6 @@ from blinktun.config.options_blinksocks import (
     PRESET_OPTIONS,
     PRESETS,
     REMOVED_PRESETS,
-    SUPPORTED_CLIENT_SCHEMES,
-    SUPPORTED_TRANSPORTS,
     TLS_TRANSPORTS,
     TOP_OPTIONS,
     TRANSPORTS,
@@ -39,7 +38,7 @@ from blinktun.config.settings import Settings
 from blinktun.config.weaknesses import weaknesses_of_presets
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from blinktun.config.document import Document
 
@@ -64,7 +63,7 @@ def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     top = Settings(TOP_OPTIONS, CLIENT, source=source)
     top.read(values)
     link = Settings(LINK_OPTIONS, CLIENT, source=source, prefix="server.")
-    service = _service(top, CLIENT_SCHEMES, SUPPORTED_CLIENT_SCHEMES)
+    service = _service(top, CLIENT_SCHEMES)
     inbound = _inbound(service.scheme)
     link.read(cast("Mapping[str, object]", top.value("server")))
     server = _link(link)
@@ -110,7 +109,7 @@ def _refuse_misplaced(values: Mapping[str, object], source: str) -> None:
 
 
 def _link(link: Settings) -> ServerLink:
-    service = _service(link, TRANSPORTS, SUPPORTED_TRANSPORTS)
+    service = _service(link, TRANSPORTS)
     key = link.text("key")
     if not key:
         raise link.error("key", "is empty", fix="write a long random text, the same at both ends")
@@ -120,7 +119,7 @@ def _link(link: Settings) -> ServerLink:
         key=key,
         presets=_presets(link),
         path=service.path,
-        params=MappingProxyType(dict(service.params)),
+        kcp=kcp_link(link, service.params, key) if service.scheme == "kcp" else None,
         tls=_tls(link) if service.scheme in TLS_TRANSPORTS else Tls(),
         mux=link.boolean("mux"),
         mux_concurrency=int(link.number("mux_concurrency")) if link.side == CLIENT else 10,
@@ -169,14 +168,11 @@ def _dns(top: Settings) -> Dns:
     return Dns(tuple(map(str, servers)), top.number("dns_expire"))
 
 
-def _service(settings: Settings, known: Sequence[str], supported: Collection[str]) -> ServiceUrl:
+def _service(settings: Settings, known: Sequence[str]) -> ServiceUrl:
     text = settings.text("service")
     scheme = text.partition("://")[0].strip().lower() if "://" in text else ""
     if scheme and scheme not in known:
         raise settings.error("service", "has no known protocol", fix=suggestion(scheme, known))
-    if scheme and scheme not in supported:
-        fix = f"use one of {', '.join(supported)}"
-        raise settings.error("service", f"wants {scheme}, which is not yet supported", fix=fix)
     try:
         return parse_service_url(text)
     except ValueError as error:

@@ -140,7 +140,7 @@ def _refuse_other_side(flag: Flag, side: str) -> NoReturn:
 
 
 def _client(settings: Settings, source: str) -> KcptunClient:
-    kcp = _kcp(settings)
+    kcp = kcp_settings(settings)
     autoexpire, scavengettl = settings.integer("autoexpire"), settings.integer("scavengettl")
     warnings = [*settings.warnings, *weaknesses_of_kcp(kcp)]
     if settings.given("scavengettl") and 0 < autoexpire < scavengettl:
@@ -163,7 +163,7 @@ def _client(settings: Settings, source: str) -> KcptunClient:
 
 
 def _server(settings: Settings, source: str) -> KcptunServer:
-    kcp = _kcp(settings)
+    kcp = kcp_settings(settings)
     if settings.integer("workers") > 1 and settings.boolean("pprof"):
         problem = "shows one process, and workers makes several"
         raise settings.error("pprof", problem, fix="leave out one of the two")
@@ -191,7 +191,12 @@ def _target(settings: Settings) -> StreamAddress:
     return Address(target.host or "127.0.0.1", target.port)
 
 
-def _kcp(settings: Settings) -> KcpSettings:
+def kcp_settings(settings: Settings) -> KcpSettings:
+    """What settings say about sessions.
+
+    Raises:
+        ConfigError: some that are fine alone are impossible together.
+    """
     _check_together(settings)
     manual = tuple(settings.integer(name) for name in ("nodelay", "interval", "resend", "nc"))
     nodelay, interval, resend, nc = MODES.get(settings.text("mode"), manual)

@@ -233,6 +233,16 @@ class Dns:
 
 
 @dataclass(frozen=True, slots=True)
+class KcpLink:
+    """How a blinksocks link goes over KCP by itself, as its ``kcp://`` service says."""
+
+    kcp: KcpSettings
+    conn: int = 1
+    autoexpire: int = 0
+    scavengettl: int = 600
+
+
+@dataclass(frozen=True, slots=True)
 class ServerLink:
     """The connection between a blinksocks client and server: what both ends must agree on."""
 
@@ -244,8 +254,8 @@ class ServerLink:
     presets: tuple[PresetSpec, ...] = ()
     path: str = ""
     """Of a ws, wss or h2 service."""
-    params: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
-    """What stands behind the ``?`` of the service."""
+    kcp: KcpLink | None = None
+    """Of a kcp service."""
     tls: Tls = Tls()
     mux: bool = False
     """Whether connections to targets share a few connections between client and server."""

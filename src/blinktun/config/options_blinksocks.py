@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 
 CLIENT_SCHEMES = ("tcp", "http", "https", "socks", "socks5", "socks4", "socks4a")
 """What a client may listen with."""
-SUPPORTED_CLIENT_SCHEMES = CLIENT_SCHEMES
 
-TRANSPORTS = ("tcp", "ws", "wss", "tls", "h2")
+TRANSPORTS = ("tcp", "ws", "wss", "tls", "h2", "kcp")
 """What client and server may be connected with."""
-SUPPORTED_TRANSPORTS = TRANSPORTS
 TLS_TRANSPORTS = ("tls", "wss", "h2")
 """Those that show and check certificates."""
 

@@ -15,9 +15,7 @@ from blinktun.config.options_blinksocks import (
     CLIENT_SCHEMES,
     LINK_OPTIONS,
     PRESETS,
-    SUPPORTED_CLIENT_SCHEMES,
     SUPPORTED_PRESETS,
-    SUPPORTED_TRANSPORTS,
     TOP_OPTIONS,
     TRANSPORTS,
 )
@@ -100,8 +98,8 @@ def _blinksocks_page() -> str:
         "",
         "## Names",
         "",
-        f"* Services of a client: {choices_text(CLIENT_SCHEMES, SUPPORTED_CLIENT_SCHEMES)}.",
-        f"* Between client and server: {choices_text(TRANSPORTS, SUPPORTED_TRANSPORTS)}.",
+        f"* Services of a client: {', '.join(CLIENT_SCHEMES)}.",
+        f"* Between client and server: {', '.join(TRANSPORTS)}.",
         f"* Presets: {choices_text(PRESETS, SUPPORTED_PRESETS)}.",
         "",
     ]

@@ -24,7 +24,17 @@ from __future__ import annotations
 
 from blinktun.kcp.api import Server, connect, serve
 from blinktun.kcp.driver import Driver
+from blinktun.kcp.pool import SessionPool
 from blinktun.kcp.session import RelayResult, Session
 from blinktun.kcp.stream import Stream
 
-__all__ = ["Driver", "RelayResult", "Server", "Session", "Stream", "connect", "serve"]
+__all__ = [
+    "Driver",
+    "RelayResult",
+    "Server",
+    "Session",
+    "SessionPool",
+    "Stream",
+    "connect",
+    "serve",
+]

@@ -31,6 +31,9 @@ Shards = tuple[int, int]
 
 _log = logging.getLogger("blinktun.kcp")
 
+_LOOK = 0.05
+"""Seconds between looks for the last stream."""
+
 
 @dataclass(frozen=True, slots=True)
 class RelayResult:
@@ -148,8 +151,8 @@ class Session:
 
     @property
     def streams(self) -> int:
-        """Streams that have a relay."""
-        return len(self._relayed)
+        """Streams in use here: those that have a relay, and those of Python code."""
+        return len(self._relayed) + len(self._owned)
 
     def relayed(self) -> tuple[int, int]:
         """Bytes that its living relays have moved to and from the streams."""
@@ -292,3 +295,9 @@ class Session:
         """The peer broke off a stream without relay."""
         if owned := self._owned.get(stream):
             owned.on_lost("reset by the other end")
+
+
+async def wait_idle(sessions: Callable[[], Iterable[Session]]) -> None:
+    """Wait until no stream of any session is in use."""
+    while any(session.streams for session in sessions()):  # noqa: ASYNC110 - sessions come and go
+        await asyncio.sleep(_LOOK)

@@ -74,6 +74,9 @@ class Dialer(ABC):
             TransportError: there is no connection to be had; ``__cause__`` is the reason.
         """
 
+    async def aclose(self) -> None:  # noqa: B027 - most have nothing to close
+        """Let go of what the streams shared, when all of them are gone."""
+
 
 class Listener(ABC):
     """Takes streams in, until closed."""
@@ -86,6 +89,9 @@ class Listener(ABC):
     @abstractmethod
     async def aclose(self) -> None:
         """Stop taking streams in; those taken live on."""
+
+    async def release(self) -> None:  # noqa: B027 - most have nothing to let go of
+        """Let go of what the streams taken shared, when all of them are gone."""
 
 
 OnStream: TypeAlias = "Callable[[Stream], None]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from blinktun.errors import ConfigError
-from blinktun.transports import h2, tcp, tls, ws
+from blinktun.transports import h2, kcp, tcp, tls, ws
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,15 +27,13 @@ TRANSPORTS: dict[str, Transport] = {
         lambda _link, resolver: tcp.TcpDialer(resolver),
         lambda link, on_stream: tcp.listen(link.address, on_stream),
     ),
+    "kcp": Transport(kcp.dialer, kcp.listen),
     "tls": Transport(tls.dialer, tls.listen),
     "ws": Transport(ws.dialer, ws.listen),
     "wss": Transport(ws.dialer, ws.listen),
     "h2": Transport(h2.dialer, h2.listen),
 }
 """Every transport, by the scheme that configurations use. A new transport adds one line."""
-
-NOT_YET = frozenset({"kcp"})
-"""Schemes that do not exist here yet."""
 
 
 def find_transport(link: ServerLink, *, source: str = "") -> Transport:
@@ -46,9 +44,8 @@ def find_transport(link: ServerLink, *, source: str = "") -> Transport:
     """
     transport = TRANSPORTS.get(link.transport)
     if transport is None:
-        known = link.transport in NOT_YET
         raise ConfigError(
-            "is not yet supported" if known else "is not a known transport",
+            "is not a known transport",
             source=source,
             key="service",
             value=f"{link.transport}://",

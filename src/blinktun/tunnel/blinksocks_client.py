@@ -27,13 +27,14 @@ from blinktun.tunnel.record import Record
 from blinktun.tunnel.relay import Traffic, linger, relay
 from blinktun.tunnel.udp_inbound import UdpInbound
 from blinktun.tunnel.udp_path import udp_path_maker
+from blinktun.tunnel.udp_stream import StreamPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blinktun.config.model import BlinksocksClient
     from blinktun.effects import Chunk
-    from blinktun.transports.base import Listener
+    from blinktun.transports.base import Dialer, Listener
 
 _log = logging.getLogger("blinktun.blinksocks")
 
@@ -46,19 +47,23 @@ _HEADER_DELAY = 0.08
 class BlinksocksClientRole:
     """A blinksocks client at work.
 
+    Args:
+        config: What to serve.
+        dialer: Connects to the server; None: as the configuration says.
+
     Raises:
         ConfigError: the configuration cannot be used.
     """
 
-    def __init__(self, config: BlinksocksClient) -> None:
+    def __init__(self, config: BlinksocksClient, dialer: Dialer | None = None) -> None:
         self._config = config
         self._make_handshake = handshake_maker(config)
         resolver = Resolver(config.dns)
         make_pipeline = PipelineMaker(
             config.server.presets, where="server.presets", source=config.source
         )
-        self._outbound = _outbound(config, make_pipeline, resolver)
-        self._datagrams = _datagrams(config, make_pipeline, resolver)
+        self._outbound = _outbound(config, make_pipeline, resolver, dialer)
+        self._datagrams = _datagrams(config, make_pipeline, resolver, self._outbound)
         self._connections = Connections()
         self._listener: Listener | None = None
         self._total = Traffic()
@@ -297,7 +302,10 @@ def _refusal(error: Exception) -> Refusal:
 
 
 def _outbound(
-    config: BlinksocksClient, make_pipeline: PipelineMaker, resolver: Resolver
+    config: BlinksocksClient,
+    make_pipeline: PipelineMaker,
+    resolver: Resolver,
+    dialer: Dialer | None,
 ) -> Outbound:
     """What the configuration says about the way to the server.
 
@@ -305,17 +313,21 @@ def _outbound(
         ConfigError: it cannot be used.
     """
     link = config.server
-    dialer = find_transport(link, source=config.source).dialer(link, resolver)
+    dialer = dialer or find_transport(link, source=config.source).dialer(link, resolver)
     if link.mux:
         return MuxOutbound(link, make_pipeline, dialer, idle=config.timeout)
     return DirectOutbound(link, make_pipeline, dialer)
 
 
 def _datagrams(
-    config: BlinksocksClient, make_pipeline: PipelineMaker, resolver: Resolver
+    config: BlinksocksClient, make_pipeline: PipelineMaker, resolver: Resolver, outbound: Outbound
 ) -> UdpInbound | None:
     """The relay of datagrams, if there is one: SOCKS5 alone has words for it."""
-    if config.inbound is not Inbound.SOCKS or make_pipeline.without_datagrams:
+    if config.inbound is not Inbound.SOCKS:
         return None
-    make_path = udp_path_maker(config.server, make_pipeline, resolver)
-    return UdpInbound(make_path, for_all=config.credentials is None)
+    for_all = config.credentials is None
+    if config.server.transport == "kcp":
+        return UdpInbound(lambda on_answer: StreamPath(outbound, on_answer), for_all=for_all)
+    if make_pipeline.without_datagrams:
+        return None
+    return UdpInbound(udp_path_maker(config.server, make_pipeline, resolver), for_all=for_all)

@@ -58,7 +58,12 @@ class BlinksocksServerRole:
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
         self._transport = find_transport(config.server, source=config.source)
         resolver = Resolver(config.dns)
-        self._exit = Exit(dialer or TcpDialer(resolver), idle=config.timeout)
+        over_kcp = config.server.transport == "kcp"
+        self._exit = Exit(
+            dialer or TcpDialer(resolver),
+            idle=config.timeout,
+            datagrams=resolver if over_kcp else None,
+        )
         self._datagrams = UdpServer(config.server.key, self._make_pipeline, resolver)
         self._refusals = Refusals(hold)
         self._context = PresetContext(Role.SERVER, config.server.key)
@@ -83,11 +88,11 @@ class BlinksocksServerRole:
             TransportError: the address cannot be bound.
         """
         link = self._config.server
-        self._listener = await self._transport.listen(
-            link, lambda wire: self._connections.add(wire, self._serve)
-        )
+        self._listener = await self._transport.listen(link, self.take)
         for address in self.addresses:
             _log.info("blinksocks server is running at %s://%s", link.transport, address)
+        if link.transport == "kcp":
+            return  # its datagrams come in streams
         if refusing := self._make_pipeline.without_datagrams:
             _log.info("no UDP: %s has no form for datagrams", refusing[0])
             return
@@ -100,11 +105,17 @@ class BlinksocksServerRole:
 
     async def stop(self, grace: float = 0.0) -> None:
         """Stop listening, let connections end for ``grace`` seconds, reset the rest."""
-        if self._listener:
-            await self._listener.aclose()
-            self._listener = None
+        listener, self._listener = self._listener, None
+        if listener:
+            await listener.aclose()
         self._datagrams.stop()
         await self._connections.stop(grace)
+        if listener:
+            await listener.release()
+
+    def take(self, wire: Stream) -> None:
+        """Serve a connection that came in another way than through the listener."""
+        self._connections.add(wire, self._serve)
 
     async def _serve(self, wire: Stream) -> None:
         try:

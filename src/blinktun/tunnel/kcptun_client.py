@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
+from blinktun.config.model import KcpLink
 from blinktun.errors import TransportError
-from blinktun.kcp.core_config import core_config
+from blinktun.kcp import SessionPool
 from blinktun.kcp.raw_tcp import check_rights
+from blinktun.transports.kcp import PoolDialer
 from blinktun.tunnel.effective import effective_settings
+from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
-from blinktun.tunnel.session_pool import SessionPool
 from blinktun.tunnel.tcp_socket import TcpListener, reset
 from blinktun.tunnel.unix_socket import UnixListener
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from blinktun import kcp
     from blinktun.config.model import KcptunClient, StreamAddress
+    from blinktun.transports.base import Dialer
 
 _log = logging.getLogger("blinktun.kcptun")
 
@@ -36,10 +39,11 @@ class KcptunClientRole:
     """
 
     def __init__(self, config: KcptunClient) -> None:
-        core_config(config.kcp)
         self._config = config
         self._relays = Relays(quiet=config.log.quiet)
-        self._pool = SessionPool(config)
+        link = KcpLink(config.kcp, config.conn, config.autoexpire, config.scavengettl)
+        self._pool = SessionPool(config.remoteaddr, link)
+        self._pool.on_mismatch = FecNotice(config.kcp)
         self._listener: TcpListener | UnixListener | None = None
         self._waiting: dict[asyncio.Task[None], socket.socket] = {}
 
@@ -53,6 +57,11 @@ class KcptunClientRole:
         """Bytes from applications to streams and back so far."""
         return self._relays.traffic(self._pool.sessions())
 
+    @property
+    def dialer(self) -> Dialer:
+        """Opens streams as its TCP connections get them, without such a connection."""
+        return PoolDialer(self._pool)
+
     async def start(self) -> None:
         """Listen. Whether the server is there shows with the first connection.
 
@@ -62,7 +71,6 @@ class KcptunClientRole:
         if self._config.kcp.tcp:
             check_rights(self._config.remoteaddr.host)
         where = self._listen(self._config.localaddr)
-        self._pool.start()
         config = self._config
         _log.info(
             "kcptun client listening on %s, server %s %s, %s",
@@ -82,6 +90,7 @@ class KcptunClientRole:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._relays.wait_idle()
+                await self._pool.wait_idle()  # streams that other roles of this process have
         await self._pool.aclose()
 
     def _listen(self, where: StreamAddress) -> str:

@@ -11,6 +11,8 @@ from blinktun import kcp
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
+from blinktun.kcp.session import wait_idle
+from blinktun.transports.kcp import KcpStream
 from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from blinktun.config.model import KcptunServer, StreamAddress
     from blinktun.kcp.keys import StreamKey
+    from blinktun.transports.base import OnStream
 
 _log = logging.getLogger("blinktun.kcptun")
 
@@ -32,14 +35,26 @@ class KcptunServerRole:
 
     Every port has a socket and sessions of its own.
 
+    Args:
+        config: What to serve.
+        bound: Sockets in place of the configuration's ports.
+        deliver: Gets every stream in place of a connection to the target.
+
     Raises:
         ConfigError: the settings cannot work.
     """
 
-    def __init__(self, config: KcptunServer, bound: Sequence[socket.socket] = ()) -> None:
+    def __init__(
+        self,
+        config: KcptunServer,
+        bound: Sequence[socket.socket] = (),
+        *,
+        deliver: OnStream | None = None,
+    ) -> None:
         core_config(config.kcp)
         self._config = config
         self._bound = bound
+        self._deliver = deliver
         self._relays = Relays(quiet=config.log.quiet)
         self._fec_notice = FecNotice(config.kcp)
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
@@ -58,9 +73,7 @@ class KcptunServerRole:
     @property
     def traffic(self) -> tuple[int, int]:
         """Bytes from targets to streams and back so far."""
-        return self._relays.traffic(
-            session for server in self._servers for session in server.sessions.values()
-        )
+        return self._relays.traffic(self._sessions())
 
     async def start(self) -> None:
         """Listen.
@@ -92,11 +105,15 @@ class KcptunServerRole:
             async with asyncio.timeout(grace):
                 await asyncio.gather(*self._dials, return_exceptions=True)
                 await self._relays.wait_idle()
+                await wait_idle(self._sessions)  # streams that other roles of this process have
         for task, (session, key) in self._dials.items():
             task.cancel()
             session.reset(key)
         await asyncio.gather(*self._dials, return_exceptions=True)
         await self._close()
+
+    def _sessions(self) -> list[kcp.Session]:
+        return [session for server in self._servers for session in server.sessions.values()]
 
     def _ports(self) -> Iterator[Address]:
         listen = self._config.listen
@@ -118,6 +135,9 @@ class KcptunServerRole:
     def _on_stream(self, session: kcp.Session, key: StreamKey) -> None:
         if self._stopping:
             session.reset(key)
+            return
+        if self._deliver:
+            self._deliver(KcpStream(session.adopt(key)))
             return
         if self._target_ip:
             self._connect(session, key, self._target_ip)

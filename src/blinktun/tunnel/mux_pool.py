@@ -55,6 +55,7 @@ class MuxOutbound(Outbound):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._dialer.aclose()
 
     def _usable(self) -> list[MuxSession]:
         return [session for session in self._sessions if not session.ended]

@@ -53,3 +53,7 @@ class DirectOutbound(Outbound):
         pipeline = self._make_pipeline(self._context)
         pipeline.set_target(target)
         return PresetStream(await self._dialer.connect(self._server), pipeline)
+
+    async def aclose(self) -> None:
+        """Close what the connections shared."""
+        await self._dialer.aclose()

@@ -6,14 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.interop.harness.boxes import blinksocks_from_file, kcptun_from_file
-from tests.interop.harness.peers import ROOT
+from tests.interop.harness.peers import ROOT, ours
 from tests.interop.harness.ports import free_port
+from tests.interop.harness.processes import Program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.interop.harness.boxes import Kcptun
-    from tests.interop.harness.processes import Program
+    from tests.interop.harness.ports import Protocol
 
 BOXES = {
     "blinksocks.client": 1080,
@@ -37,6 +38,15 @@ def move_examples(folder: Path) -> dict[str, int]:
             text = re.sub(rf"\b{old}\b", str(new), text)
         (folder / f"{box}.json").write_text(text)
     return {box: ports[port] for box, port in BOXES.items()}
+
+
+def together(folder: Path, *boxes: str) -> Program:
+    """One process of ours that runs the files of several boxes."""
+    files = [folder / f"{box}.json" for box in boxes]
+    ports = [program.port for program in (example_program("ours", box, folder) for box in boxes)]
+    kind: Protocol = "udp" if boxes[0] == "kcptun.server" else "tcp"
+    argv: list[str | Path] = [ours("blinktun"), "run", *files]
+    return Program("-".join(boxes), argv, folder, listens=(kind, ports[0]))
 
 
 def example_program(impl: Kcptun, box: str, folder: Path) -> Program:

@@ -61,6 +61,7 @@ async def listening(link: ServerLink) -> AsyncIterator[tuple[Listener, Accepted]
         yield listener, accepted
     finally:
         await listener.aclose()
+        await listener.release()
         await connections_to_end()
 
 
@@ -76,7 +77,8 @@ async def connected(transport: str, *, path: str = "/") -> AsyncIterator[tuple[S
     link = link_over(transport, path=path)
     async with listening(link) as (listener, accepted):
         address = Address("localhost", listener.addresses[0].port)
-        near = await find_transport(link).dialer(link, Resolver()).connect(address)
+        dialer = find_transport(link).dialer(link, Resolver())
+        near = await dialer.connect(address)
         await near.send(b"!")  # some servers hear of a stream by its first bytes
         far = await accepted.next()
         assert await far.receive() == b"!"
@@ -85,3 +87,4 @@ async def connected(transport: str, *, path: str = "/") -> AsyncIterator[tuple[S
         finally:
             near.abort()
             far.abort()
+            await dialer.aclose()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from blinktun.transports.base import Stream
 
 every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
-with_half_close = pytest.mark.parametrize("transport", ["tcp", "tls", "h2"])
+with_half_close = pytest.mark.parametrize("transport", ["tcp", "tls", "h2", "kcp"])
 
 
 @every_transport
@@ -139,6 +139,7 @@ async def test_close_does_not_wait_for_ever(
 ) -> None:
     for module in ("tcp", "upgrade", "h2_stream"):
         monkeypatch.setattr(f"blinktun.transports.{module}._FLUSH_TIMEOUT", 0.05)
+    monkeypatch.setattr("blinktun.kcp.stream._LINGER", 0.05)
     async with connected(transport) as (near, _far):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):

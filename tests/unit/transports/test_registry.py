@@ -8,7 +8,7 @@ from blinktun.address import Address
 from blinktun.config.model import ServerLink
 from blinktun.errors import ConfigError
 from blinktun.testing.loopback import ANY_PORT
-from blinktun.transports.registry import NOT_YET, find_transport
+from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -25,12 +25,6 @@ async def test_tcp_both_ends() -> None:
     await listener.aclose()
     for accepted in streams:
         await accepted.aclose()
-
-
-@pytest.mark.parametrize("scheme", sorted(NOT_YET))
-def test_schemes_to_come(scheme: str) -> None:
-    with pytest.raises(ConfigError, match=f"{scheme}://: is not yet supported; use tcp,"):
-        find_transport(ServerLink(scheme, Address("h", 1), "key"))
 
 
 def test_unknown_scheme() -> None:

@@ -111,8 +111,8 @@ def test_configurations_are_checked_at_once() -> None:
     link = ServerLink("tcp", ANY_PORT, "secret", (PresetSpec("ss-bass"),))
     with pytest.raises(ConfigError, match=r"^server.json: presets\[0\].*did you mean ss-base"):
         BlinksocksServerRole(BlinksocksServer(link, source="server.json"))
-    link = ServerLink("kcp", ANY_PORT, "secret", PRESETS)
-    with pytest.raises(ConfigError, match=r"^server.json: service = kcp://: is not yet supported"):
+    link = ServerLink("gopher", ANY_PORT, "secret", PRESETS)
+    with pytest.raises(ConfigError, match=r"^server.json: service = gopher://: is not a known"):
         BlinksocksServerRole(BlinksocksServer(link, source="server.json"))
 
 

@@ -23,9 +23,9 @@ from tests.unit.tunnel.kcptun import (
 from blinktun.address import Address
 from blinktun.config.model import PortRange
 from blinktun.errors import ConfigError, TransportError
+from blinktun.kcp import pool
 from blinktun.testing.loopback import echo, read_all, read_exactly, serving
 from blinktun.transports.tcp import TcpDialer
-from blinktun.tunnel import session_pool
 from blinktun.tunnel.kcptun_client import KcptunClientRole
 from blinktun.tunnel.kcptun_server import KcptunServerRole
 
@@ -146,7 +146,7 @@ async def test_settings_that_cannot_work_are_refused_before_anything_listens() -
 async def test_connections_wait_for_a_server_name(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(session_pool, "_RETRY", 0.01)
+    monkeypatch.setattr(pool, "_RETRY", 0.01)
     async with serving(echo) as address, tunnel(address) as both:
         real = both.client._pool._server
         names = iter([Address("nobody.invalid", 1)] * 2)

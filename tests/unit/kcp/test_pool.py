@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from blinktun import kcp
 from blinktun.address import Address
-from blinktun.config.model import KcptunClient, PortRange
+from blinktun.config.model import KcpLink, KcpSettings, PortRange
 from blinktun.errors import TransportError
-from blinktun.tunnel import session_pool
-from blinktun.tunnel.session_pool import SessionPool
+from blinktun.kcp import api
+from blinktun.kcp import pool as room
+from blinktun.kcp.pool import SessionPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from blinktun.config.model import KcpSettings
+    from blinktun import kcp
 
 
 class FakeSession:
@@ -71,9 +71,9 @@ class Network:
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Network:
     made = Network()
-    monkeypatch.setattr(kcp, "connect", made.connect)
-    monkeypatch.setattr(session_pool, "_RETRY", 0.001)
-    monkeypatch.setattr(session_pool, "_SCAVENGE", 0.001)
+    monkeypatch.setattr(api, "connect", made.connect)
+    monkeypatch.setattr(room, "_RETRY", 0.001)
+    monkeypatch.setattr(room, "_SCAVENGE", 0.001)
     return made
 
 
@@ -81,15 +81,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 async def pool(
     conn: int = 1, *, autoexpire: int = 0, scavengettl: int = 600, ports: tuple[int, int] = (1, 1)
 ) -> AsyncIterator[SessionPool]:
-    config = KcptunClient(
-        Address("127.0.0.1", 0),
-        PortRange("server", *ports),
-        conn=conn,
-        autoexpire=autoexpire,
-        scavengettl=scavengettl,
-    )
-    made = SessionPool(config)
-    made.start()
+    link = KcpLink(KcpSettings(), conn=conn, autoexpire=autoexpire, scavengettl=scavengettl)
+    made = SessionPool(PortRange("server", *ports), link)
     try:
         yield made
     finally:
@@ -195,7 +188,7 @@ async def test_a_server_that_never_answered_is_given_time(
         old = await next_session(sessions)
         old.fall_silent(heard=False)
         assert await next_session(sessions) is old
-        old.age(session_pool._UNHEARD_PATIENCE)
+        old.age(room._UNHEARD_PATIENCE)
         assert await next_session(sessions) is not old
     assert "no answer from server:1 yet" in caplog.text
     assert {record.levelno for record in caplog.records} == {logging.WARNING}

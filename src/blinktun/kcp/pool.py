@@ -1,4 +1,4 @@
-"""The sessions of a kcptun client: which one takes the next stream, which are made or closed.
+"""The sessions of a client: which one takes the next stream, which are made or closed.
 
 ``conn`` slots take new streams in turn. A slot's session is replaced, for new streams only, when it
 is over, when ``autoexpire`` has passed, or when its peer has gone silent; streams that live on a
@@ -13,13 +13,17 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from blinktun import kcp
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.tunnel.fec_notice import FecNotice
+from blinktun.kcp import api
+from blinktun.kcp.core_config import core_config
+from blinktun.kcp.session import wait_idle
 
 if TYPE_CHECKING:
-    from blinktun.config.model import KcptunClient
+    from collections.abc import Callable
+
+    from blinktun.config.model import KcpLink, PortRange
+    from blinktun.kcp.session import Session, Shards
 
 _log = logging.getLogger("blinktun.kcptun")
 
@@ -36,22 +40,26 @@ class SessionPool:
 
     Bound: ``conn`` sessions in slots, and the replaced ones that still carry streams, each of
     which ends by ``autoexpire + scavengettl``, by keepalive, or with its last stream.
+
+    Attributes:
+        on_mismatch: Told when a session's peer turns out to have other FEC numbers.
+
+    Raises:
+        ConfigError: the settings cannot work.
     """
 
-    def __init__(self, config: KcptunClient) -> None:
-        self._config = config
-        self._slots: list[kcp.Session | None] = [None] * config.conn
-        self._dialing: list[asyncio.Task[kcp.Session] | None] = [None] * config.conn
-        self._replaced: set[kcp.Session] = set()
-        self._fec_notice = FecNotice(config.kcp)
+    def __init__(self, remote: PortRange, link: KcpLink) -> None:
+        core_config(link.kcp)
+        self._remote = remote
+        self._link = link
+        self._slots: list[Session | None] = [None] * link.conn
+        self._dialing: list[asyncio.Task[Session] | None] = [None] * link.conn
+        self._replaced: set[Session] = set()
         self._next = 0
         self._scavenger: asyncio.Task[None] | None = None
+        self.on_mismatch: Callable[[Session, Shards | None], None] | None = None
 
-    def start(self) -> None:
-        """Begin to look after expired sessions."""
-        self._scavenger = asyncio.get_running_loop().create_task(self._scavenge())
-
-    def pick(self) -> kcp.Session | None:
+    def pick(self) -> Session | None:
         """The session for the next stream, if it exists; else `dial` makes it."""
         session = self._slots[self._next % len(self._slots)]
         if session is None or not self._takes_streams(session):
@@ -59,8 +67,10 @@ class SessionPool:
         self._next += 1
         return session
 
-    async def dial(self) -> kcp.Session:
+    async def dial(self) -> Session:
         """The session for the next stream, made if need be; tries until it can be made."""
+        if self._scavenger is None:
+            self._scavenger = asyncio.get_running_loop().create_task(self._scavenge())
         slot = self._next % len(self._slots)
         self._next += 1
         task = self._dialing[slot]
@@ -70,27 +80,31 @@ class SessionPool:
         return await asyncio.shield(task)
 
     async def aclose(self) -> None:
-        """End all sessions, as `kcp.Session.aclose` does."""
+        """End all sessions, as `Session.aclose` does."""
         tasks = [task for task in (self._scavenger, *self._dialing) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(session.aclose() for session in self.sessions()))
 
-    def sessions(self) -> list[kcp.Session]:
+    async def wait_idle(self) -> None:
+        """Wait until no stream is in use."""
+        await wait_idle(self.sessions)
+
+    def sessions(self) -> list[Session]:
         """All sessions that live."""
         slots = [session for session in self._slots if session]
         return [session for session in (*slots, *self._replaced) if not session.is_closed]
 
-    def _takes_streams(self, session: kcp.Session) -> bool:
+    def _takes_streams(self, session: Session) -> bool:
         age = asyncio.get_running_loop().time() - session.born
-        if session.is_closed or 0 < self._config.autoexpire <= age:
+        if session.is_closed or 0 < self._link.autoexpire <= age:
             return False
         if session.silent:
             return not session.heard and age < _UNHEARD_PATIENCE
         return True
 
-    async def _dial(self, slot: int) -> kcp.Session:
+    async def _dial(self, slot: int) -> Session:
         old = self._slots[slot]
         if old is not None:
             if self._takes_streams(old):
@@ -99,7 +113,7 @@ class SessionPool:
             self._slots[slot] = None
         while True:
             try:
-                session = await kcp.connect(self._server(), self._config.kcp)
+                session = await api.connect(self._server(), self._link.kcp)
             except TransportError as error:
                 _log.warning("re-connecting: %s", error)
                 await asyncio.sleep(_RETRY)
@@ -109,12 +123,12 @@ class SessionPool:
                 session.smux_version, session.local, session.peer,
             )  # fmt: skip
             session.on_silence = _report_silence
-            session.on_mismatch = self._fec_notice
+            session.on_mismatch = self.on_mismatch
             self._slots[slot] = session
             return session
 
     def _server(self) -> Address:
-        remote = self._config.remoteaddr
+        remote = self._remote
         port = random.randint(remote.first, remote.last)  # noqa: S311 - spreads load, hides nothing
         return Address(remote.host, port)
 
@@ -126,20 +140,20 @@ class SessionPool:
             await asyncio.gather(*(session.aclose() for session in spent))
             self._replaced = {session for session in self._replaced if not session.is_closed}
 
-    def _is_spent(self, session: kcp.Session, now: float) -> bool:
+    def _is_spent(self, session: Session, now: float) -> bool:
         # A relay's last bytes may still be on their way after its end.
         unused = session.is_idle or (session.silent and session.streams == 0)
         if session in self._replaced and unused:
             _log.debug("scavenger: session normally closed: %s", session.peer)
             return True
-        expire = self._config.autoexpire
-        if expire and now >= session.born + expire + self._config.scavengettl:
+        expire = self._link.autoexpire
+        if expire and now >= session.born + expire + self._link.scavengettl:
             _log.info("scavenger: session closed due to ttl: %s", session.peer)
             return True
         return False
 
 
-def _report_silence(session: kcp.Session) -> None:
+def _report_silence(session: Session) -> None:
     if session.heard:
         _log.warning("%s has stopped answering; new streams get a new session", session.peer)
     else:

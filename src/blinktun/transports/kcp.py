@@ -1,0 +1,151 @@
+"""KCP as a transport: ``kcp://host:port?crypt=...&mode=...``, without a kcptun between.
+
+The wire is kcptun's; each connection is a stream of a session that they share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from blinktun import kcp
+from blinktun.config.model import KcpLink, KcpSettings, PortRange
+from blinktun.kcp.core_config import core_config
+from blinktun.transports.base import Dialer, Listener, OnStream, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from blinktun.address import Address
+    from blinktun.config.model import ServerLink
+    from blinktun.effects import Chunk
+    from blinktun.kcp.keys import StreamKey
+    from blinktun.transports.resolver import Resolver
+
+_CHUNK = 256 * 1024
+"""The most that one ``receive`` returns."""
+
+
+class KcpStream(Stream):
+    """A stream of a session, read and written from Python.
+
+    Bound: as of `kcp.Stream`.
+    """
+
+    def __init__(self, stream: kcp.Stream) -> None:
+        self._stream = stream
+
+    @property
+    def peer(self) -> str:
+        """The other end of the session, and the stream's number."""
+        return f"{self._stream.peer}({self._stream.key[2]})"
+
+    async def receive(self) -> Chunk:
+        """Return what has come, at most 256 KiB."""
+        return await self._stream.read(_CHUNK)
+
+    async def send(self, data: Chunk) -> None:
+        """Write."""
+        await self._stream.write(data)
+
+    async def send_eof(self) -> None:
+        """End our direction."""
+        self._stream.finish()
+
+    async def aclose(self) -> None:
+        """End both directions."""
+        await self._stream.aclose()
+
+    def abort(self) -> None:
+        """Break the stream off."""
+        self._stream.abort()
+
+
+class PoolDialer(Dialer):
+    """Opens streams in the sessions of a pool that somebody else has, wherever it leads."""
+
+    def __init__(self, pool: kcp.SessionPool) -> None:
+        self._pool = pool
+
+    async def connect(self, address: Address) -> KcpStream:
+        """Open a stream; whether somebody answers shows when it is used."""
+        del address  # the pool knows
+        return await _open(self._pool)
+
+
+class KcpDialer(Dialer):
+    """Opens streams in sessions of its own."""
+
+    def __init__(self, link: KcpLink) -> None:
+        core_config(link.kcp)  # says what cannot work before anything is dialled
+        self._link = link
+        self._pools: dict[Address, kcp.SessionPool] = {}
+
+    async def connect(self, address: Address) -> KcpStream:
+        """Open a stream; whether somebody answers shows when it is used."""
+        pool = self._pools.get(address)
+        if pool is None:
+            remote = PortRange(address.host, address.port, address.port)
+            pool = self._pools[address] = kcp.SessionPool(remote, self._link)
+        return await _open(pool)
+
+    async def aclose(self) -> None:
+        """End the sessions."""
+        await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
+
+
+async def _open(pool: kcp.SessionPool) -> KcpStream:
+    session = pool.pick() or await pool.dial()
+    return KcpStream(session.open_stream())
+
+
+class KcpListener(Listener):
+    """A UDP port whose sessions' streams are the connections."""
+
+    def __init__(self, address: Address, settings: KcpSettings, on_stream: OnStream) -> None:
+        self._on_stream = on_stream
+        self._closing = False
+        self._server = kcp.Server(address, settings, self._accept)
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens on UDP."""
+        return (self._server.address,)
+
+    async def aclose(self) -> None:
+        """Refuse further streams."""
+        self._closing = True
+
+    async def release(self) -> None:
+        """End the sessions, and stop listening."""
+        await self._server.aclose()
+
+    def _accept(self, session: kcp.Session, key: StreamKey) -> None:
+        if self._closing:
+            session.reset(key)
+        else:
+            self._on_stream(KcpStream(session.adopt(key)))
+
+
+def dialer(link: ServerLink, resolver: Resolver) -> KcpDialer:
+    """Dial as a link's service says.
+
+    Raises:
+        ConfigError: the settings cannot work.
+    """
+    del resolver  # sessions look their server up anew each time, as those of kcptun
+    return KcpDialer(_settings(link))
+
+
+async def listen(link: ServerLink, on_stream: OnStream) -> KcpListener:
+    """Listen as a link's service says.
+
+    Raises:
+        ConfigError: the settings cannot work.
+        TransportError: the address cannot be bound.
+    """
+    return KcpListener(link.address, _settings(link).kcp, on_stream)
+
+
+def _settings(link: ServerLink) -> KcpLink:
+    return link.kcp or KcpLink(KcpSettings(key=link.key, nocomp=True))

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.transports.ends import link_over, listening
+
+from blinktun.address import Address
+from blinktun.config.model import KcpLink, KcpSettings, ServerLink
+from blinktun.errors import ConfigError, TransportError
+from blinktun.testing.loopback import read_exactly
+from blinktun.transports import kcp
+from blinktun.transports.registry import find_transport
+from blinktun.transports.resolver import Resolver
+
+if TYPE_CHECKING:
+    from blinktun.transports.base import Stream
+
+
+async def test_streams_share_a_session() -> None:
+    async with listening(link_over("kcp")) as (listener, accepted):
+        dialer = kcp.dialer(link_over("kcp"), Resolver())
+        near: list[Stream] = [await dialer.connect(listener.addresses[0]) for _ in range(10)]
+        for number, stream in enumerate(near):
+            await stream.send(bytes((number,)))
+        far = [await accepted.next() for _ in near]
+        assert len({stream.peer.partition("(")[0] for stream in far}) == 1
+        assert len({stream.peer for stream in far}) == 10
+        for stream in (*near, *far):
+            stream.abort()
+        await dialer.aclose()
+
+
+async def test_after_its_end_a_listener_takes_nothing_and_keeps_what_it_has() -> None:
+    async with listening(link_over("kcp")) as (listener, accepted):
+        dialer = kcp.dialer(link_over("kcp"), Resolver())
+        near = await dialer.connect(listener.addresses[0])
+        await near.send(b"a")
+        far = await accepted.next()
+        await listener.aclose()
+        await far.send(b"still here")
+        assert await read_exactly(near, 10) == b"still here"
+        late = await dialer.connect(listener.addresses[0])
+        await late.send(b"x")
+        async with asyncio.timeout(10):
+            with pytest.raises(TransportError):
+                await late.receive()
+        assert accepted.waiting == 0
+        near.abort()
+        await dialer.aclose()
+
+
+def test_settings_that_cannot_work() -> None:
+    wrong = KcpLink(KcpSettings(datashard=200, parityshard=200))
+    link = ServerLink("kcp", Address("h", 1), "key", kcp=wrong)
+    with pytest.raises(ConfigError, match="datashard"):
+        find_transport(link).dialer(link, Resolver())

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from blinktun.address import Address
+from blinktun.errors import RemoteError, TransportError
+from blinktun.testing.duplex import DuplexStream
+from blinktun.testing.loopback import answering
+from blinktun.testing.scripted import ScriptedStream
+from blinktun.transports.resolver import Resolver
+from blinktun.tunnel.outbound import Outbound
+from blinktun.tunnel.relay import Traffic
+from blinktun.tunnel.udp_stream import DATAGRAMS, StreamPath, carry_datagrams
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from blinktun.transports.base import Stream
+
+Answers = asyncio.Queue[tuple[Address, bytes]]
+
+
+class Joined(Outbound):
+    """Streams that lead to `carry_datagrams` without anything between."""
+
+    sends_lone_header = True
+
+    def __init__(self) -> None:
+        self.traffic = Traffic()
+        self.ends: list[DuplexStream] = []
+        self.served: list[asyncio.Task[None]] = []
+
+    async def open(self, target: Address) -> Stream:
+        assert target == DATAGRAMS
+        near, far = DuplexStream.pair()
+        self.ends.append(far)
+        serving = carry_datagrams(far, Resolver(), idle=60, traffic=self.traffic)
+        self.served.append(asyncio.ensure_future(serving))
+        return near
+
+    async def aclose(self) -> None:
+        for task in self.served:
+            task.cancel()
+        await asyncio.gather(*self.served, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _path() -> AsyncIterator[tuple[StreamPath, Answers, Joined]]:
+    outbound, answers = Joined(), Answers()
+    path = StreamPath(outbound, lambda *got: answers.put_nowait(got))
+    try:
+        yield path, answers, outbound
+    finally:
+        path.close()
+        await asyncio.gather(path._task, return_exceptions=True)
+        await outbound.aclose()
+
+
+async def test_there_and_back() -> None:
+    async with _path() as (path, answers, outbound), answering(bytes.upper) as target:
+        for payload in (b"a", b"", b"x" * 1400):
+            path.send(target, payload)
+            assert await asyncio.wait_for(answers.get(), 10) == (target, payload.upper())
+        assert outbound.traffic.up == outbound.traffic.down == 1401
+
+
+async def test_another_stream_when_one_breaks() -> None:
+    async with _path() as (path, answers, outbound), answering(bytes.upper) as target:
+        path.send(target, b"a")
+        await asyncio.wait_for(answers.get(), 10)
+        outbound.ends[0].abort()
+        await asyncio.sleep(0.01)
+        path.send(target, b"b")
+        assert await asyncio.wait_for(answers.get(), 10) == (target, b"B")
+        assert len(outbound.ends) == 2
+
+
+async def test_what_does_not_fit_is_lost() -> None:
+    async with _path() as (path, answers, _outbound), answering(bytes.upper) as target:
+        for _ in range(1000):
+            path.send(target, bytes(60_000))
+        path.send(target, bytes(70_000))
+        path.send(Address("x" * 300, 1), b"x")
+        await asyncio.sleep(0.2)
+        while not answers.empty():
+            answers.get_nowait()
+        path.send(target, b"late")
+        async with asyncio.timeout(10):
+            while (await answers.get())[1] != b"LATE":
+                pass
+
+
+async def test_a_broken_format() -> None:
+    link = ScriptedStream([b"\0\2\1\x7f"])
+    with pytest.raises(RemoteError, match="inside its address"):
+        await carry_datagrams(link, Resolver(), idle=60, traffic=Traffic())
+
+
+async def test_silence_ends_it() -> None:
+    link = ScriptedStream(ends=False)
+    with pytest.raises(TransportError, match="no datagrams"):
+        await carry_datagrams(link, Resolver(), idle=0.01, traffic=Traffic())
+
+
+async def test_the_client_ends_it() -> None:
+    link = ScriptedStream()
+    await carry_datagrams(link, Resolver(), idle=60, traffic=Traffic())
+    assert link.closed
