@@ -2,7 +2,9 @@
 
 The nouns of the room: a **stream** (``base``) is one connection, whatever carries it; a **dialer**
 makes streams, a **listener** takes them in; the **registry** finds both by the transport that a
-configuration names. A new transport is one file here and one line in ``registry``.
+configuration names. A transport with a handshake stands on another one's streams (``upgrade``):
+WebSocket and HTTP/2 on TLS, TLS on TCP. A new transport is one file here and one line in
+``registry``.
 
 May import: ``errors``, ``address``, ``effects``, ``config.model``.
 """
