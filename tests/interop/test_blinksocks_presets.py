@@ -50,6 +50,12 @@ LISTS: dict[Blinksocks, list[Presets]] = {
     "2.5.3": [
         *([BASE, cipher] for cipher in RANDOM),
         [BASE, HEADS],
+        [{"name": "exp-base-with-padding", "params": {"salt": "any text"}}],
+        [{"name": "exp-base-with-padding", "params": {"salt": "any text"}}, CTR],
+        *(
+            [_with_method("exp-base-auth-stream", method)]
+            for method in ("aes-128-ctr", "aes-256-cfb", "camellia-192-cfb")
+        ),
     ],
 }
 """What each release has."""
@@ -72,7 +78,7 @@ async def test_their_client_with_our_server(
 
 
 async def test_ours_with_ours(target: Target, tmp_path: Path) -> None:
-    await _check("ours", "ours", LISTS["3.3.0"], target, tmp_path)
+    await _check("ours", "ours", [*LISTS["3.3.0"], *LISTS["2.5.3"][-5:]], target, tmp_path)
 
 
 async def _check(
@@ -85,13 +91,19 @@ async def _check(
     async def check(presets: Presets) -> None:
         async with bs_pair(client, server, folder, Link(presets)) as near:
             connect = traffic.socks5(near.port, target.port)
-            # Node's base-auth refuses a first message of less than 31 bytes, header included.
-            for size in (10, 1) if presets[0]["name"] == "ss-base" else (10,):
-                await traffic.echo(connect, size, within=20)
+            await traffic.download(connect, 10, within=20)
             await traffic.download(connect, 3_000_000, within=20)
-            # 2.5 wants a head in front of everything that it reads before the first answer.
-            if HEADS not in presets or "2.5.3" not in {client, server}:
-                await traffic.echo(connect, 70_000, within=20)
+            if _takes_more_before_it_answers(client, server, presets):
+                for size in (1, 70_000):
+                    await traffic.echo(connect, size, within=20)
                 await traffic.upload(connect, 3_000_000, within=20)
 
     await all_of(check, lists)
+
+
+def _takes_more_before_it_answers(client: Blinksocks, server: Blinksocks, presets: Presets) -> bool:
+    """Whether it does take what comes behind the first message and before the first answer."""
+    if "2.5.3" in {client, server} and HEADS in presets:
+        return False  # it wants a head in front of everything that it reads before it answers
+    # Its own client fails here too: what comes while it dials is decrypted out of order.
+    return server != "2.5.3" or presets[0]["name"] != "exp-base-auth-stream"

@@ -43,6 +43,8 @@ LISTS = {
     **{name: [PresetSpec("base-auth", {"method": name})] for name in ("md5", "sha1", "sha256")},
     "aead-random": [BASE, PresetSpec("aead-random-cipher", {"method": "aes-128-gcm"})],
     "padding": [BASE, PresetSpec("obfs-random-padding"), PresetSpec("ss-stream-cipher")],
+    "with-padding": [PresetSpec("base-with-padding", {"salt": "s"})],
+    "auth-stream": [PresetSpec("base-auth-stream", {"method": "aes-128-cfb"})],
     "http": [BASE, PresetSpec("obfs-http", {"file": str(HEADS)})],
 }
 any_list = pytest.mark.parametrize("name", LISTS)

@@ -33,15 +33,14 @@ SUPPORTED_PRESETS = (
 )
 """Those that exist here."""
 
-REMOVED_PRESETS: Mapping[str, str] = {
-    "exp-base-with-padding": "2.9",
-    "base-with-padding": "2.9",
-    "exp-base-auth-stream": "2.9",
-    "base-auth-stream": "2.9",
-    "exp-compress": "2.7",
-    "auto-conf": "3.2",
-}
-"""Presets of old releases and the release that dropped them."""
+OLD_PRESETS = (
+    *("exp-base-with-padding", "base-with-padding"),
+    *("exp-base-auth-stream", "base-auth-stream"),
+    "auto-conf",
+)
+"""Presets that later releases dropped, and that exist here."""
+REMOVED_PRESETS: Mapping[str, str] = {"exp-compress": "2.7"}
+"""Presets that do not exist here, and the release that dropped them."""
 
 _TEXT, _NUMBER, _BOOLEAN = Kind.TEXT, Kind.NUMBER, Kind.BOOLEAN
 
@@ -192,8 +191,8 @@ PRESET_OPTIONS: tuple[Option, ...] = (
         _TEXT,
         "which preset",
         both(None),
-        choices=PRESETS,
-        supported=SUPPORTED_PRESETS,
+        choices=(*PRESETS, *OLD_PRESETS),
+        supported=(*SUPPORTED_PRESETS, *OLD_PRESETS),
         required=True,
     ),
     Option(

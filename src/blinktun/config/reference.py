@@ -14,6 +14,7 @@ from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_blinksocks import (
     CLIENT_SCHEMES,
     LINK_OPTIONS,
+    OLD_PRESETS,
     PRESETS,
     SUPPORTED_PRESETS,
     TOP_OPTIONS,
@@ -55,9 +56,9 @@ def values_text(option: Option) -> str:
 
 def choices_text(choices: Sequence[str], supported: Sequence[object] | None) -> str:
     """Names there are, those that are not acted on yet set apart."""
-    if supported is None:
+    later = [choice for choice in choices if supported is not None and choice not in supported]
+    if supported is None or not later:
         return ", ".join(choices)
-    later = [choice for choice in choices if choice not in supported]
     return f"{', '.join(c for c in choices if c in supported)}; not yet: {', '.join(later)}"
 
 
@@ -101,6 +102,7 @@ def _blinksocks_page() -> str:
         f"* Services of a client: {', '.join(CLIENT_SCHEMES)}.",
         f"* Between client and server: {', '.join(TRANSPORTS)}.",
         f"* Presets: {choices_text(PRESETS, SUPPORTED_PRESETS)}.",
+        f"* Presets of old releases: {choices_text(OLD_PRESETS, None)}.",
         "",
     ]
     return "\n".join(lines)

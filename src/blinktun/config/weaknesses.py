@@ -24,8 +24,9 @@ def weaknesses_of_presets(presets: Iterable[PresetSpec], *, mux: bool = False) -
     encrypting = [preset.name for preset in presets if _encrypts(preset)]
     if not encrypting:
         return ("no preset encrypts: all that passes can be read and changed on its way",)
-    if mux and encrypting == ["v2ray-vmess"]:
-        return ("mux takes v2ray-vmess out of the presets, so all passes in clear: add a cipher",)
+    if mux and set(encrypting) <= _CARRIERS_THAT_ENCRYPT:
+        names = ", ".join(encrypting)
+        return (f"mux takes {names} out of the presets, so all passes in clear: add a cipher",)
     return ()
 
 
@@ -76,7 +77,11 @@ def _encrypts(preset: PresetSpec) -> bool:
         return True
     if preset.name.endswith("-cipher"):
         return preset.params.get("method") != "none"
-    return preset.name == "v2ray-vmess" or preset.name.startswith("ssr-auth-chain-")
+    return preset.name in _CARRIERS_THAT_ENCRYPT or preset.name.startswith("ssr-auth-chain-")
+
+
+_CARRIERS_THAT_ENCRYPT = {"v2ray-vmess", "exp-base-auth-stream", "base-auth-stream", "auto-conf"}
+"""Presets that carry the target too; of what auto-conf draws from, the best is thought."""
 
 
 _SMALL_BLOCKS = ("blowfish", "cast5", "3des", "xtea")

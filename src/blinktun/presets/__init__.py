@@ -22,6 +22,7 @@ from blinktun.presets.base import (
     PresetMaker,
     Role,
     choose,
+    file_param,
     text_param,
 )
 
@@ -42,5 +43,6 @@ __all__ = [
     "Reply",
     "Role",
     "choose",
+    "file_param",
     "text_param",
 ]

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from blinktun.errors import ConfigError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from blinktun.effects import Chunk, Effect
 
 _T = TypeVar("_T")
+
+_MAX_FILE = 1 << 20
+"""Largest file that a parameter may name: nobody writes one, and a mistaken path may be a disk."""
 
 
 class Role(Enum):
@@ -163,3 +167,27 @@ def text_param(
     problem = "is not a string" if value and not isinstance(value, str) else "is missing"
     fix = f"write a string, for example {example}" if example else "write a string"
     raise ConfigError(problem, key=key, value=repr(value) if value else "", fix=fix)
+
+
+def file_param(params: Mapping[str, object], key: str, *, example: str) -> tuple[Path, str]:
+    """Read the file that a parameter names; a relative path starts at the working directory.
+
+    Returns:
+        Its path and its text.
+
+    Raises:
+        ConfigError: the parameter is missing, or the file cannot be read as text.
+    """
+    name = text_param(params, key, example=example)
+    problem = f"is larger than {_MAX_FILE >> 20} MiB"
+    try:
+        with Path(name).open("rb") as file:
+            data = file.read(_MAX_FILE + 1)
+        if len(data) <= _MAX_FILE:
+            return Path(name), data.decode("utf-8")
+    except UnicodeDecodeError:
+        problem = "is not UTF-8"
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        problem = f"cannot be read: {getattr(error, 'strerror', error)}"
+    fix = f"write the path of a text file, for example {example}"
+    raise ConfigError(problem, key=key, value=repr(name), fix=fix)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.effects import Effect, Forward, Reject
 from blinktun.errors import ConfigError
-from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role, text_param
+from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role, file_param
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     Heads: TypeAlias = Sequence[tuple[bytes, bytes]]
     """Requests and what answers them."""
 
-_MAX_FILE = 1 << 20
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -45,14 +43,12 @@ class ObfsHttp(Preset):
     @classmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
         """Read ``file``, a path; a relative one starts at the working directory."""
-        name = text_param(params, "file", example='"heads.txt"')
+        path, text = file_param(params, "file", example='"heads.txt"')
         try:
-            return partial(cls, parse_heads(_read(Path(name))))
-        except OSError as error:
-            problem, fix = f"cannot be read: {error.strerror}", "write the path of a file of heads"
+            return partial(cls, parse_heads(text))
         except ValueError as error:
-            problem, fix = str(error), "write requests and responses in turn, lines of = between"
-        raise ConfigError(problem, key="file", value=repr(name), fix=fix)
+            fix = "write requests and responses in turn, and lines of = around each"
+            raise ConfigError(str(error), key="file", value=repr(str(path)), fix=fix) from None
 
     def encode(self, data: Chunk) -> Iterable[Effect]:
         """Put a head in front of the first bytes."""
@@ -106,14 +102,6 @@ def parse_heads(text: str) -> Heads:
     if len(heads) % 2:
         raise ValueError(f"holds {len(heads)} heads, so a request has no response")
     return tuple(zip(heads[::2], heads[1::2], strict=True))
-
-
-def _read(path: Path) -> str:
-    with path.open("rb") as file:
-        data = file.read(_MAX_FILE + 1)
-    if len(data) > _MAX_FILE:
-        raise ValueError(f"is larger than {_MAX_FILE >> 20} MiB")
-    return data.decode("utf-8")
 
 
 def _head(lines: Iterable[str]) -> bytes:

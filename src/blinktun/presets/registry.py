@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from blinktun.config.own_presets import is_own_preset
 from blinktun.errors import ConfigError
 from blinktun.presets.aead_random_cipher import AeadRandomCipher
+from blinktun.presets.auto_conf import AutoConf
 from blinktun.presets.base import AddressingPreset, Preset, PresetContext, PresetMaker
 from blinktun.presets.base_auth import BaseAuth
+from blinktun.presets.base_auth_stream import BaseAuthStream
+from blinktun.presets.base_with_padding import BaseWithPadding
 from blinktun.presets.obfs_http import ObfsHttp
 from blinktun.presets.obfs_random_padding import ObfsRandomPadding
 from blinktun.presets.own import load_preset
@@ -37,6 +40,12 @@ PRESETS: dict[str, type[Preset]] = {
     "ssr-auth-aes128-sha1": SsrAuthAes128Sha1,
     "ssr-auth-chain-a": SsrAuthChainA,
     "ssr-auth-chain-b": SsrAuthChainB,
+    # Of old releases:
+    "exp-base-with-padding": BaseWithPadding,
+    "base-with-padding": BaseWithPadding,
+    "exp-base-auth-stream": BaseAuthStream,
+    "base-auth-stream": BaseAuthStream,
+    "auto-conf": AutoConf,
 }
 """Every preset, by the name that configurations use. A new preset adds one line."""
 

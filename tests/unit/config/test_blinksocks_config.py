@@ -25,6 +25,7 @@ from blinktun.config.model import (
 from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_blinksocks import (
     LINK_OPTIONS,
+    OLD_PRESETS,
     PRESETS,
     REMOVED_PRESETS,
     SUPPORTED_PRESETS,
@@ -281,6 +282,16 @@ def test_what_the_link_needs(name: str) -> None:
     assert (error.key, error.problem) == (f"server.{name}", "is missing")
     assert refused({"server": link()}).key == "service"
     assert refused({"service": "socks5://h:1", "server": {}}).key == "server.service"
+
+
+@pytest.mark.parametrize("name", OLD_PRESETS)
+def test_presets_of_old_releases(name: str) -> None:
+    assert server(presets=[{"name": name}]).server.presets == (PresetSpec(name),)
+
+
+def test_mux_takes_the_cipher_of_some_presets_along() -> None:
+    (warning,) = server(mux=True, presets=[{"name": "base-auth-stream"}]).warnings
+    assert warning.startswith("mux takes base-auth-stream out of the presets")
 
 
 def test_presets_of_ones_own(tmp_path: Path) -> None:
