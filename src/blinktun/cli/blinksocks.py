@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blinktun.cli import init
 from blinktun.cli.common import fail, launch, version
 from blinktun.cli.help import blinksocks_help
 from blinktun.config.explain import Origin, suggestion
@@ -35,13 +36,9 @@ def _obey(arguments: list[str]) -> int:
     if first.endswith(".json") and Path(first).exists():
         return _run(first)
     if first == "init":
-        fix = "copy a pair of files from examples/ and choose a key of your own"
-        raise Origin(COMMAND_LINE, "init").error("is not yet supported", fix=fix)
-    if not arguments or {"-h", "--help"} & set(arguments):
-        print(blinksocks_help())
-        return 0
-    if {"-v", "--version"} & set(arguments):
-        print(version())
+        return init.main(arguments[1:])
+    if (text := _asked_for(arguments)) is not None:
+        print(text)
         return 0
     path = _config_path(arguments)
     if path is not None:
@@ -53,6 +50,13 @@ def _obey(arguments: list[str]) -> int:
         return _run(first)  # which says why it cannot be read
     fix = suggestion(first.partition("=")[0], _KNOWN)
     raise Origin(COMMAND_LINE).error("argument 1 is not known", fix=fix)
+
+
+def _asked_for(arguments: Sequence[str]) -> str | None:
+    """The help or the version, if that is wanted."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        return blinksocks_help()
+    return version() if {"-v", "--version"} & set(arguments) else None
 
 
 def _run(path: str) -> int:

@@ -65,7 +65,6 @@ def test_version_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["init"], "init: is not yet supported; copy a pair of files from examples/"),
         (["-c"], "-c: needs a file; write -c FILE.json"),
         (["--config="], "--config: needs a file"),
         (["-c", "missing.json"], "missing.json: cannot be read"),
