@@ -48,13 +48,10 @@ def make_pair(*, minimal: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """A client's and a server's configuration that fit together, with a new key and port."""
     key = "".join(secrets.choice(_ALPHABET) for _ in range(_KEY_SIZE))
     port = 1024 + secrets.randbelow(64511)  # below 65535, which the original refuses
-    more: Mapping[str, Any] = {
-        "dns": [],
-        "dns_expire": 3600,
-        "timeout": 200 + secrets.randbelow(800),
-    }
-    link = {"key": key, "presets": _PRESETS}
-    remote = {"service": f"tcp://127.0.0.1:{port}", **link}
+    timeout = 200 + secrets.randbelow(800)
+    more: Mapping[str, Any] = {"dns": [], "dns_expire": 3600, "timeout": timeout}
+    link: Mapping[str, Any] = {"key": key, "presets": _PRESETS}
+    remote: dict[str, Any] = {"service": f"tcp://127.0.0.1:{port}", **link}
     client: dict[str, Any] = {"service": "socks5://127.0.0.1:1080", "server": remote}
     server: dict[str, Any] = {"service": f"tcp://0.0.0.0:{port}", **link}
     if not minimal:
