@@ -167,8 +167,9 @@ def _startup(_: Plan) -> Iterator[Case]:
 
 def _proxy(plan: Plan) -> Iterator[Case]:
     for name, chain in _chains():
-        # shadowsocks has these two presets and no others.
-        sides = PROXIES if chain[-1]["name"] in _CIPHERS and len(chain) == 2 else PROXIES[:2]
+        # shadowsocks has these presets and no others.
+        is_shadowsocks = [preset["name"] for preset in chain] in [["ss-base", c] for c in _CIPHERS]
+        sides = PROXIES if is_shadowsocks else PROXIES[:2]
         headline = name in _HEADLINES
         yield Case(
             "proxy",
