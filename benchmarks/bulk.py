@@ -34,6 +34,12 @@ async def picture(plan: Plan, side: Side, folder: Path) -> Readings:
         return await both_ways(folder, setup, server, plan)
 
 
+async def one_process_a_side(plan: Plan, side: Side, folder: Path) -> Readings:
+    """Through the four example files, the two of a side in one process."""
+    async with flow_server(folder) as server, setups.one_process_a_side(side, folder) as setup:
+        return await both_ways(folder, setup, server, plan)
+
+
 async def picture_tunnel(plan: Plan, side: Side, folder: Path) -> Readings:
     """Through the example files of kcptun alone."""
     ports = move_examples(folder)

@@ -89,6 +89,20 @@ def _picture(plan: Plan) -> Iterator[Case]:
         sides: tuple[Side, ...] = ("ours", "originals")
         yield Case("picture", f"picture/{name}", about, sides, figures, partial(measure, plan))
 
+    yield Case(
+        "picture",
+        "picture/one process a side",
+        "the four example files, the two of a side in one process",
+        ("ours", "four"),
+        (
+            Figure("download", "MB/s", target=Target("four", 1.0)),
+            Figure("upload", "MB/s", target=Target("four", 1.0)),
+            Figure("CPU", "s/GB", "less", Target("four", 1.0)),
+            Figure("peak memory", "MB", "less", Target("four", 1.0)),
+        ),
+        partial(bulk.one_process_a_side, plan),
+    )
+
 
 def _requests(plan: Plan) -> Iterator[Case]:
     for (way, keep_alive), count in product(

@@ -29,6 +29,7 @@ _COLOURS = {
         ("ours", "#1b6ca8"),
         ("go", "#d1495b"),
         ("originals", "#d1495b"),
+        ("four", "#8fb8d8"),
         ("node", "#5b8c5a"),
         ("libev", "#b0a8b9"),
     )

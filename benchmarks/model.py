@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-Side = Literal["ours", "go", "node", "libev", "originals", "direct"]
+Side = Literal["ours", "go", "node", "libev", "originals", "four", "direct"]
 """Who is measured; `originals` are Go's and Node's programs together, `direct` is no tunnel."""
 
 SIDES: dict[str, str] = {
@@ -19,6 +19,7 @@ SIDES: dict[str, str] = {
     "node": "Node blinksocks",
     "libev": "shadowsocks-libev",
     "originals": "Go + Node",
+    "four": "blinktun, four processes",
     "direct": "no tunnel",
 }
 """The sides by their titles."""

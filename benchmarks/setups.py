@@ -17,7 +17,7 @@ from tests.interop.harness.boxes import (
     kcptun_client,
     kcptun_server,
 )
-from tests.interop.harness.picture import BOXES, example_program, move_examples
+from tests.interop.harness.picture import BOXES, example_program, move_examples, together
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -73,6 +73,20 @@ async def picture(side: Side, folder: Path) -> AsyncIterator[Setup]:
     """The four example files."""
     move_examples(folder)
     programs = tuple(example_program(KCPTUN[side], box, folder) for box in BOXES)
+    async with _running(programs):
+        yield Setup(programs, programs[0].port, socks=True)
+
+
+@asynccontextmanager
+async def one_process_a_side(side: Side, folder: Path) -> AsyncIterator[Setup]:
+    """The four example files in two processes of ours; `four`: in four."""
+    if side == "four":
+        async with picture("ours", folder) as setup:
+            yield setup
+        return
+    move_examples(folder)
+    boxes = list(BOXES)
+    programs = (together(folder, *boxes[:2]), together(folder, *boxes[2:]))
     async with _running(programs):
         yield Setup(programs, programs[0].port, socks=True)
 
