@@ -62,6 +62,10 @@ class Preset(ABC):
 
     carries_datagrams: ClassVar[bool] = True
     """Whether there is a form for datagrams; if not, a list with this preset has no UDP."""
+    comes_last: ClassVar[bool] = False
+    """Whether nothing may stand between it and the wire."""
+    client_params: ClassVar[tuple[str, ...]] = ()
+    """Parameters that clients need, and servers can do without."""
 
     needs_behind: ClassVar[str] = ""
     """The preset, by name, that has to stand somewhere behind this one, nearer the wire."""
@@ -77,6 +81,14 @@ class Preset(ABC):
 
     def attach(self, siblings: Sequence[Preset]) -> None:  # noqa: B027 - few presets care
         """Learn the presets of the same connection, itself among them, before any data."""
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether it keeps what it was given to encode until the peer has answered.
+
+        Its owner gives it nothing more meanwhile, so that what is kept has a bound.
+        """
+        return False
 
     @abstractmethod
     def encode(self, data: Chunk) -> Iterable[Effect]:

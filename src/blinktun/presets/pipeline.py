@@ -29,6 +29,11 @@ class Pipeline:
         for preset in self._presets:
             preset.attach(self._presets)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a preset keeps what was encoded until the peer has answered: wait for that."""
+        return any(preset.holds_back for preset in self._presets)
+
     def set_target(self, target: Address) -> None:
         """Tell the addressing preset of a client where to connect; once, before any data.
 

@@ -9,12 +9,13 @@ from blinktun.config.own_presets import is_own_preset
 from blinktun.errors import ConfigError
 from blinktun.presets.aead_random_cipher import AeadRandomCipher
 from blinktun.presets.auto_conf import AutoConf
-from blinktun.presets.base import AddressingPreset, Preset, PresetContext, PresetMaker
+from blinktun.presets.base import AddressingPreset, Preset, PresetContext, PresetMaker, Role
 from blinktun.presets.base_auth import BaseAuth
 from blinktun.presets.base_auth_stream import BaseAuthStream
 from blinktun.presets.base_with_padding import BaseWithPadding
 from blinktun.presets.obfs_http import ObfsHttp
 from blinktun.presets.obfs_random_padding import ObfsRandomPadding
+from blinktun.presets.obfs_tls12_ticket import ObfsTls12Ticket
 from blinktun.presets.own import load_preset
 from blinktun.presets.pipeline import Pipeline
 from blinktun.presets.ss_aead_cipher import SsAeadCipher
@@ -35,6 +36,7 @@ PRESETS: dict[str, type[Preset]] = {
     "ss-aead-cipher": SsAeadCipher,
     "obfs-random-padding": ObfsRandomPadding,
     "obfs-http": ObfsHttp,
+    "obfs-tls1.2-ticket": ObfsTls12Ticket,
     "aead-random-cipher": AeadRandomCipher,
     "ssr-auth-aes128-md5": SsrAuthAes128Md5,
     "ssr-auth-aes128-sha1": SsrAuthAes128Sha1,
@@ -52,7 +54,6 @@ PRESETS: dict[str, type[Preset]] = {
 NOT_YET = frozenset(
     {
         "v2ray-vmess",
-        "obfs-tls1.2-ticket",
     }
 )
 """Presets of blinksocks that do not exist here yet."""
@@ -63,12 +64,15 @@ class PipelineMaker:
 
     Args:
         specs: The presets, the one nearest the application first.
+        role: The end they are for: some parameters are needed at one alone.
         where: What the list is called in the configuration, for messages.
         source: Where the configuration was read, for messages.
 
     Raises:
         ConfigError: a name or parameter cannot be used, a preset lacks another that it needs, or
             not exactly one carries targets.
+        ConfigError: a name or parameter cannot be used, not exactly one preset carries targets, or
+            one stands where it cannot work.
 
     Attributes:
         sends_lone_header: As of its addressing preset.
@@ -76,7 +80,12 @@ class PipelineMaker:
     """
 
     def __init__(
-        self, specs: Sequence[PresetSpec], *, where: str = "presets", source: str = ""
+        self,
+        specs: Sequence[PresetSpec],
+        *,
+        role: Role = Role.SERVER,
+        where: str = "presets",
+        source: str = "",
     ) -> None:
         try:
             self._makers = [
@@ -86,6 +95,9 @@ class PipelineMaker:
                 find_preset(spec.name, key=f"{where}[{index}].name")
                 for index, spec in enumerate(specs)
             ]
+            _check_order(specs, kinds, where)
+            if role is Role.CLIENT:
+                _check_client_params(specs, kinds, where)
             self._addressing, carrier = _addressing(kinds, where)
             _check_order(specs, kinds, where)
             self.sends_lone_header = carrier.sends_lone_header
@@ -168,6 +180,20 @@ def _check_order(specs: Sequence[PresetSpec], kinds: Sequence[type[Preset]], whe
                 value=repr(spec.name),
                 fix=f"put {needed} after it",
             )
+    for at, (spec, kind) in enumerate(zip(specs[:-1], kinds, strict=False)):
+        if kind.comes_last:
+            key, problem = f"{where}[{at}].name", "works only as the last preset"
+            raise ConfigError(problem, key=key, value=repr(spec.name), fix="move it to the end")
+
+
+def _check_client_params(
+    specs: Sequence[PresetSpec], kinds: Sequence[type[Preset]], where: str
+) -> None:
+    for at, (spec, kind) in enumerate(zip(specs, kinds, strict=True)):
+        for name in kind.client_params:
+            if name not in spec.params:
+                key, fix = f"{where}[{at}].params.{name}", f"a client's {spec.name} needs it"
+                raise ConfigError("is missing", key=key, fix=fix)
 
 
 def _addressing(kinds: Sequence[type[Preset]], where: str) -> tuple[int, type[AddressingPreset]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from blinktun.effects import ConnectTo, Forward, Reject
+from blinktun.effects import ConnectTo, Forward, Reject, Reply
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.testing.randomness import Counting
@@ -45,6 +45,11 @@ def forwarded(effects: Iterable[Effect]) -> bytes:
             case Reject(reason):
                 raise AssertionError(reason)
     return b"".join(parts)
+
+
+def replied(effects: Iterable[Effect]) -> bytes:
+    """Join what effects send back."""
+    return b"".join(effect.data for effect in effects if isinstance(effect, Reply))
 
 
 def targets(effects: Iterable[Effect]) -> list[Address]:

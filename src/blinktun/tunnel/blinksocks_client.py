@@ -12,6 +12,7 @@ from blinktun.address import Address
 from blinktun.config.model import Inbound
 from blinktun.effects import ConnectTo, Forward, Reject, Reply
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
+from blinktun.presets.base import Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.proxies.base import Associate, Demand, Handshake, Refusal
 from blinktun.proxies.detect import handshake_maker
@@ -60,7 +61,10 @@ class BlinksocksClientRole:
         self._make_handshake = handshake_maker(config)
         resolver = Resolver(config.dns)
         make_pipeline = PipelineMaker(
-            config.server.presets, where="server.presets", source=config.source
+            config.server.presets,
+            role=Role.CLIENT,
+            where="server.presets",
+            source=config.source,
         )
         self._outbound = _outbound(config, make_pipeline, resolver, dialer)
         self._datagrams = _datagrams(config, make_pipeline, resolver, self._outbound)

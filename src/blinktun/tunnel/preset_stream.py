@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, assert_never
 
 from blinktun.effects import ConnectTo, Effect, Forward, Reject, Reply
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from blinktun.presets.pipeline import Pipeline
 
 
+_HOLD_TIMEOUT = 30.0
+"""Seconds for a peer to answer, where presets keep back what was sent until it has."""
+
+
 class PresetStream(Stream):
     """Plain bytes on our side, a pipeline's output on the wire.
 
@@ -28,6 +33,8 @@ class PresetStream(Stream):
         self._target: Address | None = None
         self._ready: list[Chunk] = []  # decoded, not yet received
         self._rejection: RemoteError | None = None
+        self._released = asyncio.Event()  # no preset keeps back what was sent
+        self._released.set()
 
     @property
     def peer(self) -> str:
@@ -69,8 +76,18 @@ class PresetStream(Stream):
             await self._perform(self._pipeline.decode(data))
 
     async def send(self, data: Chunk) -> None:
-        """Encode and send; empty data sends only what must go out first."""
+        """Encode and send; empty data sends only what must go out first.
+
+        What presets keep back until the peer answers is one call's data at most: the next waits.
+
+        Raises:
+            TransportError: the connection is gone, or the peer did not answer in time.
+            RemoteError: the presets refused the data.
+        """
+        await self._release()
         effects = self._pipeline.encode(data)
+        if self._pipeline.holds_back:
+            self._released.clear()
         wire = [effect.data for effect in effects if isinstance(effect, Forward)]
         if wire:
             await self._wire.send(wire[0] if len(wire) == 1 else b"".join(wire))
@@ -84,7 +101,8 @@ class PresetStream(Stream):
                     pass
 
     async def send_eof(self) -> None:
-        """End our direction on the wire."""
+        """End our direction on the wire, behind what presets keep back."""
+        await self._release()
         await self._wire.send_eof()
 
     async def aclose(self) -> None:
@@ -94,6 +112,17 @@ class PresetStream(Stream):
     def abort(self) -> None:
         """Abort the wire."""
         self._wire.abort()
+
+    async def _release(self) -> None:
+        """Wait until another task has received what the presets wait for."""
+        if self._released.is_set():
+            return
+        try:
+            async with asyncio.timeout(_HOLD_TIMEOUT):
+                await self._released.wait()
+        except TimeoutError:
+            reason = f"no answer to the presets' handshake within {_HOLD_TIMEOUT:g} s"
+            raise TransportError(reason, peer=self.peer) from None
 
     async def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
@@ -108,6 +137,8 @@ class PresetStream(Stream):
                     self._rejection = RemoteError(reason)
                 case _:
                     assert_never(effect)
+        if not self._pipeline.holds_back:
+            self._released.set()
 
     def _take_ready(self) -> Chunk:
         ready, self._ready = self._ready, []

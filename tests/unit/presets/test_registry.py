@@ -8,9 +8,9 @@ from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import NOT_YET, PRESETS, PipelineMaker, configure
 
 
-def _error(*specs: PresetSpec, where: str = "presets") -> ConfigError:
+def _error(*specs: PresetSpec, where: str = "presets", role: Role = Role.SERVER) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
-        PipelineMaker(specs, where=where)
+        PipelineMaker(specs, where=where, role=role)
     return caught.value
 
 
@@ -70,3 +70,20 @@ def test_exactly_one_carries_the_target() -> None:
     assert _error(PresetSpec("ss-aead-cipher")).problem == "no preset carries the target"
     doubled = _error(PresetSpec("ss-base"), PresetSpec("ss-base"))
     assert doubled.problem == "presets[0] and presets[1] both carry the target"
+
+
+def test_what_must_come_last() -> None:
+    tls = PresetSpec("obfs-tls1.2-ticket", {"sni": "example.com"})
+    error = _error(PresetSpec("ss-base"), tls, PresetSpec("ss-aead-cipher"))
+    assert str(error) == (
+        "presets[1].name = 'obfs-tls1.2-ticket': works only as the last preset; move it to the end"
+    )
+
+
+def test_what_only_clients_need() -> None:
+    specs = PresetSpec("ss-base"), PresetSpec("obfs-tls1.2-ticket")
+    PipelineMaker(specs)(PresetContext(Role.SERVER, "key"))
+    error = _error(*specs, where="server.presets", role=Role.CLIENT)
+    assert str(error) == (
+        "server.presets[1].params.sni: is missing; a client's obfs-tls1.2-ticket needs it"
+    )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from blinktun.effects import ConnectTo, Effect, Forward, Reject, Reply
 from blinktun.errors import RemoteError, TransportError
 from blinktun.presets.base import Preset, PresetMaker
 from blinktun.presets.pipeline import Pipeline
+from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import read_all
 from blinktun.testing.pair import PipelinePair, forwarded
 from blinktun.testing.scripted import ScriptedStream
@@ -113,3 +115,73 @@ async def test_replies_go_where_they_belong() -> None:
     assert wire.sent == b"out>"
     with pytest.raises(RemoteError, match="not this"):
         await stream.send(b"reject")
+
+
+class Patient(Preset):
+    """Keeps what it is given until it is answered."""
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._answered = False
+
+    @classmethod
+    def configure(cls, params: Mapping[str, object]) -> PresetMaker:
+        del params
+        return lambda _context: cls()
+
+    @property
+    def holds_back(self) -> bool:
+        return bool(self._kept)
+
+    def encode(self, data: Chunk) -> Iterable[Effect]:
+        if self._answered:
+            return (Forward(data),)
+        self._kept += data
+        return (Forward(b"hello "),)
+
+    def decode(self, data: Chunk) -> Iterable[Effect]:
+        self._answered = True
+        kept, self._kept = self._kept, b""
+        return (Reply(kept), Forward(data))
+
+
+async def test_nothing_more_is_taken_while_something_is_kept_back() -> None:
+    near, far = DuplexStream.pair()
+    stream = PresetStream(near, Pipeline([Patient()]))
+    await stream.send(b"one")
+    more = asyncio.create_task(_send_all(stream, [b"two", b"three"]))
+    assert await far.receive() == b"hello "
+    await asyncio.sleep(0)
+    assert not more.done()
+    await far.send(b"welcome")
+    assert await stream.receive() == b"welcome"
+    await more
+    # The end goes out behind all of it.
+    assert await read_all(far) == b"onetwothree"
+
+
+async def test_the_end_waits_for_what_is_kept_back() -> None:
+    near, far = DuplexStream.pair()
+    stream = PresetStream(near, Pipeline([Patient()]))
+    await stream.send(b"one")
+    ending = asyncio.create_task(stream.send_eof())
+    await far.send(b"welcome")
+    await stream.receive()
+    await ending
+    assert await read_all(far) == b"hello one"
+
+
+async def test_an_answer_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blinktun.tunnel.preset_stream._HOLD_TIMEOUT", 0.01)
+    stream = PresetStream(ScriptedStream(ends=False), Pipeline([Patient()]))
+    await stream.send(b"one")
+    with pytest.raises(TransportError, match="no answer to the presets' handshake"):
+        await stream.send(b"two")
+    with pytest.raises(TransportError, match="no answer"):
+        await stream.send_eof()
+
+
+async def _send_all(stream: PresetStream, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        await stream.send(piece)
+    await stream.send_eof()
