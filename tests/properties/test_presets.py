@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -13,10 +15,14 @@ from blinktun.address import Address
 from blinktun.config.model import PresetSpec
 from blinktun.crypto.aead import AEAD_METHODS
 from blinktun.crypto.stream import STREAM_METHODS
-from blinktun.effects import ConnectTo, Forward, Reject
+from blinktun.effects import ConnectTo, Effect, Forward, Reject
 from blinktun.errors import RemoteError
 from blinktun.presets.registry import PipelineMaker
-from blinktun.testing.pair import PipelinePair, forwarded, split, targets
+from blinktun.presets.vmess_chunks import SECURITIES
+from blinktun.testing.pair import PipelinePair, forwarded, replied, split, targets
+
+if TYPE_CHECKING:
+    from blinktun.presets.pipeline import Pipeline
 
 BASE = PresetSpec("ss-base")
 HEADS = Path(__file__).parents[2] / "benchmarks/obfs-http.txt"
@@ -45,6 +51,10 @@ LISTS = {
     "padding": [BASE, PresetSpec("obfs-random-padding"), PresetSpec("ss-stream-cipher")],
     "with-padding": [PresetSpec("base-with-padding", {"salt": "s"})],
     "auth-stream": [PresetSpec("base-auth-stream", {"method": "aes-128-cfb"})],
+    **{
+        f"vmess-{name}": [PresetSpec("v2ray-vmess", {"id": str(UUID(int=7)), "security": name})]
+        for name in SECURITIES
+    },
     "http": [BASE, PresetSpec("obfs-http", {"file": str(HEADS)})],
 }
 any_list = pytest.mark.parametrize("name", LISTS)
@@ -94,6 +104,55 @@ def test_any_split_gives_the_same(
     assert pair.client.decode_eof() == []
 
 
+TLS = [BASE, PresetSpec("obfs-tls1.2-ticket", {"sni": "example.com"})]
+
+
+@settings(max_examples=50)
+@given(ups=writes, downs=writes, places=st.lists(cuts, min_size=4, max_size=4))
+def test_any_split_of_an_exchange_gives_the_same(
+    ups: list[bytes], downs: list[bytes], places: list[list[int]]
+) -> None:
+    pair = PipelinePair(TLS, Address("example.com", 443))
+
+    def carried(wire: bytes, to: Pipeline, at: int) -> list[Effect]:
+        return [effect for piece in split(wire, places[at]) for effect in to.decode(piece)]
+
+    hello = forwarded(pair.client.encode(b"first"))
+    assert [pair.client.encode(data) for data in ups if data] == [[] for data in ups if data]
+    flight = replied(carried(hello, pair.server, 0))
+    # What its target says right away may come with it.
+    early = b"".join(forwarded(pair.server.encode(data)) for data in downs)
+    effects = carried(flight + early, pair.client, 1)
+    assert forwarded(effects) == b"".join(downs)
+    effects = carried(replied(effects), pair.server, 2)
+    assert targets(effects) == [Address("example.com", 443)]
+    assert forwarded(effects) == b"first" + b"".join(ups)
+    more = b"".join(forwarded(pair.client.encode(data)) for data in (*ups, b"more"))
+    assert forwarded(carried(more, pair.server, 3)) == b"".join(ups) + b"more"
+    assert pair.server.decode_eof() == pair.client.decode_eof() == []
+
+
+@settings(max_examples=50)
+@given(
+    data=st.binary(min_size=1, max_size=400),
+    places=cuts,
+    prefix=st.sampled_from([b"", b"\x16\x03\x01\x01\x00", b"\x16\x03\x03\x00\x01"]),
+    is_client=st.booleans(),
+)
+def test_hostile_bytes_in_an_exchange(
+    data: bytes, places: list[int], prefix: bytes, is_client: bool
+) -> None:
+    pair = PipelinePair(TLS, Address("example.com", 443))
+    pipeline = pair.client if is_client else pair.server
+    effects = [
+        effect for piece in split(prefix + data, places) for effect in pipeline.decode(piece)
+    ]
+    effects += pipeline.decode_eof()
+    rejections = [effect for effect in effects if isinstance(effect, Reject)]
+    assert len(rejections) <= 1
+    assert not rejections or effects[-1] == rejections[0]
+
+
 @any_list
 @settings(max_examples=25)
 @given(data=st.binary(min_size=1, max_size=400), places=cuts)
@@ -113,12 +172,14 @@ def test_hostile_bytes(name: str, data: bytes, places: list[int]) -> None:
     bit=st.integers(0, 7),
     payload=st.binary(min_size=1, max_size=200),
     places=cuts,
-    name=st.sampled_from(sorted(AEAD_METHODS)),
+    name=st.sampled_from(
+        [*(f"{name}-aead" for name in sorted(AEAD_METHODS)), "vmess-aes-128-gcm"],
+    ),
 )
 def test_no_changed_bit_passes_an_aead(
     flip: int, bit: int, payload: bytes, places: list[int], name: str
 ) -> None:
-    pair = PipelinePair(LISTS[f"{name}-aead"], Address("example.com", 1))
+    pair = PipelinePair(LISTS[name], Address("example.com", 1))
     wire = bytearray(forwarded(pair.client.encode(payload)))
     wire[flip % len(wire)] ^= 1 << bit
     effects = [

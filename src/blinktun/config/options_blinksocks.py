@@ -28,7 +28,7 @@ PRESETS = (
 SUPPORTED_PRESETS = (
     *("base-auth", "ss-base", "ss-stream-cipher", "ss-aead-cipher"),
     *("ssr-auth-aes128-md5", "ssr-auth-aes128-sha1", "ssr-auth-chain-a", "ssr-auth-chain-b"),
-    *("obfs-random-padding", "obfs-http", "obfs-tls1.2-ticket"),
+    *("v2ray-vmess", "obfs-random-padding", "obfs-http", "obfs-tls1.2-ticket"),
     "aead-random-cipher",
 )
 """Those that exist here."""

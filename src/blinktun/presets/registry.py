@@ -23,6 +23,7 @@ from blinktun.presets.ss_base import SsBase
 from blinktun.presets.ss_stream_cipher import SsStreamCipher
 from blinktun.presets.ssr_auth_aes128 import SsrAuthAes128Md5, SsrAuthAes128Sha1
 from blinktun.presets.ssr_auth_chain import SsrAuthChainA, SsrAuthChainB
+from blinktun.presets.v2ray_vmess import V2rayVmess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ PRESETS: dict[str, type[Preset]] = {
     "ss-base": SsBase,
     "ss-stream-cipher": SsStreamCipher,
     "ss-aead-cipher": SsAeadCipher,
+    "v2ray-vmess": V2rayVmess,
     "obfs-random-padding": ObfsRandomPadding,
     "obfs-http": ObfsHttp,
     "obfs-tls1.2-ticket": ObfsTls12Ticket,
@@ -51,13 +53,6 @@ PRESETS: dict[str, type[Preset]] = {
 }
 """Every preset, by the name that configurations use. A new preset adds one line."""
 
-NOT_YET = frozenset(
-    {
-        "v2ray-vmess",
-    }
-)
-"""Presets of blinksocks that do not exist here yet."""
-
 
 class PipelineMaker:
     """The checked ``presets`` of a configuration: call it for the pipeline of one connection.
@@ -69,8 +64,6 @@ class PipelineMaker:
         source: Where the configuration was read, for messages.
 
     Raises:
-        ConfigError: a name or parameter cannot be used, a preset lacks another that it needs, or
-            not exactly one carries targets.
         ConfigError: a name or parameter cannot be used, not exactly one preset carries targets, or
             one stands where it cannot work.
 
@@ -95,11 +88,10 @@ class PipelineMaker:
                 find_preset(spec.name, key=f"{where}[{index}].name")
                 for index, spec in enumerate(specs)
             ]
+            self._addressing, carrier = _addressing(kinds, where)
             _check_order(specs, kinds, where)
             if role is Role.CLIENT:
                 _check_client_params(specs, kinds, where)
-            self._addressing, carrier = _addressing(kinds, where)
-            _check_order(specs, kinds, where)
             self.sends_lone_header = carrier.sends_lone_header
             self.without_datagrams = tuple(
                 spec.name
@@ -149,7 +141,7 @@ def find_preset(name: str, *, key: str = "name") -> type[Preset]:
     """
     if name in PRESETS:
         return PRESETS[name]
-    if name in NOT_YET or not is_own_preset(name):
+    if not is_own_preset(name):
         raise _unknown(name, key)
     try:
         return load_preset(name)
@@ -158,32 +150,29 @@ def find_preset(name: str, *, key: str = "name") -> type[Preset]:
 
 
 def _unknown(name: str, key: str) -> ConfigError:
-    if name in NOT_YET:
-        problem, fix = "is not yet supported", f"use {', '.join(PRESETS)}"
-    elif name == "mux":
+    if name == "mux":
         problem, fix = "is inserted by the program", "remove it"
     else:
-        near = difflib.get_close_matches(name, (*PRESETS, *NOT_YET), 1)
+        near = difflib.get_close_matches(name, PRESETS, 1)
         problem = "is not a known preset"
         fix = f"did you mean {near[0]}?" if near else f"use {', '.join(PRESETS)}"
     return ConfigError(problem, key=key, value=repr(name), fix=fix)
 
 
 def _check_order(specs: Sequence[PresetSpec], kinds: Sequence[type[Preset]], where: str) -> None:
-    """Refuse a preset without the one that it needs nearer the wire."""
+    """Refuse a preset that cannot work between those around it."""
     for at, (spec, kind) in enumerate(zip(specs, kinds, strict=True)):
-        needed = kind.needs_behind
-        if needed and needed not in {behind.name for behind in specs[at + 1 :]}:
-            raise ConfigError(
-                f"needs {needed} behind it",
-                key=f"{where}[{at}].name",
-                value=repr(spec.name),
-                fix=f"put {needed} after it",
+        behind = [other.name for other in specs[at + 1 :]]
+        if kind.needs_behind and kind.needs_behind not in behind:
+            problem, fix = (
+                f"needs {kind.needs_behind} behind it",
+                f"put {kind.needs_behind} after it",
             )
-    for at, (spec, kind) in enumerate(zip(specs[:-1], kinds, strict=False)):
-        if kind.comes_last:
-            key, problem = f"{where}[{at}].name", "works only as the last preset"
-            raise ConfigError(problem, key=key, value=repr(spec.name), fix="move it to the end")
+        elif kind.comes_last and behind:
+            problem, fix = "works only as the last preset", "move it to the end"
+        else:
+            continue
+        raise ConfigError(problem, key=f"{where}[{at}].name", value=repr(spec.name), fix=fix)
 
 
 def _check_client_params(

@@ -5,7 +5,7 @@ import pytest
 from blinktun.config.model import PresetSpec
 from blinktun.errors import ConfigError
 from blinktun.presets.base import PresetContext, Role
-from blinktun.presets.registry import NOT_YET, PRESETS, PipelineMaker, configure
+from blinktun.presets.registry import PRESETS, PipelineMaker, configure
 
 
 def _error(*specs: PresetSpec, where: str = "presets", role: Role = Role.SERVER) -> ConfigError:
@@ -30,11 +30,6 @@ def test_unknown_name_suggests_the_nearest() -> None:
 
 def test_a_name_like_nothing_lists_all() -> None:
     assert _error(PresetSpec("zzzz")).fix == f"use {', '.join(PRESETS)}"
-
-
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_presets_to_come(name: str) -> None:
-    assert _error(PresetSpec(name)).problem == "is not yet supported"
 
 
 def test_mux_is_not_for_users() -> None:
