@@ -11,7 +11,7 @@ as_root() {
 # command:package. Our own commands may stand earlier in PATH, so only the system's folders count.
 wanted=(
   kcptun-client:kcptun kcptun-server:kcptun
-  ss-local:shadowsocks-libev ss-server:shadowsocks-libev
+  ss-local:shadowsocks-libev ss-server:shadowsocks-libev v2ray:v2ray
   curl:curl dig:bind9-dnsutils wrk:wrk nginx:nginx-light openssl:openssl setpriv:util-linux
   iptables:iptables ip6tables:iptables
 )
@@ -27,7 +27,7 @@ if [ "${#missing[@]}" -gt 0 ]; then
   echo "== installing ${missing[*]}"
   tools/apt-install.sh "${missing[@]}"
   # They would start with the machine otherwise; there may be no systemd here.
-  for service in shadowsocks-libev nginx; do
+  for service in shadowsocks-libev v2ray nginx; do
     if command -v systemctl >/dev/null && [[ " ${missing[*]} " == *" $service"* ]]; then
       as_root systemctl disable --quiet --now "$service" 2>/dev/null || true
     fi

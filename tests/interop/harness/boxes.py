@@ -30,8 +30,8 @@ Kcptun = Literal["ours", "theirs", "modern"]
 
 KcptunRole = Literal["client", "server"]
 
-Blinksocks = Literal["ours", "3.3.0", "2.5.3", "libev"]
-"""Who plays a blinksocks box: ours, Node's by version, or shadowsocks-libev."""
+Blinksocks = Literal["ours", "3.3.0", "2.5.3", "libev", "v2ray"]
+"""Who plays a blinksocks box: ours, Node's by version, shadowsocks-libev, or v2ray."""
 
 Options = dict[str, str | int | bool]
 """kcptun's options by their flag names."""
@@ -134,6 +134,8 @@ def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "sock
     port = free_port()
     if impl == "libev":
         return _libev("ss-local", folder, link, port)
+    if impl == "v2ray":
+        return _v2ray("client", folder, link, port)
     server: dict[str, Any] = {"key": link.key, "presets": link.presets}
     config: dict[str, Any]
     if impl == "2.5.3":
@@ -153,6 +155,8 @@ def bs_server(impl: Blinksocks, folder: Path, link: Link) -> Program:
     """A server on the link's port that dials any target."""
     if impl == "libev":
         return _libev("ss-server", folder, link, link.port)
+    if impl == "v2ray":
+        return _v2ray("server", folder, link, link.port)
     config: dict[str, Any] = {"key": link.key, "presets": link.presets}
     if impl == "2.5.3":
         config |= {"host": "127.0.0.1", "port": link.port, "transport": "tcp"}
@@ -227,3 +231,24 @@ def _libev(command: str, folder: Path, link: Link, listens: int) -> Program:
         *("-s", "127.0.0.1", "-p", str(link.port), "-k", link.key, "-m", link.method, *local, "-u"),
     ]
     return Program(command, argv, folder, listens=("tcp", listens))
+
+
+def _v2ray(role: str, folder: Path, link: Link, listens: int) -> Program:
+    """v2ray with the one preset of this link, in its own words."""
+    params = link.presets[0]["params"]
+    user = {"id": params["id"], "alterId": 0}
+    inbound: dict[str, Any] = {"listen": "127.0.0.1", "port": listens}
+    if role == "client":
+        inbound |= {"protocol": "socks"}
+        hop: dict[str, Any] = {"address": "127.0.0.1", "port": link.port}
+        hop["users"] = [user | {"security": params["security"]}]
+        outbound = {"protocol": "vmess", "settings": {"vnext": [hop]}}
+    else:
+        inbound |= {"protocol": "vmess", "settings": {"clients": [user]}}
+        outbound = {"protocol": "freedom"}
+    path = folder / f"v2ray-{role}-{listens}.json"
+    path.write_text(json.dumps({"inbounds": [inbound], "outbounds": [outbound]}))
+    # blinksocks has the older of its two headers.
+    argv: list[str | Path] = ["env", "V2RAY_VMESS_AEAD_DISABLED=true"]
+    argv += [peers.system("v2ray"), "-config", path]
+    return Program(f"v2ray-{role}", argv, folder, listens=("tcp", listens))
