@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from benchmarks import bulk, memory, proxy, requests, scale, startup
 from benchmarks.model import Case, Figure, Point, Target
 from benchmarks.setups import BULK
-from blinktun.config.options_blinksocks import SUPPORTED_PRESETS
+from blinktun.config.options_blinksocks import PRESETS
 from blinktun.config.options_kcptun import CRYPTS
 from blinktun.crypto.aead import AEAD_METHODS
 from blinktun.crypto.stream import STREAM_METHODS
@@ -206,7 +206,7 @@ _AEAD: Presets = [
 
 def _chains() -> Iterator[tuple[str, Presets]]:
     """A chain for every preset that Node has too, and for every method of the ciphers."""
-    for preset in SUPPORTED_PRESETS:
+    for preset in PRESETS:
         if methods := _CIPHERS.get(preset):
             for method in methods:
                 yield f"{preset}/{method}", [{"name": "ss-base"}, _cipher(preset, method)]

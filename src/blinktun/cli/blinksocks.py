@@ -12,7 +12,7 @@ from blinktun.cli.help import blinksocks_help
 from blinktun.config.explain import Origin, suggestion
 from blinktun.config.flags import COMMAND_LINE
 from blinktun.config.load import BLINKSOCKS, load
-from blinktun.config.options_blinksocks import SUPPORTED_PRESETS
+from blinktun.config.options_blinksocks import PRESETS
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _obey(arguments: list[str]) -> int:
     if path is not None:
         return _run(path)
     if "--list-presets" in arguments:
-        print("\n".join(SUPPORTED_PRESETS))
+        print("\n".join(PRESETS))
         return 0
     if first.endswith(".json"):
         return _run(first)  # which says why it cannot be read

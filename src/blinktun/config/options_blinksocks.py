@@ -25,13 +25,6 @@ PRESETS = (
     "aead-random-cipher",
 )
 """Every public preset, in upstream's order."""
-SUPPORTED_PRESETS = (
-    *("base-auth", "ss-base", "ss-stream-cipher", "ss-aead-cipher"),
-    *("ssr-auth-aes128-md5", "ssr-auth-aes128-sha1", "ssr-auth-chain-a", "ssr-auth-chain-b"),
-    *("v2ray-vmess", "obfs-random-padding", "obfs-http", "obfs-tls1.2-ticket"),
-    "aead-random-cipher",
-)
-"""Those that exist here."""
 
 OLD_PRESETS = (
     *("exp-base-with-padding", "base-with-padding"),
@@ -192,7 +185,6 @@ PRESET_OPTIONS: tuple[Option, ...] = (
         "which preset",
         both(None),
         choices=(*PRESETS, *OLD_PRESETS),
-        supported=(*SUPPORTED_PRESETS, *OLD_PRESETS),
         required=True,
     ),
     Option(

@@ -16,7 +16,6 @@ from blinktun.config.options_blinksocks import (
     LINK_OPTIONS,
     OLD_PRESETS,
     PRESETS,
-    SUPPORTED_PRESETS,
     TOP_OPTIONS,
     TRANSPORTS,
 )
@@ -101,8 +100,8 @@ def _blinksocks_page() -> str:
         "",
         f"* Services of a client: {', '.join(CLIENT_SCHEMES)}.",
         f"* Between client and server: {', '.join(TRANSPORTS)}.",
-        f"* Presets: {choices_text(PRESETS, SUPPORTED_PRESETS)}.",
-        f"* Presets of old releases: {choices_text(OLD_PRESETS, None)}.",
+        f"* Presets: {', '.join(PRESETS)}.",
+        f"* Presets of old releases: {', '.join(OLD_PRESETS)}.",
         "",
     ]
     return "\n".join(lines)

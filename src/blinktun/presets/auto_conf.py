@@ -83,6 +83,11 @@ class AutoConf(AddressingPreset):
         if self._sid:
             self._pipeline().set_target(target)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether a preset of the list does."""
+        return any(pipeline.holds_back for pipeline in self._pipelines.values())
+
     def encode(self, data: Chunk) -> Iterable[Effect]:
         """Encode with the list; the header goes out with the first bytes."""
         if not self._sid:

@@ -66,6 +66,8 @@ class ObfsTls12Ticket(Preset):
             return ()
         if not (self._is_client and self._awaited):
             return (Forward(_in_records(data)),)
+        if not self._names:  # a list of auto-conf does not know whose it is
+            return (Reject("there is no sni to show"),)
         self._kept.append(data)
         if len(self._kept) > 1:
             return ()

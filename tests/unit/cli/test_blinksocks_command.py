@@ -9,7 +9,7 @@ import pytest
 
 from blinktun.cli import blinksocks
 from blinktun.config import BlinksocksClient, RoleConfig
-from blinktun.config.options_blinksocks import LINK_OPTIONS, SUPPORTED_PRESETS, TOP_OPTIONS
+from blinktun.config.options_blinksocks import LINK_OPTIONS, PRESETS, TOP_OPTIONS
 
 EXAMPLE = str(Path(__file__).parents[3] / "examples" / "blinksocks.client.json")
 
@@ -59,7 +59,7 @@ def test_version_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert blinksocks.main(["-v", "-c", EXAMPLE]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     assert blinksocks.main(["--list-presets"]) == 0
-    assert capsys.readouterr().out.splitlines() == list(SUPPORTED_PRESETS)
+    assert capsys.readouterr().out.splitlines() == list(PRESETS)
 
 
 @pytest.mark.parametrize(

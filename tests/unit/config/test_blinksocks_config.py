@@ -26,9 +26,7 @@ from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_blinksocks import (
     LINK_OPTIONS,
     OLD_PRESETS,
-    PRESETS,
     REMOVED_PRESETS,
-    SUPPORTED_PRESETS,
     TOP_OPTIONS,
 )
 from blinktun.errors import ConfigError
@@ -328,17 +326,6 @@ def test_shared_connections() -> None:
     assert both.mux_concurrency == 3
     vmess = [{"name": "ss-base"}, {"name": "ss-aead-cipher"}]
     assert "in clear" not in " ".join(server(mux=True, presets=vmess).warnings)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        *({"presets": [{"name": name}]} for name in PRESETS if name not in SUPPORTED_PRESETS),
-    ],
-)
-def test_what_is_not_acted_on_yet_in_the_link(changes: Values) -> None:
-    for values in (client_values(changes), link(**changes)):
-        assert "not yet supported" in refused(values).problem
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from blinktun.errors import ConfigError, LocalError, RemoteError
 from blinktun.presets.auto_conf import AutoConf
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
-from blinktun.testing.pair import forwarded, targets
+from blinktun.testing.pair import forwarded, replied, targets
 
 if TYPE_CHECKING:
     from blinktun.presets.pipeline import Pipeline
@@ -183,3 +183,14 @@ def test_nothing_is_fetched() -> None:
         AutoConf.configure({"suites": "http://example.com/suites.json"})
     assert caught.value.problem == "is not fetched"
     assert caught.value.fix == "download it, and write the path of the file at both ends"
+
+
+def test_a_list_that_holds_back(tmp_path: Path) -> None:
+    tls: dict[str, object] = {"name": "obfs-tls1.2-ticket", "params": {"sni": "example.com"}}
+    both = Both(tmp_path, [{"name": "ss-base"}, tls])
+    client, server = both.client(), both.server()
+    flight = replied(server.decode(forwarded(client.encode(b"hello"))))
+    assert client.holds_back
+    effects = server.decode(replied(client.decode(flight)))
+    assert targets(effects) == [TARGET]
+    assert forwarded(effects) == b"hello"

@@ -136,6 +136,12 @@ def test_names_that_are_none(sni: object) -> None:
     assert caught.value.key == "sni"
 
 
+def test_a_client_without_a_name() -> None:
+    client = ObfsTls12Ticket.configure({})(PresetContext(Role.CLIENT, "", Counting()))
+    assert client.encode(b"x") == (Reject("there is no sni to show"),)
+    assert not client.holds_back
+
+
 def test_parameters_without_a_name() -> None:
     with pytest.raises(ConfigError, match="is missing"):
         ObfsTls12Ticket.configure({"sin": "example.com"})
