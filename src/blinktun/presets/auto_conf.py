@@ -192,7 +192,10 @@ def parse_suites(text: str, folder: Path) -> list[list[PresetSpec]]:
     Raises:
         ValueError: it is something else.
     """
-    suites = json.loads(text)
+    try:
+        suites = json.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
     if not isinstance(suites, list) or not suites:
         raise ValueError("holds no list of suites")
     return [_parse_suite(suite, folder) for suite in suites]

@@ -48,7 +48,7 @@ class ObfsRandomPadding(Preset):
 
     def decode(self, data: Chunk) -> Iterable[Effect]:
         """Pass data on as it comes, without what stands around it."""
-        pieces = self._unpadder.take(memoryview(data))
+        pieces = self._unpadder.take(data)
         if not pieces:
             return ()
         return (Forward(pieces[0] if len(pieces) == 1 else b"".join(pieces)),)
@@ -77,40 +77,33 @@ class _Unpadder:
     """Goes through chunks and holds none of their data."""
 
     def __init__(self) -> None:
-        self._padding = -1  # still to be skipped; -1: its length comes first
-        self._length = b""  # of the data: the bytes that have come
-        self._data = 0  # still to be passed on
+        self._head = b""  # of the next chunk, as far as it has come
+        self._data = 0  # of this chunk, still to be passed on
 
     @property
     def inside_chunk(self) -> bool:
         """Whether a chunk has begun and not ended."""
-        return self._padding >= 0
+        return bool(self._head) or self._data > 0
 
-    def take(self, view: memoryview) -> list[memoryview]:
-        """Return the pieces of data in ``view``."""
+    def take(self, data: Chunk) -> list[memoryview]:
+        """Return the pieces of data in what has come."""
+        view = memoryview(b"".join((self._head, data)) if self._head else data)
         pieces: list[memoryview] = []
-        while view:
-            if self._padding < 0:
-                self._padding, view = view[0], view[1:]
-            elif self._padding:
-                skipped = min(self._padding, len(view))
-                self._padding, view = self._padding - skipped, view[skipped:]
-            elif len(self._length) < 2:
-                view = self._take_length(view)
-            else:
-                piece = view[: self._data]
+        position, end, left = 0, len(view), self._data
+        while position < end:
+            if not left:
+                after = position + 1 + view[position] + 2
+                if after > end:
+                    break
+                left = view[after - 2] << 8 | view[after - 1]
+                position = after
+            if left and position < end:
+                piece = view[position : position + left]
                 pieces.append(piece)
-                self._data, view = self._data - len(piece), view[len(piece) :]
-            if not self._data and len(self._length) == 2:
-                self._padding, self._length = -1, b""
+                left -= len(piece)
+                position += len(piece)
+        self._head, self._data = bytes(view[position:]), left
         return pieces
-
-    def _take_length(self, view: memoryview) -> memoryview:
-        missing = 2 - len(self._length)
-        self._length += view[:missing]
-        if len(self._length) == 2:
-            self._data = int.from_bytes(self._length, "big")
-        return view[missing:]
 
 
 def _max_padding(size: int) -> int:

@@ -153,6 +153,7 @@ def test_datagrams_use_a_list_that_carries_them(tmp_path: Path) -> None:
             for preset in ("1", "{}", '{"name": "ss-base", "params": 1}', '{"name": "auto-conf"}')
         ),
         ("[", "Expecting value"),
+        ("[" * 100_000, "is nested too deeply"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, text: str, problem: str) -> None:
