@@ -186,7 +186,9 @@ def test_no_changed_bit_passes_an_aead(
         effect for piece in split(bytes(wire), places) for effect in pair.server.decode(piece)
     ]
     effects += pair.server.decode_eof()
-    assert [type(effect) for effect in effects] == [Reject]
+    assert isinstance(effects.pop(), Reject)
+    # The request of vmess stands before the first sealed bytes.
+    assert effects in ([], [ConnectTo(Address("example.com", 1))])
 
 
 @with_datagrams
