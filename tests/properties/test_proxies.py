@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +10,10 @@ from hypothesis import strategies as st
 
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Reject, Reply
-from blinktun.errors import RemoteError
 from blinktun.proxies.base import Associate
-from blinktun.proxies.detect import Socks
+from blinktun.proxies.detect import Detect
 from blinktun.proxies.http import HttpProxy
+from blinktun.proxies.http_exchange import Exchange
 from blinktun.testing.pair import split
 
 if TYPE_CHECKING:
@@ -24,20 +23,19 @@ if TYPE_CHECKING:
 
 USER = Credentials("user", "pass")
 CONVERSATIONS: dict[str, tuple[Callable[[], Handshake], bytes]] = {
-    "socks5": (Socks, b"\x05\x01\x00" + b"\x05\x01\x00\x03\x0bexample.com\x01\xbb" + b"early"),
+    "socks5": (Detect, b"\x05\x01\x00" + b"\x05\x01\x00\x03\x0bexample.com\x01\xbb" + b"early"),
     "socks5 login": (
-        lambda: Socks(USER),
+        lambda: Detect(USER),
         b"\x05\x02\x00\x02\x01\x04user\x04pass\x05\x01\x00\x04" + bytes(16) + b"\x01\xbbearly",
     ),
-    "socks5 bind": (Socks, b"\x05\x01\x00" + b"\x05\x02\x00\x01\x7f\x00\x00\x01\x01\xbb"),
-    "socks4": (Socks, b"\x04\x01\x01\xbb\x7f\x00\x00\x01user\x00early"),
-    "socks4a": (Socks, b"\x04\x01\x01\xbb\x00\x00\x00\x01user\x00example.com\x00early"),
-    "connect": (HttpProxy, b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\nearly"),
-    "get": (HttpProxy, b"GET http://example.com/?q HTTP/1.1\r\nHost: x\r\n\r\nGET http://b/ HTT"),
-    "post": (
-        HttpProxy,
-        b"POST http://example.com/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n123456789GET",
+    "socks5 bind": (Detect, b"\x05\x01\x00" + b"\x05\x02\x00\x01\x7f\x00\x00\x01\x01\xbb"),
+    "socks4": (Detect, b"\x04\x01\x01\xbb\x7f\x00\x00\x01user\x00early"),
+    "socks4a": (Detect, b"\x04\x01\x01\xbb\x00\x00\x00\x01user\x00example.com\x00early"),
+    "auto": (
+        lambda: Detect(http=True),
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\nearly",
     ),
+    "connect": (HttpProxy, b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\nearly"),
     "407": (lambda: HttpProxy(USER), b"GET http://example.com/ HTTP/1.1\r\nHost: x\r\n\r\n"),
 }
 cuts = st.lists(st.integers(0, 120), max_size=20)
@@ -50,7 +48,16 @@ def test_any_split_gives_the_same(name: str, places: list[int]) -> None:
     assert _play(make(), split(data, places)) == _play(make(), [data])
 
 
-@pytest.mark.parametrize("make", [Socks, lambda: Socks(USER), HttpProxy, lambda: HttpProxy(USER)])
+@pytest.mark.parametrize(
+    "make",
+    [
+        Detect,
+        lambda: Detect(USER),
+        lambda: Detect(USER, http=True),
+        HttpProxy,
+        lambda: HttpProxy(USER),
+    ],
+)
 @given(
     data=st.one_of(
         st.binary(max_size=300),
@@ -62,9 +69,9 @@ def test_any_split_gives_the_same(name: str, places: list[int]) -> None:
     places=cuts,
 )
 def test_hostile_bytes(make: Callable[[], Handshake], data: bytes, places: list[int]) -> None:
-    with contextlib.suppress(RemoteError):
-        effects, _ = _play(make(), split(data, places))
-        assert sum(isinstance(effect, (ConnectTo, Associate, Reject)) for effect in effects) <= 1
+    effects, _ = _play(make(), split(data, places))
+    ends = (ConnectTo, Associate, Exchange, Reject)
+    assert sum(isinstance(effect, ends) for effect in effects) <= 1
 
 
 def _play(handshake: Handshake, pieces: list[bytes]) -> tuple[list[Demand], bytes]:
@@ -72,13 +79,14 @@ def _play(handshake: Handshake, pieces: list[bytes]) -> tuple[list[Demand], byte
     effects: list[Demand] = []
     upload = b""
     for piece in pieces:
-        if effects and isinstance(effects[-1], (Associate, Reject)):
+        if effects and isinstance(effects[-1], (Associate, Exchange, Reject)):
             break
         if effects and isinstance(effects[-1], ConnectTo):
-            upload += handshake.upload(piece)
+            upload += piece
             continue
         effects += handshake.receive(piece)
         if effects and isinstance(effects[-1], ConnectTo):
             upload += handshake.take_early()
-    assert all(isinstance(effect, (Reply, ConnectTo, Associate, Reject)) for effect in effects)
+    known = (Reply, ConnectTo, Associate, Exchange, Reject)
+    assert all(isinstance(effect, known) for effect in effects)
     return effects, upload

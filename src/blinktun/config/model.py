@@ -186,6 +186,8 @@ class Inbound(Enum):
     SOCKS = "socks"
     HTTP = "http"
     TCP = "tcp"
+    AUTO = "auto"
+    """SOCKS or HTTP, by the first byte of each connection."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 The nouns of the room: a **handshake** (``base``) gets what an application says and yields effects:
 ``Reply`` to the application, ``ConnectTo`` once it knows the target, ``Reject`` when the
 conversation is over. Then its owner connects and says ``granted`` or ``refused``. ``detect`` picks
-the handshake for an inbound.
+the handshake for an inbound. An **exchange** (``http_exchange``) is an HTTP request to be passed on
+and its response: bytes from either side in, bytes for the other out; ``http_message`` has the rules
+for what a proxy changes in them.
 
 May import: ``errors``, ``address``, ``effects``, ``config.model``, ``presets.socks_address``.
 """

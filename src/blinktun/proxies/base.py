@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from blinktun.effects import Effect
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blinktun.address import Address
     from blinktun.config.model import Credentials
-    from blinktun.effects import Chunk
+    from blinktun.effects import Chunk, Effect
+    from blinktun.proxies.http_exchange import Exchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +21,7 @@ class Associate:
     """Relay datagrams for this application, and no connection."""
 
 
-Demand: TypeAlias = Effect | Associate
+Demand: TypeAlias = "Effect | Associate | Exchange"
 """What a handshake asks for."""
 
 
@@ -40,19 +39,14 @@ class Handshake(ABC):
     """One application's way to say where it wants to go.
 
     Call ``start``, then ``receive`` with whatever the application sends, until one of them yields
-    ``ConnectTo``, ``Associate`` or ``Reject``. After ``Associate`` send ``granted_datagrams``, or
-    ``refused``. After ``ConnectTo`` call ``granted`` or ``refused`` and send the
-    answer; ``take_early`` holds what belongs to the target already, and everything read later
-    passes ``upload`` if ``filters_upload`` says so.
+    ``ConnectTo``, ``Associate``, ``Exchange`` or ``Reject``. After ``Associate`` send
+    ``granted_datagrams``, or ``refused``. After ``ConnectTo`` call ``granted`` or ``refused`` and
+    send the answer; ``take_early`` holds what belongs to the target already. After an ``Exchange``
+    that lasts, begin again.
     """
 
-    @property
-    def filters_upload(self) -> bool:
-        """Whether bytes after ``ConnectTo`` have to pass ``upload``."""
-        return False
-
     def start(self) -> Sequence[Demand]:
-        """Begin, before the application has said anything."""
+        """Begin: before the application has said anything, or with what it has said already."""
         return []
 
     @abstractmethod
@@ -74,14 +68,6 @@ class Handshake(ABC):
     @abstractmethod
     def take_early(self) -> Chunk:
         """Return, once, what has come for the target so far."""
-
-    def upload(self, data: Chunk) -> Chunk:
-        """Return what of these later bytes goes to the target.
-
-        Raises:
-            RemoteError: the application broke its protocol.
-        """
-        return data
 
 
 def credentials_match(expected: Credentials, username: bytes, password: bytes) -> bool:

@@ -27,9 +27,11 @@ def handshake_maker(config: BlinksocksClient) -> Callable[[], Handshake]:
     """
     match config.inbound:
         case Inbound.SOCKS:
-            return lambda: Socks(config.credentials)
+            return lambda: Detect(config.credentials)
         case Inbound.HTTP:
             return lambda: HttpProxy(config.credentials)
+        case Inbound.AUTO:
+            return lambda: Detect(config.credentials, http=True)
         case Inbound.TCP:
             if (target := config.forward) is None:
                 raise ConfigError(
@@ -43,27 +45,31 @@ def handshake_maker(config: BlinksocksClient) -> Callable[[], Handshake]:
             assert_never(config.inbound)
 
 
-class Socks(Handshake):
-    """SOCKS4, 4a or 5, by the first byte: every socks service speaks all of them."""
+class Detect(Handshake):
+    """SOCKS4, 4a or 5, by the first byte: every socks service speaks all of them.
 
-    def __init__(self, credentials: Credentials | None = None) -> None:
+    With ``http``, a letter means HTTP: that is what its methods begin with.
+    """
+
+    def __init__(self, credentials: Credentials | None = None, *, http: bool = False) -> None:
         self._credentials = credentials
+        self._http = http
         self._chosen: Handshake | None = None
+
+    def start(self) -> Sequence[Demand]:
+        """Begin, or begin again, with whoever was chosen."""
+        return self._chosen.start() if self._chosen else []
 
     def receive(self, data: Chunk) -> Sequence[Demand]:
         """Choose by the first byte, then pass on."""
         if self._chosen is None:
-            match data[0]:
-                case socks5.VERSION:
-                    self._chosen = socks5.Socks5(self._credentials)
-                case socks4.VERSION:
-                    self._chosen = socks4.Socks4()
-                case _:
-                    return [Reject("not SOCKS")]
+            self._chosen = self._choose(data[0])
+            if self._chosen is None:
+                return [Reject("neither SOCKS nor HTTP" if self._http else "not SOCKS")]
         return self._chosen.receive(data)
 
     def granted(self) -> bytes:
-        """Return the success reply of the version in use."""
+        """Return the success reply of the protocol in use."""
         return self._chosen.granted() if self._chosen else b""
 
     def granted_datagrams(self, address: Address) -> bytes:
@@ -71,9 +77,18 @@ class Socks(Handshake):
         return self._chosen.granted_datagrams(address) if self._chosen else b""
 
     def refused(self, reason: Refusal) -> bytes:
-        """Return the failure reply of the version in use."""
+        """Return the failure reply of the protocol in use."""
         return self._chosen.refused(reason) if self._chosen else b""
 
     def take_early(self) -> Chunk:
         """Return what came behind the request."""
         return self._chosen.take_early() if self._chosen else b""
+
+    def _choose(self, first: int) -> Handshake | None:
+        if first == socks5.VERSION:
+            return socks5.Socks5(self._credentials)
+        if first == socks4.VERSION:
+            return socks4.Socks4()
+        if self._http and bytes((first,)).isalpha():
+            return HttpProxy(self._credentials)
+        return None

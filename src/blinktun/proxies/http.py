@@ -4,197 +4,142 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import h11
 
-from blinktun.address import Address
-from blinktun.effects import ConnectTo, Effect, Reject, Reply
+from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.errors import RemoteError
-from blinktun.presets.socks_address import parse_host
-from blinktun.proxies.base import Handshake, Refusal, credentials_match
+from blinktun.proxies.base import Demand, Handshake, Refusal, credentials_match
+from blinktun.proxies.http_exchange import REFUSALS, Exchange
+from blinktun.proxies.http_message import (
+    MAX_HEAD,
+    HttpError,
+    answer,
+    parse_authority,
+    parse_target,
+    values,
+)
 
 if TYPE_CHECKING:
     from blinktun.config.model import Credentials
     from blinktun.effects import Chunk
 
-_MAX_HEAD = 65536
-
 _ESTABLISHED = b"HTTP/1.1 200 Connection Established\r\n\r\n"
-_STATUS = {
-    Refusal.FAILED: "502 Bad Gateway",
-    Refusal.NOT_ALLOWED: "403 Forbidden",
-    Refusal.HOST_UNREACHABLE: "502 Bad Gateway",
-    Refusal.CONNECTION_REFUSED: "502 Bad Gateway",
-    Refusal.TIMED_OUT: "504 Gateway Timeout",
-}
-
-# RFC 9110, section 7.6.1, and what only concerns this proxy. Transfer-Encoding is written anew.
-_HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
-_ABSOLUTE = re.compile(rb"http://(?P<authority>[^/?#]+)(?P<path>[^#]*)(#.*)?", re.IGNORECASE)
+_CHALLENGE = ("Proxy-Authenticate", 'Basic realm="blinktun", charset="UTF-8"')
 
 
 class HttpProxy(Handshake):
-    """One request per connection: a tunnel (CONNECT), or a request that is sent on.
+    """Request after request: each is a tunnel (CONNECT), or an ``Exchange`` with its origin.
 
-    A forwarded request says ``Connection: close``, so its response ends the connection. Bytes
-    behind the request's body are never sent on: a further request may be meant for another host.
+    After an exchange that ``lasts``, ``start`` looks for the next request. Each request is
+    authenticated. What can be answered here without harm to the next request leaves the connection
+    open.
     """
 
     def __init__(self, credentials: Credentials | None = None) -> None:
         self._credentials = credentials
-        self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=_MAX_HEAD)
-        self._early = b""
-        self._tunnel = False
-        self._chunked = False
+        self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._request: h11.Request | None = None
+        self._come = 0  # bytes since the head began
 
-    @property
-    def filters_upload(self) -> bool:
-        """A tunnel's bytes go through untouched."""
-        return not self._tunnel
+    def start(self) -> list[Demand]:
+        """Read what has come already."""
+        return self._read()
 
-    def receive(self, data: Chunk) -> list[Effect]:
-        """Read the request's head; the first request decides."""
-        try:
-            self._parser.receive_data(bytes(data))
-            event = self._parser.next_event()
-        except h11.RemoteProtocolError as error:
-            return self._reject("400 Bad Request", str(error))
-        if not isinstance(event, h11.Request):
-            return []
-        if not self._authorized(event):
-            return self._reject(
-                "407 Proxy Authentication Required",
-                "wrong or no credentials",
-                'Proxy-Authenticate: Basic realm="blinktun", charset="UTF-8"\r\n',
-            )
-        try:
-            return self._connect(event) if event.method == b"CONNECT" else self._forward(event)
-        except RemoteError as error:
-            return self._reject("400 Bad Request", str(error))
+    def receive(self, data: Chunk) -> list[Demand]:
+        """Read a request's head."""
+        self._parser.receive_data(bytes(data))
+        self._come += len(data)
+        return self._read()
 
     def granted(self) -> bytes:
-        """Answer CONNECT; a forwarded request is answered by its target."""
-        return _ESTABLISHED if self._tunnel else b""
+        """Answer CONNECT."""
+        return _ESTABLISHED
 
     def refused(self, reason: Refusal) -> bytes:
-        """Return a response that says why there is no connection."""
-        return _response(_STATUS[reason])
+        """Return a response that says why there is no tunnel."""
+        return answer(self._parser, None, REFUSALS[reason], f"the target: {reason.value}")
 
     def take_early(self) -> bytes:
-        """Return the rewritten request, or what came behind CONNECT."""
-        early, self._early = self._early, b""
-        return early
+        """Return what came behind CONNECT."""
+        return self._parser.trailing_data[0]
 
-    def upload(self, data: Chunk) -> Chunk:
-        """Pass a tunnel's bytes on, and of a forwarded request only its body.
-
-        Raises:
-            RemoteError: the body's chunks are malformed.
-        """
-        if self._tunnel:
-            return data
-        if self._parser.their_state is not h11.SEND_BODY:
-            return b""
-        try:
-            self._parser.receive_data(bytes(data))
-            return self._body()
-        except h11.RemoteProtocolError as error:
-            raise RemoteError(f"malformed request body: {error}") from None
-
-    def _connect(self, request: h11.Request) -> list[Effect]:
-        target = _parse_authority(request.target, default_port=443)
-        self._tunnel = True
-        self._early = self._parser.trailing_data[0]
-        return [ConnectTo(target)]
-
-    def _forward(self, request: h11.Request) -> list[Effect]:
-        match = _ABSOLUTE.fullmatch(request.target)
-        if not match:
-            raise RemoteError("the URL is not of the form http://host/path")
-        authority = match["authority"].rpartition(b"@")[2]
-        target = _parse_authority(authority, default_port=80)
-        path = match["path"]
-        if not path.startswith(b"/"):
-            path = b"*" if request.method == b"OPTIONS" and not path else b"/" + path
-        self._chunked = any(name == b"transfer-encoding" for name, _ in request.headers)
-        self._early = self._head(request, authority, path)
-        try:
-            self._early += self._body()
-        except h11.RemoteProtocolError as error:
-            raise RemoteError(f"malformed request body: {error}") from None
-        return [ConnectTo(target)]
-
-    def _head(self, request: h11.Request, authority: bytes, path: bytes) -> bytes:
-        """Write the request as its target wants it: own path, own headers, one connection each."""
-        line = b"%s %s HTTP/%s" % (request.method, path, request.http_version)
-        lines = [line, b"Host: " + authority]
-        dropped = {b"host", *_HOP_BY_HOP, *_named_by_connection(request)}
-        if self._chunked:
-            dropped.add(b"content-length")  # RFC 9112, section 6.3: chunks win
-        for name, value in request.headers.raw_items():
-            lowered = name.lower()
-            if lowered not in dropped and not lowered.startswith(b"proxy-"):
-                lines.append(name + b": " + value)
-        if self._chunked:
-            lines.append(b"Transfer-Encoding: chunked")
-        lines.append(b"Connection: close")
-        return b"\r\n".join((*lines, b"", b""))
-
-    def _body(self) -> bytes:
-        """Return what the parser holds of the request's body, framed as it was."""
-        parts: list[bytes] = []
+    def _read(self) -> list[Demand]:
+        demands: list[Demand] = []
         while True:
-            event = self._parser.next_event()
+            self._begin_next()
+            try:
+                event = self._parser.next_event()
+            except h11.RemoteProtocolError as error:
+                # What is behind the colon are the application's bytes, secrets included.
+                status, reason = HTTPStatus(error.error_status_hint), str(error).partition(":")[0]
+                return [*demands, *self._give_up(HttpError(status, reason))]
             match event:
-                case h11.Data():
-                    data = bytes(event.data)
-                    parts.append(b"%x\r\n%s\r\n" % (len(data), data) if self._chunked else data)
-                case h11.EndOfMessage():
-                    if self._chunked:
-                        trailers = b"".join(b"%s: %s\r\n" % item for item in event.headers)
-                        parts.append(b"0\r\n" + trailers + b"\r\n")
-                    break
+                case h11.Request():
+                    self._request = event
+                    demands += self._take(event)
+                    if not isinstance(demands[-1], Reply):
+                        return demands
+                case h11.Data() | h11.EndOfMessage():
+                    pass  # what is left of a request that has been answered
                 case _:
-                    break
-        return b"".join(parts)
+                    return demands
+
+    def _begin_next(self) -> None:
+        parser = self._parser
+        if parser.our_state is h11.DONE and parser.their_state is h11.DONE:
+            parser.start_next_cycle()
+            self._request = None
+            self._come = len(parser.trailing_data[0])
+
+    def _take(self, request: h11.Request) -> list[Demand]:
+        """Decide what becomes of a request."""
+        try:
+            self._check(request)
+            if not self._authorized(request):
+                return self._answer(
+                    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, "wrong or no credentials", _CHALLENGE
+                )
+            if request.method == b"CONNECT":
+                return [ConnectTo(parse_authority(request.target, default_port=443))]
+            return [Exchange(self._parser, request, parse_target(request))]
+        except HttpError as error:
+            return self._give_up(error)
+        except RemoteError as error:
+            return self._answer(HTTPStatus.BAD_REQUEST, str(error))
+
+    def _check(self, request: h11.Request) -> None:
+        """Refuse what others might read in another way (RFC 9112, sections 2.3, 6.1 and 11.2)."""
+        if self._come - len(self._parser.trailing_data[0]) > MAX_HEAD:
+            raise HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
+        if not request.http_version.startswith(b"1."):
+            raise HttpError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this is not HTTP/1")
+        if values(request, b"transfer-encoding") and (
+            request.http_version < b"1.1" or values(request, b"content-length")
+        ):
+            raise HttpError(HTTPStatus.BAD_REQUEST, "it is unclear where the request ends")
+
+    def _answer(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> list[Demand]:
+        """Refuse a request that was read well; the next one may follow."""
+        reply = Reply(answer(self._parser, self._request, status, text, headers=headers))
+        return [reply] if self._parser.our_state is h11.DONE else [reply, Reject(text)]
+
+    def _give_up(self, error: HttpError) -> list[Demand]:
+        """Answer what leaves no way to find the next request."""
+        if self._parser.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
+            return [Reject(str(error))]
+        return [Reply(answer(self._parser, None, error.status, str(error))), Reject(str(error))]
 
     def _authorized(self, request: h11.Request) -> bool:
         if self._credentials is None:
             return True
-        for name, value in request.headers:
-            if name == b"proxy-authorization":
-                scheme, _, token = value.strip().partition(b" ")
-                pair = _decode_basic(token) if scheme.lower() == b"basic" else None
-                return pair is not None and credentials_match(self._credentials, *pair)
+        for value in values(request, b"proxy-authorization"):
+            scheme, _, token = value.strip().partition(b" ")
+            pair = _decode_basic(token) if scheme.lower() == b"basic" else None
+            return pair is not None and credentials_match(self._credentials, *pair)
         return False
-
-    def _reject(self, status: str, reason: str, headers: str = "") -> list[Effect]:
-        return [Reply(_response(status, headers)), Reject(reason)]
-
-
-def _response(status: str, headers: str = "") -> bytes:
-    head = f"HTTP/1.1 {status}\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n"
-    return head.encode("ascii")
-
-
-def _named_by_connection(request: h11.Request) -> set[bytes]:
-    """Return the names of the headers that ``Connection`` says are for this hop only."""
-    return {
-        option.strip().lower()
-        for name, value in request.headers
-        if name == b"connection"
-        for option in value.split(b",")
-    }
-
-
-def _parse_authority(authority: bytes, *, default_port: int) -> Address:
-    try:
-        address = Address.parse(authority.decode("utf-8"), default_port=default_port)
-    except ValueError as error:
-        raise RemoteError(f"the target cannot be read: {error}") from None
-    return Address(parse_host(address.host.encode()), address.port)
 
 
 def _decode_basic(token: bytes) -> tuple[bytes, bytes] | None:

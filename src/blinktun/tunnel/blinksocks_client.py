@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from blinktun.address import Address
 from blinktun.config.model import Inbound
-from blinktun.effects import ConnectTo, Forward, Reject, Reply
+from blinktun.effects import ConnectTo
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
 from blinktun.presets.base import Role
 from blinktun.presets.registry import PipelineMaker
-from blinktun.proxies.base import Associate, Demand, Handshake, Refusal
+from blinktun.proxies.base import Associate, Refusal
 from blinktun.proxies.detect import handshake_maker
+from blinktun.proxies.http_exchange import Exchange
 from blinktun.transports import tcp, tls, upgrade
-from blinktun.transports.base import Stream
 from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
 from blinktun.transports.tls_context import server_context
+from blinktun.tunnel.application import Application, refusal_of
 from blinktun.tunnel.connections import Connections
+from blinktun.tunnel.http_forward import HttpForward
 from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
-from blinktun.tunnel.record import Record
 from blinktun.tunnel.relay import Traffic, linger, relay
 from blinktun.tunnel.udp_inbound import UdpInbound
 from blinktun.tunnel.udp_path import udp_path_maker
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
     from blinktun.config.model import BlinksocksClient
     from blinktun.effects import Chunk
-    from blinktun.transports.base import Dialer, Listener
+    from blinktun.transports.base import Dialer, Listener, Stream
 
 _log = logging.getLogger("blinktun.blinksocks")
 
-_HANDSHAKE_TIMEOUT = 30.0
-"""Seconds for an application to say where it wants to go."""
+_SOCKS = {Inbound.SOCKS, Inbound.AUTO}
+"""Who speaks SOCKS."""
 _HEADER_DELAY = 0.08
 """Seconds that the target waits for the application's first bytes, to travel with them."""
 
@@ -98,7 +98,7 @@ class BlinksocksClientRole:
                 raise
         for address in self.addresses:
             _log.info("blinksocks client is running at %s://%s", self._config.scheme, address)
-        if self._config.inbound is Inbound.SOCKS and self._config.credentials:
+        if self._config.inbound in _SOCKS and self._config.credentials:
             _log.warning("SOCKS4 knows no passwords: its requests are accepted without one")
 
     async def stop(self, grace: float = 0.0) -> None:
@@ -120,189 +120,91 @@ class BlinksocksClientRole:
         context = server_context(self._config.https, keys="https")
         return await upgrade.listen(self._config.listen, tls.accepting(context), add)
 
-    async def _serve(self, app: Stream) -> None:
-        record = Record(app.peer, self._total)
-        connection = _Connection(app, self._make_handshake(), record)
+    async def _serve(self, stream: Stream) -> None:
+        app = Application(stream, self._make_handshake(), self._total)
         try:
-            ended = await self._run(connection)
+            ended = await self._run(app)
         except (ProtocolError, TransportError) as error:
-            connection.abort()
+            app.abort()
             ended = str(error)
         except BaseException as error:
-            connection.abort()
-            record.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
+            app.abort()
+            app.record.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
             raise
-        record.log_end(ended)
+        app.record.log_end(ended)
 
-    async def _run(self, connection: _Connection) -> str:
+    async def _run(self, app: Application) -> str:
         """Take a connection from its first byte to its end, and return how it ended."""
-        app = connection.app
         try:
-            target = await connection.negotiate()
+            errand = await app.negotiate()
         except RemoteError as error:
-            await linger(app)
+            await linger(app.stream)
             return str(error)
-        if target is None:
-            return await self._associate(connection)
+        match errand:
+            case ConnectTo(target):
+                return await self._tunnel(app, target)
+            case Associate():
+                return await self._associate(app)
+            case Exchange():
+                ended = await HttpForward(app, self._outbound, idle=self._config.timeout).run(
+                    errand
+                )
+                return ended if isinstance(ended, str) else await self._tunnel(app, ended)
+            case _:
+                assert_never(errand)
+
+    async def _tunnel(self, app: Application, target: Address) -> str:
+        """Copy between the application and its target."""
+        app.lead_to(target)
         try:
-            tunnel = connection.tunnel = await self._outbound.open(target)
+            tunnel = app.tunnel = await self._outbound.open(target)
         except (TransportError, LocalError) as error:
-            await _refuse(connection, error)
+            await _refuse(app, error)
             return f"no tunnel: {error}"
-        if reply := connection.handshake.granted():
-            await app.send(reply)
-        await self._send_first(connection, tunnel)
-        await relay(
-            connection.source(),
-            tunnel,
-            idle=self._config.timeout,
-            traffic=connection.record.traffic,
-        )
-        await asyncio.gather(app.aclose(), tunnel.aclose())
+        if reply := app.handshake.granted():
+            await app.stream.send(reply)
+        await self._send_first(app, tunnel)
+        await relay(app.stream, tunnel, idle=self._config.timeout, traffic=app.record.traffic)
+        await asyncio.gather(app.stream.aclose(), tunnel.aclose())
         return "closed"
 
-    async def _associate(self, connection: _Connection) -> str:
+    async def _associate(self, app: Application) -> str:
         """Say where datagrams go, and wait for the application to leave."""
-        app = connection.app
-        if self._datagrams is None or app.local is None:
-            await app.send(connection.handshake.refused(Refusal.NOT_ALLOWED))
-            await linger(app)
+        stream = app.stream
+        if self._datagrams is None or stream.local is None:
+            await stream.send(app.handshake.refused(Refusal.NOT_ALLOWED))
+            await linger(stream)
             return "datagrams are not relayed here"
-        self._datagrams.admit(Address.parse(app.peer).host)
-        here = replace(app.local, port=self._datagrams.port)
-        await app.send(connection.handshake.granted_datagrams(here))
-        while await app.receive():
+        self._datagrams.admit(Address.parse(stream.peer).host)
+        here = replace(stream.local, port=self._datagrams.port)
+        await stream.send(app.handshake.granted_datagrams(here))
+        while await stream.receive():
             pass
-        await app.aclose()
+        await stream.aclose()
         return "association closed"
 
-    async def _send_first(self, connection: _Connection, tunnel: Stream) -> None:
+    async def _send_first(self, app: Application, tunnel: Stream) -> None:
         """Send the target, with the application's first bytes if they come in time.
 
         Waiting for them without an end would hang every protocol in which the target speaks first.
         """
-        first: Chunk = connection.handshake.take_early()
+        first: Chunk = app.handshake.take_early()
         if not first and self._outbound.sends_lone_header:
-            first = await connection.first_bytes(_HEADER_DELAY)
+            first = await app.first_bytes(_HEADER_DELAY)
             await tunnel.send(first)
         elif first:
             await tunnel.send(first)
-        connection.record.traffic.add(up=len(first))
+        app.record.traffic.add(up=len(first))
 
 
-class _Connection:
-    """One application, and what has been found out about it."""
-
-    def __init__(self, app: Stream, handshake: Handshake, record: Record) -> None:
-        self.app = app
-        self.handshake = handshake
-        self.record = record
-        self.tunnel: Stream | None = None
-        self._associates = False
-
-    async def negotiate(self) -> Address | None:
-        """Run the handshake; returns the target, None if datagrams are to be relayed.
-
-        Raises:
-            RemoteError: it was rejected; the application has been told.
-            TransportError: the application left, or was silent for too long.
-        """
-        try:
-            async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
-                await self._perform(self.handshake.start())
-                while self.record.target is None and not self._associates:
-                    data = await self.app.receive()
-                    if not data:
-                        raise TransportError("left during the handshake", peer=self.app.peer)
-                    await self._perform(self.handshake.receive(data))
-                return self.record.target
-        except TimeoutError:
-            raise TransportError("no request", peer=self.app.peer) from None
-
-    async def first_bytes(self, delay: float) -> Chunk:
-        """Return what the application sends within ``delay`` seconds, perhaps nothing."""
-        try:
-            async with asyncio.timeout(delay):
-                return await self.source().receive()
-        except TimeoutError:
-            return b""
-
-    def source(self) -> Stream:
-        """Return the stream that holds what is meant for the target."""
-        return _Filtered(self.app, self.handshake) if self.handshake.filters_upload else self.app
-
-    def abort(self) -> None:
-        """End everything with an error."""
-        self.app.abort()
-        if self.tunnel:
-            self.tunnel.abort()
-
-    async def _perform(self, demands: Sequence[Demand]) -> None:
-        for demand in demands:
-            match demand:
-                case Reply(data):
-                    await self.app.send(data)
-                case ConnectTo(target):
-                    self.record.target = target
-                case Associate():
-                    self._associates = True
-                case Reject(reason):
-                    raise RemoteError(reason)
-                case Forward():
-                    raise LocalError("a handshake cannot forward")
-                case _:
-                    assert_never(demand)
-
-
-class _Filtered(Stream):
-    """An application whose bytes pass its handshake on their way to the target."""
-
-    def __init__(self, app: Stream, handshake: Handshake) -> None:
-        self._app = app
-        self._handshake = handshake
-
-    @property
-    def peer(self) -> str:
-        return self._app.peer
-
-    async def receive(self) -> Chunk:
-        while data := await self._app.receive():
-            if passed := self._handshake.upload(data):
-                return passed
-        return b""
-
-    async def send(self, data: Chunk) -> None:
-        await self._app.send(data)
-
-    async def send_eof(self) -> None:
-        await self._app.send_eof()
-
-    async def aclose(self) -> None:
-        await self._app.aclose()
-
-    def abort(self) -> None:
-        self._app.abort()
-
-
-async def _refuse(connection: _Connection, error: Exception) -> None:
+async def _refuse(app: Application, error: Exception) -> None:
     """Tell the application, in its protocol, that there is no tunnel."""
-    reply = connection.handshake.refused(_refusal(error))
+    reply = app.handshake.refused(refusal_of(error))
     if not reply:
-        connection.abort()
+        app.abort()
         return
-    await connection.app.send(reply)
-    await linger(connection.app)
-
-
-def _refusal(error: Exception) -> Refusal:
-    match error.__cause__:
-        case ConnectionRefusedError():
-            return Refusal.CONNECTION_REFUSED
-        case TimeoutError():
-            return Refusal.TIMED_OUT
-        case OSError(errno=errno.EHOSTUNREACH | errno.ENETUNREACH):
-            return Refusal.HOST_UNREACHABLE
-    return Refusal.FAILED
+    await app.stream.send(reply)
+    await linger(app.stream)
 
 
 def _outbound(
@@ -327,7 +229,7 @@ def _datagrams(
     config: BlinksocksClient, make_pipeline: PipelineMaker, resolver: Resolver, outbound: Outbound
 ) -> UdpInbound | None:
     """The relay of datagrams, if there is one: SOCKS5 alone has words for it."""
-    if config.inbound is not Inbound.SOCKS:
+    if config.inbound not in _SOCKS:
         return None
     for_all = config.credentials is None
     if config.server.transport == "kcp":

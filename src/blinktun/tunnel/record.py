@@ -33,6 +33,7 @@ class Record:
         self.target: Address | None = None
         self.traffic = Traffic(total)
         self._started = time.monotonic()
+        self._ended = False
 
     @contextmanager
     def ending(self, stream: Stream) -> Iterator[None]:
@@ -59,7 +60,10 @@ class Record:
             self.log_end("closed")
 
     def log_end(self, how: str) -> None:
-        """Write the connection's line."""
+        """Write the connection's line, once."""
+        if self._ended:
+            return
+        self._ended = True
         _log.info(
             "%s -> %s: %d bytes up, %d bytes down, %.2f s, %s",
             self._peer,

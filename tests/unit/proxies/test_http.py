@@ -1,33 +1,49 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
+import h11
 import pytest
 
 from blinktun.address import Address
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Reject, Reply
-from blinktun.errors import RemoteError
 from blinktun.proxies.base import Refusal
 from blinktun.proxies.http import HttpProxy
+from blinktun.proxies.http_exchange import Exchange, Origin
+
+if TYPE_CHECKING:
+    from blinktun.proxies.base import Demand
 
 
 def _get(line: str, *headers: str) -> bytes:
     return "\r\n".join((line, *headers, "", "")).encode()
 
 
-def _forwarded(request: bytes) -> tuple[Address, bytes, HttpProxy]:
-    proxy = HttpProxy()
-    (effect,) = proxy.receive(request)
-    assert isinstance(effect, ConnectTo)
-    return effect.target, bytes(proxy.take_early()), proxy
+def _status(demand: Demand) -> str:
+    assert isinstance(demand, Reply)
+    return bytes(demand.data).split(b"\r\n")[0].decode().removeprefix("HTTP/1.1 ")
 
 
-def _status(proxy: HttpProxy, request: bytes) -> str:
-    reply, reject = proxy.receive(request)
-    assert isinstance(reply, Reply)
+def _lasts(demand: Demand) -> bool:
+    assert isinstance(demand, Reply)
+    return b"Connection: close" not in bytes(demand.data)
+
+
+def _refused(request: bytes, proxy: HttpProxy | None = None) -> str:
+    """The status of an answer that ends the connection."""
+    reply, reject = (proxy or HttpProxy()).receive(request)
     assert isinstance(reject, Reject)
-    return bytes(reply.data).split(b"\r\n")[0].decode()
+    assert not _lasts(reply)
+    return _status(reply)
+
+
+def _answered(request: bytes, proxy: HttpProxy | None = None) -> str:
+    """The status of an answer after which the next request may come."""
+    (reply,) = (proxy or HttpProxy()).receive(request)
+    assert _lasts(reply)
+    return _status(reply)
 
 
 # --- CONNECT ---
@@ -48,8 +64,6 @@ def test_connect(authority: str, target: Address) -> None:
     assert proxy.receive(request + b"\x16\x03\x01") == [ConnectTo(target)]
     assert proxy.granted() == b"HTTP/1.1 200 Connection Established\r\n\r\n"
     assert proxy.take_early() == b"\x16\x03\x01"
-    assert not proxy.filters_upload
-    assert proxy.upload(b"GET / HTTP/1.1\r\n\r\n") == b"GET / HTTP/1.1\r\n\r\n"
 
 
 @pytest.mark.parametrize("authority", ["a:99999", "a:", ":80", "::1:80", "a:x", "a_b/:80", "[::1"])
@@ -58,100 +72,10 @@ def test_connect_to_nowhere(authority: str) -> None:
     if authority == "a:":
         assert HttpProxy().receive(request) == [ConnectTo(Address("a", 443))]
     else:
-        assert _status(HttpProxy(), request) == "HTTP/1.1 400 Bad Request"
+        assert _answered(request) == "400 Bad Request"
 
 
-# --- forwarding ---
-
-
-def test_get_keeps_query_and_headers_and_drops_what_is_ours() -> None:
-    target, sent, proxy = _forwarded(
-        _get(
-            "GET http://user:pw@Example.com:8080/a/b?c=d&e#f HTTP/1.1",
-            "Host: other",
-            "X-Name: one",
-            "x-name: two",
-            "Proxy-Authorization: Basic secret",
-            "Proxy-Connection: keep-alive",
-            "Connection: keep-alive, X-Private",
-            "X-Private: hop",
-            "Keep-Alive: timeout=5",
-            "TE: trailers",
-            "Upgrade: websocket",
-        )
-    )
-    assert target == Address("Example.com", 8080)
-    assert sent == _get(
-        "GET /a/b?c=d&e HTTP/1.1",
-        "Host: Example.com:8080",
-        "X-Name: one",
-        "x-name: two",
-        "Connection: close",
-    )
-    assert proxy.granted() == b""
-    assert proxy.filters_upload
-
-
-@pytest.mark.parametrize(
-    ("method", "url", "line"),
-    [
-        ("GET", "http://h", "GET / HTTP/1.1"),
-        ("GET", "http://h?q", "GET /?q HTTP/1.1"),
-        ("GET", "HTTP://h/", "GET / HTTP/1.1"),
-        ("OPTIONS", "http://h", "OPTIONS * HTTP/1.1"),
-        ("GET", "http://[::1]/x", "GET /x HTTP/1.1"),
-    ],
-)
-def test_request_lines(method: str, url: str, line: str) -> None:
-    target, sent, _ = _forwarded(_get(f"{method} {url} HTTP/1.1", "Host: h"))
-    assert sent.split(b"\r\n")[0].decode() == line
-    assert target.port == 80
-
-
-def test_http_1_0_stays() -> None:
-    _, sent, _ = _forwarded(_get("GET http://h/ HTTP/1.0"))
-    assert sent == _get("GET / HTTP/1.0", "Host: h", "Connection: close")
-
-
-def test_a_body_with_a_length_passes_and_nothing_behind_it() -> None:
-    head = _get("POST http://h/ HTTP/1.1", "Host: h", "Content-Length: 10")
-    _, sent, proxy = _forwarded(head + b"01234")
-    assert sent == (
-        _get("POST / HTTP/1.1", "Host: h", "Content-Length: 10", "Connection: close") + b"01234"
-    )
-    assert proxy.upload(b"567") == b"567"
-    assert proxy.upload(b"89GET http://elsewhere/ HTTP/1.1\r\n") == b"89"
-    assert proxy.upload(b"Host: elsewhere\r\n\r\n") == b""
-
-
-def test_a_chunked_body_passes_chunked() -> None:
-    head = _get(
-        "POST http://h/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", "Content-Length: 3"
-    )
-    _, sent, proxy = _forwarded(head + b"5\r\nhello\r\n")
-    assert sent == (
-        _get("POST / HTTP/1.1", "Host: h", "Transfer-Encoding: chunked", "Connection: close")
-        + b"5\r\nhello\r\n"
-    )
-    assert proxy.upload(b"3;ext=1\r\nab") == b"2\r\nab\r\n"
-    assert proxy.upload(b"c\r\n0\r\nDigest: x\r\n\r\nGET") == b"1\r\nc\r\n0\r\ndigest: x\r\n\r\n"
-
-
-def test_a_pipelined_request_never_reaches_the_first_host() -> None:
-    first = _get("GET http://one/ HTTP/1.1", "Host: one")
-    second = _get("GET http://two/ HTTP/1.1", "Host: two")
-    target, sent, proxy = _forwarded(first + second)
-    assert target == Address("one", 80)
-    assert b"two" not in sent
-    assert proxy.upload(second) == b""
-
-
-def test_malformed_chunks() -> None:
-    head = _get("POST http://h/ HTTP/1.1", "Host: h", "Transfer-Encoding: chunked")
-    _, _, proxy = _forwarded(head)
-    with pytest.raises(RemoteError, match="malformed request body"):
-        proxy.upload(b"xyz\r\n")
-    assert _status(HttpProxy(), head + b"xyz\r\n") == "HTTP/1.1 400 Bad Request"
+# --- requests ---
 
 
 @pytest.mark.parametrize(
@@ -161,18 +85,85 @@ def test_malformed_chunks() -> None:
         _get("GET https://h/ HTTP/1.1", "Host: h"),
         _get("GET http:///x HTTP/1.1", "Host: h"),
         _get("GET http://a:b/ HTTP/1.1", "Host: h"),
-        b"\x05\x01\x00aaaa\r\n\r\n",
-        b"\r\n\r\nnonsense\r\n\r\n",
     ],
 )
-def test_bad_requests(request_: bytes) -> None:
-    assert _status(HttpProxy(), request_) == "HTTP/1.1 400 Bad Request"
-
-
-def test_a_head_is_bounded() -> None:
+def test_requests_for_nobody_leave_the_connection_open(request_: bytes) -> None:
     proxy = HttpProxy()
-    assert proxy.receive(b"GET http://h/ HTTP/1.1\r\n") == []
-    assert _status(proxy, b"X: " + b"x" * 70000) == "HTTP/1.1 400 Bad Request"
+    assert _answered(request_, proxy) == "400 Bad Request"
+    (exchange,) = proxy.receive(_get("GET http://h/ HTTP/1.1", "Host: h"))
+    assert isinstance(exchange, Exchange)
+    assert exchange.target == Address("h", 80)
+
+
+TE, CL = "Transfer-Encoding: chunked", "Content-Length: 5"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"\x05\x01\x00aaaa\r\n\r\n", "400"),
+        (b"\r\n\r\nnonsense\r\n\r\n", "400"),
+        (_get("GET http://h/ HTTP/1.1"), "400"),
+        (_get("GET http://h/ HTTP/1.1", "Host: a", "Host: b"), "400"),
+        (_get("GET http://h/ HTTP/2.0", "Host: h"), "505"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", TE, CL), "400"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", CL, TE), "400"),
+        (_get("POST http://h/ HTTP/1.0", "Host: h", TE), "400"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", CL, "Content-Length: 6"), "400"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", "Content-Length: +5"), "400"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", "Content-Length : 5"), "400"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", TE, TE), "501"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", "Transfer-Encoding: xchunked"), "501"),
+        (_get("POST http://h/ HTTP/1.1", "Host: h", "X: a\rY: b"), "400"),
+        (_get("GET http://h/ HTTP/1.1", " folded", "Host: h"), "400"),
+    ],
+)
+def test_what_leaves_no_way_to_the_next_request(request_: bytes, status: str) -> None:
+    assert _refused(request_).split(" ")[0] == status
+
+
+@pytest.mark.parametrize("size", [1, 1000, 70_000])
+def test_a_head_is_bounded_however_it_comes(size: int) -> None:
+    request = _get("GET http://h/ HTTP/1.1", "Host: h", "X: " + "x" * 65_500)
+    assert len(request) > 65_536
+    proxy = HttpProxy()
+    demands = [
+        demand
+        for at in range(0, len(request), size)
+        if proxy._parser.their_state is not h11.ERROR
+        for demand in proxy.receive(request[at : at + size])
+    ]
+    assert _status(demands[0]) == "431 Request Header Fields Too Large"
+
+
+def test_a_head_at_the_bound_passes_behind_another_request() -> None:
+    proxy = HttpProxy()
+    empty = _get("GET http://h/ HTTP/1.1", "Host: h", "X: ")
+    long = empty.replace(b"X: ", b"X: " + b"x" * (65_536 - len(empty)))
+    first, second = proxy.receive(_get("GET / HTTP/1.1", "Host: h") + long)
+    assert _status(first) == "400 Bad Request"
+    assert isinstance(second, Exchange)
+
+
+def test_a_reason_keeps_the_secrets_of_what_it_is_about() -> None:
+    request = _get("GET http://h/ HTTP/1.1", "Host: h", "Proxy-Authorization Basic c2VjcmV0")
+    _, reject = HttpProxy().receive(request)
+    assert reject == Reject("illegal header line")
+
+
+def test_connect_after_other_requests() -> None:
+    proxy = HttpProxy(Credentials("u", "p"))
+    assert _answered(_get("CONNECT a:1 HTTP/1.1", "Host: a"), proxy).startswith("407")
+    request = _get("CONNECT a:1 HTTP/1.1", "Host: a", _basic("u:p"))
+    assert proxy.receive(request + b"early") == [ConnectTo(Address("a", 1))]
+    assert proxy.take_early() == b"early"
+
+
+def test_nothing_comes_of_nothing() -> None:
+    proxy = HttpProxy()
+    assert proxy.start() == []
+    assert proxy.receive(b"GET ht") == []
+    assert proxy.receive(b"tp://h/ HTTP/1.1\r\n") == []
 
 
 # --- credentials ---
@@ -203,12 +194,57 @@ def test_right_credentials(header: str) -> None:
 )
 def test_wrong_credentials(header: str) -> None:
     proxy = HttpProxy(Credentials("user", "pa:ss"))
-    reply, reject = proxy.receive(_get("GET http://a/ HTTP/1.1", "Host: a", header))
+    (reply,) = proxy.receive(_get("GET http://a/ HTTP/1.1", "Host: a", header))
     assert isinstance(reply, Reply)
     lines = bytes(reply.data).decode().split("\r\n")
     assert lines[0] == "HTTP/1.1 407 Proxy Authentication Required"
     assert 'Proxy-Authenticate: Basic realm="blinktun", charset="UTF-8"' in lines
-    assert reject == Reject("wrong or no credentials")
+    assert "Connection: close" not in lines
+    (exchange,) = proxy.receive(_get("GET http://a/ HTTP/1.1", "Host: a", _basic("user:pa:ss")))
+    assert isinstance(exchange, Exchange)
+
+
+def test_each_request_is_asked_for_its_credentials() -> None:
+    proxy = HttpProxy(Credentials("u", "p"))
+    good = _get("GET http://a/ HTTP/1.1", "Host: a", _basic("u:p"))
+    (exchange,) = proxy.receive(good + _get("GET http://a/ HTTP/1.1", "Host: a"))
+    assert isinstance(exchange, Exchange)
+    exchange.begin(Origin())
+    exchange.download(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    (reply,) = proxy.start()
+    assert _status(reply) == "407 Proxy Authentication Required"
+
+
+@pytest.mark.parametrize(
+    ("headers", "lasts"),
+    [
+        (["Content-Length: 5"], True),
+        (["Content-Length: 65536"], True),
+        (["Content-Length: 65537"], False),
+        (["Transfer-Encoding: chunked"], False),
+        (["Content-Length: 5", "Expect: 100-continue"], False),
+        (["Content-Length: 5", "Connection: close"], False),
+    ],
+)
+def test_a_refused_request_is_skipped_if_it_is_short(headers: list[str], lasts: bool) -> None:
+    proxy = HttpProxy(Credentials("u", "p"))
+    reply, *rest = proxy.receive(_get("POST http://a/ HTTP/1.1", "Host: a", *headers))
+    assert _status(reply).startswith("407")
+    assert _lasts(reply) is lasts is not bool(rest)
+
+
+def test_the_body_of_a_refused_request_is_not_the_next_one() -> None:
+    proxy = HttpProxy(Credentials("u", "p"))
+    first = _get("POST http://a/ HTTP/1.1", "Host: a", "Content-Length: 9")
+    assert _answered(first + b"GET h", proxy).startswith("407")
+    next_ = _get("CONNECT a:1 HTTP/1.1", "Host: a", _basic("u:p"))
+    assert proxy.receive(b"ttp:" + next_) == [ConnectTo(Address("a", 1))]
+
+
+def test_head_is_refused_without_a_body() -> None:
+    (reply,) = HttpProxy(Credentials("u", "p")).receive(_get("HEAD http://a/ HTTP/1.1", "Host: a"))
+    assert isinstance(reply, Reply)
+    assert bytes(reply.data).endswith(b"\r\n\r\n")
 
 
 @pytest.mark.parametrize(
@@ -222,4 +258,6 @@ def test_wrong_credentials(header: str) -> None:
     ],
 )
 def test_refusals(reason: Refusal, status: str) -> None:
-    assert HttpProxy().refused(reason).decode().split(" ")[1] == status
+    proxy = HttpProxy()
+    proxy.receive(_get("CONNECT a:1 HTTP/1.1", "Host: a"))
+    assert _status(Reply(proxy.refused(reason))).split(" ")[0] == status

@@ -15,7 +15,7 @@ from blinktun.address import Address
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.proxies.base import Associate
-from blinktun.proxies.detect import Socks
+from blinktun.proxies.detect import Detect
 from blinktun.proxies.http import HttpProxy
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_answers(case: Case, size: int) -> None:
 
 def _handshake(case: Case) -> Handshake:
     credentials = Credentials("user", "pass") if "user:pass@" in case["service"] else None
-    return HttpProxy(credentials) if case["service"].startswith("http") else Socks(credentials)
+    return HttpProxy(credentials) if case["service"].startswith("http") else Detect(credentials)
 
 
 def _play(handshake: Handshake, data: bytes, size: int) -> tuple[bytes, bool]:

@@ -231,7 +231,7 @@ async def test_a_rejected_handshake_is_answered_and_closed() -> None:
 
 
 async def test_an_application_that_leaves_or_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blinktun.tunnel.blinksocks_client._HANDSHAKE_TIMEOUT", 0.05)
+    monkeypatch.setattr("blinktun.tunnel.application._HANDSHAKE_TIMEOUT", 0.05)
     async with tunnel(Inbound.SOCKS) as there:
         leaving = await TcpDialer().connect(there.entry)
         await leaving.send(b"\x05")
@@ -284,6 +284,9 @@ async def test_socks4_without_a_password_is_named_once(caplog: pytest.LogCapture
     async with tunnel(Inbound.SOCKS, credentials=Credentials("user", "pass")):
         assert "SOCKS4" in caplog.text
     caplog.clear()
+    async with tunnel(Inbound.AUTO, credentials=Credentials("user", "pass")):
+        assert "SOCKS4" in caplog.text
+    caplog.clear()
     async with tunnel(Inbound.SOCKS), tunnel(Inbound.HTTP, credentials=Credentials("u", "p")):
         assert caplog.text == ""
 
@@ -307,16 +310,15 @@ async def _web(stream: Stream) -> None:
     await stream.aclose()
 
 
-async def test_post_through_http_with_a_request_behind_it() -> None:
-    async with serving(_web) as target, tunnel(Inbound.HTTP) as there:
+async def test_one_port_for_every_protocol() -> None:
+    async with serving(_web) as target, tunnel(Inbound.AUTO) as there:
         stream = await TcpDialer().connect(there.entry)
-        head = f"POST http://{target}/a?b=c HTTP/1.1\r\nHost: {target}\r\nContent-Length: 4\r\n\r\n"
-        await stream.send(head.encode())
-        await asyncio.sleep(0.02)
-        answer = await _exchange(stream, b"bodyGET http://elsewhere/ HTTP/1.1\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-        assert b"POST /a?b=c HTTP/1.1\r\n" in answer
-        assert answer.endswith(b"\nbody")
+        request = f"GET http://{target}/page HTTP/1.1\r\nHost: {target}\r\n\r\n"
+        assert b"GET /page HTTP/1.1\r\n" in await _exchange(stream, request.encode())
+        answer = await _exchange(await _socks5(there.entry, target), b"GET / HTTP/1.0\r\n\r\n")
+        assert answer.endswith(b"\nGET / HTTP/1.0\n")
+        nothing = await TcpDialer().connect(there.entry)
+        assert await _exchange(nothing, b"\x16\x03\x01") == b""
 
 
 curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
@@ -329,8 +331,10 @@ curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not inst
         (Inbound.SOCKS, ["--socks5", "{entry}"]),
         (Inbound.SOCKS, ["--socks5-hostname", "{entry}"]),
         (Inbound.SOCKS, ["--socks4", "{entry}"]),
+        (Inbound.AUTO, ["--socks4", "{entry}"]),
         (Inbound.SOCKS, ["--socks4a", "{entry}"]),
         (Inbound.HTTP, ["--proxy", "http://{entry}"]),
+        (Inbound.AUTO, ["--proxy", "http://{entry}"]),
         (Inbound.HTTP, ["--proxytunnel", "--proxy", "http://{entry}"]),
         (Inbound.HTTP, ["--proxy", "http://{entry}", "--header", "Transfer-Encoding: chunked"]),
     ],

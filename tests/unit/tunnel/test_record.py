@@ -19,6 +19,8 @@ def test_the_line_of_a_connection(caplog: pytest.LogCaptureFixture) -> None:
     record = Record("192.0.2.1:5", total)
     record.traffic.add(up=3, down=4)
     record.log_end("left")
+    record.log_end("and never again")
+    record = Record("192.0.2.1:5", total)
     record.target = Address("example.com", 80)
     record.log_end("closed")
     first, second = caplog.messages
