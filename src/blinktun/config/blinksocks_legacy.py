@@ -77,7 +77,8 @@ class _Reader:
         self.values["server"] = server = dict(server)
         self._join(server, "server.", default_scheme="tcp")
         forward = self._pop_endpoint(self.values, "", "dstaddr")
-        self._join(self.values, "", default_scheme="tcp" if forward else "socks5")
+        # 2.5 and 2.6 spoke SOCKS and HTTP on that port, 2.7 and 2.8 SOCKS alone.
+        self._join(self.values, "", default_scheme="tcp" if forward else "auto")
         self._add_forward(forward)
 
     def move_presets(self) -> None:

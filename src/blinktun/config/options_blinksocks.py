@@ -10,8 +10,8 @@ from blinktun.config.options import CLIENT, SERVER, Kind, Option, both, only
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CLIENT_SCHEMES = ("tcp", "http", "https", "socks", "socks5", "socks4", "socks4a")
-"""What a client may listen with."""
+CLIENT_SCHEMES = ("tcp", "http", "https", "socks", "socks5", "socks4", "socks4a", "auto")
+"""What a client may listen with; ``auto``, SOCKS and HTTP on one port, is of our own."""
 
 TRANSPORTS = ("tcp", "ws", "wss", "tls", "h2", "kcp")
 """What client and server may be connected with."""

@@ -124,6 +124,7 @@ def test_what_init_writes_loads() -> None:
         ("socks4a://h:1", Inbound.SOCKS),
         ("Socks5://h:1", Inbound.SOCKS),
         ("http://h:1", Inbound.HTTP),
+        ("auto://h:1", Inbound.AUTO),
         ("tcp://h:1?forward=t:2", Inbound.TCP),
     ],
 )

@@ -45,7 +45,7 @@ def client(**changes: object) -> BlinksocksClient:
 
 def test_client_of_2_5() -> None:
     config = client(workers=0)
-    assert (config.inbound, config.listen) == (Inbound.SOCKS, Address("localhost", 1080))
+    assert (config.inbound, config.listen) == (Inbound.AUTO, Address("localhost", 1080))
     assert config.server.transport == "tcp"
     assert config.server.address == Address("h.example", 7000)
     assert [preset.name for preset in config.server.presets] == ["ss-base", "ss-aead-cipher"]
