@@ -45,6 +45,11 @@ class Handshake(ABC):
     that lasts, begin again.
     """
 
+    @property
+    def complaint(self) -> str:
+        """What the application was last told that it did wrong, and might do better; or nothing."""
+        return ""
+
     def start(self) -> Sequence[Demand]:
         """Begin: before the application has said anything, or with what it has said already."""
         return []

@@ -56,6 +56,11 @@ class Detect(Handshake):
         self._http = http
         self._chosen: Handshake | None = None
 
+    @property
+    def complaint(self) -> str:
+        """What the protocol in use has complained of."""
+        return self._chosen.complaint if self._chosen else ""
+
     def start(self) -> Sequence[Demand]:
         """Begin, or begin again, with whoever was chosen."""
         return self._chosen.start() if self._chosen else []

@@ -43,6 +43,12 @@ class HttpProxy(Handshake):
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._request: h11.Request | None = None
         self._come = 0  # bytes since the head began
+        self._complaint = ""
+
+    @property
+    def complaint(self) -> str:
+        """Why the last request was refused here, if it was."""
+        return self._complaint
 
     def start(self) -> list[Demand]:
         """Read what has come already."""
@@ -123,6 +129,7 @@ class HttpProxy(Handshake):
 
     def _answer(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> list[Demand]:
         """Refuse a request that was read well; the next one may follow."""
+        self._complaint = text
         reply = Reply(answer(self._parser, self._request, status, text, headers=headers))
         return [reply] if self._parser.our_state is h11.DONE else [reply, Reject(text)]
 

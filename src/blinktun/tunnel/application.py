@@ -48,7 +48,8 @@ class Application:
         """Run the handshake; returns what the application wants.
 
         Raises:
-            RemoteError: it was rejected; the application has been told.
+            RemoteError: it was rejected, or refused and not tried again; the application has been
+                told.
             TransportError: the application left, or was silent for too long.
         """
         try:
@@ -56,6 +57,8 @@ class Application:
                 errand = await self.perform(self.handshake.start())
                 while errand is None:
                     data = await self.stream.receive()
+                    if not data and self.handshake.complaint:
+                        raise RemoteError(self.handshake.complaint)
                     if not data:
                         raise TransportError("left during the handshake", peer=self.stream.peer)
                     errand = await self.perform(self.handshake.receive(data))

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from blinktun.address import Address
+from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Forward
 from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.proxies.base import Refusal
@@ -42,6 +43,16 @@ async def test_who_is_rejected_leaves_or_never_asks(monkeypatch: pytest.MonkeyPa
         await _application(ends=False)[0].negotiate()
     with pytest.raises(LocalError):
         await _application()[0].perform([Forward(b"")])
+
+
+async def test_who_leaves_after_a_refusal_was_refused() -> None:
+    request = b"GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n"
+    stream = ScriptedStream([request])
+    handshake = Detect(Credentials("u", "p"), http=True)
+    assert handshake.complaint == ""
+    with pytest.raises(RemoteError, match="wrong or no credentials"):
+        await Application(stream, handshake, Traffic()).negotiate()
+    assert stream.sent.startswith(b"HTTP/1.1 407 ")
 
 
 async def test_first_bytes_come_in_time_or_not() -> None:
