@@ -89,6 +89,64 @@ fn bursts() {
     });
 }
 
+/// kcptun's modes, and manual ones at their limits: nodelay, interval, resend, nc.
+const MODES: [(bool, u32, u32, bool); 8] = [
+    (false, 40, 2, true),  // normal
+    (false, 30, 2, true),  // fast
+    (true, 20, 2, true),   // fast2
+    (true, 10, 2, true),   // fast3
+    (false, 50, 0, false), // manual, as it comes
+    (true, 10, 0, false),
+    (false, 5000, 1, true),
+    (true, 100, 65535, false),
+];
+
+/// A fifth of all datagrams, 5 in a row on average.
+fn a_fifth_in_bursts() -> Weather {
+    let bursts = Bursts {
+        begin: 0.05,
+        end: 0.175,
+        loss: 0.9,
+    };
+    Weather {
+        bursts: Some(bursts),
+        ..near()
+    }
+}
+
+#[test]
+fn a_fifth_lost_in_bursts_in_every_mode() {
+    for_each_seed(|seed| {
+        for (nodelay, interval, resend, nc) in MODES {
+            let setup = Setup::new(seed)
+                .weather(a_fifth_in_bursts())
+                .both(|config| {
+                    config.nodelay = nodelay;
+                    config.interval_ms = interval;
+                    config.resend = resend;
+                    config.no_congestion = nc;
+                });
+            carry(&setup, 200_000, 300 * SECOND);
+        }
+    });
+}
+
+#[test]
+fn a_fifth_lost_in_bursts_with_every_size() {
+    for_each_seed(|seed| {
+        for (mtu, window) in [(576, 8), (576, 32768), (1500, 8), (1500, 32768)] {
+            let setup = Setup::new(seed)
+                .weather(a_fifth_in_bursts())
+                .both(|config| {
+                    config.mtu = mtu;
+                    config.send_window = window;
+                    config.receive_window = window;
+                });
+            carry(&setup, 100_000, 300 * SECOND);
+        }
+    });
+}
+
 #[test]
 fn reordering_duplicates_and_jitter() {
     for_each_seed(|seed| {
