@@ -62,6 +62,8 @@ class Preset(ABC):
 
     carries_datagrams: ClassVar[bool] = True
     """Whether there is a form for datagrams; if not, a list with this preset has no UDP."""
+    chains_datagrams: ClassVar[bool] = False
+    """Whether a datagram is unreadable if one before it was lost."""
     comes_last: ClassVar[bool] = False
     """Whether nothing may stand between it and the wire."""
     client_params: ClassVar[tuple[str, ...]] = ()

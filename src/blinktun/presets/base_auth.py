@@ -49,6 +49,7 @@ class BaseAuth(AddressingPreset):
     """
 
     sends_lone_header: ClassVar[bool] = False
+    chains_datagrams: ClassVar[bool] = True
 
     def __init__(self, method: str, context: PresetContext) -> None:
         self._role = context.role

@@ -69,6 +69,7 @@ class PipelineMaker:
 
     Attributes:
         sends_lone_header: As of its addressing preset.
+        chains_datagrams: Whether one of them does.
         without_datagrams: The presets, by name, for whose sake there is no UDP.
     """
 
@@ -93,6 +94,7 @@ class PipelineMaker:
             if role is Role.CLIENT:
                 _check_client_params(specs, kinds, where)
             self.sends_lone_header = carrier.sends_lone_header
+            self.chains_datagrams = any(kind.chains_datagrams for kind in kinds)
             self.without_datagrams = tuple(
                 spec.name
                 for spec, kind in zip(specs, kinds, strict=True)

@@ -104,7 +104,43 @@ class UdpPath(Path):
             self._on_answer(origin, payload)
 
 
+class RenewedPath(Path):
+    """A new way every 30 s, for presets that chain datagrams.
+
+    After one that was lost the server understands nothing of the old way. The one before is kept
+    for answers that are late.
+    """
+
+    _LIFE = 30.0
+
+    def __init__(self, make: Callable[[], Path]) -> None:
+        self._make = make
+        self._ways: list[Path] = []
+        self._until = 0.0
+
+    def send(self, target: Address, payload: bytes) -> None:
+        """Send on the newest way."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._until:
+            self._until = now + self._LIFE
+            self._ways.append(self._make())
+            if len(self._ways) > 2:
+                self._ways.pop(0).close()
+        self._ways[-1].send(target, payload)
+
+    def close(self) -> None:
+        """Close both."""
+        for way in self._ways:
+            way.close()
+
+
 def udp_path_maker(link: ServerLink, make_pipeline: PipelineMaker, resolver: Resolver) -> PathMaker:
     """Paths to this server."""
     context = PresetContext(Role.CLIENT, link.key)
-    return lambda on_answer: UdpPath(link.address, resolver, make_pipeline(context), on_answer)
+
+    def make(on_answer: OnAnswer) -> Path:
+        return UdpPath(link.address, resolver, make_pipeline(context), on_answer)
+
+    if make_pipeline.chains_datagrams:
+        return lambda on_answer: RenewedPath(lambda: make(on_answer))
+    return make

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.config.model import PresetSpec, ServerLink
+from blinktun.errors import RemoteError
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.testing.loopback import answering
 from blinktun.transports.resolver import Resolver
-from blinktun.tunnel.udp_path import Path, udp_path_maker
+from blinktun.transports.udp import UdpSocket
+from blinktun.tunnel.udp_path import Path, RenewedPath, udp_path_maker
+
+if TYPE_CHECKING:
+    from blinktun.presets.pipeline import Pipeline
 
 if TYPE_CHECKING:
     import pytest
@@ -64,3 +70,38 @@ async def test_no_server(caplog: pytest.LogCaptureFixture) -> None:
             await asyncio.sleep(0.01)
     assert caplog.messages[0].startswith("no UDP to no-such-name.invalid:53: ")
     path.close()
+
+
+async def test_chained_datagrams_survive_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RenewedPath, "_LIFE", 0.2)
+    presets = (PresetSpec("base-auth"),)
+    answers: Answers = asyncio.Queue()
+    servers: dict[Address, Pipeline] = {}
+    seen = 0
+
+    def receive(data: bytes, source: Address) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 2:  # lost on its way
+            return
+        if source not in servers:
+            servers[source] = PipelineMaker(presets)(PresetContext(Role.SERVER, "secret"))
+        with contextlib.suppress(RemoteError):
+            target, payload = servers[source].decode_datagram(data)
+            assert target == TARGET
+            server.send(servers[source].encode_datagram(payload.upper(), target), source)
+
+    server = UdpSocket.listen(Address("127.0.0.1", 0), receive)[0]
+    link = ServerLink("tcp", server.address, "secret", presets)
+    make = udp_path_maker(link, PipelineMaker(presets), Resolver())
+    path = make(lambda *got: answers.put_nowait(got))
+    path.send(TARGET, b"first")
+    assert await asyncio.wait_for(answers.get(), 10) == (TARGET, b"FIRST")
+    async with asyncio.timeout(10):
+        while answers.empty():
+            path.send(TARGET, b"again")
+            await asyncio.sleep(0.02)
+    assert await answers.get() == (TARGET, b"AGAIN")
+    assert len(servers) == 2
+    path.close()
+    server.close()
