@@ -30,6 +30,10 @@ _ESTABLISHED = b"HTTP/1.1 200 Connection Established\r\n\r\n"
 _CHALLENGE = ("Proxy-Authenticate", 'Basic realm="blinktun", charset="UTF-8"')
 
 
+_MAX_REFUSED = 16
+"""Requests refused in a row, after which the connection closes."""
+
+
 class HttpProxy(Handshake):
     """Request after request: each is a tunnel (CONNECT), or an ``Exchange`` with its origin.
 
@@ -44,6 +48,7 @@ class HttpProxy(Handshake):
         self._request: h11.Request | None = None
         self._come = 0  # bytes since the head began
         self._complaint = ""
+        self._refused = 0
 
     @property
     def complaint(self) -> str:
@@ -110,7 +115,9 @@ class HttpProxy(Handshake):
                 )
             if request.method == b"CONNECT":
                 return [ConnectTo(parse_authority(request.target, default_port=443))]
-            return [Exchange(self._parser, request, parse_target(request))]
+            target = parse_target(request)
+            self._refused = 0
+            return [Exchange(self._parser, request, target)]
         except HttpError as error:
             return self._give_up(error)
         except RemoteError as error:
@@ -130,7 +137,9 @@ class HttpProxy(Handshake):
     def _answer(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> list[Demand]:
         """Refuse a request that was read well; the next one may follow."""
         self._complaint = text
-        reply = Reply(answer(self._parser, self._request, status, text, headers=headers))
+        self._refused += 1
+        request = self._request if self._refused < _MAX_REFUSED else None
+        reply = Reply(answer(self._parser, request, status, text, headers=headers))
         return [reply] if self._parser.our_state is h11.DONE else [reply, Reject(text)]
 
     def _give_up(self, error: HttpError) -> list[Demand]:

@@ -63,6 +63,10 @@ class Origin:
         states = {self.parser.our_state, self.parser.their_state}
         return not states & {h11.SEND_RESPONSE, h11.SEND_BODY, h11.ERROR}
 
+    def spoil(self) -> None:
+        """Note that something came which nobody asked for."""
+        self._last = True
+
     def renew(self, *, last: bool) -> None:
         """Note that an exchange has ended without the parser's knowledge."""
         self.parser = _parser()
@@ -107,6 +111,11 @@ class Exchange:
         """Whether another origin connection may be tried: no answer yet, and no harm in it."""
         idle = self.asked and not self._has_body and not self._touched
         return idle and self._request.method in _IDEMPOTENT
+
+    @property
+    def counts(self) -> bool:
+        """Whether what the origin sends now is counted and not parsed: any amount is welcome."""
+        return self._left is not None
 
     @property
     def over(self) -> bool:
@@ -159,6 +168,9 @@ class Exchange:
                 application must see its connection break off.
         """
         self._touched = self._touched or bool(data)
+        if self.answered:
+            self._way.spoil()
+            return b""
         if self._left is not None:
             return self._download_long(data, self._left)
         try:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from blinktun.tunnel.application import Application
     from blinktun.tunnel.outbound import Outbound
 
+_PIECE = 65536
+"""Bytes that are parsed before others get their turn: as tiny chunks they take about 0.1 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Way:
@@ -175,11 +178,21 @@ class HttpForward:
             data = await self._app.stream.receive()
             if not data:
                 raise TransportError("left during a request", peer=self._app.stream.peer)
-            sent = await self._send_up(way, exchange.upload(data))
+            sent = await self._upload_pieces(exchange, way, data)
         if exchange.asked and not exchange.answered and not self._app_ended:
             data = await self._app.stream.receive()
             self._app_ended = not data
             exchange.hold(data)
+
+    async def _upload_pieces(self, exchange: Exchange, way: _Way, data: Chunk) -> bool:
+        """Send a part of the request; returns whether the origin takes more."""
+        for piece in _pieces(data):
+            if exchange.asked:
+                exchange.hold(piece)
+            elif not await self._send_up(way, exchange.upload(piece)):
+                return False
+            await asyncio.sleep(0)
+        return True
 
     async def _send_up(self, way: _Way, data: Chunk) -> bool:
         """Send to the origin; returns whether it takes more."""
@@ -195,14 +208,23 @@ class HttpForward:
         """Pass the response on; returns what is wrong with the origin, if anything is."""
         while not exchange.answered and not exchange.switched:
             try:
-                reply = exchange.download(await way.stream.receive())
+                data = await way.stream.receive()
             except (TransportError, RemoteError) as error:
                 return error
-            if reply:
-                self._app.record.traffic.last = time.monotonic()
-                await self._app.stream.send(reply)
-                self._app.record.traffic.add(down=len(reply))
+            for piece in (data,) if exchange.counts else _pieces(data):
+                try:
+                    reply = exchange.download(piece)
+                except RemoteError as error:
+                    return error
+                await self._send_down(reply)
         return None
+
+    async def _send_down(self, reply: Chunk) -> None:
+        if reply:
+            self._app.record.traffic.last = time.monotonic()
+            await self._app.stream.send(reply)
+            self._app.record.traffic.add(down=len(reply))
+        await asyncio.sleep(0)
 
     async def _go_raw(self, exchange: Exchange) -> None:
         """Both sides have agreed on another protocol: copy it."""
@@ -260,6 +282,14 @@ class HttpForward:
         """Close behind a last response, so that it can be read."""
         await self._drop_way()
         await linger(self._app.stream)
+
+
+def _pieces(data: Chunk) -> list[Chunk]:
+    """Cut what is to be parsed; nothing, which is an end, is one piece."""
+    if len(data) <= _PIECE:
+        return [data]
+    view = memoryview(data)
+    return [view[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
 
 
 def _silence(idle: float) -> TransportError:

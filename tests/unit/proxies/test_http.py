@@ -145,6 +145,14 @@ def test_a_head_at_the_bound_passes_behind_another_request() -> None:
     assert isinstance(second, Exchange)
 
 
+def test_who_is_refused_again_and_again_is_left() -> None:
+    proxy = HttpProxy()
+    demands = proxy.receive(_get("GET / HTTP/1.1", "Host: h") * 1000)
+    assert len(demands) == 17
+    assert [_lasts(demand) for demand in demands[:16]] == [True] * 15 + [False]
+    assert isinstance(demands[16], Reject)
+
+
 def test_a_reason_keeps_the_secrets_of_what_it_is_about() -> None:
     request = _get("GET http://h/ HTTP/1.1", "Host: h", "Proxy-Authorization Basic c2VjcmV0")
     _, reject = HttpProxy().receive(request)

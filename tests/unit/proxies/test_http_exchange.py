@@ -236,6 +236,16 @@ def test_what_comes_behind_a_response_is_nobodys(size: int) -> None:
     assert talk.ends == (True, True, False)
 
 
+def test_a_long_response_is_counted_and_what_comes_later_is_nobodys() -> None:
+    talk = Talk(GET)
+    talk.down(_http("HTTP/1.1 200 OK", "Content-Length: 70000"))
+    assert talk.exchange.counts
+    talk.down(bytes(70_000))
+    assert talk.ends == (True, True, True)
+    assert talk.down(EMPTY) == b""
+    assert talk.ends == (True, True, False)
+
+
 @pytest.mark.parametrize(
     ("response", "begun"),
     [

@@ -319,6 +319,28 @@ async def test_both_directions_at_once() -> None:
         stream.abort()
 
 
+async def test_tiny_chunks_both_ways_do_not_hold_up_others() -> None:
+    size = 50_000
+    tiny = b"1\r\nx\r\n" * size + b"0\r\n\r\n"
+
+    async def back(stream: Stream, target: str, body: bytes) -> bool:
+        assert body == b"x" * size
+        await stream.send(_http("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + tiny)
+        return True
+
+    async with (
+        serving(Origins(back).serve) as target,
+        tunnel(Inbound.HTTP) as there,
+        _client(there.entry) as client,
+    ):
+        head = _get(target, "/", "Transfer-Encoding: chunked", method="PUT")
+        await client.stream.send(head + tiny + _get(target, "/next"))
+        received = b""
+        while not received.endswith(b"0\r\n\r\n"):
+            received += await client.stream.receive()
+        assert received.count(b"x") == size
+
+
 async def test_continue_is_waited_for() -> None:
     async def cautious(stream: Stream) -> None:
         head = bytes(await stream.receive())
