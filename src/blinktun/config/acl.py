@@ -1,0 +1,176 @@
+"""The rules of a blinksocks server: who may come, where to, and how fast (blinksocks, 9.1)."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from blinktun.config.service_url import is_host_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from blinktun.address import Address
+
+_Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+_Host: TypeAlias = str | _Network
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of the file.
+
+    Attributes:
+        host: ``*``, a name in lower case, or the addresses that are meant.
+        port: The one port it is about; None: every port.
+        ban: Whether connections from or to there are closed at once.
+        upload: Bytes a second that a connection may carry to its target; None: no limit.
+        download: The same for bytes from its target.
+        text: The line as it was written, for the log.
+    """
+
+    host: _Host
+    port: int | None = None
+    ban: bool = False
+    upload: int | None = None
+    download: int | None = None
+    text: str = ""
+
+
+class Matcher:
+    """Finds the rule for an endpoint, in a time that does not grow with their number.
+
+    Names are compared as text, whatever their case: a rule for a name says nothing about its
+    addresses, nor about names below it. Addresses are compared by value, however they are written.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._by_host: dict[_Host, list[tuple[int, Rule]]] = {}
+        self._prefixes: set[tuple[int, int]] = set()
+        for number, rule in enumerate(rules):
+            self._by_host.setdefault(rule.host, []).append((number, rule))
+            if not isinstance(rule.host, str):
+                self._prefixes.add((rule.host.version, rule.host.prefixlen))
+
+    def find(self, endpoint: Address) -> Rule | None:
+        """The last of the rules that fit a source or target."""
+        found = [
+            next((r for r in reversed(rules) if r[1].port in {None, endpoint.port}), None)
+            for host in self._hosts(endpoint.host)
+            if (rules := self._by_host.get(host))
+        ]
+        return max(filter(None, found), key=lambda numbered: numbered[0], default=(0, None))[1]
+
+    def _hosts(self, host: str) -> Iterator[_Host]:
+        """Every ``host`` of a rule that fits this one."""
+        yield "*"
+        ip = _ip(host)
+        if ip is None:
+            yield _name(host)
+            return
+        for version, length in self._prefixes:
+            if version == ip.version:
+                yield ipaddress.ip_network((ip, length), strict=False)
+
+
+def parse_rules(text: str) -> tuple[tuple[Rule, ...], list[str]]:
+    """Read a file: its rules, and for each line that is none what is wrong with it.
+
+    A line is ``host[/mask][:port] [ban] [max upload/s] [max download/s]``; ``#`` begins a comment.
+    """
+    rules: list[Rule] = []
+    problems: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = line.partition("#")[0].split()
+        if not fields:
+            continue
+        try:
+            rules.append(_rule(line, *fields))
+        except ValueError as error:
+            problems.append(f"line {number} {error}: it is skipped")
+    return tuple(rules), problems
+
+
+def _rule(
+    line: str, endpoint: str, ban: str = "0", up: str = "-", down: str = "-", *more: str
+) -> Rule:
+    del more  # the original does not look at them either
+    if len(line) > _LONGEST_LINE:
+        raise ValueError(f"is longer than {_LONGEST_LINE} characters")
+    found = _ENDPOINT.fullmatch(endpoint)
+    if not found:
+        raise ValueError("does not begin with a host, host:port or address/bits")
+    if ban not in {"0", "1"}:
+        raise ValueError("has a second field that is neither 0 nor 1")
+    host = _host(found["literal"] or found["v6"] or found["host"])
+    port = _port(next((found[name] for name in ("port", "port6") if found[name] is not None), "*"))
+    text = line.partition("#")[0].strip()
+    return Rule(host, port, ban == "1", _limit(up), _limit(down), text)
+
+
+def _host(text: str) -> _Host:
+    if text == "*":
+        return text
+    address, slash, bits = text.partition("/")
+    ip = _ip(address)
+    if ip is not None and not slash:
+        return ipaddress.ip_network(ip)
+    if ip is not None and _DIGITS.fullmatch(bits) and int(bits) <= ip.max_prefixlen:
+        return ipaddress.ip_network((ip, int(bits)), strict=False)
+    if slash or not is_host_name(_name(text)):
+        raise ValueError("has a host that is neither a name nor an address")
+    return _name(text)
+
+
+def _port(text: str) -> int | None:
+    if text == "*":
+        return None
+    if not _DIGITS.fullmatch(text) or not 1 <= int(text) <= 65535:
+        raise ValueError("has a port outside 1..65535")
+    return int(text)
+
+
+def _limit(text: str) -> int | None:
+    if text == "-":
+        return None
+    found = _SPEED.fullmatch(text.lower())
+    if not found or not int(found["number"]):
+        raise ValueError("has a speed that is neither - nor a number with b, k, m or g")
+    return int(found["number"]) << _SHIFTS[found["unit"][0]]
+
+
+def _ip(text: str) -> _Ip | None:
+    """An address in any form that the system takes for one, such as ``127.1``; mapped ones as IPv4.
+
+    Else a rule against an address would not hold for its other spellings.
+    """
+    try:
+        ip = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        if not _SHORTHAND.fullmatch(text):
+            return None
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(text))
+        except OSError:
+            return None
+    return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
+
+
+def _name(text: str) -> str:
+    return text.lower().removesuffix(".")
+
+
+_LONGEST_LINE = 300
+_SHIFTS = {"b": 0, "k": 10, "m": 20, "g": 30}
+_DIGITS = re.compile(r"[0-9]{1,5}", re.ASCII)
+_SPEED = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>b|kb?|mb?|gb?)", re.ASCII)
+_SHORTHAND = re.compile(r"[0-9a-fx.]+", re.ASCII | re.IGNORECASE)
+_ENDPOINT = re.compile(
+    r"\[(?P<literal>[^\[\]]+)\](?::(?P<port6>[^:]*))?"
+    r"|(?P<v6>[^\[\]:]*:[^\[\]]*:[^\[\]]*)"
+    r"|(?P<host>[^\[\]:]+)(?::(?P<port>[^:]*))?"
+)
