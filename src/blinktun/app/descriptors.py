@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 SPARE = 64
 """Descriptors for everything else: the log, the event loop, some connections."""
+_ENOUGH = 65536
+"""Descriptors for 32,000 connections of a proxy."""
 
 
 def need_descriptors(servers: Sequence[KcptunServer]) -> None:
@@ -38,6 +40,14 @@ def need_descriptors(servers: Sequence[KcptunServer]) -> None:
     fix = f"raise the limit to {needed} (ulimit -n, LimitNOFILE) or write a shorter range"
     origin = Origin(largest.source, "listen", shown(str(largest.listen)))
     raise origin.error(problem, fix=fix)
+
+
+def want_descriptors() -> None:
+    """Raise the soft limit to the hard one, as Node does: a proxy needs two for a connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _ENOUGH if hard == resource.RLIM_INFINITY else min(hard, _ENOUGH)
+    if not _allows(soft, wanted):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _sockets(server: KcptunServer) -> int:

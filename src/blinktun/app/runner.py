@@ -8,7 +8,7 @@ import logging
 import signal
 from typing import TYPE_CHECKING
 
-from blinktun.app.descriptors import need_descriptors
+from blinktun.app.descriptors import need_descriptors, want_descriptors
 from blinktun.app.fusion import make_roles
 from blinktun.app.memory import keep_freed_memory
 from blinktun.app.reporting import Reporting, log_counters
@@ -54,9 +54,10 @@ def run(configs: Sequence[RoleConfig], *, grace: float = GRACE) -> int:
                 problem, fix = "share their process with nobody", "run this file by itself"
                 raise Origin(config.source, "workers").error(problem, fix=fix)
             return _run_workers(config, grace)
-    roles = make_roles(configs)
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
+        want_descriptors()
         keep_freed_memory()
+    roles = make_roles(configs)
     return run_in_loop(_serve(roles, Reporting(configs, roles), grace))
 
 

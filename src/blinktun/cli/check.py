@@ -77,6 +77,8 @@ def _blinksocks_client(config: BlinksocksClient) -> Iterator[tuple[str, str]]:
 def _blinksocks_server(config: BlinksocksServer) -> Iterator[tuple[str, str]]:
     yield "listens", f"{config.server.transport} {config.server.address}"
     yield from _link(config.server, config.timeout)
+    yield "rules", "" if config.acl is None else f"{len(config.acl)}, the last that fits counts"
+    yield "strangers", f"go to {config.redirect}" if config.redirect else "wait, then are closed"
     yield from _log(config.log, console="standard output")
 
 

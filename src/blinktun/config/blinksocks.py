@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
+from blinktun.config.acl import parse_rules
 from blinktun.config.blinksocks_legacy import modernize
 from blinktun.config.explain import Origin, suggestion
 from blinktun.config.kcp_link import kcp_link
@@ -40,6 +41,7 @@ from blinktun.config.weaknesses import weaknesses_of_presets
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from blinktun.config.acl import Rule
     from blinktun.config.document import Document
 
 
@@ -87,15 +89,20 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     settings = Settings((*TOP_OPTIONS, *LINK_OPTIONS), SERVER, source=source)
     settings.read(values)
     server = _link(settings)
+    redirect = _redirect(settings)
+    acl, skipped = _acl(settings)
     return BlinksocksServer(
         server=server,
         timeout=settings.number("timeout"),
-        redirect=_redirect(settings),
-        acl=_file(settings, "acl_conf") if settings.boolean("acl") else None,
+        redirect=redirect,
+        acl=acl,
         dns=_dns(settings),
         log=_log(settings),
         source=source,
-        warnings=(*warnings, *settings.warnings, *_warnings(settings, server)),
+        warnings=(
+            *(*warnings, *settings.warnings, *_warnings(settings, server), *skipped),
+            *_doorstep(acl, redirect, server.address),
+        ),
     )
 
 
@@ -139,14 +146,37 @@ def _own_certificate(settings: Settings, cert: str, key: str) -> Tls:
     return Tls(cert=_file(settings, cert), key=_file(settings, key))
 
 
-def _file(settings: Settings, name: str) -> Path:
+def _file(settings: Settings, name: str, what: str = "a PEM file") -> Path:
     """A file that must be there."""
     text = settings.text(name)
     if not text:
-        raise settings.error(name, "is missing", fix="write the path of a PEM file")
+        raise settings.error(name, "is missing", fix=f"write the path of {what}")
     if not Path(text).is_file():
         raise settings.error(name, "is no file", fix=f"put it at {Path(text).absolute()}")
     return Path(text)
+
+
+def _acl(settings: Settings) -> tuple[tuple[Rule, ...] | None, list[str]]:
+    """The rules, and the lines that are none."""
+    if not settings.boolean("acl"):
+        return None, []
+    path = _file(settings, "acl_conf", "the file of the rules")
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror or error}"
+        raise settings.error("acl_conf", problem, fix="make it readable") from None
+    rules, problems = parse_rules(text)
+    if len(problems) > _MAX_PROBLEMS:
+        more = len(problems) - _MAX_PROBLEMS
+        problems[_MAX_PROBLEMS:] = [f"{more} more lines are skipped"]
+    return rules, [f"{path}: {problem}" for problem in problems]
+
+
+def _doorstep(acl: object, redirect: object, address: Address) -> tuple[str, ...]:
+    """A warning for a server whose clients all come through a neighbour."""
+    is_local = address.host == "localhost" or bool(address.ip and address.ip.is_loopback)
+    return (_DOORSTEP,) if acl is not None and not redirect and is_local else ()
 
 
 def _redirect(settings: Settings) -> Address | None:
@@ -260,3 +290,11 @@ def _warnings(top: Settings, server: ServerLink) -> list[str]:
     if top.number("dns_expire") > 86400:
         warnings.append(f"dns_expire is long: {top.value('dns_expire')} s is more than a day")
     return [*warnings, *weaknesses_of_presets(server.presets, mux=server.mux)]
+
+
+_MAX_PROBLEMS = 20
+"""Lines of a file of rules that are complained of one by one."""
+_DOORSTEP = (
+    "acl bans a source whose connections fail twice: behind a program on this machine, such as"
+    " kcptun, all clients are one source"
+)

@@ -141,8 +141,8 @@ class _Reader:
         if not isinstance(preset, dict) or not isinstance(name, str):
             return True
         if name == "access-control":
-            origin = Origin(self._source, f"{where}.name", shown(name))
-            raise origin.error("is not yet supported", fix="remove it: nothing is refused then")
+            self._control_access(preset.get("params"), where, is_client=is_client)
+            return False
         if name in {"proxy", "tunnel"} and is_client and preset.get("params"):
             self._tunnel_to(self._pop_endpoint(dict(preset), f"{where}.", "params"))
             return False
@@ -150,6 +150,25 @@ class _Reader:
             self._ignored(f"{where} ({name})")
             return False
         return True
+
+    def _control_access(self, params: object, where: str, *, is_client: bool) -> None:
+        """The preset of 2.x becomes ``acl`` and ``acl_conf``."""
+        self._is_old = True
+        if is_client:
+            self._ignored(f"{where} (access-control)")
+            return
+        rules = params.get("acl") if isinstance(params, dict) else None
+        if not isinstance(rules, str) or not rules:
+            origin = Origin(
+                self._source, f"{where}.params.acl", "" if rules is None else shown(rules)
+            )
+            raise origin.error(
+                "is no file of rules", fix='write "acl": true and "acl_conf" instead'
+            )
+        self.values.setdefault("acl", True)
+        self.values.setdefault("acl_conf", rules)
+        if isinstance(params, dict) and "max_tries" in params:
+            self._ignored(f"{where}.params.max_tries")
 
     def _tunnel_to(self, forward: str) -> None:
         service = self.values.get("service")

@@ -17,6 +17,8 @@ from blinktun.address import Address
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from blinktun.config.acl import Rule
+
 StreamAddress = Address | Path
 """A TCP address, or the path of a UNIX socket."""
 
@@ -298,8 +300,8 @@ class BlinksocksServer:
     timeout: float = 600.0
     redirect: Address | None = None
     """Where connections go that fail the presets."""
-    acl: Path | None = None
-    """The file of the rules, if there are any."""
+    acl: tuple[Rule, ...] | None = None
+    """Rules for sources and targets, the last that fits counts; None: everybody may everything."""
     dns: Dns = Dns()
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""

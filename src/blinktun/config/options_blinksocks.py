@@ -71,7 +71,6 @@ TOP_OPTIONS: tuple[Option, ...] = (
         "where a connection goes that fails the presets",
         only(SERVER, ""),
         metavar="HOST:PORT",
-        supported=("",),
     ),
     Option(
         "https_key", _TEXT, "private key of an https service", only(CLIENT, None), since="3.3.1"
@@ -172,9 +171,13 @@ LINK_OPTIONS: tuple[Option, ...] = (
         since="2.9",
     ),
     Option(
-        "acl", _BOOLEAN, "rules for sources and targets", only(SERVER, False), supported=(False,)
+        "acl",
+        _BOOLEAN,
+        "rules for sources and targets; a source that fails the presets twice is banned",
+        only(SERVER, False),
+        since="3.0",
     ),
-    Option("acl_conf", _TEXT, "file of the rules", only(SERVER, None), metavar="FILE"),
+    Option("acl_conf", _TEXT, "file of the rules", only(SERVER, None), metavar="FILE", since="3.0"),
 )
 """Keys of the connection: under ``server`` in a client's file, at the top in a server's."""
 

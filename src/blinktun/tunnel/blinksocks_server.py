@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from blinktun.errors import RemoteError, TransportError
+from blinktun.errors import AccessDenied, RemoteError, TransportError
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
+from blinktun.tunnel.access import Access, source_of
 from blinktun.tunnel.connections import Connections
 from blinktun.tunnel.exits import Exit
 from blinktun.tunnel.mux_session import MuxSession
 from blinktun.tunnel.preset_stream import PresetStream
 from blinktun.tunnel.record import Record
-from blinktun.tunnel.refusals import HOLD, Refusals
+from blinktun.tunnel.refusals import Refusals
 from blinktun.tunnel.relay import Traffic
-from blinktun.tunnel.udp_server import UdpServer
+from blinktun.tunnel.strangers import HOLD, Stranger, Strangers, UnfinishedError
+from blinktun.tunnel.udp_server import Service, UdpServer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +43,7 @@ class BlinksocksServerRole:
         config: What to serve.
         dialer: Connects to targets.
         hold: Bounds, in seconds, of the wait before a peer that failed the presets is closed.
+        max_strangers: How many peers may be there that have not shown the key; the oldest goes.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -53,19 +55,27 @@ class BlinksocksServerRole:
         *,
         dialer: Dialer | None = None,
         hold: tuple[float, float] = HOLD,
+        max_strangers: int | None = None,
     ) -> None:
         self._config = config
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
         self._transport = find_transport(config.server, source=config.source)
         resolver = Resolver(config.dns)
+        dialer = dialer or TcpDialer(resolver)
+        self._access = Access(config.acl)
         over_kcp = config.server.transport == "kcp"
         self._exit = Exit(
-            dialer or TcpDialer(resolver),
+            *(dialer, self._access),
             idle=config.timeout,
             datagrams=resolver if over_kcp else None,
         )
-        self._datagrams = UdpServer(config.server.key, self._make_pipeline, resolver)
-        self._refusals = Refusals(hold)
+        self._datagrams = UdpServer(
+            Service(config.server.key, self._make_pipeline, resolver, self._access, config.redirect)
+        )
+        self._strangers = Strangers(
+            hold, idle=config.timeout, keeps=config.redirect is not None, limit=max_strangers
+        )
+        self._refusals = Refusals(hold, config.redirect, dialer, idle=config.timeout)
         self._context = PresetContext(Role.SERVER, config.server.key)
         self._connections = Connections()
         self._listener: Listener | None = None
@@ -114,33 +124,51 @@ class BlinksocksServerRole:
             await listener.release()
 
     def take(self, wire: Stream) -> None:
-        """Serve a connection that came in another way than through the listener."""
+        """Serve a connection, from the listener or from another role of this process."""
+        try:
+            self._access.check(source_of(wire.peer))
+        except AccessDenied as error:
+            _log.info("%s: %s", wire.peer, error)
+            wire.abort()
+            return
         self._connections.add(wire, self._serve)
 
     async def _serve(self, wire: Stream) -> None:
+        peer = self._strangers.meet(wire)
         try:
-            await (self._serve_shared(wire) if self._config.server.mux else self._serve_one(wire))
-        except RemoteError:
-            await self._refusals.refuse(wire)
+            await (self._serve_shared(peer) if self._config.server.mux else self._serve_one(peer))
+        except RemoteError as error:
+            if not self._bans(peer, error):
+                await self._refusals.refuse(peer)
+        finally:
+            self._strangers.forget(peer)
 
-    async def _serve_one(self, wire: Stream) -> None:
+    def _bans(self, peer: Stranger, error: RemoteError) -> bool:
+        """Whether a failure was one too many. Whom a redirect answers is not told by a ban."""
+        is_innocent = peer.is_trusted or isinstance(error, UnfinishedError)
+        if is_innocent or self._config.redirect:
+            return False
+        return self._access.note_failure(source_of(peer.peer))
+
+    async def _serve_one(self, peer: Stranger) -> None:
         """A connection that leads to one target."""
-        record = Record(wire.peer, self._total)
-        link = PresetStream(wire, self._make_pipeline(self._context))
+        record = Record(peer.peer, self._total)
+        link = PresetStream(peer, self._make_pipeline(self._context))
         with record.ending(link):
-            await self._run(link, record)
+            record.target = await link.accept()
+            peer.trust()
+            await self._exit.carry(link, record.target, record.traffic)
 
-    async def _serve_shared(self, wire: Stream) -> None:
+    async def _serve_shared(self, peer: Stranger) -> None:
         """A connection that carries many."""
-        link = PresetStream(wire, self._make_pipeline.for_mux(self._context))
-        session = MuxSession(
-            link,
-            lambda stream, target: self._connections.add(
-                stream, lambda stream: self._carry(stream, target)
-            ),
-        )
-        with Record(wire.peer, Traffic()).ending(link):
-            await session.run(idle=self._config.timeout + _SHARED_GRACE)
+
+        def on_new(stream: Stream, target: Address) -> None:
+            peer.trust()
+            self._connections.add(stream, lambda stream: self._carry(stream, target))
+
+        link = PresetStream(peer, self._make_pipeline.for_mux(self._context))
+        with Record(peer.peer, Traffic()).ending(link):
+            await MuxSession(link, on_new).run(idle=self._config.timeout + _SHARED_GRACE)
 
     async def _carry(self, stream: Stream, target: Address) -> None:
         """One of the connections of a shared one."""
@@ -148,13 +176,3 @@ class BlinksocksServerRole:
         record.target = target
         with record.ending(stream):
             await self._exit.carry(stream, target, record.traffic)
-
-    async def _run(self, link: PresetStream, record: Record) -> None:
-        """Take a connection from its first byte to its end."""
-        idle = self._config.timeout
-        try:
-            async with asyncio.timeout(idle):
-                record.target = await link.accept()
-        except TimeoutError:
-            raise TransportError(f"no I/O on the connection for {idle:g} s") from None
-        await self._exit.carry(link, record.target, record.traffic)

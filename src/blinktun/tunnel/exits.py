@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from blinktun.tunnel.access import source_of
+from blinktun.tunnel.paced_stream import paced
 from blinktun.tunnel.relay import relay
+from blinktun.tunnel.udp_limits import UdpGate
 from blinktun.tunnel.udp_stream import DATAGRAMS, carry_datagrams
 
 if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.transports.base import Dialer, Stream
     from blinktun.transports.resolver import Resolver
+    from blinktun.tunnel.access import Access
     from blinktun.tunnel.relay import Traffic
 
 
@@ -20,12 +24,16 @@ class Exit:
 
     Args:
         dialer: Connects to targets.
+        access: Says who may have which target, and how fast.
         idle: Seconds without a byte in either direction after which a connection is closed.
         datagrams: Finds the targets of datagrams inside streams; None: there are no such streams.
     """
 
-    def __init__(self, dialer: Dialer, *, idle: float, datagrams: Resolver | None = None) -> None:
+    def __init__(
+        self, dialer: Dialer, access: Access, *, idle: float, datagrams: Resolver | None = None
+    ) -> None:
         self._dialer = dialer
+        self._access = access
         self._idle = idle
         self._datagrams = datagrams
 
@@ -35,13 +43,24 @@ class Exit:
         Raises:
             TransportError: one of the two failed, or was idle; both are closed.
             RemoteError: the client broke its protocol; the target is closed, the link is not.
+            AccessDenied: a rule bans the client or the target; nothing has been closed.
         """
+        source = source_of(link.peer)
         if self._datagrams and address == DATAGRAMS:
-            await carry_datagrams(link, self._datagrams, idle=self._idle, traffic=traffic)
+            gate = UdpGate(self._access, source)
+            await carry_datagrams(
+                link, self._datagrams, idle=self._idle, traffic=traffic, gate=gate
+            )
             return
+        limits = self._access.limits(source, address)
         target = await self._dialer.connect(address)
         try:
-            await relay(link, target, idle=self._idle, traffic=traffic)
+            await relay(
+                paced(link, limits.upload),
+                paced(target, limits.download),
+                idle=self._idle,
+                traffic=traffic,
+            )
             await asyncio.gather(link.aclose(), target.aclose())
         except BaseException:
             target.abort()

@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from blinktun.errors import RemoteError, TransportError
+from blinktun.errors import AccessDenied, RemoteError, TransportError
 from blinktun.tunnel.relay import Traffic
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ class Record:
     def ending(self, stream: Stream) -> Iterator[None]:
         """Write how the block ended, and abort ``stream`` unless it ended well.
 
-        A ``TransportError`` ends here: it has been written.
+        A ``TransportError`` or ``AccessDenied`` ends here: it has been written.
 
         Raises:
             RemoteError: as the block did; what becomes of ``stream`` is up to the caller.
         """
         try:
             yield
-        except TransportError as error:
+        except (TransportError, AccessDenied) as error:
             stream.abort()
             self.log_end(str(error))
         except RemoteError as error:

@@ -1,48 +1,95 @@
-"""What a blinksocks server does with peers that fail its presets."""
+"""What a blinksocks server does with peers that fail its presets (blinksocks, 9.4)."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from typing import TYPE_CHECKING
 
 from blinktun.errors import TransportError
+from blinktun.tunnel.relay import Traffic, relay
 
 if TYPE_CHECKING:
-    from blinktun.transports.base import Stream
+    from blinktun.address import Address
+    from blinktun.transports.base import Dialer, Stream
+    from blinktun.tunnel.strangers import Stranger
 
-HOLD = (5.0, 30.0)
-"""Seconds that such a peer is kept waiting, drawn anew for each."""
+_log = logging.getLogger("blinktun.blinksocks")
+
 _MAX_DISCARDED = 1 << 20
-"""Bytes that it may send meanwhile; then reading stops."""
+"""Bytes that one may send while it waits; then reading stops."""
 
 
 class Refusals:
     """Keeps a prober from learning anything.
 
     Args:
-        hold: Bounds, in seconds, of the wait before a peer is closed.
+        hold: Bounds, in seconds, of the wait of a peer that fails after it was trusted.
+        redirect: Who answers strangers; None: nobody does.
+        dialer: Connects to it.
+        idle: Seconds without a byte in either direction that end such a conversation.
     """
 
-    def __init__(self, hold: tuple[float, float] = HOLD) -> None:
+    def __init__(
+        self, hold: tuple[float, float], redirect: Address | None, dialer: Dialer, *, idle: float
+    ) -> None:
         self._hold = hold
+        self._redirect = redirect
+        self._dialer = dialer
+        self._idle = idle
 
-    async def refuse(self, wire: Stream) -> None:
-        """Close the connection, but not at once and without a word.
+    async def refuse(self, peer: Stranger) -> None:
+        """Let another service answer a stranger, or close the connection late and without a word.
 
         An immediate close would tell a prober which byte was wrong.
         """
+        now = asyncio.get_running_loop().time()
+        # Not a secret: it only has to differ from time to time.
+        until = now + random.uniform(*self._hold) if peer.is_trusted else peer.deadline  # noqa: S311
+        if self._redirect and not peer.is_trusted:
+            target = await self._open(peer, self._redirect)
+            if target:
+                await self._introduce(peer, target)
+                return
+        await _hold(peer.wire, until)
+
+    async def _open(self, peer: Stranger, redirect: Address) -> Stream | None:
         try:
-            # Not a secret: it only has to differ from time to time.
-            async with asyncio.timeout(random.uniform(*self._hold)):  # noqa: S311
-                discarded = 0
-                while discarded < _MAX_DISCARDED:
-                    data = await wire.receive()
-                    if not data:
-                        break
-                    discarded += len(data)
-                await asyncio.Event().wait()
-        except (TimeoutError, TransportError):
-            pass
+            target = await self._dialer.connect(redirect)
+        except TransportError as error:
+            _log.warning("%s cannot be redirected: %s", peer.peer, error)
+            return None
+        _log.info("%s is redirected to %s", peer.peer, redirect)
+        return target
+
+    async def _introduce(self, peer: Stranger, target: Stream) -> None:
+        """Join a stranger with who is to answer, as if it had come there first."""
+        early = peer.take_early()
+        try:
+            if early:
+                await target.send(early)
+            await relay(peer.wire, target, idle=self._idle, traffic=Traffic())
+            await asyncio.gather(peer.aclose(), target.aclose())
+        except TransportError as error:
+            _log.debug("%s: the redirected connection ended: %s", peer.peer, error)
         finally:
-            wire.abort()  # not a clean end: the application behind an honest client must know
+            peer.abort()
+            target.abort()
+
+
+async def _hold(wire: Stream, until: float) -> None:
+    """Read and throw away, up to a bound; break off at a time on the event loop's clock."""
+    try:
+        async with asyncio.timeout_at(until):
+            discarded = 0
+            while discarded < _MAX_DISCARDED:
+                data = await wire.receive()
+                if not data:
+                    break
+                discarded += len(data)
+            await asyncio.Event().wait()
+    except (TimeoutError, TransportError):
+        pass
+    finally:
+        wire.abort()  # not a clean end: the application behind an honest client must know

@@ -1,19 +1,52 @@
-"""Speed limits of datagrams: what comes faster than a rule allows is lost."""
+"""Rules for datagrams: what is banned, or comes faster than a rule allows, is lost."""
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
+from blinktun.errors import AccessDenied
 from blinktun.tunnel.paced_stream import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from blinktun.address import Address
     from blinktun.config.acl import Rule
+    from blinktun.tunnel.access import Access
+
+_log = logging.getLogger("blinktun.blinksocks")
 
 _BURST = 1.0
 """Seconds' worth of bytes beyond a limit that may come at once."""
+
+
+class UdpGate:
+    """Decides about the datagrams of one association.
+
+    Args:
+        access: The rules.
+        source: The client.
+
+    Raises:
+        AccessDenied: the client is banned.
+    """
+
+    def __init__(self, access: Access, source: Address) -> None:
+        self._access = access
+        self._source = source
+        self._rule = access.check(source)
+        self._limits = UdpLimits()
+
+    def allows(self, target: Address, size: int, *, up: bool) -> bool:
+        """Whether a datagram may pass, to a target or (not ``up``) from one."""
+        try:
+            rule = self._access.check(target)
+        except AccessDenied as error:
+            _log.debug("%s -> %s: %s", self._source, target, error)
+            return False
+        return self._limits.allow((self._rule, rule), size, up=up)
 
 
 class UdpLimits:

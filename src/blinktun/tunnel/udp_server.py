@@ -4,32 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blinktun.errors import LocalError, RemoteError
+from blinktun.errors import AccessDenied, LocalError, RemoteError
 from blinktun.presets.base import PresetContext, Role
 from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.associations import Associations
 from blinktun.tunnel.udp_exit import UdpExit
+from blinktun.tunnel.udp_limits import UdpGate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blinktun.address import Address
-    from blinktun.presets.pipeline import Pipeline
     from blinktun.presets.registry import PipelineMaker
     from blinktun.transports.resolver import Resolver
+    from blinktun.tunnel.access import Access
 
 _log = logging.getLogger("blinktun.blinksocks")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What all associations of a server share.
+
+    Attributes:
+        key: Shared with clients.
+        make_pipeline: Makes the presets of an association.
+        resolver: Finds the addresses of targets.
+        access: Says who may have which target, and how fast. Failures are not counted: anybody can
+            send a datagram in somebody's name.
+        redirect: Who answers sources that have not shown the key; None: nobody does.
+    """
+
+    key: str
+    make_pipeline: PipelineMaker
+    resolver: Resolver
+    access: Access
+    redirect: Address | None = None
 
 
 class UdpServer:
     """A port for clients; each source address has a pipeline and a way out of its own."""
 
-    def __init__(self, key: str, make_pipeline: PipelineMaker, resolver: Resolver) -> None:
-        self._context = PresetContext(Role.SERVER, key)
-        self._make_pipeline = make_pipeline
-        self._resolver = resolver
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._sockets: list[UdpSocket] = []
         self._associations: Associations[Address, _Association] = Associations()
 
@@ -49,46 +69,75 @@ class UdpServer:
         self._associations.close()
 
     def _receive(self, data: bytes, client: Address) -> None:
+        try:
+            self._service.access.check(client)
+        except AccessDenied as error:
+            _log.debug("a datagram from %s is lost: %s", client, error)
+            return
         self._associations.get(client, lambda: self._open(client)).receive(data)
 
     def _open(self, client: Address) -> _Association:
+        gate = UdpGate(self._service.access, client)
+
         def reply(data: bytes) -> None:
             self._associations.touch(client)
             for socket in self._sockets:
                 if (":" in socket.address.host) == (":" in client.host):
                     socket.send(data, client)
 
-        pipeline = self._make_pipeline(self._context)
-        return _Association(client, pipeline, self._resolver, reply)
+        return _Association(client, gate, self._service, reply)
 
 
 class _Association:
-    """One client."""
+    """One client.
+
+    Until its first good datagram it may be anybody, and ``redirect`` answers.
+    """
 
     def __init__(
         self,
         client: Address,
-        pipeline: Pipeline,
-        resolver: Resolver,
+        gate: UdpGate,
+        service: Service,
         reply: Callable[[bytes], None],
     ) -> None:
         self._client = client
-        self._pipeline = pipeline
+        self._gate = gate
+        self._pipeline = service.make_pipeline(PresetContext(Role.SERVER, service.key))
         self._reply = reply
-        self._exit = UdpExit(resolver, self._answer)
+        self._exit = UdpExit(service.resolver, self._answer)
+        self._redirect = service.redirect
+        self._strange = UdpExit(service.resolver, self._answer_stranger)
 
     def receive(self, data: bytes) -> None:
         try:
             target, payload = self._pipeline.decode_datagram(data)
         except RemoteError as error:
             _log.debug("a datagram from %s was refused: %s", self._client, error)
+            if self._redirect:
+                self._strange.send(self._redirect, data)
             return
-        if target is not None:
+        if target is None:
+            return
+        self._trust()
+        if self._gate.allows(target, len(payload), up=True):
             self._exit.send(target, payload)
 
     def close(self) -> None:
         self._exit.close()
+        self._strange.close()
+
+    def _trust(self) -> None:
+        if self._redirect:
+            self._redirect = None
+            self._strange.close()
 
     def _answer(self, source: Address, payload: bytes) -> None:
+        if not self._gate.allows(source, len(payload), up=False):
+            return
         with contextlib.suppress(LocalError):  # a name that no preset can write
             self._reply(self._pipeline.encode_datagram(payload, source))
+
+    def _answer_stranger(self, source: Address, data: bytes) -> None:
+        if source == self._redirect:
+            self._reply(data)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from blinktun.transports.resolver import Resolver
     from blinktun.tunnel.outbound import Outbound
     from blinktun.tunnel.relay import Traffic
+    from blinktun.tunnel.udp_limits import UdpGate
     from blinktun.tunnel.udp_path import OnAnswer
 
 _log = logging.getLogger("blinktun.blinksocks")
@@ -74,7 +75,12 @@ class StreamPath(Path):
 
 
 async def carry_datagrams(
-    link: Stream, resolver: Resolver, *, idle: float, traffic: Traffic
+    link: Stream,
+    resolver: Resolver,
+    *,
+    idle: float,
+    traffic: Traffic,
+    gate: UdpGate | None = None,
 ) -> None:
     """Serve a stream of datagrams until its client ends it, or is silent for ``idle`` seconds.
 
@@ -85,6 +91,8 @@ async def carry_datagrams(
     waiting: asyncio.Queue[bytes] = asyncio.Queue(_WAITING)
 
     def answer(source: Address, payload: bytes) -> None:
+        if gate and not gate.allows(source, len(payload), up=False):
+            return
         traffic.add(down=len(payload))
         _offer(waiting, source, payload)
 
@@ -95,7 +103,8 @@ async def carry_datagrams(
         while data := await _receive(link, idle):
             for target, payload in reader.feed(data):
                 traffic.add(up=len(payload))
-                way.send(target, payload)
+                if gate is None or gate.allows(target, len(payload), up=True):
+                    way.send(target, payload)
     finally:
         way.close()
         sending.cancel()

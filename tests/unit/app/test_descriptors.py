@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from blinktun.address import Address
-from blinktun.app.descriptors import SPARE, need_descriptors
+from blinktun.app.descriptors import SPARE, need_descriptors, want_descriptors
 from blinktun.config.model import KcptunServer, PortRange
 from blinktun.errors import ConfigError
 
@@ -59,3 +59,21 @@ def test_a_range_beyond_the_hard_limit_is_refused(
     assert "may open 4096 descriptors" in error.problem
     assert (f"each of {workers} workers" in error.problem) is (workers > 1)
     assert f"{needed + 12 + SPARE} (ulimit -n" in error.fix
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "then"),
+    [
+        (1024, 4096, 4096),
+        (1024, 1 << 20, 65536),
+        (1024, resource.RLIM_INFINITY, 65536),
+        (1 << 18, 1 << 20, 1 << 18),
+        (resource.RLIM_INFINITY, resource.RLIM_INFINITY, resource.RLIM_INFINITY),
+    ],
+)
+def test_a_proxy_takes_what_it_may(
+    monkeypatch: pytest.MonkeyPatch, soft: int, hard: int, then: int
+) -> None:
+    limits = Limits(monkeypatch, soft, hard)
+    want_descriptors()
+    assert limits.now == (then, hard)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from blinktun.address import Address
 from blinktun.config import BlinksocksClient, BlinksocksServer
+from blinktun.config.acl import Rule
 from blinktun.config.blinksocks import blinksocks_from_document
 from blinktun.config.document import parse_document
 from blinktun.config.load import load
@@ -329,15 +331,46 @@ def test_shared_connections() -> None:
     assert "in clear" not in " ".join(server(mux=True, presets=vmess).warnings)
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        link(acl=True),
-        link(redirect="h:1"),
-    ],
-)
-def test_what_is_not_acted_on_yet(values: Values) -> None:
-    assert "not yet supported" in refused(values).problem
+def test_rules_of_a_server(tmp_path: Path) -> None:
+    file = tmp_path / "acl.txt"
+    file.write_text("*:25 1  # no mail\n\nbad line\n10.0.0.0/8 0 - 1m\n")
+    config = server(acl=True, acl_conf=str(file))
+    assert config.acl == (
+        Rule("*", 25, ban=True, text="*:25 1"),
+        Rule(ip_network("10.0.0.0/8"), download=1 << 20, text="10.0.0.0/8 0 - 1m"),
+    )
+    (warning,) = config.warnings
+    assert warning.startswith(f"{file}: line 3 has a second field")
+    assert server(acl=False, acl_conf="nowhere").acl is None
+    file.write_text("?\n" * 30)
+    assert len(server(acl=True, acl_conf=str(file)).warnings) == 21
+    file.write_bytes(b"\xff\xfe\n")
+    assert server(acl=True, acl_conf=str(file)).acl == ()
+
+
+def test_a_server_behind_a_program_on_its_machine_is_warned(tmp_path: Path) -> None:
+    file = tmp_path / "acl.txt"
+    file.write_text("")
+    for host, count in (("127.0.0.1", 1), ("[::1]", 1), ("localhost", 1), ("0.0.0.0", 0)):
+        config = server(service=f"tcp://{host}:1", acl=True, acl_conf=str(file))
+        assert len(config.warnings) == count
+    config = server(service="tcp://[::1]:1", acl=True, acl_conf=str(file), redirect="a:1")
+    assert config.warnings == ()
+
+
+def test_rules_that_cannot_be_read(tmp_path: Path) -> None:
+    for changes in ({}, {"acl_conf": str(tmp_path / "no.txt")}, {"acl_conf": str(tmp_path)}):
+        error = refused(link(acl=True, **changes))
+        assert error.key == "acl_conf"
+        assert ".pem" not in error.fix.lower()
+
+
+def test_redirect() -> None:
+    assert server(redirect="").redirect is None
+    assert server(redirect="bing.com:80").redirect == Address("bing.com", 80)
+    assert server(redirect="[::1]:65535").redirect == Address("::1", 65535)
+    for text in ("123", "*:80", "123:-1", "h:0", "a b:1"):
+        assert refused(link(redirect=text)).key == "redirect"
 
 
 @pytest.mark.parametrize(

@@ -145,9 +145,9 @@ def test_a_log_directory_gets_a_file_name(tmp_path: Path) -> None:
             "1..65535",
         ),
         (
-            old(servers=[item(presets=[{"name": "access-control"}])]),
-            "server.presets[0].name",
-            "remove it",
+            item(presets=[{"name": "access-control"}, *PRESETS]),
+            "presets[0].params.acl",
+            '"acl_conf"',
         ),
     ],
 )
@@ -156,3 +156,20 @@ def test_errors_use_the_old_names(values: Values, key: str, fix: str) -> None:
         read(values)
     assert (caught.value.source, caught.value.key) == ("b.json", key)
     assert fix in caught.value.fix
+
+
+def test_access_control_of_2_x(tmp_path: Path) -> None:
+    rules = tmp_path / "acl.txt"
+    rules.write_text("*:25 1\n")
+    control: Values = {"name": "access-control", "params": {"acl": str(rules), "max_tries": 60}}
+    values = item(presets=[control, *PRESETS])
+    del values["enabled"]
+    config = read(values)
+    assert isinstance(config, BlinksocksServer)
+    assert config.acl is not None
+    assert [rule.text for rule in config.acl] == ["*:25 1"]
+    assert [preset.name for preset in config.server.presets] == ["ss-base", "ss-aead-cipher"]
+    assert "presets[0].params.max_tries" in config.warnings[0]
+    assert "access-control" in " ".join(
+        client(servers=[item(presets=[control, *PRESETS])]).warnings
+    )

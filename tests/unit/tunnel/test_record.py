@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from blinktun.address import Address
-from blinktun.errors import RemoteError, TransportError
+from blinktun.errors import AccessDenied, RemoteError, TransportError
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.record import Record
 from blinktun.tunnel.relay import Traffic
@@ -35,6 +35,7 @@ def test_the_line_of_a_connection(caplog: pytest.LogCaptureFixture) -> None:
     [
         (None, "closed"),
         (TransportError("reset"), "reset"),
+        (AccessDenied("banned"), "banned"),
         (RemoteError("bad tag"), "refused: bad tag"),
         (asyncio.CancelledError(), "stopped"),
         (ZeroDivisionError(), "failed"),
@@ -45,7 +46,7 @@ def test_how_a_connection_ends(
 ) -> None:
     caplog.set_level(logging.INFO)
     stream = ScriptedStream()
-    passes_on = error is not None and not isinstance(error, TransportError)
+    passes_on = error is not None and not isinstance(error, (TransportError, AccessDenied))
     expected = pytest.raises(type(error)) if passes_on and error else nullcontext()
     with expected, Record("peer", Traffic()).ending(stream):
         if error:

@@ -2,16 +2,40 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
-from blinktun.errors import TransportError
+import pytest
+from tests.unit.tunnel.test_outbound import ScriptedDialer
+
+from blinktun.address import Address
+from blinktun.errors import RemoteError, TransportError
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.refusals import Refusals
+from blinktun.tunnel.strangers import Strangers
+
+if TYPE_CHECKING:
+    from blinktun.transports.base import Stream
+    from blinktun.tunnel.strangers import Stranger
+
+ELSEWHERE = Address("192.0.2.7", 80)
+
+
+def _stranger(wire: Stream, hold: float = 0.05, *, keeps: bool = False) -> Stranger:
+    return Strangers((hold, hold), idle=60, keeps=keeps).meet(wire)
+
+
+def _refusals(
+    hold: float = 0.05, target: Stream | None = None, redirect: Address | None = None
+) -> Refusals:
+    return Refusals((hold, hold), redirect, ScriptedDialer(target), idle=5)
 
 
 async def test_a_peer_is_kept_waiting_and_told_nothing() -> None:
-    wire = ScriptedStream([b"noise"], ends=False)
+    wire = ScriptedStream([b"noise", b"more"], ends=False)
+    stranger = _stranger(wire)
     started = time.monotonic()
-    await Refusals((0.05, 0.06)).refuse(wire)
+    await stranger.receive()
+    await _refusals().refuse(stranger)
     assert time.monotonic() - started >= 0.05
     assert wire.sent == b""
     assert wire.aborted
@@ -19,12 +43,85 @@ async def test_a_peer_is_kept_waiting_and_told_nothing() -> None:
 
 async def test_one_that_leaves_is_not_waited_for_but_closed() -> None:
     wire = ScriptedStream([b"noise", TransportError("reset")])
-    await asyncio.wait_for(Refusals((60, 61)).refuse(wire), 5)
+    await asyncio.wait_for(_refusals(60).refuse(_stranger(wire, 60)), 5)
     assert wire.aborted
 
 
 async def test_an_end_is_no_reason_to_answer_sooner() -> None:
     wire = ScriptedStream([b"noise"])
     started = time.monotonic()
-    await Refusals((0.05, 0.06)).refuse(wire)
+    await _refusals().refuse(_stranger(wire))
     assert time.monotonic() - started >= 0.05
+    assert wire.aborted
+
+
+async def test_the_wait_is_counted_from_the_first_byte() -> None:
+    wire = ScriptedStream([b"noise"], ends=False)
+    stranger = _stranger(wire, 0.2)
+    started = time.monotonic()
+    await stranger.receive()
+    await asyncio.sleep(0.15)
+    await _refusals(60).refuse(stranger)
+    assert 0.19 <= time.monotonic() - started < 1
+    assert wire.aborted
+
+
+async def test_who_was_trusted_waits_from_now_on_and_is_not_redirected() -> None:
+    wire, target = ScriptedStream([b"x"], ends=False), ScriptedStream()
+    stranger = _stranger(wire, 60, keeps=True)
+    stranger.trust()
+    await _refusals(0.05, target, ELSEWHERE).refuse(stranger)
+    assert wire.aborted
+    assert target.sent == b""
+
+
+async def test_another_service_answers_all_of_it() -> None:
+    wire, target = ScriptedStream([b"GET ", b"/ HT", b"TP"]), ScriptedStream([b"200 ", b"OK"])
+    stranger = _stranger(wire, 60, keeps=True)
+    await stranger.receive()
+    await stranger.receive()
+    await _refusals(60, target, ELSEWHERE).refuse(stranger)
+    assert target.sent == b"GET / HTTP"
+    assert target.eof_sent
+    assert wire.sent == b"200 OK"
+    assert wire.eof_sent
+    assert wire.closed
+    assert target.closed
+
+
+async def test_another_service_that_breaks_off() -> None:
+    wire, target = ScriptedStream([b"x"], ends=False), ScriptedStream([TransportError("reset")])
+    await _refusals(60, target, ELSEWHERE).refuse(_stranger(wire, 60, keeps=True))
+    assert wire.aborted
+    assert target.aborted
+
+
+async def test_another_service_that_is_not_there() -> None:
+    wire = ScriptedStream([b"x"], ends=False)
+    stranger = _stranger(wire, keeps=True)
+    await _refusals(60, None, ELSEWHERE).refuse(stranger)
+    assert wire.sent == b""
+    assert wire.aborted
+
+
+async def test_a_stopped_server_closes_both() -> None:
+    wire, target = ScriptedStream(ends=False), ScriptedStream(ends=False)
+    refusals = _refusals(60, target, ELSEWHERE)
+    task = asyncio.create_task(refusals.refuse(_stranger(wire, 60, keeps=True)))
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert wire.aborted
+    assert target.aborted
+
+
+async def test_a_flood_is_read_up_to_a_bound() -> None:
+    wire = ScriptedStream([bytes(1 << 18)] * 10, ends=False)
+    stranger = _stranger(wire)
+    await stranger.receive()
+    with pytest.raises(RemoteError):
+        await stranger.receive()
+    await _refusals().refuse(stranger)
+    assert wire.aborted
+    assert await wire.receive()  # the rest was left where it was
