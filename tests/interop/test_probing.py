@@ -106,8 +106,9 @@ async def _server(
         async with blinksocks_from_file("ours", path) as program:
             yield program
         return
-    limit = [peers.system("prlimit"), f"--nofile={descriptors}:{descriptors}", "--"]
-    argv: list[str | Path] = [*limit, peers.ours("blinksocks"), "-c", path]
+    limit = f"--nofile={descriptors}:{descriptors}"
+    argv: list[str | Path] = [peers.system("prlimit"), limit, "--", peers.ours("blinksocks")]
+    argv += ["-c", path]
     async with Program("limited-server", argv, folder, listens=("tcp", link.port)) as program:
         yield program
 

@@ -9,6 +9,7 @@ share their destinations.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import sys
@@ -160,7 +161,8 @@ class _DailyFileHandler(logging.StreamHandler[TextIO]):
         for path in self._stem.parent.iterdir():
             day = _day_of(path.name.removeprefix(prefix)) if path.name.startswith(prefix) else None
             if day is not None and day < oldest:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # it costs room, but not the new file
+                    path.unlink()
 
 
 def _level_name(number: int) -> str:

@@ -152,6 +152,18 @@ def test_each_day_has_its_file_and_old_ones_go(
     assert "two" not in (tmp_path / "bs.log.2026-01-30").read_text()
 
 
+def test_an_old_file_that_stays_does_not_stop_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = dt.date(2026, 1, 30)
+    monkeypatch.setattr(logs, "_today", lambda: day)
+    (tmp_path / "bs.log.2020-01-01").mkdir()  # cannot be deleted as a file
+    logs.set_up([npm(tmp_path / "bs.log", max_days=2)])
+    day = dt.date(2026, 1, 31)
+    LOG.info("two")
+    assert "two" in (tmp_path / "bs.log.2026-01-31").read_text()
+
+
 def test_roles_of_both_programs_share_one_console(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

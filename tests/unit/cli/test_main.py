@@ -57,6 +57,20 @@ def test_check_says_what_files_mean(
     assert launched == []
 
 
+def test_check_says_who_may_come(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rules, path = tmp_path / "acl.txt", tmp_path / "server.json"
+    rules.write_text("*:25 1\n?\n")
+    values = {"service": "tcp://0.0.0.0:1", "key": "k", "presets": [{"name": "ss-base"}]}
+    path.write_text(json.dumps(values))
+    assert main(["check", str(path)]) == 0
+    assert "  strangers   wait, then are closed\n" in capsys.readouterr().out
+    path.write_text(json.dumps({**values, "acl": True, "acl_conf": str(rules), "redirect": "h:2"}))
+    assert main(["check", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "  rules       1, the last that fits counts\n  strangers   go to h:2\n" in text
+    assert "acl.txt: line 2 has a host" in text
+
+
 def test_check_goes_on_after_a_wrong_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
