@@ -133,7 +133,10 @@ async def _nginx(folder: Path) -> AsyncIterator[int]:
 
 async def _ask(port: int, data: bytes) -> list[bytes] | None:
     """The lines of the answer but for the clock's; None: a reset without a word."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionError:  # so soon that it looks like a refusal
+        return None
     try:
         writer.write(data)
         await writer.drain()
