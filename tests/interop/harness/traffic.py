@@ -144,6 +144,9 @@ async def _request(connect: Connect, line: str) -> AsyncIterator[Connection]:
     try:
         writer.write(line.encode() + b"\n")
         yield reader, writer
+    except BaseException:
+        writer.transport.abort()  # what is still to be sent would keep it open
+        raise
     finally:
         writer.close()
         with contextlib.suppress(ConnectionError):
