@@ -141,15 +141,18 @@ class _Reader:
         self._pending = b""
 
     def feed(self, data: Chunk) -> list[tuple[Address, bytes]]:
-        self._pending += data
+        held = self._pending + data
         found: list[tuple[Address, bytes]] = []
-        while len(self._pending) >= 2:
-            end = 2 + int.from_bytes(self._pending[:2], "big")
-            if len(self._pending) < end:
+        at = 0  # cut once at the end: a chunk may hold tens of thousands of small datagrams
+        while at + 2 <= len(held):
+            end = at + 2 + int.from_bytes(held[at : at + 2], "big")
+            if end > len(held):
                 break
-            framed, self._pending = self._pending[2:end], self._pending[end:]
+            framed = held[at + 2 : end]
             address = unpack(framed)
             if address is None:
                 raise RemoteError("a datagram ends inside its address")
             found.append((address[0], framed[address[1] :]))
+            at = end
+        self._pending = held[at:]
         return found

@@ -94,6 +94,26 @@ async def test_what_does_not_fit_is_lost() -> None:
                 pass
 
 
+async def test_many_small_ones_in_chunks_cut_anywhere() -> None:
+    target = Address("192.0.2.7", 53)
+    one = bytes.fromhex("0008 01 c0000207 0035 78")
+    got: asyncio.Queue[tuple[Address, bytes]] = asyncio.Queue()
+    chunks = [(one * 20_000)[at : at + 65_537] for at in range(0, 20_000 * len(one), 65_537)]
+
+    class Ready(Outbound):
+        sends_lone_header = True
+
+        async def open(self, target: Address) -> Stream:
+            return ScriptedStream(chunks)
+
+    path = StreamPath(Ready(), lambda *answer: got.put_nowait(answer))
+    try:
+        async with asyncio.timeout(10):
+            assert [await got.get() for _ in range(20_000)] == [(target, b"x")] * 20_000
+    finally:
+        path.close()
+
+
 async def test_a_broken_format() -> None:
     link = ScriptedStream([b"\0\2\1\x7f"])
     with pytest.raises(RemoteError, match="inside its address"):
