@@ -46,7 +46,7 @@ class PortRange:
 
 @dataclass(frozen=True, slots=True)
 class KcpSettings:
-    """One end of a KCP conversation, by the option names of kcptun (spec of the wire, section 8.1).
+    """One end of a KCP conversation, by the option names of kcptun (kcptun wire, 8.1).
 
     ``mode`` has already been turned into ``nodelay``, ``interval``, ``resend`` and ``nc``.
     """
@@ -271,11 +271,6 @@ class ServerLink:
 class BlinksocksClient:
     """A blinksocks client: proxies in, presets over a transport out."""
 
-    @property
-    def scheme(self) -> str:
-        """What applications connect with, as in URLs."""
-        return "https" if self.https.cert else self.inbound.value
-
     inbound: Inbound
     listen: Address
     server: ServerLink
@@ -290,6 +285,11 @@ class BlinksocksClient:
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""
     warnings: tuple[str, ...] = ()
+
+    @property
+    def scheme(self) -> str:
+        """What applications connect with, as in URLs."""
+        return "https" if self.https.cert else self.inbound.value
 
 
 @dataclass(frozen=True, slots=True)

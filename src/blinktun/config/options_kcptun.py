@@ -34,7 +34,6 @@ QPP_REVISIONS = ("A", "M", "B")
 """The ways of kcptun's builds to make pads, oldest first (kcptun wire, 7.1)."""
 
 _TEXT, _INTEGER, _BOOLEAN = Kind.TEXT, Kind.INTEGER, Kind.BOOLEAN
-_OFF = (False,)
 
 _ADDRESSES = (
     Option(
@@ -367,6 +366,7 @@ _PROGRAM = (
     Option("help", _BOOLEAN, "show this and exit", both(False), aliases=("h",), key=""),
     Option("version", _BOOLEAN, "show the version and exit", both(False), aliases=("v",), key=""),
 )
+
 KCPTUN_OPTIONS: tuple[Option, ...] = tuple(
     replace(option, group=group)
     for group, options in (

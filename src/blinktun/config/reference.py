@@ -43,22 +43,14 @@ def default_text(option: Option, side: str) -> str:
 
 
 def values_text(option: Option) -> str:
-    """What an option accepts: choices, or type and range; and which of it not yet."""
+    """What an option accepts: choices, or type and range; and if that is not all acted on yet."""
     if option.choices:
-        return choices_text(option.choices, option.supported)
+        return ", ".join(option.choices)
     text = ", ".join(word for word in (option.kind.value, option.range_text) if word)
     if option.supported is None:
         return text
     only = " or ".join(_value_text(value) for value in option.supported)
     return f"{text}; only {only} as yet"
-
-
-def choices_text(choices: Sequence[str], supported: Sequence[object] | None) -> str:
-    """Names there are, those that are not acted on yet set apart."""
-    later = [choice for choice in choices if supported is not None and choice not in supported]
-    if supported is None or not later:
-        return ", ".join(choices)
-    return f"{', '.join(c for c in choices if c in supported)}; not yet: {', '.join(later)}"
 
 
 def _value_text(value: object) -> str:
