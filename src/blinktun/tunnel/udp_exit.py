@@ -23,6 +23,7 @@ _MAX_NAMES = 256
 """Targets by name whose answers are told to be from that name."""
 
 OnAnswer: TypeAlias = "Callable[[Address, bytes], None]"
+"""Gets where an answer is from, and its payload."""
 
 
 class UdpExit:

@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from blinktun.presets.pipeline import Pipeline
     from blinktun.presets.registry import PipelineMaker
     from blinktun.transports.resolver import Resolver
+    from blinktun.tunnel.udp_exit import OnAnswer
 
 _log = logging.getLogger("blinktun.blinksocks")
-
-OnAnswer: TypeAlias = "Callable[[Address, bytes], None]"
-"""Gets where an answer is from, and its payload."""
 
 
 class Path(ABC):
@@ -39,6 +37,7 @@ class Path(ABC):
 
 
 PathMaker: TypeAlias = "Callable[[OnAnswer], Path]"
+"""Makes a way whose answers go to who is given."""
 
 
 class UdpPath(Path):

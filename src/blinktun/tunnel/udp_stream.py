@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from blinktun.transports.resolver import Resolver
     from blinktun.tunnel.outbound import Outbound
     from blinktun.tunnel.relay import Traffic
+    from blinktun.tunnel.udp_exit import OnAnswer
     from blinktun.tunnel.udp_limits import UdpGate
-    from blinktun.tunnel.udp_path import OnAnswer
 
 _log = logging.getLogger("blinktun.blinksocks")
 

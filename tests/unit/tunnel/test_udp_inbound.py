@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
 from blinktun.testing.loopback import ANY_PORT
 from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.udp_inbound import UdpInbound
-from blinktun.tunnel.udp_path import OnAnswer, Path
+from blinktun.tunnel.udp_path import Path
+
+if TYPE_CHECKING:
+    from blinktun.tunnel.udp_exit import OnAnswer
 
 TARGET = Address("example.com", 53)
 
