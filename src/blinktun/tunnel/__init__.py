@@ -3,7 +3,9 @@
 The nouns of the room: a **role** is one program's configuration at work, with ``start`` and
 ``stop``; a **relay** copies between two streams until both directions have ended. The blinksocks
 roles see their link through a ``PresetStream``: a transport's stream with a pipeline of presets
-around it. ``connections`` owns the tasks of a role.
+around it. A client's streams to its server come from an **outbound** (``outbound``, ``mux_pool``),
+a server's to targets from an **exit**; datagrams have **paths** and exits of their own (``udp_*``).
+``connections`` owns the tasks of a role.
 
 May import every room but ``app`` and ``cli``.
 """

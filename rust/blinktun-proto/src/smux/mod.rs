@@ -8,6 +8,7 @@
 //! | [`frame`] | the eight-byte header, the incremental decoder, the bounded writer |
 //! | `stream` | one stream's two byte queues, its flow control and its two ends |
 //! | `scheduler` | whose turn it is to send |
+//! | `budget` | how much of what was written may wait unsent |
 //! | `fin` | when a FIN may leave, depending on who the peer is |
 //! | `forgotten` | window updates for streams that we dropped but the peer still writes to |
 //! | `keepalive` | NOPs, and noticing that the peer is silent |
