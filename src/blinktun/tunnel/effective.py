@@ -24,8 +24,11 @@ def effective_settings(kcp: KcpSettings, *, learned: str) -> str:
         f"datashard: {kcp.datashard} parityshard: {kcp.parityshard}",
     )
     pads = (f"QPP: {kcp.qpp_count} pads of revision {kcp.qpp_revision}",) if kcp.qpp else ()
+    limit = (f"ratelimit: {kcp.ratelimit}",) if kcp.ratelimit else ()
+    pause = (f"closewait: {kcp.closewait}",) if kcp.closewait else ()
     own = (
         f"mtu: {kcp.mtu}",
+        *limit,
         f"sndwnd: {kcp.sndwnd} rcvwnd: {kcp.rcvwnd}",
         f"nodelay parameters: {kcp.nodelay} {kcp.interval} {kcp.resend} {kcp.nc}",
         f"dscp: {kcp.dscp}",
@@ -34,5 +37,6 @@ def effective_settings(kcp: KcpSettings, *, learned: str) -> str:
         f"framesize: {kcp.framesize}",
         f"streambuf: {kcp.streambuf}",
         f"keepalive: {kcp.keepalive}",
+        *pause,
     )
     return ", ".join((*alike, *pads, *own))

@@ -18,3 +18,9 @@ def test_what_is_set_is_said_and_the_key_never() -> None:
     assert "smux version: 2, compression: false" in line
     assert "parityshard: 3, QPP: 61 pads of revision B, mtu" in line
     assert "hunter2" not in line
+
+
+def test_limits_that_hold_are_said() -> None:
+    line = effective_settings(KcpSettings(ratelimit=1_000_000, closewait=30), learned="1")
+    assert "mtu: 1350, ratelimit: 1000000, sndwnd" in line
+    assert line.endswith("keepalive: 10, closewait: 30")
