@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from blinktun.config.model import (
+        Dns,
         KcpSettings,
         LogSettings,
         PortRange,
@@ -60,6 +61,7 @@ def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
 def _kcptun_server(config: KcptunServer) -> Iterator[tuple[str, str]]:
     yield "listens", _ports(config.listen)
     yield "target", _stream(config.target)
+    yield "workers", f"{config.workers} processes" if config.workers > 1 else ""
     yield from _kcp(config.kcp)
     yield from _log(config.log, console="standard error")
     yield from _reports(config.reports)
@@ -69,21 +71,27 @@ def _blinksocks_client(config: BlinksocksClient) -> Iterator[tuple[str, str]]:
     asks = ", asks for user and password" if config.credentials else ""
     yield "listens", f"{config.scheme} {config.listen}{asks}"
     yield "forwards to", str(config.forward or "")
-    yield "server", f"{config.server.transport} {config.server.address}"
+    yield "server", f"{config.server.transport} {config.server.address}{config.server.path}"
     yield from _link(config.server, config.timeout)
+    yield "mux", f"{config.server.mux_concurrency} connections at most" if config.server.mux else ""
+    yield "names", _names(config.dns)
     yield from _log(config.log, console="standard output")
 
 
 def _blinksocks_server(config: BlinksocksServer) -> Iterator[tuple[str, str]]:
-    yield "listens", f"{config.server.transport} {config.server.address}"
+    yield "listens", f"{config.server.transport} {config.server.address}{config.server.path}"
     yield from _link(config.server, config.timeout)
     yield "rules", "" if config.acl is None else f"{len(config.acl)}, the last that fits counts"
     yield "strangers", f"go to {config.redirect}" if config.redirect else "wait, then are closed"
+    yield "mux", "connections are shared" if config.server.mux else ""
+    yield "names", _names(config.dns)
     yield from _log(config.log, console="standard output")
 
 
 def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
+    yield "disguise", "datagrams look like segments of TCP" if kcp.tcp else ""
     yield "crypt", kcp.crypt
+    yield "QPP", f"{kcp.qpp_count} pads of revision {kcp.qpp_revision}" if kcp.qpp else ""
     corrected = kcp.datashard and kcp.parityshard
     yield "correction", f"{kcp.datashard} data + {kcp.parityshard} parity" if corrected else "none"
     yield "compression", "no" if kcp.nocomp else "yes"
@@ -91,16 +99,25 @@ def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
     yield "windows", f"send {kcp.sndwnd}, receive {kcp.rcvwnd} segments; mtu {kcp.mtu} bytes"
     timing = f"nodelay {kcp.nodelay}, interval {kcp.interval} ms, resend {kcp.resend}, nc {kcp.nc}"
     yield "timing", timing
+    yield "rate limit", f"{kcp.ratelimit} bytes a second a session" if kcp.ratelimit else ""
+    yield "end of file", f"passed on after {kcp.closewait} s" if kcp.closewait else ""
 
 
 def _link(link: ServerLink, timeout: float) -> Iterator[tuple[str, str]]:
     yield "presets", " > ".join(map(_preset, link.presets))
+    yield "certificate", str(link.tls.cert or "")
+    if link.kcp:
+        yield from _kcp(link.kcp.kcp)
     yield "timeout", f"{timeout:g} s without a byte"
 
 
 def _preset(preset: PresetSpec) -> str:
     method = preset.params.get("method")
     return f"{preset.name} ({method})" if isinstance(method, str) else preset.name
+
+
+def _names(dns: Dns) -> str:
+    return f"{', '.join(dns.servers)} are asked" if dns.servers else ""
 
 
 def _log(log: LogSettings, *, console: str) -> Iterator[tuple[str, str]]:

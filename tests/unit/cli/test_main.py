@@ -106,6 +106,44 @@ def test_check_shows_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert "http://127.0.0.1:6060/debug/pprof/" in shown
 
 
+def test_check_shows_what_is_not_as_usual(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.json"
+    link = {"key": "k", "presets": [{"name": "ss-base"}, {"name": "ss-aead-cipher"}], "mux": True}
+    kcp = {"tcp": True, "qpp": True, "ratelimit": 1000, "closewait": 5}
+    for values, parts in (
+        (
+            {"listen": ":1", **kcp},
+            (
+                "  disguise    datagrams look like segments of TCP\n",
+                "  QPP         61 pads of revision B\n",
+                "  rate limit  1000 bytes a second a session\n",
+                "  end of file passed on after 5 s\n",
+            ),
+        ),
+        ({"listen": ":1", "workers": 3}, ("  workers     3 processes\n",)),
+        (
+            {"service": "socks://127.0.0.1:1", "server": {"service": "ws://h:2/way", **link}},
+            ("  server      ws h:2/way\n", "  mux         10 connections at most\n"),
+        ),
+        (
+            {"service": "kcp://127.0.0.1:2?crypt=sm4", "dns": ["9.9.9.9", "::1"], **link},
+            (
+                "  listens     kcp 127.0.0.1:2\n",
+                "  crypt       sm4\n",
+                "  mux         connections are shared\n",
+                "  names       9.9.9.9, ::1 are asked\n",
+            ),
+        ),
+    ):
+        path.write_text(json.dumps(values))
+        assert main(["check", str(path)]) == 0
+        shown = capsys.readouterr().out
+        for part in parts:
+            assert part in shown
+
+
 def test_check_shows_a_forward_and_that_a_password_is_asked(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
