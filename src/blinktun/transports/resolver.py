@@ -64,8 +64,13 @@ class Resolver:
         if task is None:
             task = asyncio.get_running_loop().create_task(self._ask(name, host))
             self._asking[name] = task
-            task.add_done_callback(lambda _task: self._asking.pop(name, None))
+            task.add_done_callback(lambda task: self._asked(name, task))
         return await asyncio.shield(task)
+
+    def _asked(self, name: str, task: asyncio.Task[list[str]]) -> None:
+        self._asking.pop(name, None)
+        if not task.cancelled():
+            task.exception()  # seen, even if nobody waits for it any more
 
     async def _ask(self, name: str, host: str) -> list[str]:
         found = await self._lookup(host)

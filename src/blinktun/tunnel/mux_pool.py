@@ -71,7 +71,7 @@ class MuxOutbound(Outbound):
         if self._may_dial():
             task = asyncio.get_running_loop().create_task(self._connect())
             self._dials.add(task)
-            task.add_done_callback(self._dials.discard)
+            task.add_done_callback(self._dialled)
         else:
             task = next(iter(self._dials))
         try:
@@ -80,6 +80,11 @@ class MuxOutbound(Outbound):
             if instead is None or instead.ended:
                 raise
             return instead
+
+    def _dialled(self, task: asyncio.Task[MuxSession]) -> None:
+        self._dials.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, even if nobody waits for it any more
 
     async def _connect(self) -> MuxSession:
         wire = await self._dialer.connect(self._link.address)

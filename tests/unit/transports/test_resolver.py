@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
@@ -131,3 +132,24 @@ async def test_no_more_names_are_kept_than_bound(monkeypatch: pytest.MonkeyPatch
         for name in ("four.example", "both.example", "four.example"):
             await resolver.resolve(name)
         assert server.asked.count("A four.example.") == 2
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_no_bug() -> None:
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: reported.append(told))
+    gone = asyncio.Event()
+
+    async def lookup(_host: str) -> list[str]:
+        await gone.wait()
+        raise OSError("late")
+
+    resolver = Resolver()
+    resolver._lookup = lookup
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await resolver.resolve("late.example")
+    gone.set()
+    while resolver._asking:
+        await asyncio.sleep(0)
+    gc.collect()
+    assert not reported

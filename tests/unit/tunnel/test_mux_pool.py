@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,12 @@ class DuplexDialer(Dialer):
     def __init__(self) -> None:
         self.far: list[DuplexStream] = []
         self.refuses = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def connect(self, address: Address) -> Stream:
         await asyncio.sleep(0)
+        await self.may_answer.wait()
         if self.refuses:
             raise TransportError("refused", peer=str(address))
         near, far = DuplexStream.pair()
@@ -92,3 +96,19 @@ async def test_no_server() -> None:
         dialer.refuses = True
         await outbound.open(TARGET)  # on the one that there is
         assert len(dialer.far) == 1
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_no_bug() -> None:
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, told: reported.append(told))
+    async with _outbound() as (outbound, dialer):
+        dialer.refuses = True
+        dialer.may_answer.clear()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await outbound.open(TARGET)
+        dialer.may_answer.set()
+        while outbound._dials:
+            await asyncio.sleep(0)
+    gc.collect()
+    assert not reported
