@@ -109,8 +109,6 @@ def _entry(title: str, option: Option, side: str | None) -> Iterator[str]:
 def _facts(option: Option, side: str | None) -> Iterator[str]:
     if option.choices:
         yield values_text(option)
-    elif option.supported is not None:
-        yield "not yet supported"
     elif option.range_text:
         yield option.range_text
     if side is None and len(option.defaults) == 1:

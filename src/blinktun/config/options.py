@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from enum import Enum
@@ -52,7 +51,6 @@ class Option:
         low: Smallest number.
         high: Largest number.
         choices: The only values there are, if there are only some.
-        supported: The values that are acted on today; any other is refused. None: every value.
         example: What to write, for errors about a missing or malformed value.
         since: The release of the original that brought it; empty: always there.
         secret: Never shown.
@@ -71,7 +69,6 @@ class Option:
     low: int | None = None
     high: int | None = None
     choices: tuple[str, ...] = ()
-    supported: tuple[object, ...] | None = None
     example: str = ""
     since: str = ""
     secret: bool = False
@@ -88,7 +85,7 @@ class Option:
         return (self.name, *self.aliases)
 
     def check(self, value: object, origin: Origin) -> None:
-        """Refuse a value of the wrong type, out of range, unknown or not acted on yet.
+        """Refuse a value of the wrong type, out of range or unknown.
 
         Raises:
             ConfigError: the value cannot be used.
@@ -101,8 +98,6 @@ class Option:
             raise origin.error("is out of range", fix=self.accepts())
         if isinstance(value, str) and not _is_printable(value, secret=self.secret):
             raise origin.error("has characters that cannot be printed", fix=self.accepts())
-        if self.supported is not None and value not in self.supported:
-            raise origin.error("is not yet supported", fix=self._supported_fix())
 
     def accepts(self) -> str:
         """What to write, as an instruction."""
@@ -124,11 +119,6 @@ class Option:
 
     def _in_range(self, value: float) -> bool:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)
-
-    def _supported_fix(self) -> str:
-        values = self.supported or ()
-        written = [v if isinstance(v, str) and v else json.dumps(v) for v in values]
-        return f"leave it out or write {', '.join(written)}"
 
 
 def both(value: object) -> Mapping[str, object]:

@@ -43,14 +43,10 @@ def default_text(option: Option, side: str) -> str:
 
 
 def values_text(option: Option) -> str:
-    """What an option accepts: choices, or type and range; and if that is not all acted on yet."""
+    """What an option accepts: choices, or type and range."""
     if option.choices:
         return ", ".join(option.choices)
-    text = ", ".join(word for word in (option.kind.value, option.range_text) if word)
-    if option.supported is None:
-        return text
-    only = " or ".join(_value_text(value) for value in option.supported)
-    return f"{text}; only {only} as yet"
+    return ", ".join(word for word in (option.kind.value, option.range_text) if word)
 
 
 def _value_text(value: object) -> str:

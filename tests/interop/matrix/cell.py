@@ -12,8 +12,6 @@ from tests.interop.harness import traffic
 from tests.interop.harness.boxes import Kcptun, Options, kcptun_client, kcptun_server
 from tests.interop.harness.lossy import lossy_path
 
-from blinktun.config.options_kcptun import KCPTUN_OPTIONS
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -34,7 +32,6 @@ SIZES = (1, 7, 1_000, 1_326, 8_193, 65_536, 200_000)
 """Bytes of the concurrent echoes: around one segment, one frame, and beyond."""
 
 _WITHIN = 60.0
-_SUPPORTED = {option.name: option.supported for option in KCPTUN_OPTIONS}
 _LOG_SHOWN = 1_500
 
 
@@ -66,12 +63,7 @@ class Cell:
         """Whether both programs know all of it, and it ends within a minute."""
         if "theirs" in self.pair and (self.crypt not in CRYPTS_OF_2021 or self.pads):
             return False
-        return self._is_supported and (self.window >= 128 or self.bulk < 10_000)
-
-    @property
-    def _is_supported(self) -> bool:
-        values = {"crypt": self.crypt, "QPP": self.pads > 0}
-        return all(value in (_SUPPORTED[name] or (value,)) for name, value in values.items())
+        return self.window >= 128 or self.bulk < 10_000
 
     def options(self, shards: Shards) -> Options:
         """The flags of the end that has these shards."""
