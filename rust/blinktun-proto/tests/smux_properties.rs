@@ -146,13 +146,16 @@ impl End {
             Role::Client
         };
         let from = self.seen(id).read;
-        let bytes: Vec<u8> = self
-            .mux
-            .read_chunks(id)
-            .flatten()
-            .take(size)
-            .copied()
-            .collect();
+        let mut bytes = Vec::new();
+        while bytes.len() < size {
+            let front = self.mux.read_front(id);
+            let count = front.len().min(size - bytes.len());
+            if count == 0 {
+                break;
+            }
+            bytes.extend_from_slice(&front[..count]);
+            self.mux.consume(id, count);
+        }
         for (i, got) in bytes.iter().enumerate() {
             assert_eq!(
                 *got,
@@ -162,7 +165,6 @@ impl End {
             );
         }
         self.seen(id).read += bytes.len();
-        self.mux.consume(id, bytes.len());
     }
 
     fn transmit(&mut self, room: usize, now: Time) -> usize {

@@ -3,7 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
-use crate::crypt::PacketCrypt;
+use crate::crypt::{MAX_DATAGRAM, PacketCrypt};
 use crate::fec;
 use crate::kcp;
 use crate::kcp::segment::HEADER;
@@ -13,7 +13,7 @@ use crate::smux::{self, Role, Version};
 use crate::time::{Duration, Time};
 
 /// The largest datagram: what every Go receiver's buffer holds (kcptun wire, section 1.4).
-pub const MAX_MTU: usize = 1500;
+pub const MAX_MTU: usize = MAX_DATAGRAM;
 /// The smallest KCP block that every Go version accepts.
 const MIN_BLOCK: usize = 50;
 

@@ -45,6 +45,7 @@ pub use upward::{UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS};
 pub const MAX_BATCH: usize = 64;
 /// So long after the last FEC packet the decoder's memory is given back.
 const FEC_IDLE: Duration = Duration::from_secs(2);
+
 /// What all sessions of an endpoint share: counters, randomness, buffers.
 pub struct Context {
     /// The counters.

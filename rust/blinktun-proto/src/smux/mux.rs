@@ -208,14 +208,6 @@ impl Mux {
             .map_or(&[], |stream| stream.unread.front())
     }
 
-    /// All unread bytes of a stream in order, in pieces.
-    pub fn read_chunks(&self, id: StreamId) -> impl Iterator<Item = &[u8]> {
-        self.streams
-            .get(&id.0)
-            .into_iter()
-            .flat_map(|stream| stream.unread.chunks())
-    }
-
     /// Drop the first `n` unread bytes of a stream: they were taken. Opens the peer's window.
     pub fn consume(&mut self, id: StreamId, n: usize) {
         let Some(stream) = self.streams.get_mut(&id.0) else {

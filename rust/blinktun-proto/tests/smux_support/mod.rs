@@ -82,9 +82,16 @@ pub fn events(mux: &mut Mux) -> Vec<Event> {
 
 /// Read out a stream.
 pub fn read(mux: &mut Mux, id: StreamId) -> Vec<u8> {
-    let bytes: Vec<u8> = mux.read_chunks(id).flatten().copied().collect();
-    mux.consume(id, bytes.len());
-    bytes
+    let mut bytes = Vec::new();
+    loop {
+        let front = mux.read_front(id);
+        if front.is_empty() {
+            return bytes;
+        }
+        let count = front.len();
+        bytes.extend_from_slice(front);
+        mux.consume(id, count);
+    }
 }
 
 /// Carry bytes both ways until both ends have nothing to say.
