@@ -118,6 +118,10 @@ class Link:
     mux: bool = False
     transport: str = "tcp"
     path: str = ""
+    client: Mapping[str, Any] = field(default_factory=dict)
+    """Keys that the client's file has beside the usual ones; those of `server` are added there."""
+    server: Mapping[str, Any] = field(default_factory=dict)
+    """Keys that the server's file has beside the usual ones."""
 
     @property
     def method(self) -> str:
@@ -129,8 +133,13 @@ class Link:
         return f"{self.transport}://{host}:{self.port}{self.path}"
 
 
-def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "socks5") -> Program:
-    """A proxy for applications on a fresh port (an HTTP one where `scheme` says so)."""
+def bs_client(
+    impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "socks5", login: str = ""
+) -> Program:
+    """A proxy for applications on a fresh port (an HTTP one where `scheme` says so).
+
+    It asks for the `login`, `user:password`, if there is one.
+    """
     port = free_port()
     if impl == "libev":
         return _libev("ss-local", folder, link, port)
@@ -145,7 +154,10 @@ def bs_client(impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "sock
     else:
         server |= {"service": link.service(_SERVER_NAME), "mux": link.mux}
         server |= {"tls_cert": _certificate(folder)[0], "tls_cert_self_signed": True}
-        config = {"service": f"{scheme}://127.0.0.1:{port}", "server": server}
+        server |= link.client.get("server", {})
+        who = f"{login}@" if login else ""
+        service = f"{scheme}://{who}127.0.0.1:{port}"
+        config = {"service": service, **link.client, "server": server}
         if scheme == "https":
             config["https_cert"], config["https_key"] = _certificate(folder)
     return _blinksocks(impl, "client", folder, config, port)
@@ -157,13 +169,14 @@ def bs_server(impl: Blinksocks, folder: Path, link: Link) -> Program:
         return _libev("ss-server", folder, link, link.port)
     if impl == "v2ray":
         return _v2ray("server", folder, link, link.port)
-    config: dict[str, Any] = {"key": link.key, "presets": link.presets}
+    config: dict[str, Any] = {"key": link.key, "presets": link.presets, **link.server}
     if impl == "2.5.3":
         config |= {"host": "127.0.0.1", "port": link.port, "transport": "tcp"}
-        config["presets"] = _old_presets(link)
+        config["presets"] = _old_presets(link)  # it wants all parameters at both ends
     else:
-        config |= {"mux": link.mux, "service": link.service("127.0.0.1")}
-        config["tls_cert"], config["tls_key"] = _certificate(folder)
+        cert, key = _certificate(folder)
+        usual = {"mux": link.mux, "service": link.service("127.0.0.1")}
+        config = usual | {"tls_cert": cert, "tls_key": key} | config
     return _blinksocks(impl, "server", folder, config, link.port)
 
 
@@ -213,7 +226,7 @@ def _blinksocks(
     own_log = folder / f"bs-{role}-{port}.own.log"
     own_log.touch()  # 2.5 wants it to exist
     path = own_log.with_suffix(".json")
-    path.write_text(json.dumps(config | {"timeout": 600, "log_path": str(own_log)}))
+    path.write_text(json.dumps({"timeout": 600, "log_path": str(own_log)} | config))
     argv = [*_blinksocks_command(impl), "-c", path]
     return Program(f"{impl}-bs-{role}", argv, folder, listens=("tcp", port))
 

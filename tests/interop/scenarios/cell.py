@@ -1,0 +1,158 @@
+"""One scenario between one client and one server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.interop.harness import peers
+from tests.interop.harness.boxes import Link, bs_client, bs_server
+from tests.interop.scenarios.mock import ANSWER, mock
+from tests.interop.scenarios.table import MISSING, PORT, SCENARIOS
+
+from blinktun.address import Address
+from blinktun.testing.loopback import Datagrams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.interop.scenarios.table import App, Missing, Pair, Scenario
+
+_WITHIN = 20
+_APPS: Mapping[App, tuple[str, ...]] = {
+    "http": ("--proxy", "http://127.0.0.1:{}"),
+    "https": ("--proxy", "https://localhost:{}", "--proxy-insecure"),
+    "connect": ("--proxytunnel", "--proxy", "http://127.0.0.1:{}"),
+    "socks4": ("--socks4", "127.0.0.1:{}"),
+    "socks4a": ("--socks4a", "127.0.0.1:{}"),
+    "socks5": ("--socks5", "127.0.0.1:{}"),
+    "socks5h": ("--socks5-hostname", "127.0.0.1:{}"),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one scenario between two programs.
+
+    Attributes:
+        number: Of the scenario.
+        pair: Client and server.
+        error: What was wrong, or empty.
+        missing: Why it was not tried with ours: the original fails with itself.
+    """
+
+    number: int
+    pair: Pair
+    error: str = ""
+    missing: Missing | None = None
+
+
+async def try_scenario(number: int, folder: Path) -> list[Outcome]:
+    """Play a scenario in all its pairings at once."""
+    async with mock() as target, asyncio.TaskGroup() as group:
+        tasks = []
+        for pair in SCENARIOS[number].pairs:
+            own = folder / f"{number}-{'-'.join(pair)}"
+            own.mkdir()
+            tasks.append(group.create_task(_try(number, pair, target, own)))
+        return [await task for task in tasks]
+
+
+async def _try(number: int, pair: Pair, target: int, folder: Path) -> Outcome:
+    """Play it; of what an original lacks it is only seen that it fails with itself."""
+    missing = _missing(number, pair)
+    if missing and "ours" in pair:
+        return Outcome(number, pair, missing=missing)
+    try:
+        await play(SCENARIOS[number], pair, target, folder)
+    except AssertionError as error:
+        return Outcome(number, pair, "" if missing else str(error) or repr(error), missing)
+    return Outcome(number, pair, "works, though it is listed as missing" if missing else "")
+
+
+def _missing(number: int, pair: Pair) -> Missing | None:
+    roles = zip(("client", "server"), pair, strict=True)
+    found = ((MISSING.get((number, who)), role) for role, who in roles)
+    return next((lack for lack, role in found if lack and lack.only in {"", role}), None)
+
+
+async def play(scenario: Scenario, pair: Pair, target: int, folder: Path) -> None:
+    """Play a scenario once.
+
+    Raises:
+        AssertionError: a program did not start, or a check failed.
+    """
+    for name, text in scenario.files.items():
+        (folder / name).write_text(text.replace(PORT, str(target)))
+    link = Link(
+        scenario.presets,
+        key=scenario.key,
+        mux=scenario.mux,
+        transport=scenario.transport,
+        path=scenario.path,
+        client=scenario.client,
+        server=_with_port(scenario.server, target),
+    )
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(bs_server(pair[1], folder, link))
+        port = link.port
+        if scenario.app != "direct":
+            scheme = scenario.app if scenario.app in {"http", "https"} else "socks5"
+            scheme = "http" if scenario.app == "connect" else scheme
+            near = bs_client(pair[0], folder, link, scheme=scheme, login=scenario.login)
+            await stack.enter_async_context(near)
+            port = near.port
+        await _check_tcp(scenario, port, target)
+        if "2.5.3" not in pair:  # which knows no UDP
+            await _check_udp(scenario, port, target)
+
+
+async def _check_tcp(scenario: Scenario, port: int, target: int) -> None:
+    for _ in range(scenario.tcp):
+        said = await _curl(scenario, port, target, scenario.login)
+        assert (said == ANSWER) == scenario.delivered, f"curl got {said[:100]!r}"
+    if scenario.wrong:
+        said = await _curl(scenario, port, target, scenario.wrong)
+        assert said != ANSWER, "a wrong login was let in"
+    if scenario.serves_others:
+        async with mock() as other:
+            said = await _curl(scenario, port, other, scenario.login)
+            assert said == ANSWER, f"another target is not served: {said[:100]!r}"
+
+
+async def _curl(scenario: Scenario, port: int, target: int, login: str) -> bytes:
+    """Ask the target, or the server itself, with curl; returns what that printed."""
+    options = [word.format(port) for word in _APPS.get(scenario.app, ("--noproxy", "*"))]
+    if login and not scenario.app.startswith("socks4"):  # whose applications have no passwords
+        options += ["--proxy-user", login]
+    if scenario.app == "direct":
+        target = port
+    process = await asyncio.create_subprocess_exec(
+        *(peers.system("curl"), "--silent", "--noproxy", "", "--max-time", str(_WITHIN)),
+        *(*options, f"http://127.0.0.1:{target}/"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    said, _ = await process.communicate()
+    return said
+
+
+async def _check_udp(scenario: Scenario, port: int, target: int) -> None:
+    for _ in range(scenario.udp):
+        app = await Datagrams.associate(Address("127.0.0.1", port))
+        try:
+            app.send(Address("127.0.0.1", target), b"")
+            _, answer = await app.receive(_WITHIN)
+        except TimeoutError:
+            raise AssertionError("no answer to a datagram") from None
+        finally:
+            app.close()
+        assert answer == ANSWER, f"the answer to a datagram is {answer[:100]!r}"
+
+
+def _with_port(keys: Mapping[str, Any], port: int) -> dict[str, Any]:
+    filled: dict[str, Any] = json.loads(json.dumps(dict(keys)).replace(PORT, str(port)))
+    return filled
