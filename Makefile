@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust python matrix bench bench-quick bench-micro soak clean
+.PHONY: help demo setup peers test lint rust python matrix scenarios bench bench-quick bench-micro soak clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -21,6 +21,7 @@ help:
 	@echo "make lint    formatting, clippy, ruff, mypy, stubtest"
 	@echo "make matrix  every combination of kcptun's settings with both originals, into docs/interop"
 	@echo "             (ONLY='aes-128-gcm': those whose text contains it, not written)"
+	@echo "make scenarios   the original blinksocks' own suite with us and with itself, into docs/interop"
 	@echo "make bench   measure beside the originals into docs/benchmarks (ONLY=picture: some cases)"
 	@echo "make bench-quick   the same in short, into target/benchmarks"
 	@echo "make bench-micro   the parts of the Rust core alone"
@@ -57,6 +58,9 @@ python: $(BUILT) peers
 
 matrix: $(BUILT) peers
 	$(BIN)/python -m tests.interop.matrix --only "$(ONLY)"
+
+scenarios: $(BUILT) peers
+	$(BIN)/python -m tests.interop.scenarios
 
 bench: $(BUILT) peers
 	$(BIN)/python -m benchmarks --only "$(ONLY)"

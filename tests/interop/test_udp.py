@@ -74,7 +74,8 @@ async def test_datagrams_and_their_answers(
     await all_of(check, _lists() if "libev" in {client, server} else _lists() + SSR)
 
 
-async def test_dig_asks_a_name_server(tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", ["tcp", "kcp"])
+async def test_dig_asks_a_name_server(transport: str, tmp_path: Path) -> None:
     def answer(data: bytes) -> bytes:
         query = dns.message.from_wire(data)
         response = dns.message.make_response(query)
@@ -83,7 +84,7 @@ async def test_dig_asks_a_name_server(tmp_path: Path) -> None:
         return response.to_wire()
 
     async with (
-        bs_pair("ours", "ours", tmp_path, Link(_lists()[-1])) as near,
+        bs_pair("ours", "ours", tmp_path, Link(_lists()[-1], transport=transport)) as near,
         answering(answer) as target,
     ):
         app = await _associate(near.port)

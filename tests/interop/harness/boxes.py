@@ -225,10 +225,12 @@ def _blinksocks(
 ) -> Program:
     own_log = folder / f"bs-{role}-{port}.own.log"
     own_log.touch()  # 2.5 wants it to exist
+    served = config["service"] if role == "server" and "service" in config else ""
+    protocol: Protocol = "udp" if served.startswith("kcp:") else "tcp"
     path = own_log.with_suffix(".json")
     path.write_text(json.dumps({"timeout": 600, "log_path": str(own_log)} | config))
     argv = [*_blinksocks_command(impl), "-c", path]
-    return Program(f"{impl}-bs-{role}", argv, folder, listens=("tcp", port))
+    return Program(f"{impl}-bs-{role}", argv, folder, listens=(protocol, port))
 
 
 def _blinksocks_command(impl: Blinksocks) -> Sequence[str | Path]:

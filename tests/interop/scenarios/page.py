@@ -24,8 +24,8 @@ _INTRODUCTION = """\
 # blinksocks: the scenarios of the original
 
 The 45 tests of the original's end-to-end suite, with our programs (`ours`), with the releases that
-npm has, and with both together: `ours > 3.3.0` is our client with Node's server, `3.3.0 > 3.3.0` the
-control. Written by `make scenarios`; every run of the tests tries all of it
+npm has, and with both together: `ours > 3.3.0` is our client with Node's server, `3.3.0 > 3.3.0` is
+the control. Written by `make scenarios`; every run of the tests tries all of it
 ([the interop tests](../guide/interop-tests.md)).
 
 A TCP check asks a target for 2048 bytes with curl, through SOCKS5 where the name says nothing else;
