@@ -211,9 +211,10 @@ def _certificate(folder: Path) -> tuple[str, str]:
 
 
 def _old_presets(link: Link) -> Presets:
-    # 2.5 wants the key derivation's label, which later releases fixed to this value.
+    # 2.5 wants the method, and the key derivation's label, which later releases fixed to this.
+    usual = {"method": "aes-256-gcm", "info": "ss-subkey"}
     return [
-        preset | {"params": preset["params"] | {"info": "ss-subkey"}}
+        preset | {"params": usual | preset.get("params", {})}
         if preset["name"] == "ss-aead-cipher"
         else preset
         for preset in link.presets

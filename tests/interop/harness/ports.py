@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import random
 import socket
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 Protocol = Literal["tcp", "udp"]
 
 # Below the range that the system gives to outgoing connections, so that nobody takes a port
 # between its choice and its use.
 _FIRST, _LAST = 10_240, 32_000
+_SOCK_DIAG = 4
 _candidates = itertools.cycle(range(_FIRST, _LAST))
 for _ in range(random.randrange(_LAST - _FIRST)):
     next(_candidates)
@@ -29,10 +31,12 @@ def free_port() -> int:
 def is_listening(port: int, protocol: Protocol) -> bool:
     """Whether a socket waits on `port`.
 
-    Read from the kernel's tables: a trial connection would count as the first connection of
+    The kernel is asked: a trial connection would count as the first connection of
     the program under test.
     """
-    return any(number == port for number in _waiting(protocol))
+    if protocol == "udp":
+        return any(number == port for number in _unconnected())
+    return any(_is_accepting(port, family) for family in (socket.AF_INET, socket.AF_INET6))
 
 
 def is_listening_at(path: Path) -> bool:
@@ -53,15 +57,30 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _waiting(protocol: Protocol) -> Iterator[int]:
-    """The ports of all TCP sockets that listen, or of all UDP sockets without a fixed peer."""
-    state = {"tcp": "0A", "udp": "07"}[protocol]
-    for table in (Path(f"/proc/net/{protocol}"), Path(f"/proc/net/{protocol}6")):
+def _is_accepting(port: int, family: socket.AddressFamily) -> bool:
+    """Ask for the TCP sockets that listen on this port (see sock_diag(7)).
+
+    /proc/net/tcp6 says the same in 2 ms, which is much for programs that wait for each other.
+    """
+    listen, by_family, request, dump, error = 1 << 10, 20, 1, 0x300, 2
+    query = struct.pack("=4BI", family, socket.IPPROTO_TCP, 0, 0, listen)
+    query += struct.pack("!H", port) + bytes(46)
+    head = struct.pack("=IHHII", 16 + len(query), by_family, request | dump, 1, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _SOCK_DIAG) as kernel:
+        kernel.send(head + query)
+        (kind,) = struct.unpack_from("=H", kernel.recv(65_536), 4)
+    if kind == error:
+        raise OSError("the kernel does not tell its sockets (no tcp_diag)")
+    return bool(kind == by_family)
+
+
+def _unconnected() -> Iterator[int]:
+    """The ports of all UDP sockets without a fixed peer."""
+    for table in (Path("/proc/net/udp"), Path("/proc/net/udp6")):
         if table.exists():
             with table.open() as file:
                 next(file)
-                sockets: Iterable[list[str]] = (line.split(maxsplit=4)[1:4] for line in file)
-                if protocol == "tcp":
-                    # They come first; thousands of ended connections may follow.
-                    sockets = itertools.takewhile(lambda fields: fields[2] == state, sockets)
-                yield from (int(f[0].rpartition(":")[2], 16) for f in sockets if f[2] == state)
+                for line in file:
+                    local, _, state = line.split(maxsplit=4)[1:4]
+                    if state == "07":
+                        yield int(local.rpartition(":")[2], 16)

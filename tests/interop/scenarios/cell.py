@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from tests.interop.scenarios.table import App, Missing, Pair, Scenario
 
-_WITHIN = 20
+_WITHIN = 20.0
+_WITHIN_IF_MISSING = 3.0
 _APPS: Mapping[App, tuple[str, ...]] = {
     "http": ("--proxy", "http://127.0.0.1:{}"),
     "https": ("--proxy", "https://localhost:{}", "--proxy-insecure"),
@@ -31,7 +32,10 @@ _APPS: Mapping[App, tuple[str, ...]] = {
     "socks4a": ("--socks4a", "127.0.0.1:{}"),
     "socks5": ("--socks5", "127.0.0.1:{}"),
     "socks5h": ("--socks5-hostname", "127.0.0.1:{}"),
+    "direct": ("--noproxy", "*"),
 }
+_SERVICES: Mapping[App, str] = {"http": "http", "connect": "http", "https": "https"}
+"""What a client offers to them; to others SOCKS."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ async def _try(number: int, pair: Pair, target: int, folder: Path) -> Outcome:
     if missing and "ours" in pair:
         return Outcome(number, pair, missing=missing)
     try:
-        await play(SCENARIOS[number], pair, target, folder)
+        within = _WITHIN_IF_MISSING if missing else _WITHIN
+        await play(SCENARIOS[number], pair, target, folder, within)
     except AssertionError as error:
         return Outcome(number, pair, "" if missing else str(error) or repr(error), missing)
     return Outcome(number, pair, "works, though it is listed as missing" if missing else "")
@@ -80,8 +85,10 @@ def _missing(number: int, pair: Pair) -> Missing | None:
     return next((lack for lack, role in found if lack and lack.only in {"", role}), None)
 
 
-async def play(scenario: Scenario, pair: Pair, target: int, folder: Path) -> None:
-    """Play a scenario once.
+async def play(
+    scenario: Scenario, pair: Pair, target: int, folder: Path, within: float = _WITHIN
+) -> None:
+    """Play a scenario once; each check has so many seconds.
 
     Raises:
         AssertionError: a program did not start, or a check failed.
@@ -89,7 +96,7 @@ async def play(scenario: Scenario, pair: Pair, target: int, folder: Path) -> Non
     for name, text in scenario.files.items():
         (folder / name).write_text(text.replace(PORT, str(target)))
     link = Link(
-        scenario.presets,
+        scenario.presets_between(pair),
         key=scenario.key,
         mux=scenario.mux,
         transport=scenario.transport,
@@ -101,56 +108,63 @@ async def play(scenario: Scenario, pair: Pair, target: int, folder: Path) -> Non
         await stack.enter_async_context(bs_server(pair[1], folder, link))
         port = link.port
         if scenario.app != "direct":
-            scheme = scenario.app if scenario.app in {"http", "https"} else "socks5"
-            scheme = "http" if scenario.app == "connect" else scheme
+            scheme = _SERVICES.get(scenario.app, "socks5")
             near = bs_client(pair[0], folder, link, scheme=scheme, login=scenario.login)
             await stack.enter_async_context(near)
             port = near.port
-        await _check_tcp(scenario, port, target)
+        application = _Application(scenario, port, target, within)
+        await application.check_tcp()
         if "2.5.3" not in pair:  # which knows no UDP
-            await _check_udp(scenario, port, target)
+            await application.check_udp()
 
 
-async def _check_tcp(scenario: Scenario, port: int, target: int) -> None:
-    for _ in range(scenario.tcp):
-        said = await _curl(scenario, port, target, scenario.login)
-        assert (said == ANSWER) == scenario.delivered, f"curl got {said[:100]!r}"
-    if scenario.wrong:
-        said = await _curl(scenario, port, target, scenario.wrong)
-        assert said != ANSWER, "a wrong login was let in"
-    if scenario.serves_others:
-        async with mock() as other:
-            said = await _curl(scenario, port, other, scenario.login)
-            assert said == ANSWER, f"another target is not served: {said[:100]!r}"
+@dataclass(frozen=True)
+class _Application:
+    """What asks a target through the port of a client, or that of a server itself."""
 
+    scenario: Scenario
+    port: int
+    target: int
+    within: float
 
-async def _curl(scenario: Scenario, port: int, target: int, login: str) -> bytes:
-    """Ask the target, or the server itself, with curl; returns what that printed."""
-    options = [word.format(port) for word in _APPS.get(scenario.app, ("--noproxy", "*"))]
-    if login and not scenario.app.startswith("socks4"):  # whose applications have no passwords
-        options += ["--proxy-user", login]
-    if scenario.app == "direct":
-        target = port
-    process = await asyncio.create_subprocess_exec(
-        *(peers.system("curl"), "--silent", "--noproxy", "", "--max-time", str(_WITHIN)),
-        *(*options, f"http://127.0.0.1:{target}/"),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    said, _ = await process.communicate()
-    return said
+    async def check_tcp(self) -> None:
+        scenario = self.scenario
+        for _ in range(scenario.tcp):
+            said = await self._curl(self.target, scenario.login)
+            assert (said == ANSWER) == scenario.delivered, f"curl got {said[:100]!r}"
+        if scenario.wrong:
+            said = await self._curl(self.target, scenario.wrong)
+            assert said != ANSWER, "a wrong login was let in"
+        if scenario.serves_others:
+            async with mock() as other:
+                said = await self._curl(other, scenario.login)
+                assert said == ANSWER, f"another target is not served: {said[:100]!r}"
 
+    async def check_udp(self) -> None:
+        for _ in range(self.scenario.udp):
+            app = await Datagrams.associate(Address("127.0.0.1", self.port))
+            try:
+                app.send(Address("127.0.0.1", self.target), b"")
+                _, answer = await app.receive(self.within)
+            except TimeoutError:
+                raise AssertionError("no answer to a datagram") from None
+            finally:
+                app.close()
+            assert answer == ANSWER, f"the answer to a datagram is {answer[:100]!r}"
 
-async def _check_udp(scenario: Scenario, port: int, target: int) -> None:
-    for _ in range(scenario.udp):
-        app = await Datagrams.associate(Address("127.0.0.1", port))
-        try:
-            app.send(Address("127.0.0.1", target), b"")
-            _, answer = await app.receive(_WITHIN)
-        except TimeoutError:
-            raise AssertionError("no answer to a datagram") from None
-        finally:
-            app.close()
-        assert answer == ANSWER, f"the answer to a datagram is {answer[:100]!r}"
+    async def _curl(self, target: int, login: str) -> bytes:
+        """What curl prints when it asks that target."""
+        app = self.scenario.app
+        options = [word.format(self.port) for word in _APPS[app]]
+        if login and not app.startswith("socks4"):  # whose applications have no passwords
+            options += ["--proxy-user", login]
+        process = await asyncio.create_subprocess_exec(
+            *(peers.system("curl"), "--silent", "--noproxy", "", "--max-time", str(self.within)),
+            *(*options, f"http://127.0.0.1:{self.port if app == 'direct' else target}/"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        said, _ = await process.communicate()
+        return said
 
 
 def _with_port(keys: Mapping[str, Any], port: int) -> dict[str, Any]:

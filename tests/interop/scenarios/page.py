@@ -31,7 +31,8 @@ the control. Written by `make scenarios`; every run of the tests tries all of it
 A TCP check asks a target for 2048 bytes with curl, through SOCKS5 where the name says nothing else;
 a UDP check sends an empty datagram to it and waits for as many. `not`: they must not come (1: while
 another target is served; 39: nothing is). With a login, a wrong one must not deliver either. 2.5.3
-knows no UDP. Empty fields: 2.5.3 does not have it, or no client takes part (26).
+is tried without UDP and without obfs-random-padding, which it does not know. Empty fields: 2.5.3
+has nothing of that kind, or no client takes part (26).
 """
 
 _COLUMNS: tuple[Pair, ...] = (
