@@ -11,4 +11,5 @@
 | `target` | the TCP server at the far end |
 | `traffic` | the application at the near end |
 | `together` | many checks in one test |
+| `website` | a page of fifty resources, for a browser |
 """
