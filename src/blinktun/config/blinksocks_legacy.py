@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,7 @@ class _Reader:
 
     def name_log_file(self) -> None:
         path = self.values.get("log_path")
-        if self._is_old and isinstance(path, str) and path and Path(path).is_dir():
+        if self._is_old and isinstance(path, str) and os.path.isdir(path):  # noqa: PTH112
             name = "bs-client.log" if "server" in self.values else "bs-server.log"
             self.values["log_path"] = str(Path(path) / name)
 

@@ -114,6 +114,7 @@ TOP_OPTIONS: tuple[Option, ...] = (
         both(None),
         unit="days",
         low=1,
+        high=36500,
     ),
 )
 """Keys that stand at the top of the file."""

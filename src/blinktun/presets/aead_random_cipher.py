@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from blinktun.config.explain import shown
 from blinktun.crypto.aead import AEAD_METHODS, AeadKey, AeadMethod
 from blinktun.crypto.kdf import hkdf_sha1
 from blinktun.errors import ConfigError
@@ -47,7 +48,7 @@ class AeadRandomCipher(SealedChunks):
         factor = params.get("factor", 2)
         if type(factor) is not int or not 1 <= factor <= _MAX_FACTOR:
             fix = f"write an integer 1..{_MAX_FACTOR}"
-            raise ConfigError("is out of range", key="factor", value=repr(factor), fix=fix)
+            raise ConfigError("is out of range", key="factor", value=shown(factor), fix=fix)
         return partial(cls, method, info.encode(), factor, ReplayGuard())
 
     def _subkey(self, salt: bytes) -> AeadKey:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
 from cryptography.hazmat.primitives.ciphers import Cipher
 
+from blinktun.config.explain import shown
 from blinktun.config.model import PresetSpec
 from blinktun.config.own_presets import from_folder
 from blinktun.effects import Effect, Forward, Reject
@@ -65,13 +66,13 @@ class AutoConf(AddressingPreset):
         name = params.get("suites")
         if isinstance(name, str) and name.startswith(("http://", "https://")):
             fix = "download it, and write the path of the file at both ends"
-            raise ConfigError("is not fetched", key="suites", value=repr(name), fix=fix)
+            raise ConfigError("is not fetched", key="suites", value=shown(name), fix=fix)
         path, text = file_param(params, "suites", example='"suites.json"')
         try:
             lists = parse_suites(text, path.parent)
         except ValueError as error:
             fix = 'write [{"presets": [...]}, ...] into the file'
-            raise ConfigError(str(error), key="suites", value=repr(name), fix=fix) from None
+            raise ConfigError(str(error), key="suites", value=shown(name), fix=fix) from None
         return partial(
             cls,
             [PipelineMaker(specs, where=f"suites[{at}].presets") for at, specs in enumerate(lists)],

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
+from blinktun.config.explain import shown
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -163,8 +164,13 @@ def choose(
     value = params.get(key, default)
     if isinstance(value, str) and value in choices:
         return choices[value]
-    problem, shown = ("is not a known choice", repr(value)) if value else ("is missing", "")
-    raise ConfigError(problem, key=key, value=shown, fix=f"use one of {', '.join(choices)}")
+    problem = "is not a known choice" if value else "is missing"
+    raise ConfigError(
+        problem,
+        key=key,
+        value=shown(value) if value else "",
+        fix=f"use one of {', '.join(choices)}",
+    )
 
 
 def text_param(
@@ -176,11 +182,13 @@ def text_param(
         ConfigError: it is missing, empty or something else.
     """
     value = params.get(key, default)
-    if isinstance(value, str) and value:
+    if isinstance(value, str) and value and _is_unicode(value):
         return value
-    problem = "is not a string" if value and not isinstance(value, str) else "is missing"
+    problem = "is missing"
+    if value:
+        problem = "is not Unicode" if isinstance(value, str) else "is not a string"
     fix = f"write a string, for example {example}" if example else "write a string"
-    raise ConfigError(problem, key=key, value=repr(value) if value else "", fix=fix)
+    raise ConfigError(problem, key=key, value=shown(value) if value else "", fix=fix)
 
 
 def file_param(params: Mapping[str, object], key: str, *, example: str) -> tuple[Path, str]:
@@ -204,4 +212,13 @@ def file_param(params: Mapping[str, object], key: str, *, example: str) -> tuple
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         problem = f"cannot be read: {getattr(error, 'strerror', error)}"
     fix = f"write the path of a text file, for example {example}"
-    raise ConfigError(problem, key=key, value=repr(name), fix=fix)
+    raise ConfigError(problem, key=key, value=shown(name), fix=fix)
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written: JSON can name halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

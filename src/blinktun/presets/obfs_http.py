@@ -10,6 +10,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
+from blinktun.config.explain import shown
 from blinktun.effects import Effect, Forward, Reject
 from blinktun.errors import ConfigError
 from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role, file_param
@@ -48,7 +49,7 @@ class ObfsHttp(Preset):
             return partial(cls, parse_heads(text))
         except ValueError as error:
             fix = "write requests and responses in turn, and lines of = around each"
-            raise ConfigError(str(error), key="file", value=repr(str(path)), fix=fix) from None
+            raise ConfigError(str(error), key="file", value=shown(str(path)), fix=fix) from None
 
     def encode(self, data: Chunk) -> Iterable[Effect]:
         """Put a head in front of the first bytes."""

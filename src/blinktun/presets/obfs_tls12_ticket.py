@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
+from blinktun.config.explain import shown
 from blinktun.effects import Effect, Forward, Reject, Reply
 from blinktun.errors import ConfigError, RemoteError
 from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role
@@ -144,8 +145,8 @@ def _names(params: Mapping[str, object]) -> list[bytes]:
         encoded = []
     if not encoded:
         problem = "is missing" if value is None else "is not a host name or a list of them"
-        shown = "" if value is None else repr(value)
-        raise ConfigError(problem, key="sni", value=shown, fix='use one like ["example.com"]')
+        given = "" if value is None else shown(value)
+        raise ConfigError(problem, key="sni", value=given, fix='use one like ["example.com"]')
     return encoded
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING
 
+from blinktun.config.explain import shown
 from blinktun.config.own_presets import is_own_preset
 from blinktun.errors import ConfigError
 from blinktun.presets.aead_random_cipher import AeadRandomCipher
@@ -148,7 +149,7 @@ def find_preset(name: str, *, key: str = "name") -> type[Preset]:
     try:
         return load_preset(name)
     except ConfigError as error:
-        raise ConfigError(error.problem, fix=error.fix, key=key, value=repr(name)) from error
+        raise ConfigError(error.problem, fix=error.fix, key=key, value=shown(name)) from error
 
 
 def _unknown(name: str, key: str) -> ConfigError:
@@ -158,7 +159,7 @@ def _unknown(name: str, key: str) -> ConfigError:
         near = difflib.get_close_matches(name, PRESETS, 1)
         problem = "is not a known preset"
         fix = f"did you mean {near[0]}?" if near else f"use {', '.join(PRESETS)}"
-    return ConfigError(problem, key=key, value=repr(name), fix=fix)
+    return ConfigError(problem, key=key, value=shown(name), fix=fix)
 
 
 def _check_order(specs: Sequence[PresetSpec], kinds: Sequence[type[Preset]], where: str) -> None:
@@ -174,7 +175,7 @@ def _check_order(specs: Sequence[PresetSpec], kinds: Sequence[type[Preset]], whe
             problem, fix = "works only as the last preset", "move it to the end"
         else:
             continue
-        raise ConfigError(problem, key=f"{where}[{at}].name", value=repr(spec.name), fix=fix)
+        raise ConfigError(problem, key=f"{where}[{at}].name", value=shown(spec.name), fix=fix)
 
 
 def _check_client_params(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from blinktun.config.explain import shown
 from blinktun.crypto.kdf import evp_bytes_to_key
 from blinktun.crypto.stream import STREAM_METHODS, StreamMethod, Transform
 from blinktun.effects import Effect, Forward, Reject
@@ -53,7 +54,7 @@ class SsStreamCipher(Preset):
             raise ConfigError(
                 "is not available in this build of OpenSSL",
                 key="method",
-                value=repr(method.name),
+                value=shown(method.name),
                 fix=f"use another method, such as {_DEFAULT}",
             ) from None
         return partial(cls, method, ReplayGuard())

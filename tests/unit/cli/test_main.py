@@ -92,7 +92,7 @@ def test_check_looks_at_the_parameters_of_presets(
     presets = [{"name": "ss-base"}, preset]
     path.write_text(json.dumps({"service": "tcp://h:7000", "key": "k", "presets": presets}))
     assert main(["check", str(path)]) == 2
-    assert "presets[1].params.method = 'aes-256'" in capsys.readouterr().err
+    assert 'presets[1].params.method = "aes-256"' in capsys.readouterr().err
 
 
 def test_check_shows_the_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

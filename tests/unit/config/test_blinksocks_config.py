@@ -193,7 +193,8 @@ def test_every_link_key_refuses_every_wrong_type(option: Option) -> None:
         ("timeout", 0, "at least 1"),
         ("timeout", -600, "at least 1"),
         ("dns_expire", -1, "at least 0"),
-        ("log_max_days", 0, "at least 1"),
+        ("log_max_days", 0, "1..36500"),
+        ("log_max_days", 1e30, "1..36500"),
         ("log_level", "warning", "did you mean warn?"),
         ("log_level", "INFO", "did you mean info?"),
         ("log_level", "", "silly"),
@@ -460,3 +461,10 @@ def test_an_https_service_wants_its_certificate(tmp_path: Path) -> None:
     assert config.https == Tls(cert, cert)
     assert config.scheme == "https"
     assert client(service="http://h").scheme == "http"
+
+
+def test_what_cannot_be_the_name_of_a_file() -> None:
+    service = "tls://h:1"
+    for name in ("x" * 5000, "a\0b"):
+        assert refused(link(service=service, tls_cert=name, tls_key="k")).key == "tls_cert"
+    server(log_path="x" * 5000)  # said when it is opened

@@ -55,6 +55,6 @@ def test_there_is_no_form_for_datagrams_nor_for_lone_headers() -> None:
 
 
 def test_a_salt_is_required() -> None:
-    for params in ({}, {"salt": ""}, {"salt": 1}):
+    for params in ({}, {"salt": ""}, {"salt": 1}, {"salt": "\ud800"}):
         with pytest.raises(ConfigError):
             BaseWithPadding.configure(params)

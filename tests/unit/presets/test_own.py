@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from blinktun.address import Address
+from blinktun.config.explain import shown
 from blinktun.config.model import PresetSpec
 from blinktun.effects import Reject
 from blinktun.errors import ConfigError, RemoteError
@@ -130,7 +131,7 @@ def test_errors_name_their_place_in_the_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         PipelineMaker([PresetSpec("ss-base"), PresetSpec(f"{name}:B")])
     assert caught.value.key == "presets[1].name"
-    assert caught.value.value == repr(f"{name}:B")
+    assert caught.value.value == shown(f"{name}:B")
     with pytest.raises(ConfigError) as caught:
         configure(PresetSpec(name, {"x": 1}))
     assert caught.value.key == "presets[].params"
