@@ -3,7 +3,8 @@
 WebSocket has one word for the end, CLOSE, and it ends both directions. A server has said its last
 word when it says it. A client that said it would cut its answer off, so it keeps its end back until
 the server has closed, and gives a hint meanwhile: a PONG that nobody has asked for, which means the
-end of its direction to our servers and nothing to all others.
+end of its direction to our servers, who say the same back, and nothing to all others. Those are
+given up once they have been silent for a while: they cannot know that nobody may be waiting.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _END_HINT = b"end"
 """What the PONG of a client says whose direction has ended."""
+_ANSWER_WAIT = 30.0
+"""Seconds of silence that a client allows, behind its last word, to a server without hints."""
 _CLEAN = frozenset({None, 1000, 1001})
 """Codes of CLOSE that report no error."""
 
@@ -134,6 +137,8 @@ class WebSocketStream(Stream):
         self._closed = False  # by the peer: both directions
         self._eof_sent = False
         self._close_sent = False
+        self._patience: asyncio.Timeout | None = None  # of who waits for the peer
+        self._is_understood = False  # the peer knows our hint
         self._failure: TransportError | None = None
 
     @property
@@ -148,7 +153,7 @@ class WebSocketStream(Stream):
                 raise self._failure
             if self._ended:
                 return b""
-            data, self._early = self._early or await self._wire.receive(), b""
+            data, self._early = self._early or await self._wait(), b""
             if not data:
                 raise TransportError("cut off: TCP has ended, WebSocket has not", peer=self.peer)
             self._take(data)
@@ -165,12 +170,16 @@ class WebSocketStream(Stream):
             await self._write(pack_frame(Opcode.BINARY, data, self._new_mask()))
 
     async def send_eof(self) -> None:
-        """Server: close. Client: only hint at it, for the answer is still to come."""
+        """Server: close. Client: only hint at it, for the answer is still to come.
+
+        A server that does not confirm the hint is given up once it has been silent for 30 s.
+        """
         if self._eof_sent or self._closed:
             return
         self._eof_sent = True
         if self._is_client:
             await self._write(pack_frame(Opcode.PONG, _END_HINT, self._new_mask()))
+            self._limit_patience()
         else:
             await self._send_close()
 
@@ -182,6 +191,26 @@ class WebSocketStream(Stream):
         """Break the wire off, without CLOSE."""
         self._failure = self._failure or TransportError("aborted here", peer=self.peer)
         self._wire.abort()
+
+    async def _wait(self) -> Chunk:
+        """Wait for bytes on the wire, behind our last word not for ever."""
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                self._limit_patience()
+                return await self._wire.receive()
+        except TimeoutError:
+            reason = f"no answer within {_ANSWER_WAIT:g} s after the end of our direction"
+            self._failure = TransportError(reason, peer=self.peer)
+            self._wire.abort()
+            raise self._failure from None
+        finally:
+            self._patience = None
+
+    def _limit_patience(self) -> None:
+        """An answer is all that can come, and the server may not know: do not wait for ever."""
+        hinted = self._is_client and self._eof_sent and not self._is_understood
+        if hinted and self._patience:
+            self._patience.reschedule(asyncio.get_running_loop().time() + _ANSWER_WAIT)
 
     def _take(self, data: Chunk) -> None:
         try:
@@ -196,12 +225,20 @@ class WebSocketStream(Stream):
                 self._chunks.append(data)
             case Ping(data):
                 self._pong = data
-            case Pong(data):
-                self._ended = self._ended or (data == _END_HINT and not self._is_client)
+            case Pong(data) if data == _END_HINT:
+                self._on_hint()
             case Close(code):
                 self._closed = self._ended = True
                 if code not in _CLEAN:
                     self._failure = TransportError(f"closed with code {code}", peer=self.peer)
+
+    def _on_hint(self) -> None:
+        """The client hints, the server confirms in the same words."""
+        if self._is_client:
+            self._is_understood = True
+        else:
+            self._ended = True
+            self._pong = _END_HINT
 
     async def _send_close(self) -> None:
         if not self._close_sent:

@@ -1,7 +1,8 @@
 """One connection that carries many: sub-connections over a stream (blinksocks wire, section 7).
 
 The format has no window and no half-close. So a receiver that does not read holds up the others,
-here after 4 MiB, and the end of one direction is told only together with the other's.
+here after 4 MiB, and the end of one direction is told only together with the other's. The side that
+opened waits for the answer with that, though not for ever: who has left looks like who waits.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ _FIRST_WAIT = 0.2
 blinksocks 3.3.0 keeps only the last frame that came before its target was connected, and later
 ones may deliver such frames out of order.
 """
+_ANSWER_WAIT = 30.0
+"""Seconds of the peer's silence, behind our last word, from which on nothing more is expected."""
 
 
 class MuxSession:
@@ -227,6 +230,7 @@ class MuxStream(Stream):
         self._changed = asyncio.Event()
         self._closed = False
         self._lost: TransportError | None = None
+        self._awaits_answer = False  # has said its last word
 
     @property
     def peer(self) -> str:
@@ -244,8 +248,7 @@ class MuxStream(Stream):
                 raise self._lost
             if self._closed:
                 return b""
-            self._changed.clear()
-            await self._changed.wait()
+            await self._change()
         data = b"".join(self._chunks) if len(self._chunks) > 1 else self._chunks[0]
         self._chunks.clear()
         self._session.consumed(len(data))
@@ -273,10 +276,14 @@ class MuxStream(Stream):
     async def send_eof(self) -> None:
         """Say nothing yet, on the side that opened it: the answer would be cut off.
 
-        The other side has said its last word, and closes.
+        It breaks once the peer has been silent for 30 s. The other side has said
+        its last word, and closes.
         """
         self._check()
-        if not self._is_opener:
+        if self._is_opener:
+            self._awaits_answer = True
+            self._changed.set()
+        else:
             self._close()
 
     async def aclose(self) -> None:
@@ -307,6 +314,16 @@ class MuxStream(Stream):
         """The shared connection is over; what has come can still be read."""
         self._lost = error
         self._over(tell=False)
+
+    async def _change(self) -> None:
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(_ANSWER_WAIT if self._awaits_answer else None):
+                await self._changed.wait()
+        except TimeoutError:
+            reason = f"no answer within {_ANSWER_WAIT:g} s after the end of our direction"
+            self._lost = TransportError(reason, peer=self.peer)
+            self._close()
 
     def _close(self) -> None:
         self._closed = True

@@ -119,6 +119,31 @@ async def test_other_servers_do_not_see_that_end() -> None:
     assert await near.receive() == b""
 
 
+async def test_a_server_without_hints_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws, "_ANSWER_WAIT", 0.05)
+    wire, far = DuplexStream.pair()
+    near = WebSocketStream(far, is_client=True)
+    receiving = asyncio.ensure_future(near.receive())
+    await asyncio.sleep(0.1)
+    assert not receiving.done()
+    await near.send_eof()
+    with pytest.raises(TransportError, match="no answer within"):
+        await asyncio.wait_for(receiving, 10)
+    with pytest.raises(TransportError):
+        await read_all(wire)
+
+
+async def test_our_server_may_take_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ws, "_ANSWER_WAIT", 0.3)
+    near, far = pair()
+    await near.send_eof()
+    receiving = asyncio.ensure_future(near.receive())
+    assert await far.receive() == b""
+    await asyncio.sleep(1)
+    await far.send(b"answer")
+    assert await receiving == b"answer"
+
+
 async def test_a_client_takes_no_hints() -> None:
     wire, other = DuplexStream.pair()
     near = WebSocketStream(other, is_client=True)

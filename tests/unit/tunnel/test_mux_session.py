@@ -118,6 +118,40 @@ async def test_the_openers_end_waits_for_the_answer() -> None:
             await near.send(b"more")
 
 
+async def test_an_answer_that_never_comes_is_not_awaited_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "_ANSWER_WAIT", 0.05)
+    async with _ends() as ends:
+        near, far = await ends.connected()
+        receiving = asyncio.ensure_future(near.receive())
+        await asyncio.sleep(0.1)
+        assert not receiving.done()
+        await near.send_eof()
+        assert await far.receive() == b"hello"
+        with pytest.raises(TransportError, match="no answer within"):
+            await asyncio.wait_for(receiving, 10)
+        assert await far.receive() == b""
+        assert len(ends.client) == len(ends.server) == 0
+
+
+async def test_an_answer_may_be_long_and_unread_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_ANSWER_WAIT", 0.3)
+    async with _ends() as ends:
+        near, far = await ends.connected()
+        await near.send_eof()
+        for _ in range(10):
+            await asyncio.sleep(0.1)
+            await far.send(b"more")
+            assert await near.receive() == b"more"
+        await far.send(b"last")
+        await asyncio.sleep(1)
+        assert len(ends.client) == 1
+        assert await near.receive() == b"last"
+        await far.send_eof()
+        assert await near.receive() == b""
+
+
 async def test_an_abort_closes_and_drops() -> None:
     async with _ends() as ends:
         near, far = await ends.connected()
