@@ -44,8 +44,8 @@ class Rule:
 class Matcher:
     """Finds the rule for an endpoint, in a time that does not grow with their number.
 
-    Names are compared as text, whatever their case: a rule for a name says nothing about its
-    addresses, nor about names below it. Addresses are compared by value, however they are written.
+    Names are compared as text, whatever their case: a rule for a name says nothing about names
+    below it. Addresses are compared by value, however they are written.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -56,21 +56,23 @@ class Matcher:
             if not isinstance(rule.host, str):
                 self._prefixes.add((rule.host.version, rule.host.prefixlen))
 
-    def find(self, endpoint: Address) -> Rule | None:
-        """The last of the rules that fit a source or target."""
+    def find(self, endpoint: Address, ip: str | None = None) -> Rule | None:
+        """The last of the rules that fit a source or target, or the address ``ip`` that it has."""
         found = [
             next((r for r in reversed(rules) if r[1].port in {None, endpoint.port}), None)
-            for host in self._hosts(endpoint.host)
+            for host in self._hosts(endpoint.host, ip)
             if (rules := self._by_host.get(host))
         ]
         return max(filter(None, found), key=lambda numbered: numbered[0], default=(0, None))[1]
 
-    def _hosts(self, host: str) -> Iterator[_Host]:
+    def _hosts(self, host: str, resolved: str | None) -> Iterator[_Host]:
         """Every ``host`` of a rule that fits this one."""
         yield "*"
         ip = _ip(host)
         if ip is None:
             yield _name(host)
+            ip = _ip(resolved) if resolved else None
+        if ip is None:
             return
         for version, length in self._prefixes:
             if version == ip.version:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from blinktun.errors import AccessDenied
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -14,20 +16,31 @@ if TYPE_CHECKING:
 
 _S = TypeVar("_S", bound="Stream")
 
+Permits: TypeAlias = "Callable[[Address, str], bool]"
+"""Whether a target may be reached at one of its IP addresses."""
+
 _ATTEMPT_DELAY = 0.25
 """Seconds that one address gets before the next is tried beside it (RFC 8305, section 5)."""
 
 
 async def first_to_connect(
-    address: Address, connect: Callable[[str, int], Awaitable[_S]], resolver: Resolver
+    address: Address,
+    connect: Callable[[str, int], Awaitable[_S]],
+    resolver: Resolver,
+    permits: Permits | None = None,
 ) -> _S:
     """Try every address of a host, the families in turn, and return the first stream.
 
     Raises:
+        AccessDenied: ``permits`` leaves no address.
         OSError: no address answers (the first one's error), or the name does not resolve.
         ValueError: the host cannot be a name.
     """
     ips = await resolver.resolve(address.host)
+    if permits:
+        ips = [ip for ip in ips if permits(address, ip)]
+        if not ips:
+            raise AccessDenied(f"[acl] banned: where {address.host} leads")
     if len(ips) == 1:
         return await connect(ips[0], address.port)
     waiting = list(reversed(ips))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
-from blinktun.transports.happy_eyeballs import first_to_connect
+from blinktun.transports.happy_eyeballs import Permits, first_to_connect
 from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
@@ -189,16 +189,22 @@ class TcpStream(asyncio.Protocol, Stream):
 
 
 class TcpDialer(Dialer):
-    """Connects to names and addresses, trying every address of a name."""
+    """Connects to names and addresses, trying every address of a name.
 
-    def __init__(self, resolver: Resolver | None = None) -> None:
+    Args:
+        resolver: Finds the addresses; None: as the system does it.
+        permits: Asked before each is tried; with none left, ``connect`` raises ``AccessDenied``.
+    """
+
+    def __init__(self, resolver: Resolver | None = None, permits: Permits | None = None) -> None:
         self._resolver = resolver or Resolver()
+        self._permits = permits
 
     async def connect(self, address: Address) -> TcpStream:
         """Connect within 10 s."""
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
-                return await first_to_connect(address, _connect, self._resolver)
+                return await first_to_connect(address, _connect, self._resolver, self._permits)
         except TimeoutError as error:
             raise TransportError("timed out", peer=str(address)) from error
         except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes

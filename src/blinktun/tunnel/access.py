@@ -61,6 +61,11 @@ class Access:
             raise AccessDenied(f'[acl] banned by rule: "{rule.text}"')
         return rule
 
+    def permits(self, target: Address, ip: str) -> bool:
+        """Whether a target by name may be reached at this address of its."""
+        rule = self._matcher.find(target, ip) if self._matcher else None
+        return not (rule and rule.ban)
+
     def limits(self, source: Address, target: Address) -> Limits:
         """How fast a connection may be.
 

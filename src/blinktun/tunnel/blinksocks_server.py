@@ -61,8 +61,9 @@ class BlinksocksServerRole:
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
         self._transport = find_transport(config.server, source=config.source)
         resolver = Resolver(config.dns)
-        dialer = dialer or TcpDialer(resolver)
         self._access = Access(config.acl)
+        redirecting = dialer or TcpDialer(resolver)  # where to is the owner's word, not a client's
+        dialer = dialer or TcpDialer(resolver, self._access.permits)
         over_kcp = config.server.transport == "kcp"
         self._exit = Exit(
             *(dialer, self._access),
@@ -75,7 +76,7 @@ class BlinksocksServerRole:
         self._strangers = Strangers(
             hold, idle=config.timeout, keeps=config.redirect is not None, limit=max_strangers
         )
-        self._refusals = Refusals(hold, config.redirect, dialer, idle=config.timeout)
+        self._refusals = Refusals(hold, config.redirect, redirecting, idle=config.timeout)
         self._context = PresetContext(Role.SERVER, config.server.key)
         self._connections = Connections()
         self._listener: Listener | None = None

@@ -13,6 +13,7 @@ from blinktun.transports.udp import UdpSocket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from blinktun.transports.happy_eyeballs import Permits
     from blinktun.transports.resolver import Resolver
 
 _log = logging.getLogger("blinktun.blinksocks")
@@ -34,10 +35,14 @@ class UdpExit:
     Args:
         resolver: Finds the addresses of targets.
         on_answer: Gets every answer, and its source in the words in which it was asked for.
+        permits: Asked before a target by name is reached at an address; None: everything may be.
     """
 
-    def __init__(self, resolver: Resolver, on_answer: OnAnswer) -> None:
+    def __init__(
+        self, resolver: Resolver, on_answer: OnAnswer, permits: Permits | None = None
+    ) -> None:
         self._resolver = resolver
+        self._permits = permits
         self._on_answer = on_answer
         self._sockets: dict[bool, UdpSocket] = {}
         self._names: dict[Address, Address] = {}
@@ -66,6 +71,11 @@ class UdpExit:
             ips = await self._resolver.resolve(target.host)
         except (OSError, ValueError) as error:
             _log.debug("a datagram for %s is lost: %s", target, error)
+            return
+        if self._permits:
+            ips = [ip for ip in ips if self._permits(target, ip)]
+        if not ips:
+            _log.debug("a datagram for %s is lost: a rule bans where it leads", target)
             return
         where = Address(ips[0], target.port)
         if len(self._names) >= _MAX_NAMES:

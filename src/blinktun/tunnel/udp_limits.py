@@ -38,6 +38,7 @@ class UdpGate:
         self._source = source
         self._rule = access.check(source)
         self._limits = UdpLimits()
+        self.permits = access.permits
 
     def allows(self, target: Address, size: int, *, up: bool) -> bool:
         """Whether a datagram may pass, to a target or (not ``up``) from one."""

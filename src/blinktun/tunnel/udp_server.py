@@ -105,7 +105,7 @@ class _Association:
         self._gate = gate
         self._pipeline = service.make_pipeline(PresetContext(Role.SERVER, service.key))
         self._reply = reply
-        self._exit = UdpExit(service.resolver, self._answer)
+        self._exit = UdpExit(service.resolver, self._answer, service.access.permits)
         self._redirect = service.redirect
         self._strange = UdpExit(service.resolver, self._answer_stranger)
 

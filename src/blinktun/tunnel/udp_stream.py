@@ -96,7 +96,7 @@ async def carry_datagrams(
         traffic.add(down=len(payload))
         _offer(waiting, source, payload)
 
-    way = UdpExit(resolver, answer)
+    way = UdpExit(resolver, answer, gate.permits if gate else None)
     sending = asyncio.get_running_loop().create_task(_drain(waiting, link))
     reader = _Reader()
     try:

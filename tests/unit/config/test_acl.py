@@ -133,3 +133,15 @@ def test_many_rules_are_no_burden() -> None:
     matcher = Matcher(rules)
     assert matcher.find(Address("10.1.2.77", 1)) == rules[258]
     assert matcher.find(Address("11.1.2.77", 1)) is None
+
+
+def test_a_rule_for_an_address_fits_a_name_that_leads_there() -> None:
+    rules, _ = parse_rules("127.0.0.0/8 1\nallowed.example 0\nworse.example 0\n127.0.0.9 1")
+    matcher = Matcher(rules)
+    name, allowed = Address("name.example", 80), Address("allowed.example", 80)
+    assert matcher.find(name) is None
+    assert matcher.find(name, "192.0.2.1") is None
+    assert matcher.find(name, "127.0.0.1") is rules[0]
+    assert matcher.find(name, "::ffff:127.0.0.1") is rules[0]
+    assert matcher.find(allowed, "127.0.0.1") is rules[1]
+    assert matcher.find(allowed, "127.0.0.9") is rules[3]

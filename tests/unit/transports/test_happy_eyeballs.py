@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from blinktun.address import Address
+from blinktun.errors import AccessDenied
 from blinktun.transports import happy_eyeballs
 from blinktun.transports.base import Stream
 from blinktun.transports.happy_eyeballs import first_to_connect
@@ -118,3 +119,13 @@ async def test_the_first_failure_is_reported() -> None:
     network = Network(a=ConnectionRefusedError("first"), b=OSError("second"))
     with pytest.raises(ConnectionRefusedError, match="first"):
         await first_to_connect(NAME, network.connect, names)
+
+
+async def test_only_permitted_addresses_are_tried() -> None:
+    names = Names("a", "b")
+    network = Network(a=0, b=0)
+    stream = await first_to_connect(NAME, network.connect, names, lambda _name, ip: ip == "b")
+    assert stream.name == "b"
+    assert network.tried == ["b"]
+    with pytest.raises(AccessDenied, match=r"where name\.example leads"):
+        await first_to_connect(NAME, network.connect, names, lambda _name, _ip: False)

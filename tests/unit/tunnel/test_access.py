@@ -77,3 +77,10 @@ def test_sources() -> None:
     assert source_of("192.0.2.1:5(7)") == Address("192.0.2.1", 5)
     assert source_of("") == Address("", 0)
     assert source_of("script") == Address("script", 0)
+
+
+def test_a_name_may_not_lead_where_an_address_is_banned() -> None:
+    access = _access("127.0.0.0/8 1")
+    assert access.permits(TARGET, "192.0.2.9")
+    assert not access.permits(TARGET, "127.0.0.1")
+    assert Access(None).permits(TARGET, "127.0.0.1")

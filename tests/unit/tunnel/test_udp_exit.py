@@ -56,3 +56,20 @@ async def test_no_more_names_are_kept_than_bound(monkeypatch: pytest.MonkeyPatch
     assert len(way._names) == 2
     way.close()
     way.send(Address("127.0.0.1", 1), b"late")
+
+
+async def test_a_name_leads_nowhere_it_may_not() -> None:
+    answers: Answers = asyncio.Queue()
+    way = UdpExit(
+        Resolver(),
+        lambda *got: answers.put_nowait(got),
+        lambda target, ip: target.host == "localhost" and ip != "127.0.0.1",
+    )
+    async with answering(bytes.upper) as target:
+        way.send(Address("localhost", target.port), b"x")
+        async with asyncio.timeout(10):
+            while way._asking:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert answers.empty()
+    way.close()
