@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from blinktun.address import Address
 from blinktun.config.acl import parse_rules
 from blinktun.config.blinksocks_legacy import modernize
-from blinktun.config.explain import Origin, suggestion
+from blinktun.config.explain import Origin, shown, suggestion
 from blinktun.config.kcp_link import kcp_link
 from blinktun.config.model import (
     BlinksocksClient,
@@ -28,6 +28,7 @@ from blinktun.config.options_blinksocks import (
     LINK_OPTIONS,
     OWN_PRESET_OPTIONS,
     PRESET_OPTIONS,
+    PRESET_PARAMS,
     PRESETS,
     REMOVED_PRESETS,
     TLS_TRANSPORTS,
@@ -290,7 +291,23 @@ def _warnings(top: Settings, server: ServerLink) -> list[str]:
         warnings.append(f"timeout is short: idle connections close after {top.value('timeout')} s")
     if top.number("dns_expire") > 86400:
         warnings.append(f"dns_expire is long: {top.value('dns_expire')} s is more than a day")
-    return [*warnings, *weaknesses_of_presets(server.presets, mux=server.mux)]
+    weaknesses = weaknesses_of_presets(server.presets, mux=server.mux)
+    return [*warnings, *_unknown_params(server.presets), *weaknesses]
+
+
+def _unknown_params(presets: Sequence[PresetSpec]) -> list[str]:
+    """Upstream passes over them, and takes the default for what was misspelt."""
+    warnings = []
+    for at, preset in enumerate(presets):
+        if is_own_preset(preset.name):
+            continue
+        known = PRESET_PARAMS.get(preset.name, ())
+        for name in preset.params:
+            if name not in known:
+                has = f"it knows {', '.join(known)}" if known else "it has no parameters"
+                place = f"presets[{at}].params.{shown(name)}"
+                warnings.append(f"{place} means nothing to {preset.name}: {has}")
+    return warnings
 
 
 _MAX_PROBLEMS = 20

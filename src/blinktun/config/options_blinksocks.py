@@ -32,6 +32,21 @@ OLD_PRESETS = (
     "auto-conf",
 )
 """Presets that later releases dropped, and that exist here."""
+PRESET_PARAMS: Mapping[str, tuple[str, ...]] = {
+    "base-auth": ("method",),
+    "ss-stream-cipher": ("method",),
+    "ss-aead-cipher": ("method", "info"),  # info: of 2.5, which wanted the value that is fixed now
+    "v2ray-vmess": ("id", "security"),
+    "obfs-http": ("file",),
+    "obfs-tls1.2-ticket": ("sni",),
+    "aead-random-cipher": ("method", "info", "factor"),
+    "exp-base-with-padding": ("salt",),
+    "base-with-padding": ("salt",),
+    "exp-base-auth-stream": ("method",),
+    "base-auth-stream": ("method",),
+    "auto-conf": ("suites",),
+}
+"""The parameters that presets know; those that are not here know none."""
 REMOVED_PRESETS: Mapping[str, str] = {"exp-compress": "2.7"}
 """Presets that do not exist here, and the release that dropped them."""
 

@@ -468,3 +468,14 @@ def test_what_cannot_be_the_name_of_a_file() -> None:
     for name in ("x" * 5000, "a\0b"):
         assert refused(link(service=service, tls_cert=name, tls_key="k")).key == "tls_cert"
     server(log_path="x" * 5000)  # said when it is opened
+
+
+def test_params_that_mean_nothing_are_named() -> None:
+    presets = [
+        {"name": "ss-base", "params": {"a": 1}},
+        {"name": "ss-aead-cipher", "params": {"info": "ss-subkey", "methd": "aes-128-gcm"}},
+    ]
+    assert server(presets=presets).warnings == (
+        'presets[0].params."a" means nothing to ss-base: it has no parameters',
+        'presets[1].params."methd" means nothing to ss-aead-cipher: it knows method, info',
+    )

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from blinktun.config.model import PresetSpec
+from blinktun.config.options_blinksocks import PRESET_PARAMS
 from blinktun.errors import ConfigError
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PRESETS, PipelineMaker, configure
@@ -87,3 +90,27 @@ def test_what_only_clients_need() -> None:
     assert str(error) == (
         "server.presets[1].params.sni: is missing; a client's obfs-tls1.2-ticket needs it"
     )
+
+
+class _Asked(dict[str, object]):
+    """Parameters that remember what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(unknown=1)  # some presets ask for nothing when nothing is given
+        self.names: set[str] = set()
+
+    def get(self, key: str, default: object = None) -> object:
+        self.names.add(key)
+        return _VALID.get(key, default)
+
+
+_VALID = {"id": "12345678-1234-1234-1234-123456789abc", "salt": "salt", "sni": "example.com"}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_table_of_parameters_knows_all_that_are_read(name: str) -> None:
+    asked = _Asked()
+    with contextlib.suppress(ConfigError):
+        PRESETS[name].configure(asked)
+    assert asked.names <= set(PRESET_PARAMS.get(name, ()))
+    assert bool(asked.names) == (name in PRESET_PARAMS)
