@@ -14,9 +14,14 @@ const NOW: Time = Time::from_millis(1000);
 const EARLY: usize = 16;
 
 fn endpoint(role: Role, seed: u8) -> Endpoint {
+    endpoint_with(role, seed, |_| {})
+}
+
+fn endpoint_with(role: Role, seed: u8, change: impl FnOnce(&mut Config)) -> Endpoint {
     let crypt = PacketCrypt::new(CryptKind::None, &derive_key(b"it's a secrect"));
     let mut config = Config::new(&crypt);
     config.compress = false;
+    change(&mut config);
     let limits = Limits {
         early: EARLY,
         ..Limits::default()
@@ -214,6 +219,32 @@ fn an_embryo_survives_the_loss_of_its_answer() {
     let said = converse(&mut client, &mut there, later);
     assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
     assert_eq!(there.embryos(), 0);
+}
+
+/// Go with compression sends the head of its first frame and the frame itself by two datagrams.
+#[test]
+fn an_opening_whose_answer_could_prove_nothing_is_left_to_come_again() {
+    let mut there = endpoint(Role::Server, 2);
+    there.set_early(0);
+    // Four bytes of data in each datagram: half of a frame's head.
+    let tiny = |config: &mut Config| (config.mtu, config.shards) = (20 + 24 + 4, None);
+    let mut client = endpoint_with(Role::Client, 1, tiny);
+    let (_, datagrams) = opening(&mut client, 1, 10);
+    assert!(datagrams.len() > 2);
+    deliver(&mut there, source(1), &datagrams[..1], NOW);
+    assert_eq!(there.embryos(), 0, "it could never be proved");
+    assert_eq!(
+        outgoing(&mut there, NOW).len(),
+        0,
+        "what is acknowledged never comes again"
+    );
+    there.set_early(1);
+    let mut said = Vec::new();
+    for later in (1..10).map(|turn| NOW + turn * Duration::from_millis(300)) {
+        client.handle_timeout(later);
+        said.extend(converse(&mut client, &mut there, later));
+    }
+    assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 
 use super::directory::Key;
-use super::embryo::{Embryo, MAX_OPENING, is_opening, kcp_bytes};
+use super::embryo::{Embryo, MAX_OPENING, is_opening, kcp_bytes, kcp_segments};
 use super::entry::{AMPLIFICATION, Unproven};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
+use crate::kcp::segment::PUSH;
 use crate::session::{Role, Session};
 use crate::stats::Stats;
 use crate::time::Time;
@@ -90,7 +91,9 @@ impl Endpoint {
     }
 
     /// Send what the embryo's session would send first, always the same, if that is not too much
-    /// for the `size` bytes that came. Returns whether it was sent.
+    /// for the `size` bytes that came, and the source can prove itself by it. Returns whether it
+    /// was sent. What is neither kept nor answered is sent again, and then finds an early slot or
+    /// is whole.
     fn answer_embryo(&mut self, key: Key, embryo: &Embryo, size: usize) -> bool {
         let mut out = [0; MAX_OPENING];
         let before = self.cx.stats.clone();
@@ -99,9 +102,14 @@ impl Endpoint {
         let out_segs = self.cx.stats.out_segs;
         self.cx.stats = Stats { out_segs, ..before };
         let Some(len) = answer else { return false };
-        let (head, tail) = (self.crypt.head(), self.crypt.tail());
-        self.answer(key.0, &out[head..len - tail]);
-        true
+        let payload = &out[self.crypt.head()..len - self.crypt.tail()];
+        // Only data is acknowledged with our clock. There is none before the peer's first frame is
+        // whole, which a Go program with compression cuts over two datagrams.
+        let can_prove = kcp_segments(payload, key.1).any(|segment| segment.cmd == PUSH);
+        if can_prove {
+            self.answer(key.0, payload);
+        }
+        can_prove
     }
 
     /// The session that `embryo` stands for, and the length of its first datagram.
