@@ -2,7 +2,7 @@
 
 use super::Kcp;
 use super::pool::Pool;
-use super::receiver::{Arrival, Sink};
+use super::receiver::{Arrival, Pushed, Sink};
 use super::segment::{ACK, Malformed, PUSH, Segment, Segments, WASK, WINS};
 use crate::stats::Stats;
 use crate::time::Time;
@@ -46,9 +46,11 @@ impl Kcp {
                         ts: segment.ts,
                         regular,
                     };
-                    self.receiver
-                        .push(arrival, segment.data, sink, pool)
-                        .count(regular, stats);
+                    let pushed = self.receiver.push(arrival, segment.data, sink, pool);
+                    pushed.count(regular, stats);
+                    if pushed == Pushed::New {
+                        self.last_news = Some(now);
+                    }
                 }
                 WASK => self.tell = Some(segment.ts),
                 _ => self.handle_tell(&segment, now),

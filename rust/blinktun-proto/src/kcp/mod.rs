@@ -22,7 +22,7 @@ pub mod sender;
 use std::collections::VecDeque;
 
 use crate::stats::Stats;
-use crate::time::{Time, earliest};
+use crate::time::{Duration, Time, earliest};
 use crate::wire::{Millis, Sn};
 use control::{Controller, Fixed, Reno};
 use hush::Hush;
@@ -31,7 +31,7 @@ use probe::Probe;
 use receiver::Receiver;
 use rtt::Rtt;
 use segment::HEADER;
-use sender::Sender;
+use sender::{SILENCE, Sender};
 
 /// The settings of one end of a conversation.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,9 @@ pub struct Config {
     pub clock_offset: u32,
 }
 
+/// How long the first questions to a silent peer may take: with a long RTO nothing else was sent
+/// again before them.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Questions whose answers are recognised: those of two seconds of silence.
 const MAX_ASKED: usize = 8;
 
@@ -91,6 +94,8 @@ pub struct Kcp {
     answered: bool,
     /// The newest clock of the peer's data.
     peer_clock: Option<Millis>,
+    /// When data came that was new.
+    last_news: Option<Time>,
 }
 
 /// A payload that [`Kcp::emit`] wrote.
@@ -130,6 +135,7 @@ impl Kcp {
             forgotten: false,
             answered: false,
             peer_clock: None,
+            last_news: None,
         }
     }
 
@@ -171,9 +177,12 @@ impl Kcp {
         self.forgotten
     }
 
-    /// Whether data is in flight that makes no progress.
+    /// Whether the peer seems gone: data in flight makes no progress though it was asked about, and
+    /// no new data comes either. A peer that sends slowly has its acknowledgements wait in line.
     pub fn is_silent(&self, now: Time) -> bool {
-        self.sender.is_silent(now) || self.hush.is_silent(now)
+        let has_news = self.last_news.is_some_and(|at| now.since(at) < SILENCE);
+        let stalled = self.sender.is_stalled(SILENCE + PATIENCE, now) && !has_news;
+        stalled || self.hush.is_silent(now)
     }
 
     /// Whether the peer has acknowledged anything at all.

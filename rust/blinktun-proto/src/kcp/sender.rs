@@ -278,7 +278,12 @@ impl Sender {
 
     /// Whether data is in flight and nothing was acknowledged for [`SILENCE`].
     pub fn is_silent(&self, now: Time) -> bool {
-        self.in_flight > 0 && now.since(self.last_progress) >= SILENCE
+        self.is_stalled(SILENCE, now)
+    }
+
+    /// Whether data is in flight and nothing was acknowledged for `span`.
+    pub fn is_stalled(&self, span: Duration, now: Time) -> bool {
+        self.in_flight > 0 && now.since(self.last_progress) >= span
     }
 
     /// When silence will begin if nothing is heard.

@@ -1,0 +1,123 @@
+//! When a peer counts as gone: no progress, no answer to questions, and nothing new from it.
+
+use blinktun_proto::kcp::pool::Pool;
+use blinktun_proto::kcp::receiver::Sink;
+use blinktun_proto::kcp::segment::{PUSH, Segment};
+use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::stats::Stats;
+use blinktun_proto::time::Time;
+use blinktun_proto::wire::{Millis, Sn};
+
+const CONFIG: Config = Config {
+    conv: 7,
+    block: 1300,
+    nodelay: false,
+    interval_ms: 1000,
+    resend: 0,
+    no_congestion: true,
+    send_window: 32,
+    receive_window: 32,
+    demand_proof: false,
+    asks_after_data: true,
+    clock_offset: 0,
+};
+
+struct Swallow;
+
+impl Sink for Swallow {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn deliver(&mut self, _: &[u8]) {}
+}
+
+/// One end with one segment in flight, and how often it has put something on the wire.
+struct Waiting {
+    kcp: Kcp,
+    pool: Pool,
+    stats: Stats,
+}
+
+impl Waiting {
+    fn new() -> Waiting {
+        let (mut pool, mut stats) = (Pool::default(), Stats::default());
+        let mut kcp = Kcp::new(CONFIG, Time::ZERO);
+        kcp.send(b"question", &mut pool, &mut stats);
+        let mut waiting = Waiting { kcp, pool, stats };
+        assert_eq!(waiting.emit(at(0)), 1);
+        waiting
+    }
+
+    fn emit(&mut self, now: Time) -> usize {
+        let mut out = [0; 1500];
+        core::iter::from_fn(|| self.kcp.emit(&mut out, now, &mut self.stats)).count()
+    }
+
+    /// What happens up to this moment, without an answer.
+    fn pass_to(&mut self, now: Time) -> usize {
+        let mut sent = 0;
+        while let Some(due) = self.kcp.next_timeout().filter(|due| *due <= now) {
+            self.kcp.handle_timeout(due);
+            sent += self.emit(due);
+        }
+        sent
+    }
+
+    /// Data of the peer, which has not seen the segment in flight.
+    fn hear(&mut self, sn: u32, now: Time) {
+        let segment = Segment {
+            conv: CONFIG.conv,
+            cmd: PUSH,
+            wnd: 32,
+            ts: Millis(1),
+            sn: Sn(sn),
+            una: Sn(0),
+            data: b"something",
+        };
+        let mut payload = [0; 100];
+        let len = segment.write(&mut payload);
+        let into = (&mut Swallow, &mut self.pool, &mut self.stats);
+        let taken = self.kcp.input(&payload[..len], true, now, into);
+        taken.expect("a peer's payload");
+        self.kcp.finish_input(now);
+        self.emit(now);
+    }
+}
+
+fn at(millis: u64) -> Time {
+    Time::from_millis(millis)
+}
+
+#[test]
+fn one_lost_datagram_is_no_silence_however_long_its_rto() {
+    let mut waiting = Waiting::new();
+    assert!(waiting.pass_to(at(1499)) > 0);
+    assert!(!waiting.kcp.is_silent(at(1499)));
+    assert!(waiting.kcp.is_silent(at(1500)));
+}
+
+#[test]
+fn whoever_sends_new_data_is_not_gone() {
+    let mut waiting = Waiting::new();
+    for turn in 0..10 {
+        let now = at(u64::from(turn) * 900);
+        waiting.pass_to(now);
+        waiting.hear(turn, now);
+        assert!(!waiting.kcp.is_silent(now));
+    }
+    assert!(!waiting.kcp.is_silent(at(9099)));
+    assert!(waiting.kcp.is_silent(at(9100)));
+}
+
+#[test]
+fn copies_of_old_data_are_no_sign_of_life() {
+    let mut waiting = Waiting::new();
+    waiting.hear(0, at(0));
+    for now in (100..1500).step_by(100).map(at) {
+        waiting.hear(0, now);
+        assert!(!waiting.kcp.is_silent(now));
+    }
+    waiting.hear(0, at(1500));
+    assert!(waiting.kcp.is_silent(at(1500)));
+}
