@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -38,6 +39,17 @@ def fail(program: str, error: ConfigError) -> int:
     """Say on standard error what is wrong, and return the exit status."""
     print(f"{program}: {error}", file=sys.stderr)
     return CONFIG_STATUS
+
+
+def say(text: str) -> int:
+    """Print on standard output; returns the exit status, 1 where that cannot be written."""
+    try:
+        print(text, flush=True)
+    except OSError:
+        # The interpreter tries once more at its end, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
 
 
 def version() -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from blinktun.cli.common import fail, launch, version
+from blinktun.cli.common import fail, launch, say, version
 from blinktun.cli.help import kcptun_help
 from blinktun.config.kcptun import kcptun_flags, kcptun_from_flags
 from blinktun.config.options import CLIENT, SERVER
@@ -39,11 +39,9 @@ def _command(program: str, side: str | None, argv: Sequence[str] | None) -> int:
         flags = kcptun_flags(without_host_flags(arguments) if plugin else arguments)
         asked = {flag.name for flag in flags}
         if asked & {"help", "h"}:
-            print(kcptun_help(program, side))
-            return 0
+            return say(kcptun_help(program, side))
         if asked & {"version", "v"}:
-            print(f"{program} (blinktun) {version()}")
-            return 0
+            return say(f"{program} (blinktun) {version()}")
         config = kcptun_from_flags(flags, side, os.environ, plugin)
         # The host program of a plugin ends its own connections, and waits for nobody.
         return launch([config]) if plugin is None else launch([config], grace=0)

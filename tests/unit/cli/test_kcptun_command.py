@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from types import FunctionType
 
 COMMANDS = [kcptun.main, kcptun.client_main, kcptun.server_main]
@@ -38,6 +38,13 @@ def test_kcptun_takes_its_side_from_flags_or_file(
     assert [type(config) for config in launched] == [KcptunClient, KcptunServer]
     assert isinstance(launched[1], KcptunServer)
     assert launched[1].listen.first == 5
+
+
+@pytest.mark.parametrize("flag", ["-h", "-v"])
+def test_what_nobody_reads_is_no_traceback(flag: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr("sys.stdout", full)
+        assert kcptun.client_main([flag]) == 1
 
 
 def test_arguments_default_to_those_of_the_process(
