@@ -26,6 +26,10 @@ class Pipeline:
     def __init__(self, presets: Sequence[Preset]) -> None:
         self._presets = tuple(presets)
         self._rejected = False
+        carriers = (
+            at for at, preset in enumerate(self._presets) if isinstance(preset, AddressingPreset)
+        )
+        self._carrier = next(carriers, 0)
         for preset in self._presets:
             preset.attach(self._presets)
 
@@ -43,8 +47,11 @@ class Pipeline:
         self._addressing().set_target(target)
 
     def encode(self, data: Chunk) -> list[Effect]:
-        """Take bytes to the wire; empty data sends only what must go out first."""
-        return self._run(data, 0, 1)
+        """Take bytes to the wire; empty data sends only what must go out first.
+
+        What goes out first is the target; presets nearer the application have no part in it.
+        """
+        return self._run(data, 0 if data else self._carrier, 1)
 
     def decode(self, data: Chunk) -> list[Effect]:
         """Take bytes from the wire."""

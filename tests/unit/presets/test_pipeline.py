@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from blinktun.address import Address
+from blinktun.config.model import PresetSpec
 from blinktun.effects import ConnectTo, Effect, Forward, Reject, Reply
 from blinktun.errors import LocalError
 from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role
 from blinktun.presets.pipeline import Pipeline
+from blinktun.presets.registry import PipelineMaker
 from blinktun.presets.ss_base import SsBase
+from blinktun.testing.pair import forwarded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -134,3 +137,13 @@ def test_the_target_goes_to_the_preset_that_carries_it() -> None:
 def test_without_such_a_preset() -> None:
     with pytest.raises(LocalError, match="no preset carries the target"):
         Pipeline([Letter("a")]).set_target(TARGET)
+
+
+def test_a_target_alone_passes_the_presets_before_its_own() -> None:
+    make = PipelineMaker([PresetSpec("obfs-random-padding"), PresetSpec("ss-base")])
+    client = make(PresetContext(Role.CLIENT, "key"))
+    server = make(PresetContext(Role.SERVER, "key"))
+    client.set_target(TARGET)
+    first = forwarded(client.encode(b""))
+    assert server.decode(first) == [ConnectTo(TARGET)]
+    assert forwarded(server.decode(forwarded(client.encode(b"hello")))) == b"hello"
