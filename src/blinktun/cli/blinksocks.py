@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.cli import init
-from blinktun.cli.common import fail, launch, version
+from blinktun.cli.common import fail, launch, say, version
 from blinktun.cli.help import blinksocks_help
 from blinktun.config.explain import Origin, suggestion
 from blinktun.config.flags import COMMAND_LINE
@@ -38,14 +38,12 @@ def _obey(arguments: list[str]) -> int:
     if first == "init":
         return init.main(arguments[1:])
     if (text := _asked_for(arguments)) is not None:
-        print(text)
-        return 0
+        return say(text)
     path = _config_path(arguments)
     if path is not None:
         return _run(path)
     if "--list-presets" in arguments:
-        print("\n".join(PRESETS))
-        return 0
+        return say("\n".join(PRESETS))
     if first.endswith(".json"):
         return _run(first)  # which says why it cannot be read
     fix = suggestion(first.partition("=")[0], _KNOWN)

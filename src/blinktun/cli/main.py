@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from blinktun.cli.check import describe
-from blinktun.cli.common import fail, launch, version
+from blinktun.cli.common import fail, launch, say, version
 from blinktun.cli.help import BLINKTUN_HELP
 from blinktun.config.explain import Origin, suggestion
 from blinktun.config.flags import COMMAND_LINE
@@ -63,14 +63,12 @@ def demo(arguments: Sequence[str]) -> int:
 
 def show_version(_arguments: Sequence[str]) -> int:
     """``blinktun version``."""
-    print(version())
-    return 0
+    return say(version())
 
 
 def show_help(_arguments: Sequence[str]) -> int:
     """``blinktun help``."""
-    print(BLINKTUN_HELP, end="")
-    return 0
+    return say(BLINKTUN_HELP.rstrip("\n"))
 
 
 def _files(command: str, arguments: Sequence[str]) -> Sequence[str]:
