@@ -35,8 +35,11 @@ def is_listening(port: int, protocol: Protocol) -> bool:
     the program under test.
     """
     if protocol == "udp":
-        return any(number == port for number in _unconnected())
-    return any(_is_accepting(port, family) for family in (socket.AF_INET, socket.AF_INET6))
+        return port in _in_state("07", "udp")
+    try:
+        return any(_is_accepting(port, family) for family in (socket.AF_INET, socket.AF_INET6))
+    except OSError:  # a kernel without tcp_diag
+        return port in _in_state("0A", "tcp")
 
 
 def is_listening_at(path: Path) -> bool:
@@ -74,13 +77,13 @@ def _is_accepting(port: int, family: socket.AddressFamily) -> bool:
     return bool(kind == by_family)
 
 
-def _unconnected() -> Iterator[int]:
-    """The ports of all UDP sockets without a fixed peer."""
-    for table in (Path("/proc/net/udp"), Path("/proc/net/udp6")):
+def _in_state(state: str, protocol: Protocol) -> Iterator[int]:
+    """The ports of all sockets that are in this state; 0A: listens, 07: has no fixed peer."""
+    for table in (Path(f"/proc/net/{protocol}"), Path(f"/proc/net/{protocol}6")):
         if table.exists():
             with table.open() as file:
                 next(file)
                 for line in file:
-                    local, _, state = line.split(maxsplit=4)[1:4]
-                    if state == "07":
+                    local, _, found = line.split(maxsplit=4)[1:4]
+                    if found == state:
                         yield int(local.rpartition(":")[2], 16)
