@@ -30,6 +30,9 @@ def stream_address(settings: Settings, name: str) -> StreamAddress:
     """
     text = settings.text(name)
     if text and ("/" in text or ":" not in text):
+        if Address(text, 0).ip is not None or text == "localhost" or text.isdigit():
+            # It would do as the path of a socket, which nobody means by it.
+            raise settings.error(name, "lacks its host or port", fix=_STREAM_FIX)
         return _path(settings, name, text)
     try:
         address = Address.parse(text)
