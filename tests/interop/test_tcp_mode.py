@@ -129,8 +129,8 @@ async def test_without_rights_nothing_listens(command: str, tmp_path: Path) -> N
 
 async def test_a_taken_port_leaves_no_rule(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+        port = free_port()  # one of the system's choice may be that of a TCP connection
+        taken.bind(("127.0.0.1", port))
         own: Options = {"l": f"127.0.0.1:{port}", "t": "127.0.0.1:9", "tcp": True}
         done = run_ours("kcptun-server", own, tmp_path)
     assert done.returncode == 1

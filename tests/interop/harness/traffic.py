@@ -36,11 +36,16 @@ def socks5(proxy: int, target: int, host: str = "127.0.0.1") -> Connect:
 
     async def connect() -> Connection:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy, limit=2 * CHUNK)
-        writer.write(b"\x05\x01\x00")
-        assert await reader.readexactly(2) == b"\x05\x00"
         name = host.encode()
-        writer.write(b"\x05\x01\x00\x03" + bytes([len(name)]) + name + target.to_bytes(2, "big"))
-        assert (await reader.readexactly(10))[:2] == b"\x05\x00"
+        try:
+            writer.write(b"\x05\x01\x00")
+            assert await reader.readexactly(2) == b"\x05\x00"
+            request = b"\x05\x01\x00\x03" + bytes([len(name)]) + name
+            writer.write(request + target.to_bytes(2, "big"))
+            assert (await reader.readexactly(10))[:2] == b"\x05\x00"
+        except BaseException:
+            writer.transport.abort()
+            raise
         return reader, writer
 
     return connect
