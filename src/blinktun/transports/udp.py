@@ -115,3 +115,26 @@ class UdpSocket:
             except OSError:
                 continue  # an ICMP error for an earlier one
             self._on_datagram(data, Address(name[0], name[1]))
+
+
+class UdpPort:
+    """A port on every address of a host; an answer leaves from the socket of its family.
+
+    Raises:
+        TransportError: the address cannot be bound.
+    """
+
+    def __init__(self, address: Address, on_datagram: Callable[[bytes, Address], None]) -> None:
+        self._sockets = UdpSocket.listen(address, on_datagram)
+        self._by_family = {":" in one.address.host: one for one in self._sockets}
+        self.port = self._sockets[0].address.port
+
+    def send(self, data: bytes, to: Address) -> None:
+        """Send to an IP address, or lose it."""
+        if socket_of_family := self._by_family.get(":" in to.host):
+            socket_of_family.send(data, to)
+
+    def close(self) -> None:
+        """Receive no more."""
+        for one in self._sockets:
+            one.close()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.errors import LocalError, RemoteError
 from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
-from blinktun.transports.udp import UdpSocket
+from blinktun.transports.udp import UdpPort
 from blinktun.tunnel.associations import Associations
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class UdpInbound:
         self._make_path = make_path
         self._for_all = for_all
         self._admitted: Associations[str, _Admission] = Associations(limit=_MAX_ADMITTED)
-        self._sockets: list[UdpSocket] = []
+        self._port: UdpPort | None = None
         self._associations: Associations[Address, Path] = Associations()
 
     def start(self, address: Address) -> None:
@@ -48,12 +48,12 @@ class UdpInbound:
         Raises:
             TransportError: the address cannot be bound.
         """
-        self._sockets = UdpSocket.listen(address, self._receive)
+        self._port = UdpPort(address, self._receive)
 
     @property
     def port(self) -> int:
         """The port it listens on, while it does."""
-        return self._sockets[0].address.port if self._sockets else 0
+        return self._port.port if self._port else 0
 
     def admit(self, host: str) -> None:
         """Take datagrams from this host, as from every host that has shown its password."""
@@ -61,9 +61,9 @@ class UdpInbound:
 
     def stop(self) -> None:
         """Close everything."""
-        for socket in self._sockets:
-            socket.close()
-        self._sockets = []
+        if self._port:
+            self._port.close()
+            self._port = None
         self._associations.close()
         self._admitted.close()
 
@@ -87,8 +87,7 @@ class UdpInbound:
                 data = pack_datagram(source, payload)
             except LocalError:  # a name of more than 255 bytes
                 return
-            for socket in self._sockets:
-                if (":" in socket.address.host) == (":" in app.host):
-                    socket.send(data, app)
+            if self._port:
+                self._port.send(data, app)
 
         return self._make_path(answer)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.errors import AccessDenied, LocalError, RemoteError
 from blinktun.presets.base import PresetContext, Role
-from blinktun.transports.udp import UdpSocket
+from blinktun.transports.udp import UdpPort
 from blinktun.tunnel.associations import Associations
 from blinktun.tunnel.udp_exit import UdpExit
 from blinktun.tunnel.udp_limits import UdpGate
@@ -50,7 +50,7 @@ class UdpServer:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._sockets: list[UdpSocket] = []
+        self._port: UdpPort | None = None
         self._associations: Associations[Address, _Association] = Associations()
 
     def start(self, address: Address) -> None:
@@ -59,13 +59,13 @@ class UdpServer:
         Raises:
             TransportError: the address cannot be bound.
         """
-        self._sockets = UdpSocket.listen(address, self._receive)
+        self._port = UdpPort(address, self._receive)
 
     def stop(self) -> None:
         """Close everything."""
-        for socket in self._sockets:
-            socket.close()
-        self._sockets = []
+        if self._port:
+            self._port.close()
+            self._port = None
         self._associations.close()
 
     def _receive(self, data: bytes, client: Address) -> None:
@@ -81,9 +81,8 @@ class UdpServer:
 
         def reply(data: bytes) -> None:
             self._associations.touch(client)
-            for socket in self._sockets:
-                if (":" in socket.address.host) == (":" in client.host):
-                    socket.send(data, client)
+            if self._port:
+                self._port.send(data, client)
 
         return _Association(client, gate, self._service, reply)
 

@@ -6,7 +6,7 @@ import pytest
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.transports.udp import UdpSocket
+from blinktun.transports.udp import UdpPort, UdpSocket
 
 Received = asyncio.Queue[tuple[bytes, Address]]
 
@@ -80,3 +80,19 @@ async def test_closed_by_who_receives() -> None:
     await asyncio.wait_for(closed.wait(), 10)
     await asyncio.sleep(0.01)
     client.close()
+
+
+async def test_a_port_answers_once_from_the_family_of_who_asked() -> None:
+    def echo(data: bytes, source: Address) -> None:
+        port.send(data, source)
+
+    port = UdpPort(Address("127.0.0.1", 0), echo)
+    back: Received = asyncio.Queue()
+    client = UdpSocket.unbound("127.0.0.1", lambda *got: back.put_nowait(got))
+    client.send(b"hello", Address("127.0.0.1", port.port))
+    data, source = await asyncio.wait_for(back.get(), 10)
+    assert (data, source.port) == (b"hello", port.port)
+    await asyncio.sleep(0.01)
+    assert back.empty()
+    client.close()
+    port.close()
