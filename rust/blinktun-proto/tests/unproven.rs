@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
-use blinktun_proto::session::{Config, Event, Role, UNPROVEN_BYTES, UNPROVEN_STREAMS};
+use blinktun_proto::session::{
+    Config, Event, Role, UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS,
+};
 use blinktun_proto::smux;
 use blinktun_proto::time::{Duration, Time};
 
@@ -194,6 +196,36 @@ fn an_unproven_source_cannot_fill_the_memory() {
     assert_eq!(there.session_ids().len(), 1);
     let bytes: usize = there.session_ids().iter().map(|id| held(&there, *id)).sum();
     assert!(bytes <= 3 * UNPROVEN_BYTES, "{bytes}");
+}
+
+/// The first frame, which would bring an answer and with it the proof, ends in a segment that is lost.
+/// Those behind it are acknowledged and come until no more may be held: it must get in nevertheless.
+#[test]
+fn a_lost_beginning_is_taken_when_it_comes_again() {
+    let tiny = |config: &mut Config| (config.mtu, config.shards) = (20 + 24 + 4, None);
+    let mut client = endpoint_with(Role::Client, 1, tiny);
+    let mut there = endpoint_with(Role::Server, 2, |config| config.shards = None);
+    let (_, mut sent) = opening(&mut client, 1, 1_000);
+    let is_lost = |datagram: &Vec<u8>| datagram[20 + 12..][..4] == 1u32.to_le_bytes(); // sn
+    let mut lost = None;
+    while !sent.is_empty() {
+        lost = sent.iter().find(|d| is_lost(d)).cloned().or(lost);
+        sent.retain(|datagram| !is_lost(datagram));
+        deliver(&mut there, source(1), &sent, NOW);
+        let answers: Vec<_> = outgoing(&mut there, NOW)
+            .into_iter()
+            .map(|(_, d)| d)
+            .collect();
+        deliver(&mut client, server(), &answers, NOW);
+        sent = outgoing(&mut client, NOW)
+            .into_iter()
+            .map(|(_, d)| d)
+            .collect();
+    }
+    let id = there.session_ids()[0];
+    assert_eq!(there.session(id).unwrap().kcp().held(), UNPROVEN_SEGMENTS);
+    deliver(&mut there, source(1), &[lost.unwrap()], NOW);
+    assert_eq!(opened_streams(&converse(&mut client, &mut there, NOW)), 1);
 }
 
 fn held(endpoint: &Endpoint, id: SessionId) -> usize {

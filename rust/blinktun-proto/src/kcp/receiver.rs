@@ -12,7 +12,8 @@ pub trait Sink {
     fn has_room(&self) -> bool;
     /// Take the next bytes of the stream.
     fn deliver(&mut self, data: &[u8]);
-    /// How many segments may be held that cannot be delivered yet.
+    /// How many segments may be held that cannot be delivered yet, but for the one that all others
+    /// wait for.
     fn hold_limit(&self) -> usize {
         usize::MAX
     }
@@ -95,8 +96,7 @@ impl Receiver {
             return Pushed::Outside;
         }
         let repeated = offset < 0 || self.ahead.get(offset as usize).is_some_and(Option::is_some);
-        let limit = sink.hold_limit();
-        if limit < self.waiting.len() + self.ahead.len() && !repeated && self.held() >= limit {
+        if !repeated && !self.may_hold(offset, sink.hold_limit()) {
             return Pushed::Outside;
         }
         if regular || !repeated {
@@ -116,6 +116,14 @@ impl Receiver {
         }
         self.drain(sink, pool);
         Pushed::New
+    }
+
+    /// Whether one more segment may be held. The one that all others wait for always may: refused,
+    /// it would come again for ever, and nothing would move.
+    fn may_hold(&self, offset: i32, limit: usize) -> bool {
+        let is_awaited = offset == 0 && self.waiting.is_empty();
+        // Counting what is held takes time; the lengths alone mostly tell.
+        is_awaited || self.waiting.len() + self.ahead.len() < limit || self.held() < limit
     }
 
     /// Remember an acknowledgement. While none can leave, at most `MAX_ACKS` are kept: the peer
