@@ -30,8 +30,9 @@ CHAINS: dict[str, Presets] = {
     ],
     "vmess-tls": [{"name": "v2ray-vmess", "params": {"id": ID, "security": "none"}}, TLS],
 }
-# Release 2.5.3 came before vmess.
-OLD_CHAINS = {"tls": CHAINS["tls"], "aead-tls": CHAINS["aead-tls"]}
+# Release 2.5.3 came before vmess. And one request in some hundreds of 3.3.0's client shows a second
+# that a server of 3.3.0 forgot just before; for such a pair the scenarios try vmess repeatedly.
+WITHOUT_VMESS = {"tls": CHAINS["tls"], "aead-tls": CHAINS["aead-tls"]}
 PAIRS: list[tuple[Blinksocks, Blinksocks]] = [
     ("ours", "ours"),
     ("ours", "3.3.0"),
@@ -47,7 +48,8 @@ WITH_OURS = PAIRS[:3]
 async def test_transfers(
     client: Blinksocks, server: Blinksocks, target: Target, tmp_path: Path
 ) -> None:
-    chains = OLD_CHAINS if "2.5.3" in {client, server} else CHAINS
+    both = {client, server}
+    chains = CHAINS if "ours" in both and "2.5.3" not in both else WITHOUT_VMESS
 
     async def check(name: str) -> None:
         async with bs_pair(client, server, tmp_path, Link(chains[name])) as near:
