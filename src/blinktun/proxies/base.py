@@ -28,7 +28,7 @@ Demand: TypeAlias = "Effect | Associate | Exchange"
 class Refusal(Enum):
     """Why there is no connection; each protocol has its own words for these."""
 
-    FAILED = "failed"
+    FAILED = "the connection broke"
     NOT_ALLOWED = "not allowed"
     HOST_UNREACHABLE = "host unreachable"
     CONNECTION_REFUSED = "connection refused"

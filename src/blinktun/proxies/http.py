@@ -71,7 +71,7 @@ class HttpProxy(Handshake):
 
     def refused(self, reason: Refusal) -> bytes:
         """Return a response that says why there is no tunnel."""
-        return answer(self._parser, None, REFUSALS[reason], f"the target: {reason.value}")
+        return answer(self._parser, None, REFUSALS[reason], f"no way to the target: {reason.value}")
 
     def take_early(self) -> bytes:
         """Return what came behind CONNECT."""

@@ -182,7 +182,7 @@ class Exchange:
 
     def refused(self, reason: Refusal) -> bytes:
         """Return a response that says why there is none from the origin."""
-        return self.fail(REFUSALS[reason], f"the origin: {reason.value}")
+        return self.fail(REFUSALS[reason], f"no answer from the origin: {reason.value}")
 
     def fail(self, status: HTTPStatus, text: str) -> bytes:
         """Return a response that says what is wrong; only while not ``answering``."""

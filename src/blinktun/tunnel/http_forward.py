@@ -86,7 +86,7 @@ class HttpForward:
                 failure = await self._attempt(exchange)
             if failure is None:
                 return
-            if exchange.answering:
+            if exchange.answering or isinstance(failure, HttpError):
                 raise failure
             reply = exchange.refused(refusal_of(failure))
         except HttpError as error:

@@ -415,8 +415,10 @@ async def test_origins_that_fail_are_told_about_and_the_next_request_is_served(
         tunnel(Inbound.HTTP) as there,
         _client(there.entry) as client,
     ):
-        assert (await client.ask(bad))[0] == 502
-        assert (await client.ask("127.0.0.1:1"))[0] == 502
+        illegal = b"the origin's response is malformed: illegal status line\n"
+        assert await client.ask(bad) == (502, illegal)
+        broken = b"no answer from the origin: the connection broke\n"
+        assert await client.ask("127.0.0.1:1") == (502, broken)
         assert await client.ask("nowhere", "/")  # a name that does not resolve
         assert await client.ask(good, "/a") == (200, b"/a ")
         assert (await client.ask("", "/a"))[0] == 400
