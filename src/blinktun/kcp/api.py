@@ -19,7 +19,6 @@ from blinktun.kcp.session import FLUSH, Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from types import TracebackType
     from typing import Self
 
     from blinktun.kcp.keys import SessionKey, StreamKey
@@ -178,12 +177,7 @@ class Server:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def _endpoints(self) -> list[int]:

@@ -15,7 +15,6 @@ from blinktun.kcp.stream import Stream
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable
-    from types import TracebackType
     from typing import Self
 
     from blinktun._core import Event
@@ -215,12 +214,7 @@ class Session:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def _take_leave(self) -> None:
