@@ -83,12 +83,10 @@ class PipelineMaker:
         source: str = "",
     ) -> None:
         try:
+            kinds = [_find(spec.name, f"{where}[{at}].name") for at, spec in enumerate(specs)]
             self._makers = [
-                configure(spec, where=f"{where}[{index}]") for index, spec in enumerate(specs)
-            ]
-            kinds = [
-                find_preset(spec.name, key=f"{where}[{index}].name")
-                for index, spec in enumerate(specs)
+                _configure(kind, spec, f"{where}[{at}].params")
+                for at, (kind, spec) in enumerate(zip(kinds, specs, strict=True))
             ]
             self._addressing, carrier = _addressing(kinds, where)
             _check_order(specs, kinds, where)
@@ -116,32 +114,8 @@ class PipelineMaker:
         )
 
 
-def configure(spec: PresetSpec, *, where: str = "presets[]") -> PresetMaker:
-    """Find a preset and check its parameters.
-
-    Raises:
-        ConfigError: the name or a parameter cannot be used; ``where`` stands in front of its key.
-    """
-    preset = find_preset(spec.name, key=f"{where}.name")
-    try:
-        return preset.configure(spec.params)
-    except ConfigError as error:
-        key = f"{where}.params.{error.key}" if error.key else f"{where}.params"
-        raise ConfigError(error.problem, fix=error.fix, key=key, value=error.value) from None
-    except Exception as error:
-        if spec.name in PRESETS:
-            raise
-        problem = f"were refused by {preset.__name__}: {type(error).__name__}: {error}"
-        fix = "change them, or what configure() does with them"
-        raise ConfigError(problem, fix=fix, key=f"{where}.params") from error
-
-
-def find_preset(name: str, *, key: str = "name") -> type[Preset]:
-    """Find a preset by the name that configurations use, a user's own by module or file.
-
-    Raises:
-        ConfigError: there is none, or it cannot be loaded; ``key`` says where the name stands.
-    """
+def _find(name: str, key: str) -> type[Preset]:
+    """The preset of a name, a user's own by module or file; ``key`` says where the name stands."""
     if name in PRESETS:
         return PRESETS[name]
     if not is_own_preset(name):
@@ -160,6 +134,21 @@ def _unknown(name: str, key: str) -> ConfigError:
         problem = "is not a known preset"
         fix = f"did you mean {near[0]}?" if near else f"use {', '.join(PRESETS)}"
     return ConfigError(problem, key=key, value=shown(name), fix=fix)
+
+
+def _configure(kind: type[Preset], spec: PresetSpec, key: str) -> PresetMaker:
+    """Have a preset check its parameters; ``key`` says where they stand."""
+    try:
+        return kind.configure(spec.params)
+    except ConfigError as error:
+        inner = f"{key}.{error.key}" if error.key else key
+        raise ConfigError(error.problem, fix=error.fix, key=inner, value=error.value) from None
+    except Exception as error:
+        if spec.name in PRESETS:
+            raise
+        problem = f"were refused by {kind.__name__}: {type(error).__name__}: {error}"
+        fix = "change them, or what configure() does with them"
+        raise ConfigError(problem, fix=fix, key=key) from error
 
 
 def _check_order(specs: Sequence[PresetSpec], kinds: Sequence[type[Preset]], where: str) -> None:

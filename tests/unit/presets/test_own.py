@@ -11,7 +11,7 @@ from blinktun.config.model import PresetSpec
 from blinktun.effects import Reject
 from blinktun.errors import ConfigError, RemoteError
 from blinktun.presets.own import load_preset
-from blinktun.presets.registry import PipelineMaker, configure
+from blinktun.presets.registry import PipelineMaker
 from blinktun.testing.pair import PipelinePair, forwarded
 
 EXAMPLE = str(Path(__file__).parents[3] / "examples/presets/greeting.py")
@@ -133,6 +133,6 @@ def test_errors_name_their_place_in_the_configuration(tmp_path: Path) -> None:
     assert caught.value.key == "presets[1].name"
     assert caught.value.value == shown(f"{name}:B")
     with pytest.raises(ConfigError) as caught:
-        configure(PresetSpec(name, {"x": 1}))
-    assert caught.value.key == "presets[].params"
+        PipelineMaker([PresetSpec("ss-base"), PresetSpec(name, {"x": 1})])
+    assert caught.value.key == "presets[1].params"
     assert caught.value.problem == "were refused by A: KeyError: 'nothing to set'"
