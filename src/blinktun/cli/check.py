@@ -51,9 +51,10 @@ def _meaning(config: RoleConfig) -> tuple[str, Iterator[tuple[str, str]]]:
 def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
     yield "listens", _stream(config.localaddr)
     yield "server", _ports(config.remoteaddr)
-    expiry = f"replaced after {config.autoexpire} s, closed {config.scavengettl} s later"
-    yield "sessions", f"{config.conn}, {expiry if config.autoexpire else 'kept for ever'}"
-    yield from _kcp(config.kcp)
+    link = config.link
+    expiry = f"replaced after {link.autoexpire} s, closed {link.scavengettl} s later"
+    yield "sessions", f"{link.conn}, {expiry if link.autoexpire else 'kept for ever'}"
+    yield from _kcp(link.kcp)
     yield from _log(config.log, console="standard error")
     yield from _reports(config.reports)
 

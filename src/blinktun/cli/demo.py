@@ -20,6 +20,7 @@ from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,
     Inbound,
+    KcpLink,
     KcpSettings,
     KcptunClient,
     KcptunServer,
@@ -136,7 +137,9 @@ def _configs(
         BlinksocksServer(link),
         KcptunServer(PortRange(_HOST, ports.udp, ports.udp), Address(_HOST, ports.server), kcp),
         KcptunClient(
-            Address(_HOST, ports.tunnel), PortRange(_HOST, ports.udp, ports.udp), kcp, conn=5
+            Address(_HOST, ports.tunnel),
+            PortRange(_HOST, ports.udp, ports.udp),
+            KcpLink(kcp, conn=5),
         ),
         BlinksocksClient(Inbound.SOCKS, Address(_HOST, ports.socks), near),
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.config.explain import Origin, shown, suggestion
 from blinktun.config.flags import value_of_text
-from blinktun.config.kcptun import kcp_settings
+from blinktun.config.kcptun import client_link, kcp_settings
 from blinktun.config.model import KcpLink
 from blinktun.config.options import CLIENT, both, by_flag, sides
 from blinktun.config.options_kcptun import KCPTUN_OPTIONS
@@ -57,8 +57,4 @@ def kcp_link(link: Settings, params: Mapping[str, str], key: str) -> KcpLink:
             raise where.error("there is no such option", fix=fix)
         where = replace(where, shown=shown(text, secret=option.secret))
         settings.put(option, value_of_text(option, text, where), where)
-    kcp = kcp_settings(settings)
-    if link.side != CLIENT:
-        return KcpLink(kcp)
-    numbers = {name: settings.integer(name) for name in ("conn", "autoexpire", "scavengettl")}
-    return KcpLink(kcp, **numbers)
+    return client_link(settings) if link.side == CLIENT else KcpLink(kcp_settings(settings))

@@ -11,6 +11,7 @@ from blinktun.config.document import read_document
 from blinktun.config.explain import Origin, shown
 from blinktun.config.flags import COMMAND_LINE, flag_value, split_flags
 from blinktun.config.model import (
+    KcpLink,
     KcpSettings,
     KcptunClient,
     KcptunServer,
@@ -140,21 +141,17 @@ def _refuse_other_side(flag: Flag, side: str) -> NoReturn:
 
 
 def _client(settings: Settings, source: str) -> KcptunClient:
-    kcp = kcp_settings(settings)
-    autoexpire, scavengettl = settings.integer("autoexpire"), settings.integer("scavengettl")
-    warnings = [*settings.warnings, *weaknesses_of_kcp(kcp)]
-    if settings.given("scavengettl") and 0 < autoexpire < scavengettl:
+    link = client_link(settings)
+    warnings = [*settings.warnings, *weaknesses_of_kcp(link.kcp)]
+    if settings.given("scavengettl") and 0 < link.autoexpire < link.scavengettl:
         warnings.append(
-            f"scavengettl {scavengettl} s exceeds autoexpire {autoexpire} s:"
+            f"scavengettl {link.scavengettl} s exceeds autoexpire {link.autoexpire} s:"
             " several expired sessions may live beside each new one"
         )
     return KcptunClient(
         localaddr=stream_address(settings, "localaddr"),
         remoteaddr=port_range(settings, "remoteaddr", empty_host="127.0.0.1"),
-        kcp=kcp,
-        conn=settings.integer("conn"),
-        autoexpire=autoexpire,
-        scavengettl=scavengettl,
+        link=link,
         log=_log(settings),
         reports=_reports(settings),
         source=source,
@@ -189,6 +186,20 @@ def _target(settings: Settings) -> StreamAddress:
     if target.port == 0:
         raise settings.error("target", "has no port to connect to", fix="write a port 1..65535")
     return Address(target.host or "127.0.0.1", target.port)
+
+
+def client_link(settings: Settings) -> KcpLink:
+    """What settings say about a client's sessions.
+
+    Raises:
+        ConfigError: some that are fine alone are impossible together.
+    """
+    return KcpLink(
+        kcp=kcp_settings(settings),
+        conn=settings.integer("conn"),
+        autoexpire=settings.integer("autoexpire"),
+        scavengettl=settings.integer("scavengettl"),
+    )
 
 
 def kcp_settings(settings: Settings) -> KcpSettings:

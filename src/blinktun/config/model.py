@@ -135,24 +135,36 @@ class ReportSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KcpLink:
+    """How streams go over KCP: the sessions of a client, or those that a server takes."""
+
+    kcp: KcpSettings = field(default_factory=KcpSettings)
+    conn: int = 1
+    """How many sessions of a client share the streams."""
+    autoexpire: int = 0
+    """Seconds after which a session takes no more new streams; 0: never."""
+    scavengettl: int = 600
+    """Seconds that an expired session's streams may still live."""
+
+
+@dataclass(frozen=True, slots=True)
 class KcptunClient:
     """A kcptun client: TCP in, KCP out."""
 
     localaddr: StreamAddress
     remoteaddr: PortRange
-    kcp: KcpSettings = field(default_factory=KcpSettings)
-    conn: int = 1
-    """How many sessions share the streams."""
-    autoexpire: int = 0
-    """Seconds after which a session takes no more new streams; 0: never."""
-    scavengettl: int = 600
-    """Seconds that an expired session's streams may still live."""
+    link: KcpLink = field(default_factory=KcpLink)
     log: LogSettings = field(default_factory=LogSettings)
     reports: ReportSettings = field(default_factory=ReportSettings)
     source: str = ""
     """Where this was read, for messages."""
     warnings: tuple[str, ...] = ()
     """What its owner should hear once at start: weak secrets, settings without effect."""
+
+    @property
+    def kcp(self) -> KcpSettings:
+        """What its sessions are like."""
+        return self.link.kcp
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +246,6 @@ class Dns:
     """IP addresses of resolvers; none: as the system does it."""
     expire: float = 3600.0
     """Seconds that an answer is kept; 0: not at all."""
-
-
-@dataclass(frozen=True, slots=True)
-class KcpLink:
-    """How a blinksocks link goes over KCP by itself, as its ``kcp://`` service says."""
-
-    kcp: KcpSettings
-    conn: int = 1
-    autoexpire: int = 0
-    scavengettl: int = 600
 
 
 @dataclass(frozen=True, slots=True)

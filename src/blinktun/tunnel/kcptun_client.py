@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
-from blinktun.config.model import KcpLink
 from blinktun.errors import TransportError
 from blinktun.kcp import SessionPool
 from blinktun.kcp.raw_tcp import check_rights
@@ -41,8 +40,7 @@ class KcptunClientRole:
     def __init__(self, config: KcptunClient) -> None:
         self._config = config
         self._relays = Relays(quiet=config.log.quiet)
-        link = KcpLink(config.kcp, config.conn, config.autoexpire, config.scavengettl)
-        self._pool = SessionPool(config.remoteaddr, link)
+        self._pool = SessionPool(config.remoteaddr, config.link)
         self._pool.on_mismatch = FecNotice(config.kcp)
         self._listener: TcpListener | UnixListener | None = None
         self._waiting: dict[asyncio.Task[None], socket.socket] = {}

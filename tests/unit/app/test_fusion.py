@@ -18,6 +18,7 @@ from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,
     Inbound,
+    KcpLink,
     KcpSettings,
     KcptunClient,
     KcptunServer,
@@ -77,7 +78,9 @@ def _picture(target: Address) -> list[RoleConfig]:
             forward=target,
             source="bs-client",
         ),
-        KcptunClient(Address("", near), PortRange(here, road, road), KCP, source="kt-client"),
+        KcptunClient(
+            Address("", near), PortRange(here, road, road), KcpLink(KCP), source="kt-client"
+        ),
         KcptunServer(PortRange(here, road, road), Address(here, far), KCP, source="kt-server"),
         BlinksocksServer(
             ServerLink("tcp", Address(here, far), "secret", PRESETS), source="bs-server"

@@ -12,6 +12,7 @@ from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,
     Inbound,
+    KcpLink,
     KcpSettings,
     KcptunClient,
     KcptunServer,
@@ -54,7 +55,7 @@ async def test_every_configuration_becomes_its_role(config: RoleConfig, kind: ty
 def test_a_configuration_that_cannot_work_makes_no_role() -> None:
     wrong_link = replace(LINK, presets=(PresetSpec("no-such-preset"),))
     broken: list[RoleConfig] = [
-        KcptunClient(HERE, UDP, KcpSettings(mtu=10)),
+        KcptunClient(HERE, UDP, KcpLink(KcpSettings(mtu=10))),
         KcptunServer(UDP, HERE, KcpSettings(sndwnd=0)),
         BlinksocksServer(wrong_link),
     ]

@@ -80,7 +80,7 @@ def test_as_a_plugin_it_does_as_its_host_says_and_ends_at_once(
     assert kcptun.client_main(["--fast-open", "-conn", "3"]) == 7
     ((config, grace),) = seen
     assert isinstance(config, KcptunClient)
-    assert (config.localaddr, config.kcp.mtu, config.conn) == (Address("::1", 5), 1200, 3)
+    assert (config.localaddr, config.kcp.mtu, config.link.conn) == (Address("::1", 5), 1200, 3)
     assert grace == 0
 
 

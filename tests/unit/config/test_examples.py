@@ -10,6 +10,7 @@ from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,
     Inbound,
+    KcpLink,
     KcpSettings,
     KcptunClient,
     KcptunServer,
@@ -48,9 +49,7 @@ def test_kcptun_client() -> None:
     assert load(path) == KcptunClient(
         localaddr=Address("", 12948),
         remoteaddr=PortRange("example.com", 29900, 29900),
-        kcp=kcp(1),
-        conn=5,
-        autoexpire=200,
+        link=KcpLink(kcp(1), conn=5, autoexpire=200),
         source=str(path),
         warnings=OPEN,
     )

@@ -68,7 +68,7 @@ def test_a_switch_in_every_spelling(argument: str, expected: bool) -> None:
     ],
 )
 def test_integers_in_every_base_of_go(text: str, expected: int) -> None:
-    assert client("-conn", text).conn == expected
+    assert client("-conn", text).link.conn == expected
 
 
 @pytest.mark.parametrize("text", ["", " 1", "1.0", "1e3", "ten", "٣", "08", "1__0", "9" * 5000])

@@ -11,7 +11,7 @@ from blinktun.address import Address
 from blinktun.config import KcptunClient, KcptunServer, load
 from blinktun.config.document import parse_document
 from blinktun.config.kcptun import kcptun_flags, kcptun_from_document, kcptun_from_flags
-from blinktun.config.model import KcpSettings, LogSettings, PortRange, ReportSettings
+from blinktun.config.model import KcpLink, KcpSettings, LogSettings, PortRange, ReportSettings
 from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_kcptun import CRYPTS, KCPTUN_OPTIONS
 from blinktun.errors import ConfigError
@@ -48,7 +48,7 @@ def test_defaults_are_those_of_go() -> None:
     assert client() == KcptunClient(
         localaddr=Address("", 12948),
         remoteaddr=PortRange("vps", 29900, 29900),
-        kcp=KcpSettings(smuxver=1),
+        link=KcpLink(KcpSettings(smuxver=1)),
         source="k.json",
         warnings=(PUBLIC_KEY,),
     )
@@ -72,10 +72,12 @@ def test_every_key_reaches_the_model() -> None:
     assert client(**values, **others) == KcptunClient(
         localaddr=Address("::1", 1),
         remoteaddr=PortRange("2001:db8::1", 2, 2),
-        kcp=KcpSettings(**expected),  # type: ignore[arg-type]
-        conn=3,
-        autoexpire=60,
-        scavengettl=30,
+        link=KcpLink(
+            KcpSettings(**expected),  # type: ignore[arg-type]
+            conn=3,
+            autoexpire=60,
+            scavengettl=30,
+        ),
         log=LogSettings(path=Path("k.log"), quiet=True),
         reports=ReportSettings(snmplog="s-2006.csv", snmpperiod=5, pprof=True),
         source="k.json",
@@ -111,7 +113,7 @@ def test_the_file_overrides_the_flags_key_by_key(tmp_path: Path) -> None:
     flags = kcptun_flags(["-c", str(path), "-mtu", "1300", "-nocomp", "-conn", "4"])
     config = kcptun_from_flags(flags, CLIENT, {})
     assert isinstance(config, KcptunClient)
-    assert (config.kcp.mtu, config.kcp.nocomp, config.conn) == (1200, False, 4)
+    assert (config.kcp.mtu, config.kcp.nocomp, config.link.conn) == (1200, False, 4)
     assert config.source == str(path)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from blinktun import kcp
 from blinktun.config.model import (
+    KcpLink,
     KcpSettings,
     KcptunClient,
     KcptunServer,
@@ -71,8 +72,7 @@ def client_config(server: Address, *, conn: int = 1, quiet: bool = False) -> Kcp
     return KcptunClient(
         ANY_PORT,
         PortRange(server.host, server.port, server.port),
-        SETTINGS,
-        conn=conn,
+        KcpLink(SETTINGS, conn=conn),
         log=LogSettings(quiet=quiet),
     )
 

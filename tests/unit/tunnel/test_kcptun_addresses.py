@@ -15,7 +15,7 @@ import pytest
 from tests.unit.tunnel.kcptun import PATIENCE, SETTINGS, client_config, server_config, until
 
 from blinktun.address import Address
-from blinktun.config.model import KcptunClient, PortRange
+from blinktun.config.model import KcpLink, KcptunClient, PortRange
 from blinktun.errors import TransportError
 from blinktun.kcp import api
 from blinktun.testing.loopback import ANY_PORT, echo, serving
@@ -266,7 +266,7 @@ async def test_sessions_spread_over_the_ports_of_a_range(
     ports = free_range(4)
     async with serving(echo) as target, started(ANY_PORT, target, ports) as (client, server):
         assert [address.port for address in server.addresses] == list(ports.ports)
-        many = KcptunClientRole(KcptunClient(ANY_PORT, ports, SETTINGS, conn=40))
+        many = KcptunClientRole(KcptunClient(ANY_PORT, ports, KcpLink(SETTINGS, conn=40)))
         await many.start()
         for _ in range(40):
             await _ask(many.addresses[0])

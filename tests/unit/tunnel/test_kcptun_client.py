@@ -21,7 +21,7 @@ from tests.unit.tunnel.kcptun import (
 )
 
 from blinktun.address import Address
-from blinktun.config.model import PortRange
+from blinktun.config.model import KcpLink, PortRange
 from blinktun.errors import ConfigError, TransportError
 from blinktun.kcp import pool
 from blinktun.testing.loopback import echo, read_all, read_exactly, serving
@@ -113,7 +113,8 @@ async def test_no_line_tells_the_secret(caplog: pytest.LogCaptureFixture) -> Non
         app = await both.connect()
         await app.send(b"x")
         app.abort()
-        stranger = replace(client_config(both.server.addresses[0]), kcp=replace(SETTINGS, key="?"))
+        wrong = KcpLink(replace(SETTINGS, key="?"))
+        stranger = replace(client_config(both.server.addresses[0]), link=wrong)
         role = KcptunClientRole(stranger)
         await role.start()
         other = await TcpDialer().connect(role.addresses[0])
@@ -140,7 +141,7 @@ async def test_an_address_in_use_is_named() -> None:
 
 async def test_settings_that_cannot_work_are_refused_before_anything_listens() -> None:
     with pytest.raises(ConfigError, match="mtu"):
-        KcptunClientRole(replace(client_config(NOBODY), kcp=replace(SETTINGS, mtu=40)))
+        KcptunClientRole(replace(client_config(NOBODY), link=KcpLink(replace(SETTINGS, mtu=40))))
 
 
 async def test_connections_wait_for_a_server_name(
