@@ -21,18 +21,16 @@ from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
 from blinktun.transports.tls_context import server_context
 from blinktun.tunnel.application import Application, refusal_of
-from blinktun.tunnel.connections import Connections
+from blinktun.tunnel.blinksocks_role import BlinksocksRole
 from blinktun.tunnel.http_forward import HttpForward
 from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
-from blinktun.tunnel.relay import Traffic, linger, relay
+from blinktun.tunnel.relay import linger, relay
 from blinktun.tunnel.udp_inbound import UdpInbound
 from blinktun.tunnel.udp_path import udp_path_maker
 from blinktun.tunnel.udp_stream import StreamPath
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from blinktun.config.model import BlinksocksClient
     from blinktun.effects import Chunk
     from blinktun.transports.base import Dialer, Listener, Stream
@@ -45,7 +43,7 @@ _HEADER_DELAY = 0.08
 """Seconds that the target waits for the application's first bytes, to travel with them."""
 
 
-class BlinksocksClientRole:
+class BlinksocksClientRole(BlinksocksRole):
     """A blinksocks client at work.
 
     Args:
@@ -55,6 +53,8 @@ class BlinksocksClientRole:
     Raises:
         ConfigError: the configuration cannot be used.
     """
+
+    _datagrams: UdpInbound | None
 
     def __init__(self, config: BlinksocksClient, dialer: Dialer | None = None) -> None:
         self._config = config
@@ -67,48 +67,12 @@ class BlinksocksClientRole:
             source=config.source,
         )
         self._outbound = _outbound(config, make_pipeline, resolver, dialer)
-        self._datagrams = _datagrams(config, make_pipeline, resolver, self._outbound)
-        self._connections = Connections()
-        self._listener: Listener | None = None
-        self._total = Traffic()
-
-    @property
-    def addresses(self) -> Sequence[Address]:
-        """Where it listens, while it runs."""
-        return self._listener.addresses if self._listener else ()
-
-    @property
-    def traffic(self) -> tuple[int, int]:
-        """Bytes up and down so far."""
-        return self._total.up, self._total.down
-
-    async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            TransportError: the address cannot be bound.
-            ConfigError: the certificate of an https service cannot be used.
-        """
-        self._listener = await self._listen()
-        if self._datagrams:
-            try:
-                self._datagrams.start(replace(self._config.listen, port=self.addresses[0].port))
-            except TransportError:
-                await self.stop()
-                raise
-        for address in self.addresses:
-            _log.info("blinksocks client is running at %s://%s", self._config.scheme, address)
-        if self._config.inbound in _SOCKS and self._config.credentials:
-            _log.warning("SOCKS4 knows no passwords: its requests are accepted without one")
+        datagrams = _datagrams(config, make_pipeline, resolver, self._outbound)
+        super().__init__(config.listen, datagrams)
 
     async def stop(self, grace: float = 0.0) -> None:
-        """Stop listening, let connections end for ``grace`` seconds, reset the rest."""
-        if self._listener:
-            await self._listener.aclose()
-            self._listener = None
-        if self._datagrams:
-            self._datagrams.stop()
-        await self._connections.stop(grace)
+        """Stop as every role, and then let go of the way to the server."""
+        await super().stop(grace)
         await self._outbound.aclose()
 
     async def _listen(self) -> Listener:
@@ -119,6 +83,12 @@ class BlinksocksClientRole:
             return await tcp.listen(self._config.listen, add)
         context = server_context(self._config.https, keys="https")
         return await upgrade.listen(self._config.listen, tls.accepting(context), add)
+
+    def _announce(self) -> None:
+        for address in self.addresses:
+            _log.info("blinksocks client is running at %s://%s", self._config.scheme, address)
+        if self._config.inbound in _SOCKS and self._config.credentials:
+            _log.warning("SOCKS4 knows no passwords: its requests are accepted without one")
 
     async def _serve(self, stream: Stream) -> None:
         app = Application(stream, self._make_handshake(), self._total)

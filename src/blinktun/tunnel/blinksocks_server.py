@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from blinktun.errors import AccessDenied, RemoteError, TransportError
+from blinktun.errors import AccessDenied, RemoteError
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel.access import Access, source_of
-from blinktun.tunnel.connections import Connections
+from blinktun.tunnel.blinksocks_role import BlinksocksRole
 from blinktun.tunnel.exits import Exit
 from blinktun.tunnel.mux_session import MuxSession
 from blinktun.tunnel.preset_stream import PresetStream
@@ -24,8 +23,6 @@ from blinktun.tunnel.strangers import HOLD, Stranger, Strangers, UnfinishedError
 from blinktun.tunnel.udp_server import Service, UdpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from blinktun.address import Address
     from blinktun.config.model import BlinksocksServer
     from blinktun.transports.base import Dialer, Listener, Stream
@@ -36,7 +33,7 @@ _SHARED_GRACE = 30.0
 """Seconds that a shared connection is kept beyond ``timeout``: its client should close it first."""
 
 
-class BlinksocksServerRole:
+class BlinksocksServerRole(BlinksocksRole):
     """A blinksocks server at work.
 
     Args:
@@ -70,59 +67,16 @@ class BlinksocksServerRole:
             idle=config.timeout,
             datagrams=resolver if over_kcp else None,
         )
-        self._datagrams = UdpServer(
-            Service(config.server.key, self._make_pipeline, resolver, self._access, config.redirect)
+        service = Service(
+            config.server.key, self._make_pipeline, resolver, self._access, config.redirect
         )
+        takes_datagrams = not (over_kcp or self._make_pipeline.without_datagrams)
+        super().__init__(config.server.address, UdpServer(service) if takes_datagrams else None)
         self._strangers = Strangers(
             hold, idle=config.timeout, keeps=config.redirect is not None, limit=max_strangers
         )
         self._refusals = Refusals(hold, config.redirect, redirecting, idle=config.timeout)
         self._context = PresetContext(Role.SERVER, config.server.key)
-        self._connections = Connections()
-        self._listener: Listener | None = None
-        self._total = Traffic()
-
-    @property
-    def addresses(self) -> Sequence[Address]:
-        """Where it listens, while it runs."""
-        return self._listener.addresses if self._listener else ()
-
-    @property
-    def traffic(self) -> tuple[int, int]:
-        """Bytes up and down so far."""
-        return self._total.up, self._total.down
-
-    async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            TransportError: the address cannot be bound.
-        """
-        link = self._config.server
-        self._listener = await self._transport.listen(link, self.take)
-        for address in self.addresses:
-            _log.info("blinksocks server is running at %s://%s", link.transport, address)
-        if link.transport == "kcp":
-            return  # its datagrams come in streams
-        if refusing := self._make_pipeline.without_datagrams:
-            _log.info("no UDP: %s has no form for datagrams", refusing[0])
-            return
-        try:
-            self._datagrams.start(replace(link.address, port=self.addresses[0].port))
-        except TransportError:
-            await self.stop()
-            raise
-        _log.info("blinksocks udp server is running at udp://%s", self.addresses[0])
-
-    async def stop(self, grace: float = 0.0) -> None:
-        """Stop listening, let connections end for ``grace`` seconds, reset the rest."""
-        listener, self._listener = self._listener, None
-        if listener:
-            await listener.aclose()
-        self._datagrams.stop()
-        await self._connections.stop(grace)
-        if listener:
-            await listener.release()
 
     def take(self, wire: Stream) -> None:
         """Serve a connection, from the listener or from another role of this process."""
@@ -133,6 +87,19 @@ class BlinksocksServerRole:
             wire.abort()
             return
         self._connections.add(wire, self._serve)
+
+    async def _listen(self) -> Listener:
+        return await self._transport.listen(self._config.server, self.take)
+
+    def _announce(self) -> None:
+        transport = self._config.server.transport
+        for address in self.addresses:
+            _log.info("blinksocks server is running at %s://%s", transport, address)
+        if self._datagrams:
+            _log.info("blinksocks udp server is running at udp://%s", self.addresses[0])
+        elif transport != "kcp":  # whose datagrams come in streams
+            refusing = self._make_pipeline.without_datagrams[0]
+            _log.info("no UDP: %s has no form for datagrams", refusing)
 
     async def _serve(self, wire: Stream) -> None:
         peer = self._strangers.meet(wire)
