@@ -9,14 +9,14 @@ listens: others may use these ports too.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
 from blinktun.app.roles import make_role
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunClient, KcptunServer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from blinktun.app.roles import Role
     from blinktun.config.model import RoleConfig
@@ -37,7 +37,8 @@ def make_roles(configs: Sequence[RoleConfig]) -> list[Role]:
     """
     made: dict[int, Role] = {}
     for number, config in _users_last(configs):
-        made[number] = _join(config, configs, made) or make_role(config)
+        neighbours = [(configs[at], role) for at, role in made.items()]
+        made[number] = _joined(config, neighbours) or make_role(config)
     return [made[number] for number in range(len(configs))]
 
 
@@ -55,52 +56,32 @@ def _users_last(configs: Sequence[RoleConfig]) -> list[tuple[int, RoleConfig]]:
     return sorted(enumerate(configs), key=lambda item: not isinstance(item[1], needed))
 
 
-def _join(config: RoleConfig, configs: Sequence[RoleConfig], made: dict[int, Role]) -> Role | None:
-    match config:
-        case BlinksocksClient() if config.server.transport == "tcp":
-            return _joined_client(config, configs, made)
-        case KcptunServer():
-            return _joined_server(config, configs, made)
+def _joined(config: RoleConfig, neighbours: Iterable[tuple[RoleConfig, Role]]) -> Role | None:
+    """The role of ``config``, if it meets one of those that have been made."""
+    for other, role in neighbours:
+        if joined := _join(config, other, role):
+            meeting = "%s and %s meet in this process: no connection between them"
+            _log.info(meeting, config.source, other.source)
+            return joined
     return None
 
 
-def _joined_client(
-    config: BlinksocksClient, configs: Sequence[RoleConfig], made: dict[int, Role]
-) -> Role | None:
-    from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
-
-    for number, other in enumerate(configs):
-        if (
-            isinstance(other, KcptunClient)
-            and isinstance(other.localaddr, Address)
-            and reaches(config.server.address, other.localaddr)
+def _join(config: RoleConfig, other: RoleConfig, role: Role) -> Role | None:
+    """The role of ``config``, if it would connect to where ``role``, that of ``other``, listens."""
+    match config, other:
+        case BlinksocksClient(server=link), KcptunClient(localaddr=Address() as listens) if (
+            link.transport == "tcp" and reaches(link.address, listens)
         ):
-            road: KcptunClientRole = made[number]  # type: ignore[assignment]  # by its config
-            _say(config.source, other.source)
-            return BlinksocksClientRole(config, road.dialer)
-    return None
+            from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
 
-
-def _joined_server(
-    config: KcptunServer, configs: Sequence[RoleConfig], made: dict[int, Role]
-) -> Role | None:
-    from blinktun.tunnel.kcptun_server import KcptunServerRole
-
-    for number, other in enumerate(configs):
-        if (
-            isinstance(other, BlinksocksServer)
-            and other.server.transport == "tcp"
-            and isinstance(config.target, Address)
-            and reaches(config.target, other.server.address)
+            return BlinksocksClientRole(config, cast("KcptunClientRole", role).dialer)
+        case KcptunServer(target=Address() as target), BlinksocksServer(server=link) if (
+            link.transport == "tcp" and reaches(target, link.address)
         ):
-            end: BlinksocksServerRole = made[number]  # type: ignore[assignment]  # by its config
-            _say(config.source, other.source)
-            return KcptunServerRole(config, deliver=end.take)
+            from blinktun.tunnel.kcptun_server import KcptunServerRole
+
+            return KcptunServerRole(config, deliver=cast("BlinksocksServerRole", role).take)
     return None
-
-
-def _say(one: str, other: str) -> None:
-    _log.info("%s and %s meet in this process: no connection between them", one, other)
 
 
 def _plain(host: str) -> str:
