@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 import socket
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 ANY_PORT = Address("127.0.0.1", 0)
 SETTINGS = KcpSettings(key="unit tests", nodelay=1, interval=10, smuxver=2)
+BIG = random.Random(1).randbytes(2 << 20)
+"""Does not compress: what is compressed fits into windows many times over."""
 PATIENCE = 5.0
 """Seconds after which a test that waits for something has failed."""
 

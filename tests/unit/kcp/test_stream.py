@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.kcp.support import PATIENCE, SETTINGS, Peers, echo, peers, read_all, until
+from tests.unit.kcp.support import BIG, PATIENCE, SETTINGS, Peers, echo, peers, read_all, until
 
 from blinktun import kcp
 from blinktun.config.options_kcptun import CRYPTS
@@ -16,8 +15,6 @@ from blinktun.kcp import stream as stream_module
 if TYPE_CHECKING:
     from blinktun.config.model import KcpSettings
 
-BIG = random.Random(1).randbytes(2 << 20)
-"""Does not compress: what is compressed fits into windows many times over."""
 VERSIONS = [replace(SETTINGS, smuxver=1), SETTINGS]
 both_versions = pytest.mark.parametrize("settings", VERSIONS, ids=["smux1", "smux2"])
 

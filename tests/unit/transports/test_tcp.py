@@ -5,6 +5,7 @@ import socket
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.transports.ends import BIG
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
@@ -14,8 +15,6 @@ from blinktun.transports.tcp import TcpDialer
 
 if TYPE_CHECKING:
     from blinktun.transports.base import Stream
-
-BIG = bytes(range(256)) * 8192  # 2 MiB
 
 
 class Accepted:
