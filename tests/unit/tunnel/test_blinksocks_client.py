@@ -6,10 +6,10 @@ import asyncio
 import hashlib
 import logging
 import random
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.tunnel.applications import Watching, exchange, socks5
 
 from blinktun.address import Address
 from blinktun.config.model import (
@@ -18,22 +18,16 @@ from blinktun.config.model import (
     Inbound,
     PresetSpec,
     ServerLink,
-    Tls,
 )
 from blinktun.crypto.aead import AEAD_METHODS
 from blinktun.crypto.stream import STREAM_METHODS
-from blinktun.errors import ConfigError, TransportError
+from blinktun.errors import TransportError
 from blinktun.presets.socks_address import pack
-from blinktun.testing.certificates import self_signed
 from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving, tunnel
-from blinktun.transports import tls
-from blinktun.transports.resolver import Resolver
-from blinktun.transports.tcp import TcpDialer, TcpStream
+from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from blinktun.transports.base import Stream
 
 BASE = PresetSpec("ss-base")
@@ -45,42 +39,18 @@ LISTS = {
 PAYLOAD = random.Random(1).randbytes(300_000)
 
 
-async def _socks5(entry: Address, target: Address) -> TcpStream:
-    stream = await TcpDialer().connect(entry)
-    await stream.send(b"\x05\x01\x00")
-    assert await read_exactly(stream, 2) == b"\x05\x00"
-    await stream.send(b"\x05\x01\x00" + pack(target))
-    assert (await read_exactly(stream, 10))[1] == 0
-    return stream
-
-
-async def _exchange(stream: Stream, data: bytes) -> bytes:
-    """Send everything and the end, and read everything that comes back."""
-
-    async def send() -> None:
-        for at in range(0, len(data), 100_000):
-            await stream.send(data[at : at + 100_000])
-        await stream.send_eof()
-
-    sending = asyncio.create_task(send())
-    received = await read_all(stream)
-    await sending
-    await stream.aclose()
-    return received
-
-
 @pytest.mark.parametrize("name", LISTS)
 async def test_every_method(name: str) -> None:
     async with serving(echo) as target, tunnel(Inbound.SOCKS, presets=LISTS[name]) as there:
-        assert await _exchange(await _socks5(there.entry, target), PAYLOAD) == PAYLOAD
+        assert await exchange(await socks5(there.entry, target), PAYLOAD) == PAYLOAD
 
 
 @pytest.mark.parametrize("name", ["aes-128-ctr", "aes-256-gcm "])
 async def test_much_data_on_several_connections(name: str) -> None:
     data = random.Random(2).randbytes(20_000_000)
     async with serving(echo) as target, tunnel(Inbound.SOCKS, presets=LISTS[name]) as there:
-        streams = [await _socks5(there.entry, target) for _ in range(3)]
-        echoes = await asyncio.gather(*(_exchange(stream, data) for stream in streams))
+        streams = [await socks5(there.entry, target) for _ in range(3)]
+        echoes = await asyncio.gather(*(exchange(stream, data) for stream in streams))
     wanted = hashlib.sha256(data).digest()
     assert [hashlib.sha256(received).digest() for received in echoes] == [wanted] * 3
 
@@ -94,9 +64,9 @@ async def test_an_answer_after_the_applications_end() -> None:
 
     async with serving(answer) as target, tunnel(Inbound.TCP, forward=target) as there:
         stream = await TcpDialer().connect(there.entry)
-        assert await _exchange(stream, b"x" * 100_000) == b"100000 bytes"
+        assert await exchange(stream, b"x" * 100_000) == b"100000 bytes"
         silent = await TcpDialer().connect(there.entry)
-        assert await _exchange(silent, b"") == b"0 bytes"
+        assert await exchange(silent, b"") == b"0 bytes"
 
 
 @pytest.mark.parametrize("inbound", [Inbound.SOCKS, Inbound.TCP])
@@ -107,18 +77,16 @@ async def test_a_target_that_speaks_first(inbound: Inbound) -> None:
 
     async with serving(greet) as target, tunnel(inbound, forward=target) as there:
         direct = inbound is Inbound.TCP
-        stream = await (
-            TcpDialer().connect(there.entry) if direct else _socks5(there.entry, target)
-        )
+        stream = await (TcpDialer().connect(there.entry) if direct else socks5(there.entry, target))
         assert await read_exactly(stream, 11) == b"220 ready\r\n"
-        assert await _exchange(stream, b"QUIT") == b"QUIT"
+        assert await exchange(stream, b"QUIT") == b"QUIT"
 
 
 async def test_everything_at_once() -> None:
     async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
         stream = await TcpDialer().connect(there.entry)
         request = b"\x05\x01\x00\x05\x01\x00" + pack(target)
-        answer = await _exchange(stream, request + b"early data")
+        answer = await exchange(stream, request + b"early data")
         assert answer == b"\x05\x00" + b"\x05\x00\x00\x01" + bytes(6) + b"early data"
 
 
@@ -128,42 +96,34 @@ async def test_a_reset_by_the_target_reaches_the_application() -> None:
         stream.abort()
 
     async with serving(reset) as target, tunnel(Inbound.SOCKS) as there:
-        stream = await _socks5(there.entry, target)
+        stream = await socks5(there.entry, target)
         await stream.send(b"x")
         with pytest.raises(TransportError):
             await read_all(stream)
 
 
 async def test_a_reset_by_the_application_reaches_the_target() -> None:
-    seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def watch(stream: Stream) -> None:
-        try:
-            await read_all(stream)
-            seen.set_result("a clean end")
-        except TransportError:
-            seen.set_result("a reset")
-
-    async with serving(watch) as target, tunnel(Inbound.SOCKS) as there:
-        stream = await _socks5(there.entry, target)
+    watching = Watching()
+    async with serving(watching.serve) as target, tunnel(Inbound.SOCKS) as there:
+        stream = await socks5(there.entry, target)
         await stream.send(b"x")
         await asyncio.sleep(0.05)
         stream.abort()
-        assert await seen == "a reset"
+        assert await watching.seen == "a reset"
 
 
 async def test_a_target_that_refuses_looks_like_a_reset() -> None:
     async with serving(echo) as target:
         pass
     async with tunnel(Inbound.SOCKS) as there:
-        stream = await _socks5(there.entry, target)
+        stream = await socks5(there.entry, target)
         with pytest.raises(TransportError):
-            await _exchange(stream, b"x")
+            await exchange(stream, b"x")
 
 
 async def test_silence_ends_a_connection() -> None:
     async with serving(echo) as target, tunnel(Inbound.SOCKS, idle=0.15) as there:
-        stream = await _socks5(there.entry, target)
+        stream = await socks5(there.entry, target)
         with pytest.raises(TransportError):
             await stream.receive()
 
@@ -192,7 +152,7 @@ async def test_a_server_that_is_down(inbound: Inbound, request_: bytes, answer: 
     role = BlinksocksClientRole(BlinksocksClient(inbound, ANY_PORT, link))
     await role.start()
     stream = await TcpDialer().connect(role.addresses[0])
-    received = await _exchange(stream, request_)
+    received = await exchange(stream, request_)
     assert received.startswith(answer)
     await role.stop()
     assert role.addresses == ()
@@ -216,17 +176,15 @@ async def test_a_wrong_key_is_a_reset_for_the_application() -> None:
         serving(echo) as target,
         tunnel(Inbound.SOCKS, client_key="wrong", hold=(0.05, 0.06)) as there,
     ):
-        stream = await _socks5(there.entry, target)
+        stream = await socks5(there.entry, target)
         with pytest.raises(TransportError):
-            await _exchange(stream, b"x" * 100)
+            await exchange(stream, b"x" * 100)
 
 
 async def test_a_rejected_handshake_is_answered_and_closed() -> None:
     async with tunnel(Inbound.SOCKS) as there:
         stream = await TcpDialer().connect(there.entry)
-        answer = await _exchange(
-            stream, b"\x05\x01\x00\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x50more"
-        )
+        answer = await exchange(stream, b"\x05\x01\x00\x05\x02\x00\x01\x7f\x00\x00\x01\x00\x50more")
         assert answer == b"\x05\x00\x05\x07\x00\x01" + bytes(6)
 
 
@@ -244,18 +202,18 @@ async def test_an_application_that_leaves_or_never_asks(monkeypatch: pytest.Monk
 
 async def test_stop_lets_connections_end_for_a_while() -> None:
     async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
-        stream = await _socks5(there.entry, target)
+        stream = await socks5(there.entry, target)
         stopping = asyncio.create_task(there.client.stop(grace=5))
         await asyncio.sleep(0.05)
         with pytest.raises(TransportError):
             await TcpDialer().connect(there.entry)
-        assert await _exchange(stream, b"still here") == b"still here"
+        assert await exchange(stream, b"still here") == b"still here"
         await stopping
 
 
 async def test_stop_resets_what_is_left() -> None:
     async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
-        stream = await _socks5(there.entry, target)
+        stream = await socks5(there.entry, target)
         await there.client.stop()
         with pytest.raises(TransportError):
             await stream.receive()
@@ -267,7 +225,7 @@ async def test_the_log_tells_and_keeps_secrets(caplog: pytest.LogCaptureFixture)
         assert f"blinksocks client is running at socks://{there.entry}" in caplog.text
         server = there.server.addresses[0]
         assert f"blinksocks server is running at tcp://{server}" in caplog.text
-        await _exchange(await _socks5(there.entry, target), b"private payload")
+        await exchange(await socks5(there.entry, target), b"private payload")
         await asyncio.sleep(0.05)
     lines = [
         record.getMessage() for record in caplog.records if record.name == "blinktun.blinksocks"
@@ -289,130 +247,3 @@ async def test_socks4_without_a_password_is_named_once(caplog: pytest.LogCapture
     caplog.clear()
     async with tunnel(Inbound.SOCKS), tunnel(Inbound.HTTP, credentials=Credentials("u", "p")):
         assert caplog.text == ""
-
-
-# --- HTTP, and others' clients ---
-
-
-async def _web(stream: Stream) -> None:
-    """Answer every request with its own head and body."""
-    request = b""
-    while b"\r\n\r\n" not in request:
-        request += await stream.receive()
-    head, _, body = request.partition(b"\r\n\r\n")
-    for line in head.split(b"\r\n"):
-        if line.lower().startswith(b"content-length:"):
-            while len(body) < int(line.split(b":")[1]):
-                body += await stream.receive()
-    answer = head + b"\n" + body
-    await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n" % len(answer))
-    await stream.send(b"Connection: close\r\n\r\n" + answer)
-    await stream.aclose()
-
-
-async def test_one_port_for_every_protocol() -> None:
-    async with serving(_web) as target, tunnel(Inbound.AUTO) as there:
-        stream = await TcpDialer().connect(there.entry)
-        request = f"GET http://{target}/page HTTP/1.1\r\nHost: {target}\r\n\r\n"
-        assert b"GET /page HTTP/1.1\r\n" in await _exchange(stream, request.encode())
-        answer = await _exchange(await _socks5(there.entry, target), b"GET / HTTP/1.0\r\n\r\n")
-        assert answer.endswith(b"\nGET / HTTP/1.0\n")
-        nothing = await TcpDialer().connect(there.entry)
-        assert await _exchange(nothing, b"\x16\x03\x01") == b""
-
-
-curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-
-
-@curl
-@pytest.mark.parametrize(
-    ("inbound", "options"),
-    [
-        (Inbound.SOCKS, ["--socks5", "{entry}"]),
-        (Inbound.SOCKS, ["--socks5-hostname", "{entry}"]),
-        (Inbound.SOCKS, ["--socks4", "{entry}"]),
-        (Inbound.AUTO, ["--socks4", "{entry}"]),
-        (Inbound.SOCKS, ["--socks4a", "{entry}"]),
-        (Inbound.HTTP, ["--proxy", "http://{entry}"]),
-        (Inbound.AUTO, ["--proxy", "http://{entry}"]),
-        (Inbound.HTTP, ["--proxytunnel", "--proxy", "http://{entry}"]),
-        (Inbound.HTTP, ["--proxy", "http://{entry}", "--header", "Transfer-Encoding: chunked"]),
-    ],
-)
-async def test_curl(inbound: Inbound, options: list[str]) -> None:
-    async with serving(_web) as target, tunnel(inbound) as there:
-        url = f"http://localhost:{target.port}/page?query"
-        status, output = await _curl(
-            "--ipv4", *(option.format(entry=there.entry) for option in options), url, url
-        )
-    assert status == 0
-    assert output.count("GET /page?query HTTP/1.1") == 2
-
-
-@curl
-@pytest.mark.parametrize(
-    ("user", "status"), [("user:p%40ss", "200"), ("user:p%2540ss", "200"), ("user:nope", "407")]
-)
-async def test_curl_with_a_password(user: str, status: str) -> None:
-    credentials = Credentials("user", "p@ss", "user", "p%40ss")
-    async with serving(_web) as target, tunnel(Inbound.HTTP, credentials=credentials) as there:
-        _, output = await _curl(
-            "--write-out",
-            "%{http_code}",
-            "--proxy",
-            f"http://{user}@{there.entry}",
-            f"http://{target}/",
-        )
-    assert output.endswith(status)
-    assert "roxy-" not in output
-
-
-@curl
-@pytest.mark.parametrize(("user", "status"), [("user:pass", 0), ("user:nope", 97)])
-async def test_curl_with_a_password_for_socks5(user: str, status: int) -> None:
-    credentials = Credentials("user", "pass")
-    async with serving(_web) as target, tunnel(Inbound.SOCKS, credentials=credentials) as there:
-        code, _ = await _curl("--proxy", f"socks5h://{user}@{there.entry}", f"http://{target}/")
-    assert code == status
-
-
-async def _curl(*options: str) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        "curl",
-        "--silent",
-        "--max-time",
-        "10",
-        "--noproxy",
-        "",
-        *options,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
-    return process.returncode, output.decode()
-
-
-async def test_an_http_proxy_over_tls(tmp_path: Path) -> None:
-    made = self_signed(tmp_path, "localhost")
-    async with (
-        serving(echo) as target,
-        tunnel(Inbound.HTTP, https=made) as tun,
-    ):
-        dialer = tls.dialer(ServerLink("tls", tun.entry, "", tls=made), Resolver())
-        app = await dialer.connect(Address("localhost", tun.entry.port))
-        await app.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
-        assert bytes(await app.receive()).startswith(b"HTTP/1.1 200 ")
-        assert await _exchange(app, PAYLOAD) == PAYLOAD
-        await app.aclose()
-
-
-async def test_an_https_service_with_a_broken_certificate(tmp_path: Path) -> None:
-    broken = tmp_path / "broken.pem"
-    broken.write_text("nothing")
-    link = ServerLink("tcp", ANY_PORT, "secret", (BASE,))
-    role = BlinksocksClientRole(
-        BlinksocksClient(Inbound.HTTP, ANY_PORT, link, https=Tls(broken, broken))
-    )
-    with pytest.raises(ConfigError, match="https_cert"):
-        await role.start()
-    await role.stop()

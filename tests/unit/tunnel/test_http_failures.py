@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.tunnel.applications import Watching
 from tests.unit.tunnel.web import Origins, connected, get, http, plain, raw
 
 from blinktun.config.model import BlinksocksClient, Inbound, PresetSpec, ServerLink
@@ -92,16 +93,8 @@ async def test_malformed_chunks_are_answered_and_end_the_connection() -> None:
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("whole", [False, True])
 async def test_an_application_that_leaves_is_not_waited_for(reset: bool, whole: bool) -> None:
-    seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def watch(stream: Stream) -> None:
-        try:
-            await read_all(stream)
-            seen.set_result("a clean end")
-        except TransportError:
-            seen.set_result("a reset")
-
-    async with serving(watch) as target, tunnel(Inbound.HTTP, idle=0.5) as there:
+    watching = Watching()
+    async with serving(watching.serve) as target, tunnel(Inbound.HTTP, idle=0.5) as there:
         stream = await TcpDialer().connect(there.entry)
         await stream.send(get(target, "/", f"Content-Length: {2 - whole}", method="PUT") + b"a")
         await asyncio.sleep(0.05)
@@ -110,7 +103,7 @@ async def test_an_application_that_leaves_is_not_waited_for(reset: bool, whole: 
         else:
             await stream.send_eof()
         # A whole request may still be answered, until it is too late for that.
-        assert await seen == "a reset"
+        assert await watching.seen == "a reset"
         stream.abort()
 
 
