@@ -46,6 +46,8 @@ ones may deliver such frames out of order.
 """
 _ANSWER_WAIT = 30.0
 """Seconds of the peer's silence, behind our last word, from which on nothing more is expected."""
+_MAX_WAITING = 256
+"""Sub-connections that may wait so, of one connection; then the one silent for longest breaks."""
 
 
 class MuxSession:
@@ -63,12 +65,13 @@ class MuxSession:
         self._wire = wire
         self._on_new = on_new
         self._streams: dict[bytes, MuxStream] = {}
+        self._waiting: dict[MuxStream, None] = {}  # have said their last word; last heard of, last
         self._reader = FrameReader()
         self._sending = asyncio.Lock()
         self._closes: set[asyncio.Task[None]] = set()
         self._unread = 0
         self._has_room = asyncio.Event()
-        self.ended: TransportError | None = None
+        self.ended = ""
         """Why nothing can be opened any more, once that is so."""
 
     def __len__(self) -> int:
@@ -115,7 +118,7 @@ class MuxSession:
             LocalError: the target does not fit into a frame.
         """
         if self.ended:
-            raise self.ended
+            raise TransportError(self.ended, peer=self.peer)
         cid = os.urandom(4)
         while cid in self._streams:
             cid = os.urandom(4)
@@ -145,8 +148,16 @@ class MuxSession:
         if not self.is_stalled:
             self._has_room.set()
 
+    def wait_for_answer(self, stream: MuxStream) -> None:
+        """A stream has said its last word, or has heard something since."""
+        self._waiting.pop(stream, None)
+        self._waiting[stream] = None
+        if len(self._waiting) > _MAX_WAITING:
+            next(iter(self._waiting)).give_up("too many wait for an answer")
+
     def forget(self, stream: MuxStream, *, tell: bool) -> None:
         """A stream is over; ``tell`` the peer, if it does not know."""
+        self._waiting.pop(stream, None)
         if self._streams.pop(stream.cid, None) is None:
             return
         if tell and not self.ended:
@@ -199,7 +210,7 @@ class MuxSession:
             await asyncio.sleep(min(1.0, idle))
             if self._streams:
                 used = time.monotonic()
-        self.ended = TransportError("the shared connection was idle", peer=self.peer)
+        self.ended = "the shared connection was idle"
         await self.aclose()
 
     async def _room(self) -> None:
@@ -208,10 +219,10 @@ class MuxSession:
             await self._has_room.wait()
 
     def _end(self, reason: str) -> None:
-        self.ended = TransportError(reason, peer=self.peer)
+        self.ended = reason
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
-            stream.on_lost(self.ended)
+            stream.on_lost(reason)
 
 
 class MuxStream(Stream):
@@ -229,7 +240,7 @@ class MuxStream(Stream):
         self._chunks: deque[bytes] = deque()
         self._changed = asyncio.Event()
         self._closed = False
-        self._lost: TransportError | None = None
+        self._lost = ""  # why, if it broke; an error kept here would keep its frames and us alive
         self._awaits_answer = False  # has said its last word
 
     @property
@@ -245,7 +256,7 @@ class MuxStream(Stream):
         """
         while not self._chunks:
             if self._lost:
-                raise self._lost
+                raise TransportError(self._lost, peer=self.peer)
             if self._closed:
                 return b""
             await self._change()
@@ -276,12 +287,13 @@ class MuxStream(Stream):
     async def send_eof(self) -> None:
         """Say nothing yet, on the side that opened it: the answer would be cut off.
 
-        It breaks once the peer has been silent for 30 s. The other side has said
-        its last word, and closes.
+        It breaks once the peer has been silent for 30 s, or for longest of 256 that wait. The other
+        side has said its last word, and closes.
         """
         self._check()
         if self._is_opener:
             self._awaits_answer = True
+            self._session.wait_for_answer(self)
             self._changed.set()
         else:
             self._close()
@@ -293,7 +305,7 @@ class MuxStream(Stream):
 
     def abort(self) -> None:
         """Close both directions: the format has no other word for it."""
-        self._lost = self._lost or TransportError("aborted here", peer=self.peer)
+        self._lost = self._lost or "aborted here"
         self._close()
         self._drop()
 
@@ -302,6 +314,8 @@ class MuxStream(Stream):
     def on_data(self, payload: bytes) -> None:
         """Bytes have come."""
         self._chunks.append(payload)
+        if self._awaits_answer:
+            self._session.wait_for_answer(self)
         self._changed.set()
         self._settled.set()
 
@@ -310,10 +324,15 @@ class MuxStream(Stream):
         self._closed = True
         self._over(tell=False)
 
-    def on_lost(self, error: TransportError) -> None:
+    def on_lost(self, reason: str) -> None:
         """The shared connection is over; what has come can still be read."""
-        self._lost = error
+        self._lost = reason
         self._over(tell=False)
+
+    def give_up(self, reason: str) -> None:
+        """Nothing more is expected of the peer."""
+        self._lost = reason
+        self._close()
 
     async def _change(self) -> None:
         self._changed.clear()
@@ -321,9 +340,7 @@ class MuxStream(Stream):
             async with asyncio.timeout(_ANSWER_WAIT if self._awaits_answer else None):
                 await self._changed.wait()
         except TimeoutError:
-            reason = f"no answer within {_ANSWER_WAIT:g} s after the end of our direction"
-            self._lost = TransportError(reason, peer=self.peer)
-            self._close()
+            self.give_up(f"no answer within {_ANSWER_WAIT:g} s after the end of our direction")
 
     def _close(self) -> None:
         self._closed = True
@@ -340,6 +357,6 @@ class MuxStream(Stream):
 
     def _check(self) -> None:
         if self._lost:
-            raise self._lost
+            raise TransportError(self._lost, peer=self.peer)
         if self._closed:
             raise TransportError("the sub-connection is closed", peer=self.peer)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -150,6 +152,53 @@ async def test_an_answer_may_be_long_and_unread_for_long(monkeypatch: pytest.Mon
         assert await near.receive() == b"last"
         await far.send_eof()
         assert await near.receive() == b""
+
+
+async def test_of_too_many_that_wait_for_an_answer_the_longest_silent_breaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "_MAX_WAITING", 2)
+    async with _ends() as ends:
+        (first, first_far), (second, second_far), (third, _) = [
+            await ends.connected() for _ in range(3)
+        ]
+        await first.send_eof()
+        await second.send_eof()
+        await first_far.send(b"still here")
+        assert await first.receive() == b"still here"
+        await third.send_eof()
+        with pytest.raises(TransportError, match="too many wait"):
+            await second.receive()
+        assert await second_far.receive() == b"hello"
+        assert await second_far.receive() == b""
+        assert len(ends.client) == len(ends.server) == 2
+        await first_far.send(b"answer")
+        assert await first.receive() == b"answer"
+
+
+@pytest.mark.parametrize("end", ["silence", "abort", "shared"])
+async def test_a_broken_stream_leaves_nothing_to_be_found(
+    monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(room, "_ANSWER_WAIT", 0.01)
+    async with _ends() as ends:
+        near, _ = await ends.connected()
+        if end == "silence":
+            await near.send_eof()
+        elif end == "abort":
+            near.abort()
+        else:
+            ends.far_wire.abort()
+        with pytest.raises(TransportError):
+            await near.receive()
+        found = weakref.ref(near)
+        gc.disable()  # or a cycle would be found in time
+        try:
+            del near
+            await asyncio.sleep(0.01)  # the event loop lets go of what it called last
+            assert found() is None
+        finally:
+            gc.enable()
 
 
 async def test_an_abort_closes_and_drops() -> None:
