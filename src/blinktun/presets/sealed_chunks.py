@@ -118,9 +118,10 @@ class _UnsealableError(Exception):
 class _Direction:
     """Key and nonces of one direction."""
 
+    __slots__ = ("_nonce_size", "_pad_factor", "counter", "key")
+
     def __init__(self, key: AeadKey, nonce_size: int, pad_factor: int) -> None:
-        self.encrypt = key.encrypt
-        self.decrypt = key.decrypt
+        self.key = key
         self.counter = 0
         self._nonce_size = nonce_size
         self._pad_factor = pad_factor
@@ -136,11 +137,13 @@ class _Direction:
         if not self._pad_factor:
             return 0
         nonce = self.counter.to_bytes(self._nonce_size, "little")
-        return self._pad_factor * self.encrypt(nonce, nonce, None)[-TAG_SIZE]
+        return self._pad_factor * self.key.encrypt(nonce, nonce, None)[-TAG_SIZE]
 
 
 class _Sealer:
     """Seals one direction."""
+
+    __slots__ = ("_direction", "_random")
 
     def __init__(self, direction: _Direction, random: Callable[[int], bytes]) -> None:
         self._direction = direction
@@ -149,7 +152,7 @@ class _Sealer:
     def seal(self, data: Chunk) -> list[bytes]:
         """Cut the data, and return padding, a sealed length and a sealed chunk for each piece."""
         direction = self._direction
-        encrypt, next_nonce = direction.encrypt, direction.next_nonce
+        encrypt, next_nonce = direction.key.encrypt, direction.next_nonce
         view = memoryview(data)
         sealed: list[bytes] = []
         for start in range(0, len(view), _MAX_SENT):
@@ -163,6 +166,8 @@ class _Sealer:
 
 class _Opener:
     """Opens one direction."""
+
+    __slots__ = ("_direction", "_length", "_padding")
 
     def __init__(self, direction: _Direction) -> None:
         self._direction = direction
@@ -207,7 +212,7 @@ class _Opener:
 
     def _open(self, sealed: memoryview, what: str) -> bytes:
         try:
-            return self._direction.decrypt(self._direction.next_nonce(), sealed, None)
+            return self._direction.key.decrypt(self._direction.next_nonce(), sealed, None)
         except InvalidTag:
             raise _UnsealableError(f"the tag of a chunk's {what} does not fit") from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
@@ -40,7 +39,7 @@ class TcpStream(asyncio.Protocol, Stream):
     def __init__(self, on_stream: OnStream | None = None) -> None:
         self._on_stream = on_stream
         self._peer = ""
-        self._chunks: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
         self._queued = 0
         self._reading_paused = False
         self._eof = False
@@ -49,6 +48,7 @@ class TcpStream(asyncio.Protocol, Stream):
         self._error: Exception | None = None
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._closer: asyncio.Future[None] | None = None
         self._writing_paused = False
 
     @property
@@ -74,10 +74,8 @@ class TcpStream(asyncio.Protocol, Stream):
                 await self._reader
             finally:
                 self._reader = None
-        chunk = self._chunks.popleft()
-        if self._chunks:
-            chunk = b"".join((chunk, *self._chunks))
-            self._chunks.clear()
+        chunk = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks.clear()
         self._queued = 0
         if self._reading_paused:
             self._reading_paused = False
@@ -105,9 +103,10 @@ class TcpStream(asyncio.Protocol, Stream):
         if self._lost:
             return
         self._transport.close()
+        self._closer = self._closer or self._loop.create_future()
         try:
             async with asyncio.timeout(_FLUSH_TIMEOUT):
-                await self._closed
+                await self._closer
         except TimeoutError:
             self.abort()
         except asyncio.CancelledError:
@@ -131,7 +130,6 @@ class TcpStream(asyncio.Protocol, Stream):
         """Set the socket up, and announce the stream if it was taken in."""
         self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", transport)
-        self._closed: asyncio.Future[None] = self._loop.create_future()
         self._transport.set_write_buffer_limits(high=_WRITE_HIGH)
         self._peer = _peer_text(transport.get_extra_info("peername"))
         sock = transport.get_extra_info("socket")
@@ -161,7 +159,7 @@ class TcpStream(asyncio.Protocol, Stream):
         self._error = self._error or exc
         _wake(self._reader)
         _wake(self._writer)
-        _wake(self._closed)
+        _wake(self._closer)
 
     def pause_writing(self) -> None:
         """Make ``send`` wait."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ class Connections:
             return
         task = asyncio.get_running_loop().create_task(serve(stream))
         self._tasks.add(task)
-        task.add_done_callback(self._forget)
-        # A task that is cancelled before its first step cannot close its stream.
-        task.add_done_callback(lambda _task: stream.abort())
+        task.add_done_callback(partial(self._forget, stream))
 
     async def stop(self, grace: float) -> None:
         """Wait ``grace`` seconds for the connections to end by themselves, then cancel them."""
@@ -45,7 +44,8 @@ class Connections:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
+    def _forget(self, stream: Stream, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        stream.abort()  # a task that is cancelled before its first step cannot do that
         if not task.cancelled() and (error := task.exception()):
             _log.error("a connection ended with a bug", exc_info=error)

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import time
-from collections import deque
 from typing import TYPE_CHECKING
 
 from blinktun.errors import RemoteError, TransportError
@@ -236,8 +235,8 @@ class MuxStream(Stream):
         self.cid = cid
         self._opening = opening  # a NEW frame that has not been sent yet
         self._is_opener = bool(opening)
-        self._settled = asyncio.Event()  # the server had time to connect
-        self._chunks: deque[bytes] = deque()
+        self._settling: asyncio.Event | None = None  # there until the server had time to connect
+        self._chunks: list[bytes] = []
         self._changed = asyncio.Event()
         self._closed = False
         self._lost = ""  # why, if it broke; an error kept here would keep its frames and us alive
@@ -276,11 +275,12 @@ class MuxStream(Stream):
         if self._opening:
             first, view = view[:MAX_DATA], view[MAX_DATA:]
             opening, self._opening = self._opening, b""
+            self._settling = asyncio.Event()
             await self._session.send(opening + pack_data(self.cid, first))
-            asyncio.get_running_loop().call_later(_FIRST_WAIT, self._settled.set)
+            asyncio.get_running_loop().call_later(_FIRST_WAIT, self._settle)
         if view:
-            if self._is_opener:
-                await self._settled.wait()
+            if self._settling:
+                await self._settling.wait()
                 self._check()
             await self._session.send(pack_data(self.cid, view))
 
@@ -317,7 +317,7 @@ class MuxStream(Stream):
         if self._awaits_answer:
             self._session.wait_for_answer(self)
         self._changed.set()
-        self._settled.set()
+        self._settle()
 
     def on_close(self) -> None:
         """The peer has closed."""
@@ -353,7 +353,12 @@ class MuxStream(Stream):
     def _over(self, *, tell: bool) -> None:
         self._session.forget(self, tell=tell)
         self._changed.set()
-        self._settled.set()
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._settling:
+            self._settling.set()
+            self._settling = None
 
     def _check(self) -> None:
         if self._lost:

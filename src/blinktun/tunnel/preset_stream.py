@@ -33,8 +33,7 @@ class PresetStream(Stream):
         self._target: Address | None = None
         self._ready: list[Chunk] = []  # decoded, not yet received
         self._rejection: RemoteError | None = None
-        self._released = asyncio.Event()  # no preset keeps back what was sent
-        self._released.set()
+        self._released: asyncio.Event | None = None  # there while presets keep back what was sent
 
     @property
     def peer(self) -> str:
@@ -87,7 +86,7 @@ class PresetStream(Stream):
         await self._release()
         effects = self._pipeline.encode(data)
         if self._pipeline.holds_back:
-            self._released.clear()
+            self._released = asyncio.Event()
         wire = [effect.data for effect in effects if isinstance(effect, Forward)]
         if wire:
             await self._wire.send(wire[0] if len(wire) == 1 else b"".join(wire))
@@ -115,7 +114,7 @@ class PresetStream(Stream):
 
     async def _release(self) -> None:
         """Wait until another task has received what the presets wait for."""
-        if self._released.is_set():
+        if self._released is None:
             return
         try:
             async with asyncio.timeout(_HOLD_TIMEOUT):
@@ -137,8 +136,9 @@ class PresetStream(Stream):
                     self._rejection = RemoteError(reason)
                 case _:
                     assert_never(effect)
-        if not self._pipeline.holds_back:
+        if self._released and not self._pipeline.holds_back:
             self._released.set()
+            self._released = None
 
     def _take_ready(self) -> Chunk:
         ready, self._ready = self._ready, []
