@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from blinktun.cli import logs
@@ -54,6 +53,8 @@ def say(text: str) -> int:
 
 def version() -> str:
     """The version of the installed package; ``unknown`` when run from a source tree."""
+    from importlib import metadata  # 1 MB, and few ask
+
     try:
         return metadata.version("blinktun")
     except metadata.PackageNotFoundError:

@@ -1,11 +1,13 @@
-"""Transports by name."""
+"""Transports by name.
+
+A transport is imported when it is used: the libraries of one take 1 or 2 MB.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from blinktun.errors import ConfigError
-from blinktun.transports import h2, kcp, tcp, tls, ws
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,16 +24,46 @@ class Transport(NamedTuple):
     listen: Callable[[ServerLink, OnStream], Awaitable[Listener]]
 
 
-TRANSPORTS: dict[str, Transport] = {
-    "tcp": Transport(
+def _tcp() -> Transport:
+    from blinktun.transports import tcp
+
+    return Transport(
         lambda _link, resolver: tcp.TcpDialer(resolver),
         lambda link, on_stream: tcp.listen(link.address, on_stream),
-    ),
-    "kcp": Transport(kcp.dialer, kcp.listen),
-    "tls": Transport(tls.dialer, tls.listen),
-    "ws": Transport(ws.dialer, ws.listen),
-    "wss": Transport(ws.dialer, ws.listen),
-    "h2": Transport(h2.dialer, h2.listen),
+    )
+
+
+def _kcp() -> Transport:
+    from blinktun.transports import kcp
+
+    return Transport(kcp.dialer, kcp.listen)
+
+
+def _tls() -> Transport:
+    from blinktun.transports import tls
+
+    return Transport(tls.dialer, tls.listen)
+
+
+def _ws() -> Transport:
+    from blinktun.transports import ws
+
+    return Transport(ws.dialer, ws.listen)
+
+
+def _h2() -> Transport:
+    from blinktun.transports import h2
+
+    return Transport(h2.dialer, h2.listen)
+
+
+TRANSPORTS: dict[str, Callable[[], Transport]] = {
+    "tcp": _tcp,
+    "kcp": _kcp,
+    "tls": _tls,
+    "ws": _ws,
+    "wss": _ws,
+    "h2": _h2,
 }
 """Every transport, by the scheme that configurations use. A new transport adds one line."""
 
@@ -42,8 +74,8 @@ def find_transport(link: ServerLink, *, source: str = "") -> Transport:
     Raises:
         ConfigError: there is none.
     """
-    transport = TRANSPORTS.get(link.transport)
-    if transport is None:
+    find = TRANSPORTS.get(link.transport)
+    if find is None:
         raise ConfigError(
             "is not a known transport",
             source=source,
@@ -51,4 +83,4 @@ def find_transport(link: ServerLink, *, source: str = "") -> Transport:
             value=f"{link.transport}://",
             fix=f"use {', '.join(TRANSPORTS)}",
         )
-    return transport
+    return find()
