@@ -95,4 +95,4 @@ class Listener(ABC):
 
 
 OnStream: TypeAlias = "Callable[[Stream], None]"
-"""Gets every new stream of a listener, and owns it from then on."""
+"""Gets new streams of a listener, and owns them from then on."""

@@ -137,13 +137,16 @@ def dialer(link: ServerLink, resolver: Resolver) -> KcpDialer:
     return KcpDialer(_settings(link))
 
 
-async def listen(link: ServerLink, on_stream: OnStream) -> KcpListener:
-    """Listen as a link's service says.
+async def listen(
+    link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None
+) -> KcpListener:
+    """Listen as a link's service says; whose datagrams make no sense is not answered.
 
     Raises:
         ConfigError: the settings cannot work.
         TransportError: the address cannot be bound.
     """
+    del on_stranger  # there are none
     return KcpListener(link.address, _settings(link).kcp, on_stream)
 
 

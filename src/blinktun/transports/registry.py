@@ -5,7 +5,7 @@ A transport is imported when it is used: the libraries of one take 1 or 2 MB.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from blinktun.errors import ConfigError
 
@@ -17,11 +17,31 @@ if TYPE_CHECKING:
     from blinktun.transports.resolver import Resolver
 
 
+class Listen(Protocol):
+    """Takes streams in."""
+
+    def __call__(
+        self, link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None, /
+    ) -> Awaitable[Listener]:
+        """Listen.
+
+        Args:
+            link: Where.
+            on_stream: Gets every stream that the transport's own handshake, if any, has made.
+            on_stranger: Gets the connections of those who failed it, as if nothing had been read
+                from them; None: they are answered as by a server without anything to offer.
+
+        Raises:
+            ConfigError: the settings cannot be used.
+            TransportError: the address cannot be bound.
+        """
+
+
 class Transport(NamedTuple):
     """How a transport is used by either end."""
 
     dialer: Callable[[ServerLink, Resolver], Dialer]
-    listen: Callable[[ServerLink, OnStream], Awaitable[Listener]]
+    listen: Listen
 
 
 def _tcp() -> Transport:
@@ -29,7 +49,7 @@ def _tcp() -> Transport:
 
     return Transport(
         lambda _link, resolver: tcp.TcpDialer(resolver),
-        lambda link, on_stream: tcp.listen(link.address, on_stream),
+        lambda link, on_stream, _on_stranger=None: tcp.listen(link.address, on_stream),
     )
 
 

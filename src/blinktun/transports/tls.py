@@ -13,7 +13,7 @@ from blinktun.errors import TransportError
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls_context import client_context, reason, server_context
-from blinktun.transports.upgrade import Accept, Upgrade, UpgradingDialer, close_behind
+from blinktun.transports.upgrade import Secure, Upgrade, UpgradingDialer, close_behind
 from blinktun.transports.upgrade import listen as listen_upgrading
 
 if TYPE_CHECKING:
@@ -37,14 +37,18 @@ def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
     return UpgradingDialer(TcpDialer(resolver), connecting(client_context(link.tls)))
 
 
-async def listen(link: ServerLink, on_stream: OnStream) -> Listener:
-    """Listen for a tls service.
+async def listen(
+    link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None
+) -> Listener:
+    """Listen for a tls service; who does not speak TLS is told so by TLS itself.
 
     Raises:
         ConfigError: certificate or key cannot be used.
         TransportError: the address cannot be bound.
     """
-    return await listen_upgrading(link.address, accepting(server_context(link.tls)), on_stream)
+    del on_stranger  # there are none
+    secure = accepting(server_context(link.tls))
+    return await listen_upgrading(link.address, on_stream, secure=secure)
 
 
 def connecting(context: ssl.SSLContext) -> Upgrade:
@@ -58,15 +62,15 @@ def connecting(context: ssl.SSLContext) -> Upgrade:
     return connect
 
 
-def accepting(context: ssl.SSLContext) -> Accept:
+def accepting(context: ssl.SSLContext) -> Secure:
     """The server's handshake."""
 
-    async def accept(wire: Stream) -> Stream:
+    async def secure(wire: Stream) -> Stream:
         stream = TlsStream(wire, context)
         await stream.handshake()
         return stream
 
-    return accept
+    return secure
 
 
 class TlsStream(Stream):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.errors import TransportError
 from blinktun.transports import tcp
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
+from blinktun.transports.descriptors import share_for_strangers
+from blinktun.transports.rewindable import Rewindable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -25,8 +28,31 @@ _FLUSH_TIMEOUT = 10.0
 Upgrade: TypeAlias = "Callable[[Stream, Address], Awaitable[Stream]]"
 """Makes a stream of a wire and the address that was dialled, or raises ``TransportError``."""
 
-Accept: TypeAlias = "Callable[[Stream], Awaitable[Stream]]"
-"""The same for a wire that was taken in."""
+Secure: TypeAlias = "Callable[[Stream], Awaitable[Stream]]"
+"""The same for a wire that was taken in; it answers who fails by itself, as TLS does."""
+
+BAD_REQUEST = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n"
+    b"Content-Length: 11\r\n\r\nBad Request"
+)
+"""What a web server without pages says; word for word as blinksocks to a broken WebSocket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Who came speaks something else.
+
+    Attributes:
+        reason: For the log.
+        answer: What a server says that has nothing else to offer; may be empty.
+    """
+
+    reason: str
+    answer: bytes = b""
+
+
+Accept: TypeAlias = "Callable[[Rewindable], Awaitable[Stream | Refused]]"
+"""A handshake that others can answer too: it has sent nothing to whom it refuses."""
 
 
 class UpgradingDialer(Dialer):
@@ -43,12 +69,32 @@ class UpgradingDialer(Dialer):
 
 
 class UpgradingListener(Listener):
-    """Upgrades the streams of a listening TCP socket, each in a task of its own."""
+    """Upgrades the streams of a listening TCP socket, each in a task of its own.
 
-    def __init__(self, accept: Accept, on_stream: OnStream) -> None:
-        self._accept = accept
+    Args:
+        on_stream: Gets those that have shaken hands.
+        secure: The handshake that comes first; None: there is none.
+        accept: The one behind it; None: there is none.
+        on_stranger: Gets those that ``accept`` did not take, were it for their silence, as if
+            nothing had been read; None: they are answered as it says, and closed.
+        limit: How many may be shaking hands; the oldest of more is broken off.
+    """
+
+    def __init__(
+        self,
+        on_stream: OnStream,
+        *,
+        secure: Secure | None = None,
+        accept: Accept | None = None,
+        on_stranger: OnStream | None = None,
+        limit: int | None = None,
+    ) -> None:
         self._on_stream = on_stream
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._secure = secure
+        self._accept = accept
+        self._on_stranger = on_stranger
+        self._limit = share_for_strangers() if limit is None else limit
+        self._tasks: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._tcp: Listener | None = None
 
     @property
@@ -74,28 +120,61 @@ class UpgradingListener(Listener):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _take(self, wire: Stream) -> None:
+        while len(self._tasks) >= self._limit:
+            oldest = next(iter(self._tasks))
+            del self._tasks[oldest]
+            oldest.cancel()
         task = asyncio.get_running_loop().create_task(self._serve(wire))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        # One that is cancelled before its first step cannot do it itself.
-        task.add_done_callback(lambda task: wire.abort() if task.cancelled() else None)
+        self._tasks[task] = None
+        task.add_done_callback(lambda task: self._on_done(task, wire))
 
     async def _serve(self, wire: Stream) -> None:
+        last = wire  # as far as it got
+        found: Stream | Refused = wire
         try:
-            stream = await _in_time(wire, self._accept(wire))
+            async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+                if self._secure:
+                    found = last = await self._secure(wire)
+                if self._accept:
+                    last = Rewindable(last)
+                    found = await self._accept(last)
+        except TimeoutError:
+            found = Refused("no handshake in time")
         except TransportError as error:
-            _log.info("%s: no connection: %s", wire.peer, error.reason)
+            found = Refused(error.reason)
+        if isinstance(found, Stream):
+            self._on_stream(found)
             return
-        self._on_stream(stream)
+        _log.info("%s: no connection: %s", wire.peer, found.reason)
+        if isinstance(last, Rewindable) and self._on_stranger:
+            last.rewind()
+            self._on_stranger(last)
+        else:
+            await close_behind(last, last.send(found.answer))
+
+    def _on_done(self, task: asyncio.Task[None], wire: Stream) -> None:
+        self._tasks.pop(task, None)
+        if task.cancelled():
+            wire.abort()
+        elif error := task.exception():
+            wire.abort()
+            _log.error("a handshake ended with a bug", exc_info=error)
 
 
-async def listen(address: Address, accept: Accept, on_stream: OnStream) -> UpgradingListener:
-    """Listen on TCP, and hand over what ``accept`` makes of each connection within 10 s.
+async def listen(
+    address: Address,
+    on_stream: OnStream,
+    *,
+    secure: Secure | None = None,
+    accept: Accept | None = None,
+    on_stranger: OnStream | None = None,
+) -> UpgradingListener:
+    """Listen on TCP, and hand over what ``secure`` and ``accept`` make of each connection in 10 s.
 
     Raises:
         TransportError: the address cannot be bound.
     """
-    listener = UpgradingListener(accept, on_stream)
+    listener = UpgradingListener(on_stream, secure=secure, accept=accept, on_stranger=on_stranger)
     await listener.start(address)
     return listener
 

@@ -18,7 +18,7 @@ from blinktun.transports import tls
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls_context import server_context
-from blinktun.transports.upgrade import UpgradingDialer, close_behind
+from blinktun.transports.upgrade import BAD_REQUEST, Refused, UpgradingDialer, close_behind
 from blinktun.transports.upgrade import listen as listen_upgrading
 from blinktun.transports.ws_frames import (
     Close,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from blinktun.config.model import ServerLink
     from blinktun.effects import Chunk
     from blinktun.transports.resolver import Resolver
+    from blinktun.transports.rewindable import Rewindable
 
 _END_HINT = b"end"
 """What the PONG of a client says whose direction has ended."""
@@ -61,8 +62,10 @@ def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
     return UpgradingDialer(inner, upgrade)
 
 
-async def listen(link: ServerLink, on_stream: OnStream) -> Listener:
-    """Listen for a ws or wss service.
+async def listen(
+    link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None
+) -> Listener:
+    """Listen for a ws or wss service; strangers are those who do not ask for its WebSocket.
 
     Raises:
         ConfigError: certificate or key cannot be used.
@@ -70,10 +73,12 @@ async def listen(link: ServerLink, on_stream: OnStream) -> Listener:
     """
     secure = tls.accepting(server_context(link.tls)) if link.transport == "wss" else None
 
-    async def upgrade(wire: Stream) -> Stream:
-        return await accept(await secure(wire) if secure else wire, path=link.path or "/")
+    async def upgrade(wire: Rewindable) -> Stream | Refused:
+        return await accept(wire, path=link.path or "/")
 
-    return await listen_upgrading(link.address, upgrade, on_stream)
+    return await listen_upgrading(
+        link.address, on_stream, secure=secure, accept=upgrade, on_stranger=on_stranger
+    )
 
 
 async def connect(wire: Stream, *, host: str, path: str) -> WebSocketStream:
@@ -94,26 +99,23 @@ async def connect(wire: Stream, *, host: str, path: str) -> WebSocketStream:
     raise TransportError("ended during the WebSocket handshake", peer=wire.peer)
 
 
-async def accept(wire: Stream, *, path: str) -> WebSocketStream:
-    """Shake hands as a server.
+async def accept(wire: Rewindable, *, path: str) -> WebSocketStream | Refused:
+    """Shake hands as a server, or say how the client is refused.
 
     Raises:
-        TransportError: the client wants something else; it has been told, if upstream would.
+        TransportError: the connection is gone.
     """
     handshake = ServerHandshake(path)
     while data := await wire.receive():
         answer = handshake.feed(data)
         if answer is None:
             continue
-        if not answer.refusal:
-            await wire.send(answer.reply)
-            return WebSocketStream(wire, answer.early, is_client=False)
-        if not answer.reply:
-            await asyncio.Event().wait()  # until the time for handshakes is up
+        if answer.refusal:
+            return Refused(answer.refusal, BAD_REQUEST)
+        wire.forget()
         await wire.send(answer.reply)
-        await wire.aclose()
-        raise TransportError(answer.refusal, peer=wire.peer)
-    raise TransportError("ended during the WebSocket handshake", peer=wire.peer)
+        return WebSocketStream(wire, answer.early, is_client=False)
+    return Refused("ended during the WebSocket handshake")
 
 
 class WebSocketStream(Stream):

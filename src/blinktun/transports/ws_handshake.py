@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _VERSIONS = (b"13", b"8")
-_REFUSAL = (
-    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-type: text/html\r\n"
-    b"Content-Length: 11\r\n\r\nBad Request"
-)
-"""Word for word what blinksocks answers."""
 
 
 class ClientHandshake:
@@ -74,7 +69,7 @@ class Answer:
     """What a server does about a request.
 
     Attributes:
-        reply: What to send; empty: nothing at all.
+        reply: What to send if it is open.
         early: What came behind the request.
         refusal: Why not; empty: the WebSocket is open.
     """
@@ -89,10 +84,16 @@ class ServerHandshake:
 
     def __init__(self, path: str) -> None:
         self._path = path.encode()
+        self._begin = b"GET " + self._path
         self._http = h11.Connection(h11.SERVER)
 
     def feed(self, data: Chunk) -> Answer | None:
-        """Read; None until the request is complete."""
+        """Read; None until the request is complete, or can no more be the right one."""
+        if self._begin:
+            size = min(len(data), len(self._begin))
+            if bytes(data[:size]) != self._begin[:size]:
+                return Answer(b"", refusal="another request, or none")
+            self._begin = self._begin[size:]
         try:
             self._http.receive_data(bytes(data))
             event = self._http.next_event()
@@ -102,7 +103,7 @@ class ServerHandshake:
             if not answer.refusal:
                 self._http.next_event()  # the end of the request, so that the rest is known
         except h11.RemoteProtocolError as error:
-            return Answer(_REFUSAL, refusal=f"not HTTP ({error})")
+            return Answer(b"", refusal=f"not HTTP ({error})")
         if answer.refusal:
             return answer
         return Answer(answer.reply, bytes(self._http.trailing_data[0]))
@@ -110,18 +111,17 @@ class ServerHandshake:
     def _answer(self, request: h11.Request) -> Answer:
         headers = dict(request.headers)
         if b"upgrade" not in headers or b"upgrade" not in headers.get(b"connection", b"").lower():
-            # As the original, which listens for upgrades alone.
             return Answer(b"", refusal="an ordinary HTTP request")
         key = headers.get(b"sec-websocket-key", b"")
         problem = ""
-        if request.method != b"GET" or headers[b"upgrade"].lower() != b"websocket" or not key:
+        if headers[b"upgrade"].lower() != b"websocket" or not key:
             problem = "no WebSocket handshake"
         elif headers.get(b"sec-websocket-version") not in _VERSIONS:
             problem = "another version of WebSocket"
         elif request.target.partition(b"?")[0] != self._path:
             problem = "another path"
         if problem:
-            return Answer(_REFUSAL, refusal=problem)
+            return Answer(b"", refusal=problem)
         return Answer(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: %b\r\n\r\n" % _accept(key)

@@ -82,7 +82,7 @@ class BlinksocksClientRole(BlinksocksRole):
         if not self._config.https.cert:
             return await tcp.listen(self._config.listen, add)
         context = server_context(self._config.https, keys="https")
-        return await upgrade.listen(self._config.listen, tls.accepting(context), add)
+        return await upgrade.listen(self._config.listen, add, secure=tls.accepting(context))
 
     def _announce(self) -> None:
         for address in self.addresses:

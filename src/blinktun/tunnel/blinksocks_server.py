@@ -23,6 +23,8 @@ from blinktun.tunnel.strangers import HOLD, Stranger, Strangers, UnfinishedError
 from blinktun.tunnel.udp_server import Service, UdpServer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from blinktun.address import Address
     from blinktun.config.model import BlinksocksServer
     from blinktun.transports.base import Dialer, Listener, Stream
@@ -80,16 +82,31 @@ class BlinksocksServerRole(BlinksocksRole):
 
     def take(self, wire: Stream) -> None:
         """Serve a connection, from the listener or from another role of this process."""
+        self._admit(wire, self._serve)
+
+    def _take_stranger(self, wire: Stream) -> None:
+        """One whose peer has failed the transport's handshake already."""
+        self._admit(wire, self._redirect)
+
+    def _admit(self, wire: Stream, serve: Callable[[Stream], Coroutine[None, None, None]]) -> None:
         try:
             self._access.check(source_of(wire.peer))
         except AccessDenied as error:
             _log.info("%s: %s", wire.peer, error)
             wire.abort()
             return
-        self._connections.add(wire, self._serve)
+        self._connections.add(wire, serve)
+
+    async def _redirect(self, wire: Stream) -> None:
+        peer = self._strangers.meet(wire)
+        try:
+            await self._refusals.refuse(peer)
+        finally:
+            self._strangers.forget(peer)
 
     async def _listen(self) -> Listener:
-        return await self._transport.listen(self._config.server, self.take)
+        on_stranger = self._take_stranger if self._config.redirect else None
+        return await self._transport.listen(self._config.server, self.take, on_stranger)
 
     def _announce(self) -> None:
         transport = self._config.server.transport

@@ -19,6 +19,8 @@ _log = logging.getLogger("blinktun.blinksocks")
 
 _MAX_DISCARDED = 1 << 20
 """Bytes that one may send while it waits; then reading stops."""
+_PATIENCE = 0.2
+"""Seconds that a stranger has to end when the other service has: such services close at once."""
 
 
 class Refusals:
@@ -69,7 +71,7 @@ class Refusals:
         try:
             if early:
                 await target.send(early)
-            await relay(peer.wire, target, idle=self._idle, traffic=Traffic())
+            await relay(peer.wire, target, idle=self._idle, traffic=Traffic(), patience=_PATIENCE)
             await asyncio.gather(peer.aclose(), target.aclose())
         except TransportError as error:
             _log.debug("%s: the redirected connection ended: %s", peer.peer, error)

@@ -43,7 +43,9 @@ class Traffic:
             self._total.add(up=up, down=down)
 
 
-async def relay(near: Stream, far: Stream, *, idle: float, traffic: Traffic) -> None:
+async def relay(
+    near: Stream, far: Stream, *, idle: float, traffic: Traffic, patience: float | None = None
+) -> None:
     """Copy both ways until both directions have ended, each in its own time.
 
     A clean end is passed on as such. Anything else is not hidden: a ``TransportError`` of either
@@ -54,18 +56,20 @@ async def relay(near: Stream, far: Stream, *, idle: float, traffic: Traffic) -> 
         far: The other side.
         idle: Seconds without a byte in either direction that end the connection.
         traffic: Counts bytes; lives longer than this call, so that failures are counted too.
+        patience: Seconds that the near side gets to end once the far one has; None: its own time.
 
     Raises:
         TransportError: a stream failed, or nothing moved for too long.
         RemoteError: a peer broke its protocol; nothing has been aborted.
     """
-    tasks = (
-        asyncio.create_task(_copy_up(near, far, traffic)),
-        asyncio.create_task(_copy_down(far, near, traffic)),
-    )
-    ending = _Ending(tasks, idle, traffic)
+    up = asyncio.create_task(_copy_up(near, far, traffic))
+    down = asyncio.create_task(_copy_down(far, near, traffic))
+    tasks = (up, down)
+    ending = _Ending(tasks, idle, traffic, enough=None if patience is None else down)
     try:
         await ending.future
+        if not up.done():
+            await asyncio.wait(tasks, timeout=patience)
     except TransportError:
         near.abort()
         far.abort()
@@ -94,19 +98,25 @@ async def linger(stream: Stream) -> None:
 
 
 class _Ending:
-    """What ends a relay: both directions at their ends, a failure of one, or silence.
+    """What ends a relay: directions at their ends (both, or ``enough``), a failure, or silence.
 
     ``asyncio.wait`` would say the same, at 2 KB more for each connection.
     """
 
-    __slots__ = ("_idle", "_running", "_timer", "_traffic", "future")
+    __slots__ = ("_enough", "_idle", "_running", "_timer", "_traffic", "future")
 
     def __init__(
-        self, tasks: Collection[asyncio.Task[None]], idle: float, traffic: Traffic
+        self,
+        tasks: Collection[asyncio.Task[None]],
+        idle: float,
+        traffic: Traffic,
+        *,
+        enough: asyncio.Task[None] | None,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = loop.create_future()
         self._running = len(tasks)
+        self._enough = enough
         self._idle = idle
         self._traffic = traffic
         self._timer = loop.call_later(idle, self._look)
@@ -124,7 +134,7 @@ class _Ending:
             return
         if error:
             self.future.set_exception(error)
-        elif not self._running:
+        elif not self._running or task is self._enough:
             self.future.set_result(None)
 
     def _look(self) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-import resource
 from typing import TYPE_CHECKING
 
 from blinktun.errors import RemoteError, TransportError
 from blinktun.transports.base import Stream
+from blinktun.transports.descriptors import share_for_strangers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +25,6 @@ HOLD = (5.0, 30.0)
 """Bounds, in seconds, of the time from the first byte to the deadline."""
 _MAX_EARLY = 128 * 1024
 """Bytes that may come, one read more, before the peer is trusted."""
-_MAX_STRANGERS = 4096
-"""How many there may be; fewer if the descriptors of the process are few."""
 
 
 class UnfinishedError(RemoteError):
@@ -159,7 +157,7 @@ class Strangers:
         self._bounds = hold
         self._idle = idle
         self._keeps = keeps
-        self._limit = _default_limit() if limit is None else limit
+        self._limit = share_for_strangers() if limit is None else limit
         self._known: dict[Stranger, None] = {}
 
     def __len__(self) -> int:
@@ -182,9 +180,3 @@ class Strangers:
     def forget(self, stranger: Stranger) -> None:
         """It is trusted, or gone."""
         self._known.pop(stranger, None)
-
-
-def _default_limit() -> int:
-    """A quarter of the descriptors: each stranger may be given a second one, to be answered."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MAX_STRANGERS if soft == resource.RLIM_INFINITY else min(_MAX_STRANGERS, soft // 4)

@@ -54,9 +54,11 @@ class Accepted:
 
 
 @asynccontextmanager
-async def listening(link: ServerLink) -> AsyncIterator[tuple[Listener, Accepted]]:
+async def listening(
+    link: ServerLink, strangers: Accepted | None = None
+) -> AsyncIterator[tuple[Listener, Accepted]]:
     accepted = Accepted()
-    listener = await find_transport(link).listen(link, accepted)
+    listener = await find_transport(link).listen(link, accepted, strangers)
     try:
         yield listener, accepted
     finally:

@@ -3,20 +3,43 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.unit.transports.ends import link_over, listening
+from tests.unit.transports.ends import Accepted, certificate, link_over, listening
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.testing.loopback import read_all
 from blinktun.transports import h2, tls
 from blinktun.transports.resolver import Resolver
+from blinktun.transports.tcp import TcpDialer
+from blinktun.transports.tls import TlsStream
+from blinktun.transports.tls_context import client_context
+from blinktun.transports.upgrade import BAD_REQUEST
 
 
-async def test_who_does_not_offer_http2_is_dropped() -> None:
+async def test_who_does_not_offer_http2_hears_no() -> None:
     async with listening(link_over("h2")) as (listener, accepted):
         address = Address("localhost", listener.addresses[0].port)
-        stranger = await tls.dialer(link_over("tls"), Resolver()).connect(address)
-        with pytest.raises(TransportError):
-            await stranger.receive()
+        browser = await tls.dialer(link_over("tls"), Resolver()).connect(address)
+        await browser.send(b"GET")
+        assert await read_all(browser) == BAD_REQUEST
+        await browser.aclose()
+        assert not accepted.waiting
+
+
+@pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("spdy/1",)])
+async def test_or_is_left_to_somebody_else(alpn: tuple[str, ...]) -> None:
+    strangers = Accepted()
+    async with listening(link_over("h2"), strangers) as (listener, accepted):
+        wire = await TcpDialer().connect(listener.addresses[0])
+        browser = TlsStream(wire, client_context(certificate(), alpn=alpn), server_name="localhost")
+        await browser.handshake()
+        assert browser.alpn == ("http/1.1" if "http/1.1" in alpn else None)
+        await browser.send(b"GET")
+        stranger = await strangers.next()
+        assert await stranger.receive() == b"GET"
+        await stranger.send(b"200")
+        assert await browser.receive() == b"200"
+        await asyncio.gather(stranger.aclose(), browser.aclose())
         assert not accepted.waiting
 
 

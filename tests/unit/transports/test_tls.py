@@ -117,15 +117,24 @@ async def test_a_peer_that_wants_too_many_answers(monkeypatch: pytest.MonkeyPatc
         await near.receive()
 
 
-@pytest.mark.parametrize("words", [b"GET / HTTP/1.1\r\n\r\n", b""])
-async def test_who_does_not_speak_tls_is_dropped(words: bytes) -> None:
-    async with listening(link_over("tls")) as (listener, accepted):
+@pytest.mark.parametrize(
+    ("words", "alert"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b""),
+        (b"\x17\x03\x03\x00\x05hello", b"\x15\x03\x03\x00\x02\x02\n"),
+        (b"", b""),
+    ],
+)
+async def test_who_does_not_speak_tls_hears_openssl(words: bytes, alert: bytes) -> None:
+    strangers = Accepted()
+    async with listening(link_over("tls"), strangers) as (listener, accepted):
         stranger = await TcpDialer().connect(listener.addresses[0])
         await stranger.send(words)
         await stranger.send_eof()
-        with pytest.raises(TransportError):
-            await read_all(stranger)
+        assert (await read_all(stranger))[: len(alert) or 1] == alert
+        stranger.abort()
         assert not accepted.waiting
+        assert not strangers.waiting
 
 
 async def test_a_server_that_does_not_speak_tls() -> None:

@@ -3,15 +3,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.unit.transports.ends import BIG, connected, link_over, listening
+from tests.unit.transports.ends import BIG, Accepted, connected, link_over, listening
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import read_all, read_exactly
-from blinktun.transports import upgrade, ws
+from blinktun.transports import ws
+from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
+from blinktun.transports.upgrade import BAD_REQUEST
 from blinktun.transports.ws import WebSocketStream
 from blinktun.transports.ws_frames import Opcode, pack_close, pack_frame
 
@@ -38,13 +40,37 @@ async def test_paths_must_be_equal() -> None:
         assert not accepted.waiting
 
 
-async def test_who_asks_for_a_page_is_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgrade, "_HANDSHAKE_TIMEOUT", 0.1)
-    async with listening(link_over("ws")) as (listener, accepted):
+PAGES = [
+    b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"HEAD / HTTP/1.0\r\n",
+    b"GET /Another",
+    b"\x16\x03\x01",
+]
+
+
+@pytest.mark.parametrize("words", PAGES)
+async def test_who_asks_for_something_else_hears_no(words: bytes) -> None:
+    async with listening(link_over("ws", path="/a")) as (listener, accepted):
         browser = await TcpDialer().connect(listener.addresses[0])
-        await browser.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-        with pytest.raises(TransportError):
-            await browser.receive()
+        await browser.send(words)
+        assert await read_all(browser) == BAD_REQUEST
+        browser.abort()
+        assert not accepted.waiting
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+@pytest.mark.parametrize("words", [*PAGES, b"GET / HT"])
+async def test_or_is_left_to_somebody_else(transport: str, words: bytes) -> None:
+    strangers = Accepted()
+    async with listening(link_over(transport), strangers) as (listener, accepted):
+        address = Address("localhost", listener.addresses[0].port)
+        dialer = find_transport(link_over("tls" if transport == "wss" else "tcp")).dialer
+        browser = await dialer(link_over("tls"), Resolver()).connect(address)
+        await browser.send(words)
+        await browser.send_eof()
+        stranger = await strangers.next()
+        assert await read_all(stranger) == words
+        await asyncio.gather(stranger.aclose(), browser.aclose())
         assert not accepted.waiting
 
 

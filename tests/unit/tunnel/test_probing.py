@@ -9,12 +9,13 @@ import asyncio
 import logging
 import random
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.unit.transports.ends import certificate
 
 from blinktun.address import Address
 from blinktun.config.acl import parse_rules
@@ -26,6 +27,8 @@ from blinktun.presets.registry import PRESETS, PipelineMaker
 from blinktun.testing.loopback import ANY_PORT, answering, echo, read_all, serving
 from blinktun.testing.pair import PipelinePair, forwarded
 from blinktun.transports.tcp import TcpDialer
+from blinktun.transports.tls import TlsStream
+from blinktun.transports.tls_context import client_context
 from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 
@@ -114,7 +117,9 @@ async def _server(
     presets: Sequence[PresetSpec], *, mux: bool = False, **settings: Any
 ) -> AsyncIterator[Address]:
     max_strangers = settings.pop("max_strangers", 1000)
-    link = ServerLink("tcp", ANY_PORT, "secret", tuple(presets), mux=mux)
+    scheme = settings.pop("transport", "tcp")
+    link = ServerLink(scheme, ANY_PORT, "secret", tuple(presets), path="/p", mux=mux)
+    link = replace(link, tls=certificate())
     config = BlinksocksServer(link, 30.0, **settings)
     role = BlinksocksServerRole(config, hold=(HOLD, HOLD), max_strangers=max_strangers)
     await role.start()
@@ -134,9 +139,9 @@ async def _service(stream: Stream) -> None:
     await stream.aclose()
 
 
-async def _answer(address: Address, data: bytes) -> bytes:
+async def _answer(address: Address, data: bytes, transport: str = "tcp") -> bytes:
     """What a service says to these bytes and their end."""
-    stream = await TcpDialer().connect(address)
+    stream = await _knock(address, transport)
     try:
         await stream.send(data)
         await stream.send_eof()
@@ -228,6 +233,70 @@ async def test_a_conversation_with_another_service(name: str) -> None:
             await stream.aclose()
         assert answers[:3] == answers[3:]
         assert answers[2] == b"farewell"
+
+
+WORDS = [
+    b"GET / HTTP/1.1\r\nHost: h\r\n\r\n",
+    b"GET /p HTTP/1.1\r\nHost: h\r\n\r\nand more",
+    b"GET /p",
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    b"\x16\x03\x01\x02\x00",
+    bytes(100_000),
+    b"",
+]
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss", "h2"])
+async def test_another_service_behind_a_handshake(
+    transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with (
+        serving(_service) as elsewhere,
+        _server((BASE, AEAD), transport=transport, redirect=elsewhere) as server,
+    ):
+        for words in WORDS:
+            assert await _answer(server, words, transport) == await _answer(elsewhere, words)
+    assert not [line for line in caplog.records if line.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ws", "wss"])
+async def test_what_another_service_ends_has_ended(transport: str) -> None:
+    """Altogether, though the prober has not ended; not only inside of TLS."""
+
+    async def page(stream: Stream) -> None:
+        await stream.receive()
+        await stream.send(b"200")
+        await stream.aclose()
+
+    async with (
+        serving(page) as elsewhere,
+        _server((BASE, AEAD), transport=transport, redirect=elsewhere) as server,
+    ):
+        stream = await _knock(server, transport)
+        await stream.send(bytes(100))
+        assert await stream.receive() == b"200"
+        wire = stream._wire if isinstance(stream, TlsStream) else stream
+        async with asyncio.timeout(5):
+            assert await read_all(stream) == b""
+            assert await wire.receive() == b""
+            with pytest.raises(TransportError):
+                await _send_for_ever(wire)
+
+
+async def _send_for_ever(stream: Stream) -> None:
+    while True:
+        await stream.send(b"?")
+        await asyncio.sleep(0.01)
+
+
+async def _knock(server: Address, transport: str) -> Stream:
+    """A connection to a server, inside of TLS if it has any."""
+    wire = await TcpDialer().connect(server)
+    if transport not in {"tls", "wss", "h2"}:
+        return wire
+    stream = TlsStream(wire, client_context(certificate()), server_name="localhost")
+    await stream.handshake()
+    return stream
 
 
 async def _receive(stream: Stream, size: int) -> bytes:

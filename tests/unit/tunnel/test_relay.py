@@ -33,6 +33,22 @@ async def test_one_end_leaves_the_other_direction_running() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_patience_with_the_near_side() -> None:
+    near, far = ScriptedStream([b"a"], ends=False), ScriptedStream([b"1"])
+    async with asyncio.timeout(5):
+        await relay(near, far, idle=60, traffic=Traffic(), patience=0.02)
+    assert (far.sent, near.sent) == (b"a", b"1")
+    assert near.eof_sent
+    assert not near.aborted
+
+
+async def test_patience_does_not_hide_failures() -> None:
+    near, far = ScriptedStream([TransportError("reset")]), ScriptedStream(ends=False)
+    with pytest.raises(TransportError, match="reset"):
+        await relay(near, far, idle=60, traffic=Traffic(), patience=0.02)
+    assert far.aborted
+
+
 @pytest.mark.parametrize("failing", ["near", "far"])
 async def test_a_failure_aborts_both(failing: str) -> None:
     broken = ScriptedStream([b"x", TransportError("reset")])
