@@ -39,8 +39,8 @@ _SLICE = 65536
 """Bytes that are parsed at once."""
 _IDLE = 10.0
 """Seconds that a connection lives without a stream: before its first, and behind its last."""
-
-_tasks: set[asyncio.Task[None]] = set()
+_FAREWELL = 1.0
+"""Seconds that a peer has to take our last word, if the connection ends in spite of it."""
 
 _Setting = h2.settings.SettingCodes
 
@@ -79,11 +79,30 @@ class H2Connection:
         """The peer on the wire."""
         return self._wire.peer
 
-    def start(self) -> None:
-        """Serve in a task of its own, until the wire ends."""
-        task = asyncio.get_running_loop().create_task(self._run())
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+    async def run(self) -> None:
+        """Serve until the wire ends; whoever cancels this also aborts the connection."""
+        writer = asyncio.get_running_loop().create_task(self._write())
+        try:
+            self._lose(await self._read_to_end())
+            if self._finishing:
+                await asyncio.wait({writer}, timeout=_FAREWELL)
+        finally:
+            self._lose(TransportError("the connection is closed", peer=self.peer))
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+        if self._outgoing:
+            self._wire.abort()
+        await self._wire.aclose()
+
+    def finish(self) -> None:
+        """Take no more streams: say so, and wait a little for the peer to end the wire.
+
+        Closing it at once could lose what is still on its way: the peer's next word, if only about
+        its window, would be answered with a reset.
+        """
+        if not self._finishing:
+            self._say_goodbye(h2.errors.ErrorCodes.NO_ERROR)
+            self._set_limit()
 
     def open(self, path: str, authority: str) -> H2Stream:
         """Client: open a stream.
@@ -139,7 +158,7 @@ class H2Connection:
         if not stream.ended:
             self._reset(stream, h2.errors.ErrorCodes.NO_ERROR)
         if not self._streams:
-            self._finish()
+            self.finish()
             await self._flushed.wait()
 
     def break_off(self, stream: H2Stream) -> None:
@@ -189,24 +208,18 @@ class H2Connection:
 
     # --- the wire ---------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        writer = asyncio.get_running_loop().create_task(self._write())
-        error = TransportError("the connection is closed", peer=self.peer)
+    async def _read_to_end(self) -> TransportError:
+        """Serve the wire; returns why it is over, which the peer is told if it is its fault."""
         try:
             await self._read()
-        except TransportError as found:
-            error = found
-        except h2.exceptions.ProtocolError as found:
-            error = TransportError(f"broke HTTP/2: {_text(found)}", peer=self.peer)
+        except TransportError as error:
+            return error
+        except h2.exceptions.ProtocolError as error:
+            self._say_goodbye(error.error_code)
+            return TransportError(f"broke HTTP/2: {_text(error)}", peer=self.peer)
         except TimeoutError:
-            pass
-        finally:
-            self._lose(error)
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
-        if self._outgoing:
-            self._wire.abort()
-        await self._wire.aclose()
+            self.finish()
+        return TransportError("the connection is closed", peer=self.peer)
 
     async def _read(self) -> None:
         async with self._limit:
@@ -222,11 +235,11 @@ class H2Connection:
         self._streams.clear()
 
     def _take(self, data: memoryview) -> None:
-        self._lengths.check(data)
         try:
             for start in range(0, len(data), _SLICE):
                 for event in self._h2.receive_data(data[start : start + _SLICE]):
                     self._take_event(event)
+            self._lengths.check(data)
         finally:
             self._pass_on()
             self._changed.set()
@@ -282,17 +295,13 @@ class H2Connection:
         self._set_limit()
         return stream
 
-    def _finish(self) -> None:
-        """No stream is left: say so, and wait a little for the peer to end the wire.
-
-        Closing it at once could lose what is still on its way: the peer's next word, if only about
-        its window, would be answered with a reset.
-        """
+    def _say_goodbye(self, code: h2.errors.ErrorCodes) -> None:
+        """GOAWAY, unless the library has said it."""
         self._finishing = self._deaf = True
-        with contextlib.suppress(TransportError), self._ours():
-            self._h2.close_connection()
+        if self._h2.state_machine.state is not h2.connection.ConnectionState.CLOSED:
+            with contextlib.suppress(TransportError), self._ours():
+                self._h2.close_connection(code)
         self._work.set()
-        self._set_limit()
 
     def _set_limit(self) -> None:
         clock = asyncio.get_running_loop().time

@@ -5,7 +5,7 @@ The ``h2`` library does so when it has the whole of a frame, which would be 16 M
 
 from __future__ import annotations
 
-from blinktun.errors import TransportError
+from h2.exceptions import FrameTooLargeError
 
 _HEADER = 9
 
@@ -27,7 +27,7 @@ class FrameLengths:
         """Look at the next bytes.
 
         Raises:
-            TransportError: a frame is too long.
+            FrameTooLargeError: a frame is too long.
         """
         place = self._skip
         while place < len(data):
@@ -38,7 +38,7 @@ class FrameLengths:
                 break
             size = int.from_bytes(self._header[:3], "big")
             if size > self._longest:
-                raise TransportError(f"broke HTTP/2: a frame of {size} bytes")
+                raise FrameTooLargeError(f"a frame of {size} bytes")
             self._header = b""
             place += size
         self._skip = max(place - len(data), 0)

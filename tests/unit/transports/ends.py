@@ -13,7 +13,6 @@ from blinktun.address import Address
 from blinktun.config.model import ServerLink, Tls
 from blinktun.testing.certificates import self_signed
 from blinktun.testing.loopback import ANY_PORT
-from blinktun.transports import h2_connection
 from blinktun.transports.registry import find_transport
 from blinktun.transports.resolver import Resolver
 
@@ -64,13 +63,6 @@ async def listening(
     finally:
         await listener.aclose()
         await listener.release()
-        await connections_to_end()
-
-
-async def connections_to_end() -> None:
-    """HTTP/2 ends a little behind its last stream."""
-    async with asyncio.timeout(5):
-        await asyncio.gather(*h2_connection._tasks)
 
 
 @asynccontextmanager

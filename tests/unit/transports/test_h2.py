@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.transports.ends import Accepted, certificate, link_over, listening
@@ -14,6 +15,9 @@ from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls import TlsStream
 from blinktun.transports.tls_context import client_context
 from blinktun.transports.upgrade import BAD_REQUEST
+
+if TYPE_CHECKING:
+    from blinktun.transports.base import Stream
 
 
 async def test_who_does_not_offer_http2_hears_no() -> None:
@@ -59,3 +63,46 @@ async def test_every_path_is_as_good() -> None:
         await far.send(b"welcome")
         assert await near.receive() == b"welcome"
         await asyncio.gather(near.aclose(), far.aclose())
+
+
+async def test_connections_without_streams_end_with_the_listener(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(h2, "_FAREWELL", 0.1)
+    async with listening(link_over("h2")) as (listener, _accepted):
+        wire = await TcpDialer().connect(listener.addresses[0])
+        idle = TlsStream(wire, client_context(certificate(), alpn=("h2",)), server_name="localhost")
+        await idle.handshake()
+        assert await idle.receive()
+        await listener.aclose()
+        async with asyncio.timeout(5):
+            await listener.release()
+        with pytest.raises(TransportError):  # not ended by us, and so broken off
+            await read_all(wire)
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_dialer_ends_what_its_streams_have_left() -> None:
+    async with listening(link_over("h2")) as (listener, accepted):
+        address = Address("localhost", listener.addresses[0].port)
+        dialer = h2.dialer(link_over("h2"), Resolver())
+        near = await dialer.connect(address)
+        far = await accepted.next()
+        await asyncio.gather(near.aclose(), far.aclose())
+        async with asyncio.timeout(5):
+            await dialer.aclose()
+
+
+async def test_a_bug_in_a_connection_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def buggy(stream: Stream) -> None:
+        raise ZeroDivisionError(stream.peer)
+
+    listener = await h2.listen(link_over("h2"), buggy)
+    dialer = h2.dialer(link_over("h2"), Resolver())
+    near = await dialer.connect(Address("localhost", listener.addresses[0].port))
+    with pytest.raises(TransportError):
+        await near.receive()
+    assert "ZeroDivisionError" in caplog.text
+    await listener.aclose()
+    await listener.release()
+    await dialer.aclose()

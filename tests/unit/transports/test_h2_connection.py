@@ -8,7 +8,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
-from tests.unit.transports.ends import BIG, Accepted, connections_to_end
+from tests.unit.transports.ends import BIG, Accepted
 
 from blinktun.errors import TransportError
 from blinktun.testing.duplex import DuplexStream
@@ -54,24 +54,24 @@ async def server() -> AsyncIterator[tuple[Peer, Accepted, DuplexStream]]:
     """A client of the library's, the streams that it opens, and our end of the wire."""
     near, far = DuplexStream.pair(1 << 20)
     accepted = Accepted()
-    H2Connection(far, accepted).start()
+    running = asyncio.create_task(H2Connection(far, accepted).run())
     try:
         yield Peer(near, is_client=True), accepted, far
     finally:
         far.abort()
-        await connections_to_end()
+        await asyncio.wait_for(running, 5)
 
 
 @asynccontextmanager
 async def client() -> AsyncIterator[tuple[Peer, H2Connection]]:
     near, far = DuplexStream.pair(1 << 20)
     connection = H2Connection(near)
-    connection.start()
+    running = asyncio.create_task(connection.run())
     try:
         yield Peer(far, is_client=False), connection
     finally:
         near.abort()
-        await connections_to_end()
+        await asyncio.wait_for(running, 5)
 
 
 async def test_the_request_is_upstreams() -> None:
@@ -214,21 +214,42 @@ async def test_sending_stops_at_the_peers_window() -> None:
         await sending
 
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
 @pytest.mark.parametrize(
-    "words",
+    ("words", "code"),
     [
-        b"GET / HTTP/1.1\r\n\r\n" + bytes(40),
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\0\0\0\0\0\1",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\4\0\0\0\0\0\1abcd",
+        (b"G", 1),
+        (b"GET / HTTP/1.1\r\n\r\n" + bytes(40), 1),
+        (b"\xff" * 100_000, 1),
+        (PREFACE + b"\xff\xff\xff\0\0\0\0\0\1", 6),
+        (PREFACE + b"\0\0\4\0\0\0\0\0\1abcd", 1),
     ],
 )
-async def test_nonsense_ends_the_connection(words: bytes) -> None:
+async def test_nonsense_ends_the_connection_and_hears_why(words: bytes, code: int) -> None:
     async with server() as (peer, accepted, _far):
         await peer.wire.send(words)
         async with asyncio.timeout(5):
-            with pytest.raises(TransportError):
-                await read_all(peer.wire)
+            heard = await read_all(peer.wire)
+        goaway = heard.index(b"\0\0\x08\7\0\0\0\0\0")
+        assert heard[goaway + 9 :] == bytes(4) + code.to_bytes(4, "big")
         assert not accepted.waiting
+
+
+async def test_finishing_says_so_and_takes_no_more() -> None:
+    near, far = DuplexStream.pair(1 << 20)
+    connection = H2Connection(far, accepted := Accepted())
+    running = asyncio.create_task(connection.run())
+    peer = Peer(near, is_client=True)
+    await peer.flush()
+    connection.finish()
+    connection.finish()
+    assert (await peer.until(h2.events.ConnectionTerminated)).error_code == 0
+    assert await near.receive() == b""
+    await near.send_eof()
+    await asyncio.wait_for(running, 5)
+    assert not accepted.waiting
 
 
 async def test_a_wire_that_ends_first_cuts_its_streams_off() -> None:
