@@ -96,7 +96,10 @@ class TcpStream(asyncio.Protocol, Stream):
             raise self._ended()
         if not self._eof_sent:
             self._eof_sent = True
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError as error:  # reset a moment ago, of which we shall be told
+                raise TransportError(_reason(error), peer=self._peer) from error
 
     async def aclose(self) -> None:
         """Flush for at most 10 s and close; what cannot be flushed is lost with a reset."""

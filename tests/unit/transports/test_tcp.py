@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -191,6 +193,20 @@ async def test_a_port_in_use() -> None:
     with pytest.raises(TransportError, match="cannot listen"):
         await tcp.listen(listener.addresses[0], lambda stream: stream.abort())
     await listener.aclose()
+
+
+async def test_an_end_behind_a_reset_that_nobody_has_seen_yet() -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        peer = socket.create_connection((address.host, address.port))
+        stream = await accepted.stream
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()  # the reset; the event loop has not looked since
+        with suppress(TransportError):  # some event loops do not look here either
+            await stream.send_eof()
+        with pytest.raises(TransportError):
+            await stream.receive()
+        stream.abort()
 
 
 async def test_sockets_are_set_up_for_tunnels() -> None:
