@@ -73,13 +73,14 @@ async def tunnel(
     idle: float = 60.0,
     hold: tuple[float, float] = (5.0, 30.0),
     https: Tls = _NO_TLS,
+    mux: bool = False,
 ) -> AsyncIterator[Tunnel]:
     """Run a blinksocks client and a server that share presets."""
-    link = ServerLink("tcp", ANY_PORT, "secret", tuple(presets))
+    link = ServerLink("tcp", ANY_PORT, "secret", tuple(presets), mux=mux)
     server = BlinksocksServerRole(BlinksocksServer(link, idle), hold=hold)
     await server.start()
     try:
-        link = ServerLink("tcp", server.addresses[0], client_key, tuple(presets))
+        link = ServerLink("tcp", server.addresses[0], client_key, tuple(presets), mux=mux)
         client = BlinksocksClientRole(
             BlinksocksClient(inbound, ANY_PORT, link, forward, credentials, idle, https)
         )

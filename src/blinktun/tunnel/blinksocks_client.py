@@ -24,6 +24,7 @@ from blinktun.tunnel.application import Application, refusal_of
 from blinktun.tunnel.blinksocks_role import BlinksocksRole
 from blinktun.tunnel.http_forward import HttpForward
 from blinktun.tunnel.mux_pool import MuxOutbound
+from blinktun.tunnel.mux_session import ANSWER_WAIT
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
 from blinktun.tunnel.relay import linger, relay
 from blinktun.tunnel.udp_inbound import UdpInbound
@@ -39,6 +40,11 @@ _log = logging.getLogger("blinktun.blinksocks")
 
 _SOCKS = {Inbound.SOCKS, Inbound.AUTO}
 """Who speaks SOCKS."""
+_TLS_ANSWER_WAIT = 5.0
+"""Seconds for an answer, over ``mux``, to an application that has said ``close_notify``.
+
+Many do not leave before they have heard ours, which only their target's end or silence can cause.
+"""
 _HEADER_DELAY = 0.08
 """Seconds that the target waits for the application's first bytes, to travel with them."""
 
@@ -191,7 +197,8 @@ def _outbound(
     link = config.server
     dialer = dialer or find_transport(link, source=config.source).dialer(link, resolver)
     if link.mux:
-        return MuxOutbound(link, make_pipeline, dialer, idle=config.timeout)
+        wait = _TLS_ANSWER_WAIT if config.https.cert else ANSWER_WAIT
+        return MuxOutbound(link, make_pipeline, dialer, idle=config.timeout, answer_wait=wait)
     return DirectOutbound(link, make_pipeline, dialer)
 
 

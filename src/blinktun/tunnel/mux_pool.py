@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.errors import RemoteError, TransportError
 from blinktun.presets.base import PresetContext, Role
-from blinktun.tunnel.mux_session import MuxSession
+from blinktun.tunnel.mux_session import ANSWER_WAIT, MuxSession
 from blinktun.tunnel.outbound import Outbound
 from blinktun.tunnel.preset_stream import PresetStream
 
@@ -27,16 +27,30 @@ class MuxOutbound(Outbound):
 
     A new target goes to the connection with the fewest, or to a new one while all are in use and
     there may be more. One that has carried nothing for ``idle`` seconds is closed.
+
+    Args:
+        link: Where to, and how many.
+        make_pipeline: Makes the presets of a connection.
+        dialer: Connects to the server.
+        idle: Seconds.
+        answer_wait: As of `MuxSession`.
     """
 
     def __init__(
-        self, link: ServerLink, make_pipeline: PipelineMaker, dialer: Dialer, *, idle: float
+        self,
+        link: ServerLink,
+        make_pipeline: PipelineMaker,
+        dialer: Dialer,
+        *,
+        idle: float,
+        answer_wait: float = ANSWER_WAIT,
     ) -> None:
         self._link = link
         self._make_pipeline = make_pipeline.for_mux
         self._context = PresetContext(Role.CLIENT, link.key)
         self._dialer = dialer
         self._idle = idle
+        self._answer_wait = answer_wait
         self._sessions: dict[MuxSession, asyncio.Task[None]] = {}
         self._dials: set[asyncio.Task[MuxSession]] = set()
         self.sends_lone_header = True
@@ -88,7 +102,8 @@ class MuxOutbound(Outbound):
 
     async def _connect(self) -> MuxSession:
         wire = await self._dialer.connect(self._link.address)
-        session = MuxSession(PresetStream(wire, self._make_pipeline(self._context)))
+        link = PresetStream(wire, self._make_pipeline(self._context))
+        session = MuxSession(link, answer_wait=self._answer_wait)
         task = asyncio.get_running_loop().create_task(self._run(session))
         self._sessions[session] = task
         task.add_done_callback(lambda _task: self._sessions.pop(session, None))

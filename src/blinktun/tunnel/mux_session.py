@@ -43,7 +43,7 @@ _FIRST_WAIT = 0.2
 blinksocks 3.3.0 keeps only the last frame that came before its target was connected, and later
 ones may deliver such frames out of order.
 """
-_ANSWER_WAIT = 30.0
+ANSWER_WAIT = 30.0
 """Seconds of the peer's silence, behind our last word, from which on nothing more is expected."""
 _MAX_WAITING = 256
 """Sub-connections that may wait so, of one connection; then the one silent for longest breaks."""
@@ -56,13 +56,23 @@ class MuxSession:
         wire: The shared connection, with its presets.
         on_new: Gets every sub-connection that the peer opens, and its target; None: the peer may
             open none.
+        answer_wait: Seconds of the peer's silence, behind our last word on a sub-connection that
+            was opened here, from which on nothing more is expected.
+
+    Attributes:
+        answer_wait: The same.
     """
 
     def __init__(
-        self, wire: Stream, on_new: Callable[[MuxStream, Address], None] | None = None
+        self,
+        wire: Stream,
+        on_new: Callable[[MuxStream, Address], None] | None = None,
+        *,
+        answer_wait: float = ANSWER_WAIT,
     ) -> None:
         self._wire = wire
         self._on_new = on_new
+        self.answer_wait = answer_wait
         self._streams: dict[bytes, MuxStream] = {}
         self._waiting: dict[MuxStream, None] = {}  # have said their last word; last heard of, last
         self._reader = FrameReader()
@@ -287,8 +297,8 @@ class MuxStream(Stream):
     async def send_eof(self) -> None:
         """Say nothing yet, on the side that opened it: the answer would be cut off.
 
-        It breaks once the peer has been silent for 30 s, or for longest of 256 that wait. The other
-        side has said its last word, and closes.
+        It breaks once the peer has been silent for ``answer_wait``, or for longest of 256 that
+        wait. The other side has said its last word, and closes.
         """
         self._check()
         if self._is_opener:
@@ -336,11 +346,12 @@ class MuxStream(Stream):
 
     async def _change(self) -> None:
         self._changed.clear()
+        wait = self._session.answer_wait
         try:
-            async with asyncio.timeout(_ANSWER_WAIT if self._awaits_answer else None):
+            async with asyncio.timeout(wait if self._awaits_answer else None):
                 await self._changed.wait()
         except TimeoutError:
-            self.give_up(f"no answer within {_ANSWER_WAIT:g} s after the end of our direction")
+            self.give_up(f"no answer within {wait:g} s after the end of our direction")
 
     def _close(self) -> None:
         self._closed = True

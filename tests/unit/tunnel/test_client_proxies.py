@@ -18,12 +18,13 @@ from blinktun.config.model import (
     ServerLink,
     Tls,
 )
-from blinktun.errors import ConfigError
+from blinktun.errors import ConfigError, TransportError
 from blinktun.testing.certificates import self_signed
-from blinktun.testing.loopback import ANY_PORT, echo, serving, tunnel
+from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving, tunnel
 from blinktun.transports import tls
 from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
+from blinktun.tunnel import blinksocks_client as room
 from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
 
 if TYPE_CHECKING:
@@ -142,6 +143,43 @@ async def test_an_http_proxy_over_tls(tmp_path: Path) -> None:
         assert bytes(await app.receive()).startswith(b"HTTP/1.1 200 ")
         assert await exchange(app, b"x" * 300_000) == b"x" * 300_000
         await app.aclose()
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_polite_end_over_tls_and_mux_is_answered_soon(
+    answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mux cannot tell the target; an application that waits for our end is not kept for long."""
+    monkeypatch.setattr(room, "_TLS_ANSWER_WAIT", 0.5)
+
+    async def answer(stream: Stream) -> None:
+        await stream.receive()
+        for _ in range(8 if answers else 1):
+            await asyncio.sleep(0.1)  # longer than the wait, altogether
+            await stream.send(b"x" * 1000)
+        if answers:
+            await stream.aclose()
+        else:
+            await read_all(stream)
+
+    made = self_signed(tmp_path, "localhost")
+    async with (
+        serving(answer) as target,
+        tunnel(Inbound.HTTP, https=made, mux=True) as tun,
+    ):
+        dialer = tls.dialer(ServerLink("tls", tun.entry, "", tls=made), Resolver())
+        app = await dialer.connect(Address("localhost", tun.entry.port))
+        await app.send(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n?".encode())
+        assert bytes(await app.receive()).startswith(b"HTTP/1.1 200 ")
+        await app.send_eof()
+        async with asyncio.timeout(10):
+            if answers:
+                assert await read_all(app) == b"x" * 8000
+            else:
+                assert await read_exactly(app, 1000) == b"x" * 1000
+                with pytest.raises(TransportError):  # whoever waited for more is not deceived
+                    await app.receive()
+        app.abort()
 
 
 async def test_an_https_service_with_a_broken_certificate(tmp_path: Path) -> None:

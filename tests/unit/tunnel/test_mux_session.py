@@ -29,10 +29,10 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 class Ends:
     """A client's and a server's session, and what the client opened, as the server sees it."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_wait: float) -> None:
         self.near_wire, self.far_wire = DuplexStream.pair()
         self.accepted: asyncio.Queue[tuple[MuxStream, Address]] = asyncio.Queue()
-        self.client = MuxSession(self.near_wire)
+        self.client = MuxSession(self.near_wire, answer_wait=answer_wait)
         self.server = MuxSession(
             self.far_wire, lambda stream, target: self.accepted.put_nowait((stream, target))
         )
@@ -49,8 +49,8 @@ class Ends:
 
 
 @asynccontextmanager
-async def _ends() -> AsyncIterator[Ends]:
-    ends = Ends()
+async def _ends(answer_wait: float = room.ANSWER_WAIT) -> AsyncIterator[Ends]:
+    ends = Ends(answer_wait)
     try:
         yield ends
     finally:
@@ -120,11 +120,8 @@ async def test_the_openers_end_waits_for_the_answer() -> None:
             await near.send(b"more")
 
 
-async def test_an_answer_that_never_comes_is_not_awaited_for_ever(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(room, "_ANSWER_WAIT", 0.05)
-    async with _ends() as ends:
+async def test_an_answer_that_never_comes_is_not_awaited_for_ever() -> None:
+    async with _ends(0.05) as ends:
         near, far = await ends.connected()
         receiving = asyncio.ensure_future(near.receive())
         await asyncio.sleep(0.1)
@@ -137,9 +134,8 @@ async def test_an_answer_that_never_comes_is_not_awaited_for_ever(
         assert len(ends.client) == len(ends.server) == 0
 
 
-async def test_an_answer_may_be_long_and_unread_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_ANSWER_WAIT", 0.3)
-    async with _ends() as ends:
+async def test_an_answer_may_be_long_and_unread_for_long() -> None:
+    async with _ends(0.3) as ends:
         near, far = await ends.connected()
         await near.send_eof()
         for _ in range(10):
@@ -177,11 +173,8 @@ async def test_of_too_many_that_wait_for_an_answer_the_longest_silent_breaks(
 
 
 @pytest.mark.parametrize("end", ["silence", "abort", "shared"])
-async def test_a_broken_stream_leaves_nothing_to_be_found(
-    monkeypatch: pytest.MonkeyPatch, end: str
-) -> None:
-    monkeypatch.setattr(room, "_ANSWER_WAIT", 0.01)
-    async with _ends() as ends:
+async def test_a_broken_stream_leaves_nothing_to_be_found(end: str) -> None:
+    async with _ends(0.01) as ends:
         near, _ = await ends.connected()
         if end == "silence":
             await near.send_eof()
