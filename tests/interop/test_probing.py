@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.interop.harness import peers, traffic
-from tests.interop.harness.boxes import Link, Presets, blinksocks_from_file, bs_client
+from tests.interop.harness.boxes import Link, Presets, blinksocks_from_file, bs_client, bs_server
 from tests.interop.harness.ports import free_port
 from tests.interop.harness.processes import Program
 
@@ -47,6 +47,25 @@ async def test_a_prober_sees_nginx(target: Target, tmp_path: Path) -> None:
                 await traffic.echo(traffic.socks5(near.port, target.port), 50_000, within=20)
         assert "rror" not in server.log
         assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "tls", "ws", "wss", "h2"])
+async def test_a_browser_sees_nginx(scheme: str, target: Target, tmp_path: Path) -> None:
+    """Whatever carries it, and whichever HTTP it speaks."""
+    path = "/path" if scheme.startswith("w") else ""
+    web = "http" if scheme in {"tcp", "ws"} else "https"
+    async with _nginx(tmp_path) as port:
+        link = Link(AEAD, transport=scheme, path=path, server={"redirect": f"127.0.0.1:{port}"})
+        async with bs_server("ours", tmp_path, link) as server:
+            for version in ("--http1.0", "--http1.1", "--http2"):
+                for page in ("", "nothing", "path"):
+                    expected = await _browse(f"http://127.0.0.1:{port}/{page}", version)
+                    seen = await _browse(f"{web}://localhost:{link.port}/{page}", version)
+                    assert expected[0] in {"200", "404"}
+                    assert seen == expected
+            async with bs_client("ours", tmp_path, link) as near:
+                await traffic.echo(traffic.socks5(near.port, target.port), 50_000, within=20)
+    assert "Traceback" not in server.log
 
 
 async def test_a_prober_hears_nothing_and_is_banned(target: Target, tmp_path: Path) -> None:
@@ -151,6 +170,20 @@ async def _ask(port: int, data: bytes) -> list[bytes] | None:
     finally:
         writer.transport.abort()
     return [line for line in answer.split(b"\r\n") if not line.startswith(b"Date:")]
+
+
+async def _browse(url: str, version: str) -> tuple[str, list[str], str]:
+    """Status, headers in order but for those of one moment or version, and body, by curl."""
+    process = await asyncio.create_subprocess_exec(
+        *("curl", "--silent", "--insecure", "--noproxy", "*", "--max-time", "10", "--include"),
+        *(version, url),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    head, _, body = output.decode().replace("\r\n", "\n").partition("\n\n")
+    status, *headers = head.lower().splitlines()
+    kept = [line for line in headers if not line.startswith(("date:", "connection:"))]
+    return status.split()[1], kept, body
 
 
 async def _send(port: int, data: bytes) -> list[asyncio.StreamWriter]:

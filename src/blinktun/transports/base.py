@@ -30,6 +30,20 @@ class Stream(ABC):
         """Our end, if it has an address."""
         return None
 
+    def for_service(self, early: bytes) -> tuple[bytes, Stream]:
+        """This connection as another service is to see it, in words that such services speak.
+
+        Args:
+            early: What has been received so far.
+
+        Returns:
+            What the service is to be sent first, and the stream that it talks to from then on.
+
+        Raises:
+            TransportError: there are no such words.
+        """
+        return early, self
+
     @abstractmethod
     async def receive(self) -> Chunk:
         """Wait for bytes; ``b""`` is the end of the peer's direction.

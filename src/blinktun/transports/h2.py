@@ -76,8 +76,8 @@ async def accept(wire: Rewindable) -> Stream | Refused:
     """
     if isinstance(wire.stream, TlsStream) and wire.stream.alpn in _ALPN:
         return wire.stream
-    await wire.receive()  # nobody is answered before he has said something
-    return Refused("does not offer HTTP/2", BAD_REQUEST)
+    said_something = await wire.receive()
+    return Refused("does not offer HTTP/2", BAD_REQUEST if said_something else b"")
 
 
 class H2Connections:

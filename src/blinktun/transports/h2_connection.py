@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from blinktun.effects import Chunk
     from blinktun.transports.base import OnStream, Stream
+    from blinktun.transports.h2_page import Headers
 
 _STREAM_WINDOW = 1 << 20
 """Received bytes of one stream that may wait for its reader."""
@@ -140,6 +141,11 @@ class H2Connection:
             self._changed.clear()
             await self._changed.wait()
 
+    def answer(self, stream: H2Stream, headers: Headers) -> None:
+        """Server: begin an answer with these headers."""
+        with self._ours():
+            self._send_answer(stream, headers)
+
     def end(self, stream: H2Stream) -> None:
         """End our direction of a stream."""
         with self._ours():
@@ -183,9 +189,12 @@ class H2Connection:
     def _answer(self, stream: H2Stream) -> None:
         """A server's headers go out with its first data, as upstream's."""
         if not self._is_client and not stream.answered:
-            stream.answered = True
-            headers = [(":status", "200"), ("date", formatdate(usegmt=True))]
-            self._h2.send_headers(stream.number, headers)
+            date = formatdate(usegmt=True).encode()
+            self._send_answer(stream, [(b":status", b"200"), (b"date", date)])
+
+    def _send_answer(self, stream: H2Stream, headers: Headers) -> None:
+        stream.answered = True
+        self._h2.send_headers(stream.number, headers)
 
     def _reset(self, stream: H2Stream, code: h2.errors.ErrorCodes) -> None:
         with contextlib.suppress(TransportError), self._ours():
@@ -233,6 +242,8 @@ class H2Connection:
         for stream in self._streams.values():
             stream.on_goaway(error)
         self._streams.clear()
+        self._finishing = True
+        self._work.set()
 
     def _take(self, data: memoryview) -> None:
         try:
@@ -246,8 +257,8 @@ class H2Connection:
 
     def _take_event(self, event: h2.events.Event) -> None:
         match event:
-            case h2.events.RequestReceived(stream_id=number):
-                stream = self._add(number)
+            case h2.events.RequestReceived(stream_id=number, headers=headers):
+                stream = self._add(number, headers)
                 if self._on_stream is not None:
                     self._on_stream(stream)
             case h2.events.ConnectionTerminated():
@@ -290,8 +301,8 @@ class H2Connection:
         finally:
             self._flushed.set()
 
-    def _add(self, number: int) -> H2Stream:
-        stream = self._streams[number] = H2Stream(self, number)
+    def _add(self, number: int, request: Headers = ()) -> H2Stream:
+        stream = self._streams[number] = H2Stream(self, number, request)
         self._set_limit()
         return stream
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from blinktun.errors import TransportError
 from blinktun.transports.base import Stream
+from blinktun.transports.h2_page import H2Page
 
 if TYPE_CHECKING:
     from blinktun.effects import Chunk
     from blinktun.transports.h2_connection import H2Connection
+    from blinktun.transports.h2_page import Headers
 
 _FLUSH_TIMEOUT = 10.0
 """Seconds that ``aclose`` gives a peer to take what has been sent."""
@@ -21,13 +23,15 @@ class H2Stream(Stream):
 
     Attributes:
         number: Its number in the connection.
+        request: Server: the headers of the request.
         answered: Server: whether the headers of the answer have been sent.
         ended: Whether the peer has ended its direction, or both.
     """
 
-    def __init__(self, connection: H2Connection, number: int) -> None:
+    def __init__(self, connection: H2Connection, number: int, request: Headers = ()) -> None:
         self._connection = connection
         self.number = number
+        self.request = request
         self.answered = False
         self.ended = False
         self._chunks: list[bytes] = []
@@ -41,6 +45,16 @@ class H2Stream(Stream):
     def peer(self) -> str:
         """The peer of the connection."""
         return self._connection.peer
+
+    def for_service(self, early: bytes) -> tuple[bytes, Stream]:
+        """As a request of HTTP/1.1."""
+        page = H2Page(self, early)
+        return page.begin, page
+
+    def answer(self, headers: Headers) -> None:
+        """Server: send these headers, not those that go with the first data."""
+        self.check()
+        self._connection.answer(self, headers)
 
     async def receive(self) -> Chunk:
         """Wait for bytes; taking them opens the peer's window again."""

@@ -67,11 +67,11 @@ class Refusals:
 
     async def _introduce(self, peer: Stranger, target: Stream) -> None:
         """Join a stranger with who is to answer, as if it had come there first."""
-        early = peer.take_early()
         try:
+            early, wire = peer.wire.for_service(peer.take_early())
             if early:
                 await target.send(early)
-            await relay(peer.wire, target, idle=self._idle, traffic=Traffic(), patience=_PATIENCE)
+            await relay(wire, target, idle=self._idle, traffic=Traffic(), patience=_PATIENCE)
             await asyncio.gather(peer.aclose(), target.aclose())
         except TransportError as error:
             _log.debug("%s: the redirected connection ended: %s", peer.peer, error)
