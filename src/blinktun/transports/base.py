@@ -38,9 +38,6 @@ class Stream(ABC):
 
         Returns:
             What the service is to be sent first, and the stream that it talks to from then on.
-
-        Raises:
-            TransportError: there are no such words.
         """
         return early, self
 

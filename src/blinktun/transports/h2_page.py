@@ -22,6 +22,8 @@ _OF_CONNECTIONS = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade"}
 )
 """Headers that HTTP/2 does not have (RFC 9113, section 8.2.2)."""
+_NONSENSE = b"\0 HTTP/1.1\r\n\r\n"
+"""What stands for a request that HTTP/1.1 has no words for."""
 
 
 class H2Page(Stream):
@@ -30,11 +32,11 @@ class H2Page(Stream):
     Bound: as of the stream; 16 KiB of an answer's head.
 
     Args:
-        stream: A request; what has been received of its body is handed to ``begin``.
+        stream: A request; what has been received of its body counts too.
         early: That part of its body.
 
-    Raises:
-        TransportError: what was asked for cannot be said in HTTP/1.1.
+    Attributes:
+        begin: What the service is to be sent first.
     """
 
     def __init__(self, stream: H2Stream, early: bytes) -> None:
@@ -44,10 +46,12 @@ class H2Page(Stream):
         self._answered = asyncio.Event()
         try:
             request = _told(stream.request, has_body=bool(early) or not stream.ended)
-        except h11.LocalProtocolError as error:
-            raise TransportError(f"no HTTP/1.1: {error}", peer=self.peer) from error
+        except h11.LocalProtocolError:  # the service shall say how it refuses such things
+            self._tell(h11.Request(method="GET", target="/", headers=[("Host", "")]))
+            self._asked = True
+            self.begin = _NONSENSE
+            return
         self.begin = self._tell(request)
-        """What a service is to be sent first."""
         if early:
             self.begin += self._tell(h11.Data(early))
 

@@ -132,8 +132,13 @@ async def test_a_connect() -> None:
         page.abort()
 
 
-async def test_what_http1_cannot_say() -> None:
-    async with asked([(":method", "G(T"), *PLAIN[1:]]) as (_peer, stream):
-        with pytest.raises(TransportError, match="no HTTP/1"):
-            stream.for_service(b"")
-        stream.abort()
+@pytest.mark.parametrize("body", [b"", b"and more"])
+async def test_what_http1_cannot_say_is_refused_by_the_service(body: bytes) -> None:
+    async with asked([(":method", "G(T"), *PLAIN[1:]], body) as (peer, stream):
+        begin, page = stream.for_service(b"early")
+        assert begin == b"\0 HTTP/1.1\r\n\r\n"
+        await page.send(b"HTTP/1.1 400 No\r\n\r\nno")
+        await page.send_eof()
+        assert (b":status", b"400") in (await peer.until(h2.events.ResponseReceived)).headers
+        assert (await peer.until(h2.events.DataReceived)).data == b"no"
+        assert await page.receive() == b""
