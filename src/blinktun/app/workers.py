@@ -10,7 +10,6 @@ their sessions are unknown, and dial anew.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import logging
 import os
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING
 from blinktun.address import Address
 from blinktun.app.reporting import log_counters, snmp_logs
 from blinktun.errors import TransportError
-from blinktun.kcp.api import listen_hosts
+from blinktun.kcp.api import bind_first
 from blinktun.reports.snmp_log import SnmpLog, Ticks
 
 if TYPE_CHECKING:
@@ -253,16 +252,7 @@ def _bind_all(address: Address, count: int) -> list[socket.socket]:
 
 
 def _bind(address: Address, *, shared: bool) -> socket.socket:
-    error: OSError | None = None
-    for host in listen_hosts(address):
-        try:
-            return _bind_to(host, address.port, shared=shared)
-        except OSError as caught:
-            error = error or caught
-            if caught.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
-                break
-    reason = error.strerror if error else "no such address"
-    raise TransportError(f"cannot listen on udp {address}: {reason}") from error
+    return bind_first(address, lambda host: _bind_to(host, address.port, shared=shared))
 
 
 def _bind_to(host: str, port: int, *, shared: bool) -> socket.socket:

@@ -7,7 +7,7 @@ import contextlib
 import errno
 import logging
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from blinktun.address import Address
 from blinktun.config.model import KcpSettings
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from blinktun.kcp.stream import Stream
 
 _log = logging.getLogger("blinktun.kcp")
+
+_Bound = TypeVar("_Bound")
 
 
 async def connect(address: str | Address, settings: KcpSettings | None = None) -> Session:
@@ -200,16 +202,7 @@ class Server:
         config = core_config(settings)
         if isinstance(where, socket.socket):
             return self._driver.core.adopt(where.detach(), config)
-        error: OSError | None = None
-        for host in listen_hosts(where):
-            try:
-                return self._driver.core.listen(host, where.port, config)
-            except OSError as caught:
-                error = error or caught
-                if caught.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
-                    break
-        reason = error.strerror or str(error) if error else "no such address"
-        raise TransportError(f"cannot listen on udp {where}: {reason}") from error
+        return bind_first(where, lambda host: self._driver.core.listen(host, where.port, config))
 
     # --- SocketOwner ----------------------------------------------------------------------
 
@@ -236,6 +229,28 @@ class Server:
             "datagrams from %s do not decrypt: do key and crypt agree at both ends?",
             Address(host, port),
         )
+
+
+def bind_first(address: Address, bind: Callable[[str], _Bound]) -> _Bound:
+    """What ``bind`` makes of the first IP address of a host that this system can have.
+
+    Args:
+        address: Where to listen on UDP.
+        bind: Gets an IP address; raises ``OSError`` if it cannot be bound.
+
+    Raises:
+        TransportError: the name cannot be resolved, or no address can be bound.
+    """
+    error: OSError | None = None
+    for host in listen_hosts(address):
+        try:
+            return bind(host)
+        except OSError as caught:
+            error = error or caught
+            if caught.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
+                break
+    reason = error.strerror or str(error) if error else "no such address"
+    raise TransportError(f"cannot listen on udp {address}: {reason}") from error
 
 
 def listen_hosts(address: Address) -> list[str]:
