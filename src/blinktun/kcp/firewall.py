@@ -89,7 +89,6 @@ class Fence:
             status, said = _ask(rule, "-I", run)
             if status != 0:
                 raise TransportError(f"tcp needs a firewall rule: {rule.tool}: {said}; {RIGHTS}")
-        self.rule = rule
         self._lift = weakref.finalize(self, _remove, rule, run)
 
     def lift(self) -> None:

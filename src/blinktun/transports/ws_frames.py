@@ -110,7 +110,6 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._buffer = bytearray()  # of a header, or of a control frame
-        self._opcode = Opcode.BINARY
         self._left = 0  # of the data frame that is being read
         self._mask = b""
         self._in_message = False  # after a data frame that was not the last of its message
