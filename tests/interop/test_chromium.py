@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.interop.harness import peers
 from tests.interop.harness.boxes import Link, Presets, bs_pair
+from tests.interop.harness.processes import output_of
 from tests.interop.harness.together import all_of
 from tests.interop.harness.website import COUNT, Website
 
@@ -40,26 +40,16 @@ async def test_a_page_of_fifty_resources(scheme: str, tmp_path: Path) -> None:
             assert title is not None, page[:1000]
             assert title[1] == f"{COUNT} loaded"
             assert [site.asked[path] for path in site.resources] == [1] * COUNT
-            assert f"127.0.0.1:{site.port}" in near.log
+            await near.wait_for_log(f"127.0.0.1:{site.port}")
 
     await all_of(check, TRANSPORTS)
 
 
 async def _visit(proxy: str, port: int, folder: Path) -> str:
     """The page as it is when it has loaded."""
-    process = await asyncio.create_subprocess_exec(
+    page = await output_of(
         *("setpriv", "--pdeathsig", "KILL", "--", peers.system("chromium"), *FLAGS),
         *(f"--user-data-dir={folder / 'profile'}", f"--proxy-server={proxy}"),
         *("--dump-dom", f"http://127.0.0.1:{port}/"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
     )
-    try:
-        async with asyncio.timeout(60):
-            page, said = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert page, said.decode(errors="replace")
     return page.decode(errors="replace")

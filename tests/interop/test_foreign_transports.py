@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.interop.harness import peers
 from tests.interop.harness.ports import free_port
-from tests.interop.harness.processes import Program
+from tests.interop.harness.processes import Program, output_of
 
 from blinktun.address import Address
 from blinktun.config.model import ServerLink, Tls
@@ -45,33 +45,18 @@ async def echoing(transport: str, tls: Tls) -> AsyncIterator[int]:
         await connections.stop(1)
 
 
-async def run(*argv: str | Path) -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        *map(str, argv), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    try:
-        async with asyncio.timeout(60):
-            said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said.decode(errors="replace")
-    return said
-
-
 @pytest.mark.parametrize("mask", ["true", "false"])
 async def test_our_websocket_server_with_ws(mask: str, tmp_path: Path) -> None:
     async with echoing("ws", Tls()) as port:
         url = f"ws://127.0.0.1:{port}/"
-        await run(node(), SCRIPTS / "ws_client.js", MODULES, url, str(SIZE), mask)
+        await output_of(node(), SCRIPTS / "ws_client.js", MODULES, url, str(SIZE), mask)
 
 
 async def test_our_http2_server_with_node(tmp_path: Path) -> None:
     made = self_signed(tmp_path, "localhost")
     async with echoing("h2", made) as port:
         script = SCRIPTS / "http2_client.js"
-        await run(node(), script, str(port), str(made.cert), "5", str(SIZE))
+        await output_of(node(), script, str(port), str(made.cert), "5", str(SIZE))
 
 
 async def test_our_http2_server_with_curl(tmp_path: Path) -> None:
@@ -82,7 +67,9 @@ async def test_our_http2_server_with_curl(tmp_path: Path) -> None:
         options = ("--silent", "--show-error", "--fail", "--http2", "--noproxy", "*")
         files = ("--cacert", str(made.cert), "--data-binary", f"@{body}", "--output", str(output))
         url = f"https://localhost:{port}/any/path"
-        version = await run(peers.system("curl"), *options, *files, "-w", "%{http_version}", url)
+        version = await output_of(
+            peers.system("curl"), *options, *files, "-w", "%{http_version}", url
+        )
         assert version == b"2"
         assert output.read_bytes() == body.read_bytes()
 

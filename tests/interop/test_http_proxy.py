@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import re
@@ -22,7 +21,7 @@ from tests.interop.harness.boxes import (
 )
 from tests.interop.harness.peers import system
 from tests.interop.harness.ports import free_port
-from tests.interop.harness.processes import Program
+from tests.interop.harness.processes import Program, output_of
 
 from blinktun.testing.loopback import serving
 
@@ -230,7 +229,7 @@ async def test_wrk(server: Blinksocks, tmp_path: Path) -> None:
         script.write_text(
             f'request = function() return wrk.format("GET", "http://127.0.0.1:{port}/page") end\n'
         )
-        said = await _run(
+        said = await output_of(
             *(str(system("wrk")), "-t1", "-c20", "-d2s", "-s", str(script), f"{proxy}/")
         )
     found = re.search(rb"(\d+) requests in", said)
@@ -277,7 +276,7 @@ async def test_an_agent_of_node(server: Blinksocks, tmp_path: Path) -> None:
     origin = Origin()
     async with serving(origin.serve) as target, _proxy(server, tmp_path) as proxy:
         port = proxy.rpartition(":")[2]
-        assert await _run("node", "-e", NODE, port, str(target.port)) == b"2 connections\n"
+        assert await output_of("node", "-e", NODE, port, str(target.port)) == b"2 connections\n"
     assert origin.connections == 2
 
 
@@ -312,16 +311,4 @@ async def _nginx(folder: Path) -> AsyncIterator[int]:
 
 async def _curl(proxy: str, *options: str, sends: bytes = b"") -> bytes:
     common = ("--silent", "--show-error", "--max-time", "30", "--noproxy", "", "--proxy", proxy)
-    return await _run("curl", *common, *options, sends=sends)
-
-
-async def _run(*argv: str, sends: bytes = b"") -> bytes:
-    process = await asyncio.create_subprocess_exec(
-        *argv,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    said, complaints = await process.communicate(sends)
-    assert process.returncode == 0, (argv, complaints.decode(errors="replace"), said[-500:])
-    return said
+    return await output_of("curl", *common, *options, sends=sends)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.interop.harness.peers import ROOT
+from tests.interop.harness.processes import output_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,20 +46,8 @@ class Flooded:
 async def flood(port: int, options: Mapping[str, str | float]) -> Flooded:
     """Attack the port `port` of this machine; the options are those of the program."""
     words = [str(word) for name, value in options.items() for word in (f"--{name}", value)]
-    process = await asyncio.create_subprocess_exec(
-        await asyncio.to_thread(program),
-        *("--to", f"127.0.0.1:{port}", *words),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(LIMIT):
-            said, complaint = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, complaint.decode(errors="replace")
+    attacker = await asyncio.to_thread(program)
+    said = await output_of(attacker, "--to", f"127.0.0.1:{port}", *words, within=LIMIT)
     return Flooded(**json.loads(said))
 
 

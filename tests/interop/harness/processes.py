@@ -139,6 +139,30 @@ class Program:
         return f"{self.name} ({' '.join(self._argv)})"
 
 
+async def output_of(*argv: str | Path, sends: bytes = b"", within: float = 60.0) -> bytes:
+    """What a program prints that ends by itself; killed if that takes longer than `within` seconds.
+
+    Raises:
+        AssertionError: its exit status is not 0.
+        TimeoutError: it had to be killed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv,
+        stdin=asyncio.subprocess.PIPE if sends else asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(within):
+            said, complaint = await process.communicate(sends or None)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, (argv, complaint.decode(errors="replace"), said[-500:])
+    return said
+
+
 def _environment() -> Mapping[str, str]:
     # kcptun reads the key from KCPTUN_KEY; nothing of the caller's may leak into a test.
     # PYTHONPATH says which tree of ours is tested.

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from tests.interop.harness.pattern import Checker, pattern
+from tests.interop.harness.processes import output_of
 from tests.interop.harness.target import CHUNK
 
 if TYPE_CHECKING:
@@ -119,14 +120,11 @@ async def ending(connect: Connect, line: str, *, sends: bool = False) -> str:
 
 async def curl(proxy: str, url: str, output: Path, *options: str, within: float = 60.0) -> None:
     """Fetch `url` with curl through `proxy` (`socks5h://...` or `http://...`)."""
-    process = await asyncio.create_subprocess_exec(
+    await output_of(
         *("curl", "--silent", "--show-error", "--fail", "--noproxy", "", "--proxy", proxy),
         *("--max-time", str(within), "--output", str(output), *options, url),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        within=within + 5,
     )
-    said, _ = await process.communicate()
-    assert process.returncode == 0, f"curl {url} through {proxy}: {said.decode(errors='replace')}"
 
 
 def check_file(path: Path, size: int) -> None:
