@@ -12,7 +12,7 @@ from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.proxies.http_exchange import Exchange, Origin
 from blinktun.proxies.http_message import HttpError
 from blinktun.tunnel.application import refusal_of
-from blinktun.tunnel.relay import linger, relay
+from blinktun.tunnel.relay import linger, relay, silence
 
 if TYPE_CHECKING:
     from blinktun.address import Address
@@ -158,7 +158,7 @@ class HttpForward:
         while down in pending or (up in pending and not exchange.over):
             left = traffic.last + self._idle - time.monotonic()
             if left <= 0:
-                return _silence(self._idle)
+                return silence(self._idle)
             done, pending = await asyncio.wait(
                 pending, timeout=left, return_when=asyncio.FIRST_COMPLETED
             )
@@ -255,7 +255,7 @@ class HttpForward:
                         return "closed"
                     errand = await self._app.perform(handshake.receive(data))
         except TimeoutError:
-            return str(_silence(self._idle))
+            return str(silence(self._idle))
         except RemoteError as error:
             return str(error)
         if isinstance(errand, Exchange | ConnectTo):
@@ -290,9 +290,3 @@ def _pieces(data: Chunk) -> list[Chunk]:
         return [data]
     view = memoryview(data)
     return [view[at : at + _PIECE] for at in range(0, len(data), _PIECE)]
-
-
-def _silence(idle: float) -> TransportError:
-    error = TransportError(f"no I/O on the connection for {idle:g} s")
-    error.__cause__ = TimeoutError()
-    return error

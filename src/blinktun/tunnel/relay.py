@@ -81,6 +81,13 @@ async def relay(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def silence(idle: float) -> TransportError:
+    """The end of a connection on which nothing has come or gone for ``idle`` seconds."""
+    error = TransportError(f"no I/O on the connection for {idle:g} s")
+    error.__cause__ = TimeoutError()
+    return error
+
+
 async def linger(stream: Stream) -> None:
     """Close a stream so that what was sent last can be read.
 
@@ -143,8 +150,7 @@ class _Ending:
         if left > 0:
             self._timer = asyncio.get_running_loop().call_later(left, self._look)
         elif not self.future.done():
-            silence = TransportError(f"no I/O on the connection for {self._idle:g} s")
-            self.future.set_exception(silence)
+            self.future.set_exception(silence(self._idle))
 
 
 async def _copy_up(source: Stream, sink: Stream, traffic: Traffic) -> None:
