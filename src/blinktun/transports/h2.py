@@ -74,8 +74,8 @@ async def accept(wire: Rewindable) -> Stream | Refused:
     Raises:
         TransportError: the connection is gone.
     """
-    if isinstance(wire.stream, TlsStream) and wire.stream.alpn in _ALPN:
-        return wire.stream
+    if isinstance(wire.inner, TlsStream) and wire.inner.alpn in _ALPN:
+        return wire.inner
     said_something = await wire.receive()
     return Refused("does not offer HTTP/2", BAD_REQUEST if said_something else b"")
 

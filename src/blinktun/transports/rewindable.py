@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blinktun.transports.base import Stream
+from blinktun.transports.wrapped import WrappedStream
 
 if TYPE_CHECKING:
-    from blinktun.address import Address
     from blinktun.effects import Chunk
+    from blinktun.transports.base import Stream
 
 
-class Rewindable(Stream):
+class Rewindable(WrappedStream):
     """Another stream, whose bytes are kept until it is known who should have them.
 
     Bound: the caller's, who reads no more than it needs to decide.
-
-    Attributes:
-        stream: The other one.
     """
 
     def __init__(self, stream: Stream) -> None:
-        self.stream = stream
+        super().__init__(stream)
         self._kept: list[Chunk] | None = []
         self._again = b""
 
@@ -34,38 +31,12 @@ class Rewindable(Stream):
         """Keep nothing any more: the right one reads."""
         self._kept = None
 
-    @property
-    def peer(self) -> str:
-        """Of the other stream."""
-        return self.stream.peer
-
-    @property
-    def local(self) -> Address | None:
-        """Of the other stream."""
-        return self.stream.local
-
     async def receive(self) -> Chunk:
         """Wait for bytes; after ``rewind`` those that are kept come first, at once."""
         if self._again:
             again, self._again = self._again, b""
             return again
-        data = await self.stream.receive()
+        data = await self.inner.receive()
         if self._kept is not None:
             self._kept.append(data)
         return data
-
-    async def send(self, data: Chunk) -> None:
-        """Send."""
-        await self.stream.send(data)
-
-    async def send_eof(self) -> None:
-        """End our direction."""
-        await self.stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Close."""
-        await self.stream.aclose()
-
-    def abort(self) -> None:
-        """Abort."""
-        self.stream.abort()

@@ -6,13 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from blinktun.transports.base import Stream
+from blinktun.transports.wrapped import WrappedStream
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from blinktun.address import Address
     from blinktun.effects import Chunk
+    from blinktun.transports.base import Stream
 
 _SLICE = 0.1
 """Seconds' worth of bytes that are handed over at once."""
@@ -44,7 +44,7 @@ class Pace:
         self._paid = max(self._paid, now) + size / self._rate
 
 
-class PacedStream(Stream):
+class PacedStream(WrappedStream):
     """Another stream, received from at a limited rate; what it sends is not touched.
 
     After ``t`` seconds at most ``rate * (t + 0.1)`` bytes have come. What the peer sends faster
@@ -59,21 +59,11 @@ class PacedStream(Stream):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._stream = stream
+        super().__init__(stream)
         self._clock = clock
         self._sleep = sleep
         self._pace = Pace(rate, clock())
         self._rest = memoryview(b"")
-
-    @property
-    def peer(self) -> str:
-        """Of the other stream."""
-        return self._stream.peer
-
-    @property
-    def local(self) -> Address | None:
-        """Of the other stream."""
-        return self._stream.local
 
     async def receive(self) -> Chunk:
         """Wait until the last bytes are paid for, then for the next.
@@ -84,26 +74,10 @@ class PacedStream(Stream):
         if (delay := self._pace.delay(self._clock())) > 0:
             await self._sleep(delay)
         if not self._rest:
-            self._rest = memoryview(await self._stream.receive())
+            self._rest = memoryview(await self.inner.receive())
         part, self._rest = self._rest[: self._pace.slice], self._rest[self._pace.slice :]
         self._pace.charge(len(part), self._clock())
         return part or b""
-
-    async def send(self, data: Chunk) -> None:
-        """Send, as fast as it goes."""
-        await self._stream.send(data)
-
-    async def send_eof(self) -> None:
-        """End our direction."""
-        await self._stream.send_eof()
-
-    async def aclose(self) -> None:
-        """Close."""
-        await self._stream.aclose()
-
-    def abort(self) -> None:
-        """Abort."""
-        self._stream.abort()
 
 
 def paced(stream: Stream, rate: int | None) -> Stream:

@@ -54,7 +54,7 @@ class Refusals:
             if target:
                 await self._introduce(peer, target)
                 return
-        await _hold(peer.wire, until)
+        await _hold(peer.inner, until)
 
     async def _open(self, peer: Stranger, redirect: Address) -> Stream | None:
         try:
@@ -68,7 +68,7 @@ class Refusals:
     async def _introduce(self, peer: Stranger, target: Stream) -> None:
         """Join a stranger with who is to answer, as if it had come there first."""
         try:
-            early, wire = peer.wire.for_service(peer.take_early())
+            early, wire = peer.inner.for_service(peer.take_early())
             if early:
                 await target.send(early)
             await relay(wire, target, idle=self._idle, traffic=Traffic(), patience=_PATIENCE)

@@ -11,15 +11,16 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from blinktun.errors import RemoteError, TransportError
-from blinktun.transports.base import Stream
+from blinktun.errors import RemoteError
 from blinktun.transports.descriptors import share_for_strangers
+from blinktun.transports.wrapped import WrappedStream
+from blinktun.tunnel.relay import silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from blinktun.address import Address
     from blinktun.effects import Chunk
+    from blinktun.transports.base import Stream
 
 HOLD = (5.0, 30.0)
 """Bounds, in seconds, of the time from the first byte to the deadline."""
@@ -31,7 +32,7 @@ class UnfinishedError(RemoteError):
     """The peer ended, or its time was up, before it had sent enough to be right or wrong."""
 
 
-class Stranger(Stream):
+class Stranger(WrappedStream):
     """The wire of a connection, watched until its peer is trusted.
 
     Args:
@@ -42,7 +43,7 @@ class Stranger(Stream):
         on_trust: Told when it is one no more.
 
     Attributes:
-        wire: The connection; reading from it is not watched.
+        inner: The connection; reading from it is not watched.
         is_trusted: Whether the peer has shown the key.
     """
 
@@ -55,7 +56,7 @@ class Stranger(Stream):
         keeps: bool,
         on_trust: Callable[[Stranger], None],
     ) -> None:
-        self.wire = wire
+        super().__init__(wire)
         self._hold = hold
         self._idle = idle
         self._on_trust = on_trust
@@ -63,16 +64,6 @@ class Stranger(Stream):
         self._early: list[Chunk] | None = [] if keeps else None
         self._size = 0
         self.is_trusted = False
-
-    @property
-    def peer(self) -> str:
-        """The peer on the wire."""
-        return self.wire.peer
-
-    @property
-    def local(self) -> Address | None:
-        """Our end."""
-        return self.wire.local
 
     @property
     def deadline(self) -> float:
@@ -102,7 +93,7 @@ class Stranger(Stream):
             RemoteError: it sent too much before it was trusted.
         """
         if self.is_trusted:
-            return await self.wire.receive()
+            return await self.inner.receive()
         if self._size > _MAX_EARLY:
             raise RemoteError("sent too much before it named a target")
         data = await self._receive_in_time()
@@ -114,30 +105,14 @@ class Stranger(Stream):
             self._early.append(data)
         return data
 
-    async def send(self, data: Chunk) -> None:
-        """Send."""
-        await self.wire.send(data)
-
-    async def send_eof(self) -> None:
-        """End our direction."""
-        await self.wire.send_eof()
-
-    async def aclose(self) -> None:
-        """Close."""
-        await self.wire.aclose()
-
-    def abort(self) -> None:
-        """Abort."""
-        self.wire.abort()
-
     async def _receive_in_time(self) -> Chunk:
         until = self._deadline or asyncio.get_running_loop().time() + self._idle
         try:
             async with asyncio.timeout_at(until):
-                return await self.wire.receive()
+                return await self.inner.receive()
         except TimeoutError:
             if self._deadline is None:
-                raise TransportError(f"no I/O on the connection for {self._idle:g} s") from None
+                raise silence(self._idle) from None
             raise UnfinishedError("named no target in time") from None
 
 
