@@ -79,6 +79,7 @@ async def relay(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        del ending, tasks, task, up, down  # they hold the error, which holds this frame
 
 
 def silence(idle: float) -> TransportError:

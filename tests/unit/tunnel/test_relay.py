@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import weakref
 
 import pytest
 
@@ -60,6 +63,20 @@ async def test_a_failure_aborts_both(failing: str) -> None:
     assert near.aborted
     assert far.aborted
     assert traffic.up + traffic.down == 1
+
+
+async def test_a_failed_relay_leaves_nothing_to_be_found() -> None:
+    near, far = ScriptedStream(ends=False), ScriptedStream(ends=False)
+    found = weakref.ref(far)
+    gc.disable()  # or a cycle would be found in time
+    try:
+        with contextlib.suppress(TransportError):
+            await relay(near, far, idle=0.02, traffic=Traffic())
+        del near, far
+        await asyncio.sleep(0.01)  # the event loop lets go of what it called last
+        assert found() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_broken_protocol_is_for_the_owner() -> None:
