@@ -83,6 +83,8 @@ async def test_shared_connections(
     link = Link(_presets(name, "aes-128-ctr"), mux=True)
     async with bs_pair(client, server, tmp_path, link) as near:
         connect = traffic.socks5(near.port, target.port)
+        if server == "3.3.0":  # it loses frames that come before its target is connected
+            connect = traffic.once_accepted(connect, target)
         for size in (1, 1_000, 70_000):
             await traffic.echo(connect, size, within=30)
 

@@ -115,5 +115,7 @@ async def test_shared_connections(
 ) -> None:
     async with bs_pair(client, server, tmp_path, Link(CHAINS["aead-tls"], mux=True)) as near:
         connect = traffic.socks5(near.port, target.port)
+        if server == "3.3.0":  # it loses frames that come before its target is connected
+            connect = traffic.once_accepted(connect, target)
         await all_of(lambda size: traffic.echo(connect, size, within=20), [1, 1_000, 10_000])
         await traffic.download(connect, 1_000_000, within=20)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from tests.interop.harness.target import Target
+
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[], Awaitable[Connection]]
 """Opens one connection to the target, through whatever stands between."""
@@ -50,6 +52,25 @@ def socks5(proxy: int, target: int, host: str = "127.0.0.1") -> Connect:
         return reader, writer
 
     return connect
+
+
+def once_accepted(connect: Connect, target: Target) -> Connect:
+    """Connect, and wait until the target has as many connections more as were begun here."""
+    before, begun = target.accepted, 0
+
+    async def connect_and_wait() -> Connection:
+        nonlocal begun
+        begun += 1
+        connection = await connect()
+        try:
+            while target.accepted < before + begun:
+                await asyncio.sleep(0.01)
+        except BaseException:
+            connection[1].transport.abort()
+            raise
+        return connection
+
+    return connect_and_wait
 
 
 async def echo(connect: Connect, size: int, start: int = 0, within: float = 60.0) -> None:
