@@ -141,8 +141,8 @@ class SessionPool:
             self._replaced = {session for session in self._replaced if not session.is_closed}
 
     def _is_spent(self, session: Session, now: float) -> bool:
-        # A relay's last bytes may still be on their way after its end.
-        unused = session.is_idle or (session.silent and session.streams == 0)
+        # A relay may hold its end back, and its last bytes may still be on their way after it.
+        unused = session.streams == 0 and (session.is_idle or session.silent)
         if session in self._replaced and unused:
             _log.debug("scavenger: session normally closed: %s", session.peer)
             return True

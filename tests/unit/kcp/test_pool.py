@@ -224,6 +224,22 @@ async def test_an_expired_session_ends_with_its_last_stream(network: Network) ->
         assert await next_session(sessions) is new
 
 
+@pytest.mark.parametrize("silent", [False, True])
+async def test_a_replaced_session_waits_for_a_relay_that_holds_its_end_back(
+    silent: bool, network: Network
+) -> None:
+    async with pool() as sessions:
+        old = await next_session(sessions)
+        old.streams = 1  # idle nevertheless: the relay alone knows that its application is not told
+        old.fall_silent(heard=True)
+        await next_session(sessions)
+        old.silent = silent
+        await asyncio.sleep(0.01)
+        assert not old.is_closed
+        old.streams = 0
+        await until(lambda: old.is_closed)
+
+
 async def test_an_expired_session_ends_in_the_end(
     network: Network, caplog: pytest.LogCaptureFixture
 ) -> None:
