@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
+use blinktun_proto::endpoint::embryo::EMBRYO_LIFE;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
 use blinktun_proto::session::{
     Config, Event, Role, UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS,
@@ -251,6 +252,28 @@ fn an_embryo_survives_the_loss_of_its_answer() {
     let said = converse(&mut client, &mut there, later);
     assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
     assert_eq!(there.embryos(), 0);
+}
+
+/// The proof is lost, and then all for some seconds. An opening that was acknowledged would never
+/// come again, and without it nothing that does is an opening.
+#[test]
+fn an_embryo_may_be_forgotten() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    there.set_early(0);
+    let (_, datagrams) = opening(&mut client, 1, 10);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    let answers = outgoing(&mut there, NOW).into_iter().map(|(_, d)| d);
+    deliver(&mut client, server(), &answers.collect::<Vec<_>>(), NOW);
+    assert_eq!(outgoing(&mut client, NOW).len(), 1, "this proof is lost");
+    let later = NOW + EMBRYO_LIFE;
+    there.handle_timeout(later);
+    assert_eq!(there.embryos(), 0);
+    let mut said = Vec::new();
+    for later in (0..10).map(|turn| later + turn * Duration::from_millis(300)) {
+        client.handle_timeout(later);
+        said.extend(converse(&mut client, &mut there, later));
+    }
+    assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
 }
 
 /// Go with compression sends the head of its first frame and the frame itself by two datagrams.

@@ -1,8 +1,9 @@
 //! Conversations whose source has not yet proved that it receives what we send.
 //!
 //! Anyone can put a foreign source address on a datagram. So an opening is answered with one small
-//! datagram (an acknowledgement and smux's hello, sent with a `ts` that only the true owner of the
-//! address can echo), and kept as an [`Embryo`] of at most 1 KB until the echo comes.
+//! datagram (smux's hello, sent with a `ts` that only the true owner of the address can echo), and
+//! kept as an [`Embryo`] of at most 1 KB until the echo comes. It is not acknowledged before that:
+//! what is never comes again, and an embryo may be forgotten.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -10,7 +11,7 @@ use ahash::RandomState;
 
 use super::directory::Key;
 use crate::fec::{self, PacketKind};
-use crate::kcp::segment::{ACK, PUSH, Segment, Segments};
+use crate::kcp::segment::{ACK, PUSH, Segment, Segments, WASK};
 use crate::time::{Duration, Time};
 use crate::wire::{Millis, Sn};
 
@@ -146,14 +147,17 @@ pub fn kcp_segments(payload: &[u8], conv: u32) -> impl Iterator<Item = Segment<'
     Segments::new(kcp_bytes(payload).unwrap_or(&[]), conv).map_while(Result::ok)
 }
 
-/// Whether a payload may open conversation `conv`: whole, and beginning with data number 0.
+/// Whether a payload may open conversation `conv`: whole, and its data begins with number 0. A peer
+/// that has waited may ask for our window before that, and may have heard the greeting of an embryo
+/// that is gone, but no more.
 pub fn is_opening(payload: &[u8], conv: u32) -> bool {
     let Some(bytes) = kcp_bytes(payload) else {
         return false;
     };
-    let mut segments = Segments::new(bytes, conv);
+    let is_question = |segment: &Result<Segment<'_>, _>| matches!(segment, Ok(s) if s.cmd == WASK);
+    let mut segments = Segments::new(bytes, conv).skip_while(is_question);
     let first = segments.next();
     let opens = matches!(first, Some(Ok(segment))
         if segment.cmd == PUSH && segment.sn == Sn(0) && !segment.data.is_empty());
-    opens && segments.all(|segment| segment.is_ok_and(|s| s.una == Sn(0)))
+    opens && segments.all(|segment| segment.is_ok_and(|s| s.una.0 <= 1))
 }

@@ -7,10 +7,10 @@ use super::embryo::{Embryo, MAX_OPENING, is_opening, kcp_bytes, kcp_segments};
 use super::entry::{AMPLIFICATION, Unproven};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
-use crate::kcp::segment::PUSH;
+use crate::kcp::segment::{HEADER, PUSH, Segment};
 use crate::session::{Role, Session};
-use crate::stats::Stats;
 use crate::time::Time;
+use crate::wire::Sn;
 
 /// Answers waiting to leave; more are dropped.
 const MAX_ANSWERS: usize = 1024;
@@ -90,26 +90,30 @@ impl Endpoint {
         self.embryos.put_back(key, embryo);
     }
 
-    /// Send what the embryo's session would send first, always the same, if that is not too much
-    /// for the `size` bytes that came, and the source can prove itself by it. Returns whether it
-    /// was sent. What is neither kept nor answered is sent again, and then finds an early slot or
-    /// is whole.
+    /// Send the first data of the embryo's session, always the same, if that is not too much for the
+    /// `size` bytes that came. Returns whether it was sent. What is neither kept nor answered is sent
+    /// again, and then finds an early slot or is whole.
+    ///
+    /// The opening is not acknowledged: nobody repeats what is, and the embryo may be gone before its
+    /// proof comes.
     fn answer_embryo(&mut self, key: Key, embryo: &Embryo, size: usize) -> bool {
         let mut out = [0; MAX_OPENING];
         let before = self.cx.stats.clone();
         let (_, answer) = self.replay_opening(key, embryo, &mut out, size * AMPLIFICATION);
-        // Of a session that is thrown away only what it sent counts.
-        let out_segs = self.cx.stats.out_segs;
-        self.cx.stats = Stats { out_segs, ..before };
+        self.cx.stats = before; // its session is thrown away
         let Some(len) = answer else { return false };
         let payload = &out[self.crypt.head()..len - self.crypt.tail()];
         // Only data is acknowledged with our clock. There is none before the peer's first frame is
         // whole, which a Go program with compression cuts over two datagrams.
-        let can_prove = kcp_segments(payload, key.1).any(|segment| segment.cmd == PUSH);
-        if can_prove {
-            self.answer(key.0, payload);
-        }
-        can_prove
+        let Some(data) = kcp_segments(payload, key.1).find(|segment| segment.cmd == PUSH) else {
+            return false;
+        };
+        let mut greeting = vec![0; HEADER + data.data.len()];
+        let una = Sn(0);
+        Segment { una, ..data }.write(&mut greeting);
+        self.cx.stats.out_segs += 1;
+        self.answer(key.0, &greeting);
+        true
     }
 
     /// The session that `embryo` stands for, and the length of its first datagram.

@@ -91,7 +91,9 @@ impl Kcp {
                 PUSH => self.receiver.plausible(segment.sn),
                 _ => true,
             };
-            if !numbers || !self.sender.plausible_una(segment.una) {
+            // Before the proof nothing is taken from `una`; 1 tells of an embryo that is gone.
+            let is_greeted = segment.una.0 == 1 && self.demand_proof && !self.proven();
+            if !numbers || !(is_greeted || self.sender.plausible_una(segment.una)) {
                 return Err(Malformed::Window);
             }
         }
