@@ -302,6 +302,21 @@ fn an_opening_whose_answer_could_prove_nothing_is_left_to_come_again() {
     assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
 }
 
+/// Who answers before our hello has left must not make it longer than the client may get.
+#[test]
+fn an_early_reply_leaves_the_hello_small() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (dialed, datagrams) = opening(&mut client, 1, 10);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    let id = there.session_ids()[0];
+    let (session, _) = there.session_mut(id).unwrap();
+    let stream = session.mux().stream_ids().next().unwrap();
+    session.write(stream, &[1; 3_000]).unwrap();
+    converse(&mut client, &mut there, NOW);
+    let session = client.session(dialed).unwrap();
+    assert_eq!(session.mux().unread(stream), 3_000);
+}
+
 #[test]
 fn a_forged_opening_does_not_take_the_parity_of_a_live_session() {
     let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));

@@ -119,6 +119,7 @@ pub struct Session {
     /// A datagram longer than the batch it came up in; the next batch begins with it.
     carry: Vec<u8>,
     pace: Option<Pace>,
+    /// Our first data has left.
     opened: bool,
     /// The peer is unproven: what goes beyond the bounds for such waits in KCP.
     restrained: bool,
@@ -152,7 +153,7 @@ impl Session {
             tail: config.tail,
             carry: Vec::new(),
             pace: config.pace(now),
-            opened: role == Role::Server,
+            opened: false,
             restrained: role == Role::Server,
             silent: false,
             closed: None,

@@ -6,8 +6,8 @@ use crate::kcp::Emitted;
 use crate::smux;
 use crate::time::Time;
 
-/// The first datagram of a conversation stays this small, so that a server under attack can keep
-/// it for less than a kilobyte.
+/// The first data of either side stays this small: a server under attack can keep a client's for less
+/// than a kilobyte, and a server's fits what an unproven client may get, whatever follows it.
 const OPENING_BLOCK: usize = 128;
 const OPENING_BYTES: usize = 64;
 /// The most bytes taken from smux at once.
@@ -101,7 +101,7 @@ impl Session {
         let emitted = self
             .kcp
             .emit(&mut out[start..start + limit], now, &mut cx.stats)?;
-        self.opened = true;
+        self.opened |= emitted.has_data;
         Some(overhead + self.frame(out, emitted, now))
     }
 
