@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
 use blinktun_proto::endpoint::embryo::EMBRYO_LIFE;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::random::Random;
 use blinktun_proto::session::{
     Config, Event, Role, UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS,
 };
@@ -254,6 +255,30 @@ fn an_embryo_survives_the_loss_of_its_answer() {
     assert_eq!(there.embryos(), 0);
 }
 
+/// The client's only datagram is answered, and nothing else is to be said: were the answer an
+/// acknowledgement as well, nobody would repeat the proof.
+#[test]
+fn an_embryo_survives_the_loss_of_its_proof() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    there.set_early(0);
+    let (id, datagrams) = opening(&mut client, 1, 0);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    let answers: Vec<_> = outgoing(&mut there, NOW)
+        .into_iter()
+        .map(|(_, d)| d)
+        .collect();
+    deliver(&mut client, server(), &answers, NOW);
+    assert_eq!(outgoing(&mut client, NOW).len(), 1, "this proof is lost");
+    let later = NOW + Duration::from_millis(900);
+    client.handle_timeout(later);
+    let said = converse(&mut client, &mut there, later);
+    assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
+    let session = client.session(id).unwrap();
+    assert!(session.is_drained(), "it knows what has arrived");
+    let rtt = session.kcp().rtt().smoothed();
+    assert!(rtt < later.since(NOW) / 2, "{rtt:?}");
+}
+
 /// The proof is lost, and then all for some seconds. An opening that was acknowledged would never
 /// come again, and without it nothing that does is an opening.
 #[test]
@@ -278,27 +303,53 @@ fn an_embryo_may_be_forgotten() {
 
 /// Go with compression sends the head of its first frame and the frame itself by two datagrams.
 #[test]
-fn an_opening_whose_answer_could_prove_nothing_is_left_to_come_again() {
+fn an_opening_in_pieces_is_answered_when_it_is_whole() {
     let mut there = endpoint(Role::Server, 2);
     there.set_early(0);
     // Four bytes of data in each datagram: half of a frame's head.
     let tiny = |config: &mut Config| (config.mtu, config.shards) = (20 + 24 + 4, None);
     let mut client = endpoint_with(Role::Client, 1, tiny);
-    let (_, datagrams) = opening(&mut client, 1, 10);
-    assert!(datagrams.len() > 2);
+    let (_, datagrams) = opening(&mut client, 1, 1_000);
+    assert!(datagrams.len() > 30);
     deliver(&mut there, source(1), &datagrams[..1], NOW);
-    assert_eq!(there.embryos(), 0, "it could never be proved");
-    assert_eq!(
-        outgoing(&mut there, NOW).len(),
-        0,
-        "what is acknowledged never comes again"
-    );
-    there.set_early(1);
+    assert_eq!(there.embryos(), 1);
+    assert_eq!(outgoing(&mut there, NOW).len(), 0, "nothing could prove it");
+    deliver(&mut there, source(1), &datagrams[2..], NOW);
+    deliver(&mut there, source(1), &datagrams[..1], NOW);
+    assert_eq!(outgoing(&mut there, NOW).len(), 0, "one is lost");
+    deliver(&mut there, source(1), &datagrams[1..2], NOW);
+    assert_eq!(outgoing(&mut there, NOW).len(), 1);
     let mut said = Vec::new();
     for later in (1..10).map(|turn| NOW + turn * Duration::from_millis(300)) {
         client.handle_timeout(later);
         said.extend(converse(&mut client, &mut there, later));
     }
+    assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
+}
+
+/// Go repeats all that it has sent in as few datagrams as possible.
+#[test]
+fn of_a_long_opening_so_much_is_kept_as_proves_its_source() {
+    let mut there = endpoint(Role::Server, 2);
+    there.set_early(0);
+    let mut client = endpoint_with(Role::Client, 1, |config| config.shards = None);
+    let (_, datagrams) = opening(&mut client, 1, 1_200);
+    let crypt = PacketCrypt::new(CryptKind::None, &derive_key(b"it's a secrect"));
+    let payloads = datagrams.iter().flat_map(|d| &d[crypt.head()..]);
+    let mut all: Vec<u8> = vec![0; crypt.head()];
+    all.extend(payloads);
+    let len = all.len();
+    assert!(len > 1_200 && datagrams.len() > 1);
+    crypt.seal(&mut all, len, &mut Random::from_number(1));
+    deliver(&mut there, source(1), &[all], NOW);
+    assert_eq!((there.embryos(), there.session_ids().len()), (1, 0));
+    let answers: Vec<_> = outgoing(&mut there, NOW)
+        .into_iter()
+        .map(|(_, d)| d)
+        .collect();
+    assert_eq!(answers.len(), 1);
+    deliver(&mut client, server(), &answers, NOW);
+    let said = converse(&mut client, &mut there, NOW);
     assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
 }
 

@@ -2,8 +2,10 @@
 //!
 //! Anyone can put a foreign source address on a datagram. So an opening is answered with one small
 //! datagram (smux's hello, sent with a `ts` that only the true owner of the address can echo), and
-//! kept as an [`Embryo`] of at most 1 KB until the echo comes. It is not acknowledged before that:
-//! what is never comes again, and an embryo may be forgotten.
+//! kept as an [`Embryo`] of at most 1 KB until the echo comes.
+//!
+//! Nothing is acknowledged before: so the opening comes again and again, and brings each time what
+//! may have been lost, the answer or the proof or the embryo.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,32 +13,62 @@ use ahash::RandomState;
 
 use super::directory::Key;
 use crate::fec::{self, PacketKind};
-use crate::kcp::segment::{ACK, PUSH, Segment, Segments, WASK};
+use crate::kcp::segment::{ACK, HEADER, PUSH, Segment, Segments};
 use crate::time::{Duration, Time};
 use crate::wire::{Millis, Sn};
 
-/// The longest opening that is kept; longer ones wait for a free early slot.
+/// So much of an opening is kept, in bytes: whole segments from the first, which must fit.
 pub const MAX_OPENING: usize = 512;
 /// The most embryos at once: with their keys about 3 MB. The oldest makes room.
 pub const MAX_EMBRYOS: usize = 4096;
 /// How long an embryo may wait for its proof.
 pub const EMBRYO_LIFE: Duration = Duration::from_secs(5);
 
-/// An embryo is answered again, if its source goes on sending, after this time: the answer or the
-/// proof may have been lost, and nobody else repeats them.
+/// An embryo is answered again, if its source goes on sending, after this time.
 const ANSWER_EVERY: Duration = Duration::from_millis(200);
 
 /// An opening that waits for proof.
 #[derive(Debug)]
 pub struct Embryo {
-    /// The opening payload, to be given to a session once proved.
-    pub opening: Box<[u8]>,
+    /// The segments of the opening, to be given to a session once proved.
+    pub opening: Vec<u8>,
     /// The clock offset whose echo is the proof.
     pub clock_offset: u32,
     /// When it arrived: the session is made as if then.
     pub born: Time,
-    /// When it was answered last.
-    pub answered: Time,
+    /// When it was answered last. It can be once the opening holds a whole frame, which a Go program
+    /// with compression cuts over two datagrams; from then on it stays as it is, like the answer.
+    pub answered: Option<Time>,
+}
+
+impl Embryo {
+    /// One without opening, whose session will count time from `clock_offset`.
+    pub fn new(clock_offset: u32, now: Time) -> Embryo {
+        Embryo {
+            opening: Vec::new(),
+            clock_offset,
+            born: now,
+            answered: None,
+        }
+    }
+
+    /// Add what `payload` of conversation `conv` brings to the opening, in order and as far as there
+    /// is room. Returns whether it brings anything.
+    pub fn absorb(&mut self, payload: &[u8], conv: u32) -> bool {
+        let before = self.opening.len();
+        let mut next = Sn(Segments::new(&self.opening, conv).count() as u32);
+        for segment in kcp_segments(payload, conv).filter(|segment| segment.cmd == PUSH) {
+            let start = self.opening.len();
+            let end = start + HEADER + segment.data.len();
+            if end <= MAX_OPENING && segment.sn == next {
+                let una = Sn(0); // to the session that will be made, nothing was heard
+                self.opening.resize(end, 0);
+                Segment { una, ..segment }.write(&mut self.opening[start..]);
+                next = next.plus(1);
+            }
+        }
+        self.opening.len() > before
+    }
 }
 
 /// All embryos of an endpoint.
@@ -90,7 +122,10 @@ impl Embryos {
     /// Take out an embryo that may be answered again now, to be given back by [`Embryos::put_back`].
     pub fn take_to_answer(&mut self, key: &Key, now: Time) -> Option<Embryo> {
         let embryo = self.by_key.get(key)?;
-        if now.since(embryo.answered) < ANSWER_EVERY {
+        if embryo
+            .answered
+            .is_some_and(|at| now.since(at) < ANSWER_EVERY)
+        {
             return None;
         }
         self.by_key.remove(key)
@@ -147,17 +182,25 @@ pub fn kcp_segments(payload: &[u8], conv: u32) -> impl Iterator<Item = Segment<'
     Segments::new(kcp_bytes(payload).unwrap_or(&[]), conv).map_while(Result::ok)
 }
 
-/// Whether a payload may open conversation `conv`: whole, and its data begins with number 0. A peer
-/// that has waited may ask for our window before that, and may have heard the greeting of an embryo
-/// that is gone, but no more.
-pub fn is_opening(payload: &[u8], conv: u32) -> bool {
-    let Some(bytes) = kcp_bytes(payload) else {
-        return false;
-    };
-    let is_question = |segment: &Result<Segment<'_>, _>| matches!(segment, Ok(s) if s.cmd == WASK);
-    let mut segments = Segments::new(bytes, conv).skip_while(is_question);
-    let first = segments.next();
-    let opens = matches!(first, Some(Ok(segment))
-        if segment.cmd == PUSH && segment.sn == Sn(0) && !segment.data.is_empty());
-    opens && segments.all(|segment| segment.is_ok_and(|s| s.una.0 <= 1))
+/// A payload that may open a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Its sender has heard nothing yet.
+    Fresh,
+    /// Its sender has got the hello of an embryo that is gone.
+    Again,
+}
+
+/// Whether a payload may open conversation `conv`: whole, with data number 0, and at most our first
+/// acknowledged.
+pub fn opening(payload: &[u8], conv: u32) -> Option<Opening> {
+    let (mut has_first, mut opening) = (false, Opening::Fresh);
+    for segment in Segments::new(kcp_bytes(payload)?, conv) {
+        let segment = segment.ok().filter(|segment| segment.una.0 <= 1)?;
+        if segment.una.0 == 1 || segment.cmd == ACK {
+            opening = Opening::Again;
+        }
+        has_first |= segment.cmd == PUSH && segment.sn == Sn(0) && !segment.data.is_empty();
+    }
+    has_first.then_some(opening)
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::directory::Key;
-use super::embryo::{Embryo, MAX_OPENING, is_opening, kcp_bytes, kcp_segments};
+use super::embryo::{Embryo, Opening, kcp_bytes, kcp_segments, opening};
 use super::entry::{AMPLIFICATION, Unproven};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
@@ -14,6 +14,8 @@ use crate::wire::Sn;
 
 /// Answers waiting to leave; more are dropped.
 const MAX_ANSWERS: usize = 1024;
+/// The longest datagram of an embryo's session, in bytes: it has little to say.
+const MAX_ANSWER: usize = 512;
 
 impl Endpoint {
     /// A payload from an address that has no such conversation: a moved peer, a proof, an opening,
@@ -26,10 +28,10 @@ impl Endpoint {
             return self.hatch(key, &embryo, payload, size, now);
         }
         if self.embryos.contains(&key) {
-            return self.answer_again(key, size, now);
+            return self.handle_embryo(key, payload, size, now);
         }
-        if is_opening(payload, key.1) {
-            return self.handle_opening(key, payload, size, now);
+        if let Some(opening) = opening(payload, key.1) {
+            return self.handle_opening(key, opening, payload, size, now);
         }
         self.cx.stats.strays += 1;
         if let Some(answer) = self.strays.answer(payload, key.1, now) {
@@ -37,11 +39,18 @@ impl Endpoint {
         }
     }
 
-    fn handle_opening(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        let early = self.early.taken(now).max(self.embryos.len()) < self.limits.early;
+    fn handle_opening(
+        &mut self,
+        key: Key,
+        opening: Opening,
+        payload: &[u8],
+        size: usize,
+        now: Time,
+    ) {
+        let has_slot = self.early.taken(now).max(self.embryos.len()) < self.limits.early;
         if !self.may_open(&key) {
             self.cx.stats.embryos_dropped += 1;
-        } else if early {
+        } else if has_slot && opening == Opening::Fresh {
             let clock = self.cx.random.next_u32();
             let session = Session::new(&self.config, Role::Server, key.1, clock, now);
             let unproven = Unproven::new(now);
@@ -63,73 +72,59 @@ impl Endpoint {
     /// Keep an opening as an embryo and answer it. The session that would answer is made and
     /// thrown away: it can be made again, exactly, from the opening and the clock.
     fn keep(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        if payload.len() > MAX_OPENING {
+        let mut embryo = Embryo::new(self.cx.random.next_u32(), now);
+        if !embryo.absorb(payload, key.1) {
             self.cx.stats.embryos_dropped += 1;
             return;
         }
-        let embryo = Embryo {
-            opening: payload.into(),
-            clock_offset: self.cx.random.next_u32(),
-            born: now,
-            answered: now,
-        };
-        if self.answer_embryo(key, &embryo, size) {
-            self.cx.stats.embryos_dropped += self.embryos.insert(key, embryo);
-        } else {
-            self.cx.stats.embryos_dropped += 1;
-        }
+        self.answer_embryo(key, &mut embryo, size, now);
+        self.cx.stats.embryos_dropped += self.embryos.insert(key, embryo);
     }
 
-    /// The source of an embryo sends on without its proof: it may have missed the answer.
-    fn answer_again(&mut self, key: Key, size: usize, now: Time) {
+    /// The source of an embryo sends on without its proof: it may have missed the answer, or got
+    /// none because its first frame was not whole.
+    fn handle_embryo(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
         let Some(mut embryo) = self.embryos.take_to_answer(&key, now) else {
             return;
         };
-        embryo.answered = now;
-        self.answer_embryo(key, &embryo, size);
+        if embryo.answered.is_some() || embryo.absorb(payload, key.1) {
+            self.answer_embryo(key, &mut embryo, size, now);
+        }
         self.embryos.put_back(key, embryo);
     }
 
-    /// Send the first data of the embryo's session, always the same, if that is not too much for the
-    /// `size` bytes that came. Returns whether it was sent. What is neither kept nor answered is sent
-    /// again, and then finds an early slot or is whole.
-    ///
-    /// The opening is not acknowledged: nobody repeats what is, and the embryo may be gone before its
-    /// proof comes.
-    fn answer_embryo(&mut self, key: Key, embryo: &Embryo, size: usize) -> bool {
-        let mut out = [0; MAX_OPENING];
+    /// Send the first data that the embryo's session would send, always the same, if there is any
+    /// and it is not too much for the `size` bytes that came. Only data is acknowledged with our
+    /// clock.
+    fn answer_embryo(&mut self, key: Key, embryo: &mut Embryo, size: usize, now: Time) {
         let before = self.cx.stats.clone();
-        let (_, answer) = self.replay_opening(key, embryo, &mut out, size * AMPLIFICATION);
-        self.cx.stats = before; // its session is thrown away
-        let Some(len) = answer else { return false };
-        let payload = &out[self.crypt.head()..len - self.crypt.tail()];
-        // Only data is acknowledged with our clock. There is none before the peer's first frame is
-        // whole, which a Go program with compression cuts over two datagrams.
-        let Some(data) = kcp_segments(payload, key.1).find(|segment| segment.cmd == PUSH) else {
-            return false;
-        };
-        let mut greeting = vec![0; HEADER + data.data.len()];
-        let una = Sn(0);
-        Segment { una, ..data }.write(&mut greeting);
-        self.cx.stats.out_segs += 1;
-        self.answer(key.0, &greeting);
-        true
+        let (_, answer) = self.replay_opening(key, embryo);
+        self.cx.stats = before; // of a session that is thrown away only what it sent counts
+        let overhead = self.crypt.head() + self.crypt.tail();
+        if let Some(answer) = answer
+            && overhead + answer.len() <= size * AMPLIFICATION
+        {
+            embryo.answered = Some(now);
+            self.cx.stats.out_segs += 1;
+            self.answer(key.0, &answer);
+        }
     }
 
-    /// The session that `embryo` stands for, and the length of its first datagram.
-    fn replay_opening(
-        &mut self,
-        key: Key,
-        embryo: &Embryo,
-        out: &mut [u8],
-        limit: usize,
-    ) -> (Session, Option<usize>) {
+    /// The session that `embryo` stands for, and the payload with its first data. That does not
+    /// acknowledge the opening.
+    fn replay_opening(&mut self, key: Key, embryo: &Embryo) -> (Session, Option<Vec<u8>>) {
         let (clock, born) = (embryo.clock_offset, embryo.born);
         let mut session = Session::new(&self.config, Role::Server, key.1, clock, born);
         session.handle_payload(&embryo.opening, born, &mut self.cx);
         session.finish_input(born, &mut self.cx);
-        let batch = session.poll_transmit(out, limit, born, &mut self.cx);
-        (session, batch.map(|batch| batch.stride))
+        let (mut out, mut answer) = ([0; MAX_ANSWER], None);
+        while let Some(batch) = session.poll_transmit(&mut out, MAX_ANSWER, born, &mut self.cx) {
+            for datagram in out[..batch.len].chunks(batch.stride) {
+                let payload = &datagram[self.crypt.head()..datagram.len() - self.crypt.tail()];
+                answer = answer.or_else(|| first_data(payload, key.1));
+            }
+        }
+        (session, answer)
     }
 
     fn hatch(&mut self, key: Key, embryo: &Embryo, proof: &[u8], size: usize, now: Time) {
@@ -137,10 +132,10 @@ impl Endpoint {
             self.cx.stats.embryos_dropped += 1;
             return;
         }
-        let mut out = [0; MAX_OPENING];
         let out_segs = self.cx.stats.out_segs;
-        let (session, _) = self.replay_opening(key, embryo, &mut out, MAX_OPENING);
+        let (mut session, _) = self.replay_opening(key, embryo);
         self.cx.stats.out_segs = out_segs; // they left when it was answered
+        session.report(); // no acknowledgement: the opening's clock is long past
         let id = self.accept(session, key.0, None);
         self.feed(id.index(), proof, size, now);
     }
@@ -203,4 +198,16 @@ impl Endpoint {
         self.events
             .push_back(EndpointEvent::Moved(id, candidate.address));
     }
+}
+
+/// The first data of a payload, as a payload that acknowledges nothing.
+fn first_data(payload: &[u8], conv: u32) -> Option<Vec<u8>> {
+    let segment = kcp_segments(payload, conv).find(|segment| segment.cmd == PUSH)?;
+    let mut out = vec![0; HEADER + segment.data.len()];
+    Segment {
+        una: Sn(0),
+        ..segment
+    }
+    .write(&mut out);
+    Some(out)
 }

@@ -172,6 +172,11 @@ impl Kcp {
         self.probe.ask();
     }
 
+    /// Tell the peer our window, and with it all that has arrived in order.
+    pub fn report(&mut self) {
+        self.tell.get_or_insert(Millis(0));
+    }
+
     /// Whether the peer has forgotten this conversation.
     pub fn forgotten(&self) -> bool {
         self.forgotten
