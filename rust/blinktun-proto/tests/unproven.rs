@@ -279,6 +279,31 @@ fn an_embryo_survives_the_loss_of_its_proof() {
     assert!(rtt < later.since(NOW) / 2, "{rtt:?}");
 }
 
+/// The same in an early session, which repeats its hello only as often as the client's bytes allow.
+#[test]
+fn a_quiet_client_outlasts_any_losses() {
+    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
+    let (_, datagrams) = opening(&mut client, 1, 0);
+    deliver(&mut there, source(1), &datagrams, NOW);
+    let answers: Vec<_> = outgoing(&mut there, NOW)
+        .into_iter()
+        .map(|(_, d)| d)
+        .collect();
+    deliver(&mut client, server(), &answers, NOW);
+    assert_eq!(outgoing(&mut client, NOW).len(), 1, "this proof is lost");
+    let mut repeated = 0;
+    for later in (1..16).map(|turn| NOW + turn * Duration::from_millis(500)) {
+        there.handle_timeout(later);
+        repeated += outgoing(&mut there, later).len(); // and so are these
+    }
+    assert!((1..8).contains(&repeated), "{repeated}");
+    let later = NOW + Duration::from_secs(9);
+    client.handle_timeout(later);
+    converse(&mut client, &mut there, later);
+    let id = there.session_ids()[0];
+    assert!(there.session(id).unwrap().kcp().proven());
+}
+
 /// The proof is lost, and then all for some seconds. An opening that was acknowledged would never
 /// come again, and without it nothing that does is an opening.
 #[test]

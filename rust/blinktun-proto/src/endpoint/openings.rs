@@ -3,18 +3,17 @@
 use std::net::SocketAddr;
 
 use super::directory::Key;
-use super::embryo::{Embryo, Opening, kcp_bytes, kcp_segments, opening};
+use super::embryo::{Embryo, Opening, kcp_bytes, opening};
 use super::entry::{AMPLIFICATION, Unproven};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
-use crate::kcp::segment::{HEADER, PUSH, Segment};
 use crate::session::{Role, Session};
+use crate::stats::Stats;
 use crate::time::Time;
-use crate::wire::Sn;
 
 /// Answers waiting to leave; more are dropped.
 const MAX_ANSWERS: usize = 1024;
-/// The longest datagram of an embryo's session, in bytes: it has little to say.
+/// The longest answer to an embryo, in bytes: a hello needs less, and acknowledges nothing.
 const MAX_ANSWER: usize = 512;
 
 impl Endpoint {
@@ -97,34 +96,33 @@ impl Endpoint {
     /// and it is not too much for the `size` bytes that came. Only data is acknowledged with our
     /// clock.
     fn answer_embryo(&mut self, key: Key, embryo: &mut Embryo, size: usize, now: Time) {
+        let mut out = [0; MAX_ANSWER];
         let before = self.cx.stats.clone();
-        let (_, answer) = self.replay_opening(key, embryo);
-        self.cx.stats = before; // of a session that is thrown away only what it sent counts
-        let overhead = self.crypt.head() + self.crypt.tail();
-        if let Some(answer) = answer
-            && overhead + answer.len() <= size * AMPLIFICATION
-        {
-            embryo.answered = Some(now);
-            self.cx.stats.out_segs += 1;
-            self.answer(key.0, &answer);
-        }
+        let (_, answer) = self.replay_opening(key, embryo, &mut out, size * AMPLIFICATION);
+        // Of a session that is thrown away only what it sent counts.
+        let out_segs = self.cx.stats.out_segs;
+        self.cx.stats = Stats { out_segs, ..before };
+        let Some(len) = answer else { return };
+        embryo.answered = Some(now);
+        self.answer(key.0, &out[self.crypt.head()..len - self.crypt.tail()]);
     }
 
-    /// The session that `embryo` stands for, and the payload with its first data. That does not
-    /// acknowledge the opening.
-    fn replay_opening(&mut self, key: Key, embryo: &Embryo) -> (Session, Option<Vec<u8>>) {
+    /// The session that `embryo` stands for, and the length of its first datagram. That holds data
+    /// and acknowledges nothing.
+    fn replay_opening(
+        &mut self,
+        key: Key,
+        embryo: &Embryo,
+        out: &mut [u8; MAX_ANSWER],
+        limit: usize,
+    ) -> (Session, Option<usize>) {
         let (clock, born) = (embryo.clock_offset, embryo.born);
         let mut session = Session::new(&self.config, Role::Server, key.1, clock, born);
         session.handle_payload(&embryo.opening, born, &mut self.cx);
         session.finish_input(born, &mut self.cx);
-        let (mut out, mut answer) = ([0; MAX_ANSWER], None);
-        while let Some(batch) = session.poll_transmit(&mut out, MAX_ANSWER, born, &mut self.cx) {
-            for datagram in out[..batch.len].chunks(batch.stride) {
-                let payload = &datagram[self.crypt.head()..datagram.len() - self.crypt.tail()];
-                answer = answer.or_else(|| first_data(payload, key.1));
-            }
-        }
-        (session, answer)
+        let limit = limit.min(MAX_ANSWER);
+        let batch = session.poll_transmit(out, limit, born, &mut self.cx);
+        (session, batch.map(|batch| batch.stride))
     }
 
     fn hatch(&mut self, key: Key, embryo: &Embryo, proof: &[u8], size: usize, now: Time) {
@@ -132,10 +130,10 @@ impl Endpoint {
             self.cx.stats.embryos_dropped += 1;
             return;
         }
+        let mut out = [0; MAX_ANSWER];
         let out_segs = self.cx.stats.out_segs;
-        let (mut session, _) = self.replay_opening(key, embryo);
+        let (session, _) = self.replay_opening(key, embryo, &mut out, MAX_ANSWER);
         self.cx.stats.out_segs = out_segs; // they left when it was answered
-        session.report(); // no acknowledgement: the opening's clock is long past
         let id = self.accept(session, key.0, None);
         self.feed(id.index(), proof, size, now);
     }
@@ -198,16 +196,4 @@ impl Endpoint {
         self.events
             .push_back(EndpointEvent::Moved(id, candidate.address));
     }
-}
-
-/// The first data of a payload, as a payload that acknowledges nothing.
-fn first_data(payload: &[u8], conv: u32) -> Option<Vec<u8>> {
-    let segment = kcp_segments(payload, conv).find(|segment| segment.cmd == PUSH)?;
-    let mut out = vec![0; HEADER + segment.data.len()];
-    Segment {
-        una: Sn(0),
-        ..segment
-    }
-    .write(&mut out);
-    Some(out)
 }

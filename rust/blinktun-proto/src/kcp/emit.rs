@@ -10,6 +10,7 @@ impl Kcp {
     /// Write the next payload that must leave to `out`, as far as it fits.
     pub fn emit(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> Option<Emitted> {
         self.sender.number(now);
+        self.withhold();
         let block = self.block.min(out.len());
         let mut at = 0;
         let control = self.control_len();
@@ -28,6 +29,14 @@ impl Kcp {
             at = self.write_control(&mut out[..block], now, stats);
         }
         (at > 0).then_some(Emitted { len: at, has_data })
+    }
+
+    fn withhold(&mut self) {
+        if self.withholds && (!self.receiver.owed_acks().is_empty() || self.tell.is_some()) {
+            self.receiver.owed_acks().clear();
+            self.tell = None;
+            self.withheld = true;
+        }
     }
 
     pub(super) fn control_len(&mut self) -> usize {
@@ -113,7 +122,10 @@ impl Kcp {
             wnd: self.receiver.window(),
             ts: Millis(0),
             sn: Sn(0),
-            una: self.receiver.next(),
+            una: match self.withholds {
+                true => Sn(0),
+                false => self.receiver.next(),
+            },
             data: &[],
         }
     }

@@ -202,7 +202,7 @@ impl Kcp {
     /// Deliver data that waited for room in the sink.
     pub fn drain<S: Sink + ?Sized>(&mut self, sink: &mut S, pool: &mut Pool) {
         if self.receiver.drain(sink, pool) {
-            self.report();
+            self.tell.get_or_insert(Millis(0));
         }
     }
 

@@ -90,6 +90,10 @@ pub struct Kcp {
     /// The newest clock of ours that the peer has echoed.
     echoed: Option<Millis>,
     forgotten: bool,
+    /// What arrives is not acknowledged yet.
+    withholds: bool,
+    /// Something was dropped for that. The clocks to echo are past when we may speak.
+    withheld: bool,
     /// We have acknowledged something.
     answered: bool,
     /// The newest clock of the peer's data.
@@ -133,6 +137,8 @@ impl Kcp {
             first_una: None,
             echoed: None,
             forgotten: false,
+            withholds: config.demand_proof,
+            withheld: false,
             answered: false,
             peer_clock: None,
             last_news: None,
@@ -172,9 +178,12 @@ impl Kcp {
         self.probe.ask();
     }
 
-    /// Tell the peer our window, and with it all that has arrived in order.
-    pub fn report(&mut self) {
-        self.tell.get_or_insert(Millis(0));
+    /// From now on the peer may know what has arrived. Before the first call a conversation that
+    /// demands proof acknowledges nothing, so that all comes again.
+    pub fn acknowledge(&mut self) {
+        if core::mem::take(&mut self.withholds) && core::mem::take(&mut self.withheld) {
+            self.tell.get_or_insert(Millis(0));
+        }
     }
 
     /// Whether the peer has forgotten this conversation.

@@ -383,11 +383,6 @@ impl Session {
         self.mux.ping();
     }
 
-    /// Say what has arrived.
-    pub fn report(&mut self) {
-        self.kcp.report();
-    }
-
     /// Break a stream off in both directions.
     pub fn reset(&mut self, stream: StreamId) {
         self.mux.reset(stream);

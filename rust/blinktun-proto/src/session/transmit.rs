@@ -10,6 +10,10 @@ use crate::time::Time;
 /// than a kilobyte, and a server's fits what an unproven client may get, whatever follows it.
 const OPENING_BLOCK: usize = 128;
 const OPENING_BYTES: usize = 64;
+/// A server that may send less acknowledges nothing. An unproven client that has sent little would
+/// have nothing more to say, and we might lose all that we may send without hearing of it; now its
+/// repetitions let us go on. To a proved one there is no limit.
+const ACKNOWLEDGED_FROM: usize = 1500;
 /// The most bytes taken from smux at once.
 const MAX_FILL: usize = 65536;
 
@@ -36,6 +40,9 @@ impl Session {
                 }
             },
         };
+        if limit >= ACKNOWLEDGED_FROM {
+            self.kcp.acknowledge();
+        }
         let end = out.len().min(limit).min(allowed);
         let batch = self.write_batch(&mut out[..end], now, cx);
         if let (Some(pace), Some(batch)) = (&mut self.pace, batch) {
