@@ -14,6 +14,84 @@ pub enum Side {
     Server,
 }
 
+/// What an application does with the streams of one conversation.
+pub trait Streams {
+    /// Open a stream, if there may be one more.
+    fn open(&mut self) -> Option<StreamId>;
+    /// Whether the stream is open in any direction.
+    fn contains(&self, stream: StreamId) -> bool;
+    /// How many bytes [`Streams::write`] takes now.
+    fn write_room(&mut self, stream: StreamId) -> usize;
+    /// Queue bytes; returns how many were taken.
+    fn write(&mut self, stream: StreamId, data: &[u8]) -> usize;
+    /// No more will be written.
+    fn finish(&mut self, stream: StreamId);
+    /// The first contiguous piece of what has arrived.
+    fn read_front(&self, stream: StreamId) -> &[u8];
+    /// `count` bytes of that have been taken.
+    fn consume(&mut self, stream: StreamId, count: usize, now: Time);
+}
+
+impl Streams for (&mut Session, &mut Context) {
+    fn open(&mut self) -> Option<StreamId> {
+        self.0.open_stream().ok()
+    }
+
+    fn contains(&self, stream: StreamId) -> bool {
+        self.0.mux().contains(stream)
+    }
+
+    fn write_room(&mut self, stream: StreamId) -> usize {
+        self.0.write_room(stream)
+    }
+
+    fn write(&mut self, stream: StreamId, data: &[u8]) -> usize {
+        self.0.write(stream, data).unwrap_or(0)
+    }
+
+    fn finish(&mut self, stream: StreamId) {
+        self.0.finish(stream);
+    }
+
+    fn read_front(&self, stream: StreamId) -> &[u8] {
+        self.0.read_front(stream)
+    }
+
+    fn consume(&mut self, stream: StreamId, count: usize, now: Time) {
+        self.0.consume(stream, count, now, self.1);
+    }
+}
+
+impl<T: Streams + ?Sized> Streams for &mut T {
+    fn open(&mut self) -> Option<StreamId> {
+        (**self).open()
+    }
+
+    fn contains(&self, stream: StreamId) -> bool {
+        (**self).contains(stream)
+    }
+
+    fn write_room(&mut self, stream: StreamId) -> usize {
+        (**self).write_room(stream)
+    }
+
+    fn write(&mut self, stream: StreamId, data: &[u8]) -> usize {
+        (**self).write(stream, data)
+    }
+
+    fn finish(&mut self, stream: StreamId) {
+        (**self).finish(stream);
+    }
+
+    fn read_front(&self, stream: StreamId) -> &[u8] {
+        (**self).read_front(stream)
+    }
+
+    fn consume(&mut self, stream: StreamId, count: usize, now: Time) {
+        (**self).consume(stream, count, now);
+    }
+}
+
 /// One direction of a stream: so many bytes, then the end.
 #[derive(Clone, Debug)]
 pub struct Half {
@@ -70,6 +148,26 @@ impl Flow {
         self.up.is_done() && self.down.is_done()
     }
 
+    /// Let the application of one side open, write and read.
+    pub(crate) fn apply(&mut self, side: Side, streams: &mut dyn Streams, now: Time) {
+        if self.stream.is_none() && side == Side::Client {
+            self.stream = streams.open();
+        }
+        if let Some(stream) = self.stream {
+            self.written_by(side).write(streams, stream, now);
+            self.read_by(side).read(streams, stream, now);
+        }
+    }
+
+    /// When the flow wants to be looked at although nothing happens on the network.
+    pub(crate) fn next_look(&self, now: Time) -> Option<Time> {
+        let opens = Some(self.opens).filter(|at| *at > now);
+        earliest(
+            opens,
+            earliest(self.up.next_look(now), self.down.next_look(now)),
+        )
+    }
+
     /// The direction in which `side` writes.
     pub fn written_by(&mut self, side: Side) -> &mut Half {
         match side {
@@ -86,7 +184,8 @@ impl Flow {
         }
     }
 
-    pub(crate) fn set_seed(&mut self, seed: u64) {
+    /// Whose bytes it carries.
+    pub fn set_seed(&mut self, seed: u64) {
         self.up.seed = seed;
         self.down.seed = !seed;
     }
@@ -114,36 +213,30 @@ impl Half {
     }
 
     /// Write what the session takes, then finish.
-    pub(crate) fn write(&mut self, session: &mut Session, stream: StreamId, now: Time) {
-        if now < self.from || self.finished || !session.mux().contains(stream) {
+    fn write(&mut self, streams: &mut dyn Streams, stream: StreamId, now: Time) {
+        if now < self.from || self.finished || !streams.contains(stream) {
             return;
         }
         loop {
-            let room = session.write_room(stream) as u64;
+            let room = streams.write_room(stream) as u64;
             let count = room.min(self.total - self.written).min(65536) as usize;
             if count == 0 {
                 break;
             }
             let piece = pattern(self.seed, self.written, count);
-            self.written += session.write(stream, &piece).unwrap_or(0) as u64;
+            self.written += streams.write(stream, &piece) as u64;
         }
         if self.written == self.total {
-            session.finish(stream);
+            streams.finish(stream);
             self.finished = true;
         }
     }
 
     /// Read what the reader is in the mood for, and check it.
-    pub(crate) fn read(
-        &mut self,
-        session: &mut Session,
-        cx: &mut Context,
-        stream: StreamId,
-        now: Time,
-    ) {
+    fn read(&mut self, streams: &mut dyn Streams, stream: StreamId, now: Time) {
         let mut allowed = self.allowance(now);
         loop {
-            let front = session.read_front(stream);
+            let front = streams.read_front(stream);
             let count = front.len().min(allowed as usize);
             if count == 0 {
                 return;
@@ -161,7 +254,7 @@ impl Half {
                 self.read,
                 self.read + count as u64
             );
-            session.consume(stream, count, now, cx);
+            streams.consume(stream, count, now);
             self.read += count as u64;
             allowed -= count as u64;
             self.done_at = Some(now);
@@ -181,7 +274,7 @@ impl Half {
     }
 
     /// When this direction wants to be looked at although nothing happens on the network.
-    pub(crate) fn next_look(&self, now: Time) -> Option<Time> {
+    fn next_look(&self, now: Time) -> Option<Time> {
         let begins = Some(self.from).filter(|at| *at > now);
         let ends = self.pauses.iter().map(|(_, end)| *end);
         let resumes = ends.filter(|at| *at > now).min();

@@ -8,13 +8,19 @@
 //! | [`flow`] | one stream's writers and readers, and the check of every byte |
 //! | [`setup`] | what a world begins with: settings, weather, a seed |
 //! | [`world`] | two nodes, two links, many flows: time jumps from event to event |
+//! | [`go`] | a peer that behaves as the Go programs do |
+//! | [`end`] | what can stand at an end there: an endpoint of ours, or such a peer |
+//! | [`crowd`] | one server and many clients |
 //! | [`seeds`] | with which seeds a story is told, and how to tell it again |
 //!
 //! Nothing here sleeps, reads a clock or opens a socket: an hour of loss takes milliseconds.
 
 #![forbid(unsafe_code)]
 
+pub mod crowd;
+pub mod end;
 pub mod flow;
+pub mod go;
 pub mod link;
 pub mod node;
 pub mod seeds;
@@ -22,7 +28,10 @@ pub mod setup;
 pub mod weather;
 pub mod world;
 
-pub use flow::{Flow, Half, Side};
+pub use crowd::{Client, Crowd};
+pub use end::{End, Ours};
+pub use flow::{Flow, Half, Side, Streams};
+pub use go::GoPeer;
 pub use link::Link;
 pub use node::{Lone, Node};
 pub use seeds::for_each_seed;

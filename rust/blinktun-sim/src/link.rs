@@ -7,6 +7,9 @@ use blinktun_proto::time::{Duration, Time};
 
 use crate::weather::Weather;
 
+/// Who pauses for so long finds the path good again: bursts pass, however few datagrams meet them.
+const LONGEST_BURST: Duration = Duration::from_millis(100);
+
 /// Datagrams on their way. Give it what leaves with [`Link::send`]; at [`Link::next_arrival`] take
 /// what arrives with [`Link::receive`] until it returns `None`.
 #[derive(Debug)]
@@ -18,6 +21,8 @@ pub struct Link {
     /// When the last datagram that kept its place arrives.
     last_arrival: Time,
     bad: bool,
+    /// When the last datagram came.
+    last_sent: Time,
     sequence: u64,
     on_way: BTreeMap<(Time, u64), Vec<u8>>,
     /// What has happened so far.
@@ -44,6 +49,7 @@ impl Link {
             busy_until: Time::ZERO,
             last_arrival: Time::ZERO,
             bad: false,
+            last_sent: Time::ZERO,
             sequence: 0,
             on_way: BTreeMap::new(),
             counts: Counts::default(),
@@ -103,13 +109,15 @@ impl Link {
 
     fn is_lost(&mut self, len: usize, now: Time) -> bool {
         let unlucky = self.chance(self.weather.loss);
-        unlucky || self.in_burst() || len > self.weather.mtu || self.weather.is_out(now)
+        unlucky || self.in_burst(now) || len > self.weather.mtu || self.weather.is_out(now)
     }
 
-    fn in_burst(&mut self) -> bool {
+    fn in_burst(&mut self, now: Time) -> bool {
         let Some(bursts) = self.weather.bursts else {
             return false;
         };
+        self.bad &= now.since(self.last_sent) < LONGEST_BURST;
+        self.last_sent = now;
         let turn = if self.bad { bursts.end } else { bursts.begin };
         self.bad ^= self.chance(turn);
         self.bad && self.chance(bursts.loss)

@@ -238,11 +238,7 @@ impl<N: Node> World<N> {
             next = earliest(next, self.server.next_timeout());
         }
         let looks = self.flows.iter().filter(|flow| !flow.is_done());
-        let looks = looks.filter_map(|flow| {
-            let opens = Some(flow.opens).filter(|at| *at > self.now);
-            let halves = earliest(flow.up.next_look(self.now), flow.down.next_look(self.now));
-            earliest(opens, halves)
-        });
+        let looks = looks.filter_map(|flow| flow.next_look(self.now));
         earliest(next, looks.min())
     }
 
@@ -351,19 +347,13 @@ impl<N: Node> World<N> {
         let Some(id) = id else { return };
         let waiting = self.flows.iter_mut();
         for flow in waiting.filter(|flow| flow.opens <= now && !flow.is_done()) {
-            let Some((session, cx)) = node.session_mut(id) else {
+            let Some(mut session) = node.session_mut(id) else {
                 return;
             };
-            if session.closed().is_some() {
+            if session.0.closed().is_some() {
                 return;
             }
-            if flow.stream.is_none() && side == Side::Client {
-                flow.stream = session.open_stream().ok();
-            }
-            if let Some(stream) = flow.stream {
-                flow.written_by(side).write(session, stream, now);
-                flow.read_by(side).read(session, cx, stream, now);
-            }
+            flow.apply(side, &mut session, now);
         }
     }
 }
