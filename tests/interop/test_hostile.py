@@ -27,9 +27,12 @@ EARLY = 16
 """Sessions that may reach the target before they prove their address."""
 
 
+pytestmark = pytest.mark.timeout(120, func_only=True)  # of the tests, not of the attacker's build
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _attacker() -> None:
-    program()  # its build is not part of any test's time
+    program()
 
 
 @pytest.mark.parametrize("crypt", CRYPTS)
