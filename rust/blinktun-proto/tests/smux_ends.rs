@@ -225,6 +225,44 @@ fn towards_strangers_silence_releases_our_fin() {
     assert!(events(&mut client).ends_with(&[Event::Closed(ID)]));
 }
 
+/// Let the clock run to `until` with a peer that says that it lives, and no more.
+fn live_until(mux: &mut Mux, until: Time) {
+    while let Some(now) = mux.next_timeout().filter(|next| *next <= until) {
+        mux.receive(&frame(V2, NOP, 0, &[]), now).expect("proper");
+        mux.handle_timeout(now).expect("alive");
+        assert!(sends(mux, now).iter().all(|(command, ..)| *command == NOP));
+    }
+}
+
+/// A stranger's application went away in the middle of a download: its end looks like a half-close
+/// whose reader is slow.
+#[test]
+fn a_stream_that_a_stranger_dropped_is_given_up() {
+    let mut server = server_of_plain(V2);
+    let fill = |server: &mut Mux, now| {
+        transmit(server, now);
+        while server.write(ID, &[7; 9000]).expect("open") > 0 {
+            transmit(server, now);
+        }
+    };
+    fill(&mut server, at(0));
+    server
+        .receive(&frame(V2, FIN, 3, &[]), at(1_000))
+        .expect("proper");
+    live_until(&mut server, at(200_000));
+    // It was slow after all.
+    server
+        .receive(&update(3, 262_144, 10_000), at(200_000))
+        .expect("proper");
+    fill(&mut server, at(200_000));
+    events(&mut server);
+    live_until(&mut server, at(499_999));
+    assert_eq!(events(&mut server), []);
+    server.handle_timeout(at(500_000)).expect("alive");
+    assert_eq!(events(&mut server), [Event::Reset(ID), Event::Closed(ID)]);
+    assert!(sends(&mut server, at(500_000)).contains(&(FIN, 3, 0)));
+}
+
 #[test]
 fn a_late_hello_releases_all_held_fins() {
     let mut client = client(V2);

@@ -7,6 +7,8 @@
 //!   is held until theirs comes, or until nothing has come for a while.
 //! - Since 2026 they throw away what they have not read yet when the second FIN arrives. So ours
 //!   lingers a little behind the last data.
+//! - In all their versions a stream that was dropped ends like a stream whose reader is slow: with a
+//!   FIN, and no window update ever again. So what cannot be sent is given up in the end.
 
 use super::Peer;
 use super::stream::Stream;
@@ -17,6 +19,8 @@ use std::collections::BTreeSet;
 pub(super) const HOLD: Duration = Duration::from_secs(2);
 /// How long our FIN stays behind the last data when it goes second.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
+/// How long a window may stay closed behind the peer's FIN before its stream is given up.
+pub(super) const ABANDONED: Duration = Duration::from_secs(300);
 
 /// What the decision depends on.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +58,8 @@ impl Ending {
     }
 }
 
-/// The streams whose FIN is held, by deadline: at most one entry per stream.
+/// The streams whose FIN is held, or which may have been dropped, by deadline: at most one entry per
+/// stream.
 #[derive(Debug, Default)]
 pub(super) struct Holds(BTreeSet<(Time, u32)>);
 

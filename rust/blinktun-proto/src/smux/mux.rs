@@ -1,7 +1,7 @@
 //! One end of a session: its state and its public face.
 
 use super::budget::SendBudget;
-use super::fin::Holds;
+use super::fin::{ABANDONED, Holds};
 use super::forgotten::Forgotten;
 use super::frame::Decoder;
 use super::keepalive::Keepalive;
@@ -316,13 +316,30 @@ impl Mux {
         }
     }
 
-    /// Let the held FIN of the earliest deadline be looked at again.
+    /// Let the held FIN of the earliest deadline be looked at again, or give its stream up.
     pub(super) fn release_first_hold(&mut self) {
-        if let Some(id) = self.holds.pop()
-            && let Some(stream) = self.streams.get_mut(&id)
-        {
-            stream.deadline = None;
-            self.scheduler.add(stream);
+        let version = self.version().unwrap_or(Version::V1);
+        let Some(id) = self.holds.pop() else { return };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.deadline = None;
+        if !stream.may_be_abandoned(self.peer, version) {
+            return self.scheduler.add(stream);
+        }
+        self.events.push_back(Event::Reset(StreamId(id)));
+        self.reset(StreamId(id));
+    }
+
+    /// Give the stream up in a while if its peer may have dropped it, not if it has opened its window.
+    pub(super) fn watch_window(&mut self, id: u32, version: Version, now: Time) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        if stream.may_be_abandoned(self.peer, version) {
+            self.holds.arm(stream, now + ABANDONED);
+        } else if !stream.end_is_next() {
+            self.holds.disarm(stream);
         }
     }
 

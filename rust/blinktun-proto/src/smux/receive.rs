@@ -25,9 +25,9 @@ impl Mux {
                     id,
                     consumed,
                     window,
-                } => self.on_update(id, consumed, window)?,
+                } => self.on_update(id, consumed, window, now)?,
                 Frame::Finish(id) if mark == Some(id) => self.on_abort(id),
-                Frame::Finish(id) => self.on_finish(id),
+                Frame::Finish(id) => self.on_finish(id, now),
                 // Ids other than 0 mean nothing from anyone but blinktun.
                 Frame::Nop(id) => self.mark = (id != 0 && self.peer_is_blinktun()).then_some(id),
             }
@@ -101,17 +101,18 @@ impl Mux {
         }
     }
 
-    fn on_update(&mut self, id: u32, consumed: u32, window: u32) -> Result<(), Error> {
+    fn on_update(&mut self, id: u32, consumed: u32, window: u32, now: Time) -> Result<(), Error> {
         if let Some(stream) = self.streams.get_mut(&id) {
             if !stream.apply_update(consumed, window) {
                 return Err(Error::ConsumedUnsent(StreamId(id)));
             }
             self.give_turn(id);
+            self.watch_window(id, Version::V2, now);
         }
         Ok(())
     }
 
-    fn on_finish(&mut self, id: u32) {
+    fn on_finish(&mut self, id: u32, now: Time) {
         self.forgotten.remove(id);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
@@ -123,6 +124,7 @@ impl Mux {
             self.events.push_back(Event::Finished(StreamId(id)));
         }
         self.give_turn(id);
+        self.watch_window(id, self.version().unwrap_or(Version::V1), now);
         self.close_if_over(id);
     }
 

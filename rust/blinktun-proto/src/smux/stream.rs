@@ -45,7 +45,7 @@ pub(super) struct Stream {
     last_received: Option<Time>,
     pub(super) local_end: LocalEnd,
     pub(super) peer_finished: bool,
-    /// When the held FIN may leave; kept by [`super::fin::Holds`].
+    /// When the held FIN may leave, or the stream is given up; kept by [`super::fin::Holds`].
     pub(super) deadline: Option<Time>,
     /// The turn that this stream waits for; kept by [`super::scheduler`].
     pub(super) ticket: Option<u32>,
@@ -173,6 +173,13 @@ impl Stream {
     /// Whether nothing more can happen on this stream.
     pub(super) fn is_over(&self) -> bool {
         self.local_end == LocalEnd::Sent && self.is_read_out()
+    }
+
+    /// Whether the peer, another program, may have dropped the stream: it sends nothing more, and has
+    /// not opened its window.
+    pub(super) fn may_be_abandoned(&self, peer: Peer, version: Version) -> bool {
+        let is_shut = self.send_window(version) == 0 && !self.end_is_next();
+        peer != Peer::Blinktun && self.peer_finished && is_shut && self.local_end != LocalEnd::Sent
     }
 
     /// What the FIN's moment depends on; `None` unless the FIN is next.

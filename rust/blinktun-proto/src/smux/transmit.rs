@@ -139,6 +139,9 @@ impl Mux {
             self.events.push_back(Event::Writable(StreamId(id)));
         }
         self.end(id, version, frames, now);
+        if sent > 0 {
+            self.watch_window(id, version, now);
+        }
         self.close_if_over(id);
     }
 
