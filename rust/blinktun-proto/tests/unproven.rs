@@ -51,6 +51,12 @@ fn outgoing(endpoint: &mut Endpoint, now: Time) -> Vec<(SocketAddr, Vec<u8>)> {
     all
 }
 
+/// The same towards the only peer.
+fn leaving(endpoint: &mut Endpoint, now: Time) -> Vec<Vec<u8>> {
+    let all = outgoing(endpoint, now).into_iter();
+    all.map(|(_, datagram)| datagram).collect()
+}
+
 fn deliver(to: &mut Endpoint, from: SocketAddr, datagrams: &[Vec<u8>], now: Time) {
     for datagram in datagrams {
         let mut copy = datagram.clone();
@@ -96,9 +102,9 @@ fn opened_streams(events: &[EndpointEvent]) -> usize {
 fn converse(client: &mut Endpoint, there: &mut Endpoint, now: Time) -> Vec<EndpointEvent> {
     let mut said = Vec::new();
     loop {
-        let up: Vec<_> = outgoing(client, now).into_iter().map(|(_, d)| d).collect();
+        let up = leaving(client, now);
         deliver(there, source(1), &up, now);
-        let down: Vec<_> = outgoing(there, now).into_iter().map(|(_, d)| d).collect();
+        let down = leaving(there, now);
         deliver(client, server(), &down, now);
         said.extend(events(there));
         if up.is_empty() && down.is_empty() {
@@ -182,18 +188,12 @@ fn an_unproven_source_cannot_fill_the_memory() {
         deliver(&mut helper, source(1), &datagrams, NOW);
         deliver(&mut there, source(2), &datagrams, NOW);
         let _ = outgoing(&mut there, NOW);
-        let answers: Vec<_> = outgoing(&mut helper, NOW)
-            .into_iter()
-            .map(|(_, d)| d)
-            .collect();
+        let answers = leaving(&mut helper, NOW);
         deliver(&mut client, server(), &answers, NOW);
         let (session, _) = client.session_mut(id).unwrap();
         let stream = session.mux().stream_ids().next().unwrap();
         session.write(stream, &[7; 200_000]).unwrap();
-        datagrams = outgoing(&mut client, NOW)
-            .into_iter()
-            .map(|(_, d)| d)
-            .collect();
+        datagrams = leaving(&mut client, NOW);
     }
     assert_eq!(there.session_ids().len(), 1);
     let bytes: usize = there.session_ids().iter().map(|id| held(&there, *id)).sum();
@@ -214,15 +214,9 @@ fn a_lost_beginning_is_taken_when_it_comes_again() {
         lost = sent.iter().find(|d| is_lost(d)).cloned().or(lost);
         sent.retain(|datagram| !is_lost(datagram));
         deliver(&mut there, source(1), &sent, NOW);
-        let answers: Vec<_> = outgoing(&mut there, NOW)
-            .into_iter()
-            .map(|(_, d)| d)
-            .collect();
+        let answers = leaving(&mut there, NOW);
         deliver(&mut client, server(), &answers, NOW);
-        sent = outgoing(&mut client, NOW)
-            .into_iter()
-            .map(|(_, d)| d)
-            .collect();
+        sent = leaving(&mut client, NOW);
     }
     let id = there.session_ids()[0];
     assert_eq!(there.session(id).unwrap().kcp().held(), UNPROVEN_SEGMENTS);
@@ -263,10 +257,7 @@ fn an_embryo_survives_the_loss_of_its_proof() {
     there.set_early(0);
     let (id, datagrams) = opening(&mut client, 1, 0);
     deliver(&mut there, source(1), &datagrams, NOW);
-    let answers: Vec<_> = outgoing(&mut there, NOW)
-        .into_iter()
-        .map(|(_, d)| d)
-        .collect();
+    let answers = leaving(&mut there, NOW);
     deliver(&mut client, server(), &answers, NOW);
     assert_eq!(outgoing(&mut client, NOW).len(), 1, "this proof is lost");
     let later = NOW + Duration::from_millis(900);
@@ -285,10 +276,7 @@ fn a_quiet_client_outlasts_any_losses() {
     let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
     let (_, datagrams) = opening(&mut client, 1, 0);
     deliver(&mut there, source(1), &datagrams, NOW);
-    let answers: Vec<_> = outgoing(&mut there, NOW)
-        .into_iter()
-        .map(|(_, d)| d)
-        .collect();
+    let answers = leaving(&mut there, NOW);
     deliver(&mut client, server(), &answers, NOW);
     assert_eq!(outgoing(&mut client, NOW).len(), 1, "this proof is lost");
     let mut repeated = 0;
@@ -368,10 +356,7 @@ fn of_a_long_opening_so_much_is_kept_as_proves_its_source() {
     crypt.seal(&mut all, len, &mut Random::from_number(1));
     deliver(&mut there, source(1), &[all], NOW);
     assert_eq!((there.embryos(), there.session_ids().len()), (1, 0));
-    let answers: Vec<_> = outgoing(&mut there, NOW)
-        .into_iter()
-        .map(|(_, d)| d)
-        .collect();
+    let answers = leaving(&mut there, NOW);
     assert_eq!(answers.len(), 1);
     deliver(&mut client, server(), &answers, NOW);
     let said = converse(&mut client, &mut there, NOW);
@@ -405,10 +390,7 @@ fn a_forged_opening_does_not_take_the_parity_of_a_live_session() {
     let (session, _) = client.session_mut(id).unwrap();
     let stream = session.mux().stream_ids().next().unwrap();
     session.write(stream, &[9; 60_000]).unwrap();
-    let mut datagrams: Vec<_> = outgoing(&mut client, NOW)
-        .into_iter()
-        .map(|(_, d)| d)
-        .collect();
+    let mut datagrams = leaving(&mut client, NOW);
     datagrams.remove(datagrams.len() / 2);
     deliver(&mut there, source(1), &datagrams, NOW);
     assert_eq!(there.stats().fec_recovered, 1);
