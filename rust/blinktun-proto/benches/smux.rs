@@ -3,7 +3,7 @@
 
 mod timing;
 
-use blinktun_proto::smux::{Config, Event, Mux, Role, StreamId, Version};
+use blinktun_proto::smux::{Config, Event, Mux, Role, Settings, StreamId, Version};
 use blinktun_proto::time::{Duration, Time};
 use std::hint::black_box;
 
@@ -45,14 +45,16 @@ impl Pair {
     fn new(version: Version) -> Pair {
         let config = |role, version| Config {
             role,
-            version,
-            frame_size: 8192,
-            receive_buffer: 4 << 20,
-            stream_buffer: 2 << 20,
-            send_buffer: 256 << 10,
-            keepalive: Duration::from_secs(10),
-            keepalive_timeout: Duration::from_secs(30),
-            max_streams: 20_000,
+            settings: Settings {
+                version,
+                frame_size: 8192,
+                receive_buffer: 4 << 20,
+                stream_buffer: 2 << 20,
+                send_buffer: 256 << 10,
+                keepalive: Duration::from_secs(10),
+                keepalive_timeout: Duration::from_secs(30),
+                max_streams: 20_000,
+            },
             pads: None,
             hash_seed: 7,
         };

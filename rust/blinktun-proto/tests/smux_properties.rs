@@ -89,15 +89,13 @@ fn byte(role: Role, id: StreamId, offset: usize) -> u8 {
 
 impl End {
     fn new(role: Role, common: &Config) -> End {
-        let version = common.version.filter(|_| role == Role::Client);
-        let mux = Mux::new(
-            Config {
-                role,
-                version,
-                ..common.clone()
-            },
-            at(0),
-        );
+        let version = common.settings.version.filter(|_| role == Role::Client);
+        let mut config = Config {
+            role,
+            ..common.clone()
+        };
+        config.settings.version = version;
+        let mux = Mux::new(config, at(0));
         End {
             role,
             mux,
@@ -307,13 +305,14 @@ fn check(end: &Seen, peer: Option<&Seen>) {
 fn common_config() -> impl Strategy<Value = Config> {
     let version = prop_oneof![Just(Version::V1), Just(Version::V2)];
     let sizes = (1usize..9_000, 1usize..100_000, 1usize..70_000);
-    (version, sizes, 1usize..6).prop_map(|(version, (frame, stream, send), streams)| Config {
-        frame_size: frame,
-        receive_buffer: 150_000,
-        stream_buffer: stream,
-        send_buffer: send,
-        max_streams: streams,
-        ..config(Role::Client, Some(version))
+    (version, sizes, 1usize..6).prop_map(|(version, (frame, stream, send), streams)| {
+        config_with(Role::Client, Some(version), |settings| {
+            settings.frame_size = frame;
+            settings.receive_buffer = 150_000;
+            settings.stream_buffer = stream;
+            settings.send_buffer = send;
+            settings.max_streams = streams;
+        })
     })
 }
 
@@ -362,7 +361,9 @@ proptest! {
         pieces in prop::collection::vec(1usize..5_000, 1..50),
     ) {
         let bytes = frames.concat();
-        let config = Config { max_streams: 4, stream_buffer: 1_000, ..config(Role::Server, None) };
+        let config = config_with(Role::Server, None, |settings| {
+            (settings.max_streams, settings.stream_buffer) = (4, 1_000);
+        });
         let (mut whole, mut split) = (Mux::new(config.clone(), at(0)), Mux::new(config, at(0)));
         let result = whole.receive(&bytes, at(0));
 

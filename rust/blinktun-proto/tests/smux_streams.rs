@@ -3,7 +3,7 @@
 mod smux_support;
 
 use blinktun_proto::smux::{
-    Config, Error, Event, HELLO, INITIAL_WINDOW, MIN_TRANSMIT, Mux, OpenError, Role, STREAM_BYTES,
+    Error, Event, HELLO, INITIAL_WINDOW, MIN_TRANSMIT, Mux, OpenError, Role, STREAM_BYTES,
     StreamError, StreamId, Version, WINDOW_SLACK,
 };
 use blinktun_proto::time::Time;
@@ -92,10 +92,9 @@ fn frames_are_cut_to_the_room_and_never_beyond() {
 #[test]
 fn busy_streams_share_the_wire_evenly() {
     let mut mux = Mux::new(
-        Config {
-            send_buffer: 1 << 20,
-            ..config(Role::Client, Some(V1))
-        },
+        config_with(Role::Client, Some(V1), |settings| {
+            settings.send_buffer = 1 << 20
+        }),
         at(0),
     );
     let ids: Vec<_> = (0..50).map(|_| mux.open().expect("few")).collect();
@@ -156,10 +155,9 @@ fn a_stalled_stream_does_not_stop_another() {
 #[test]
 fn before_the_first_update_the_window_is_262144() {
     let mut mux = Mux::new(
-        Config {
-            send_buffer: 1 << 20,
-            ..config(Role::Client, Some(V2))
-        },
+        config_with(Role::Client, Some(V2), |settings| {
+            settings.send_buffer = 1 << 20
+        }),
         at(0),
     );
     let id = mux.open().expect("first");
@@ -201,10 +199,9 @@ fn what_is_in_flight_fits_a_signed_number_whatever_window_is_offered() {
 #[test]
 fn updates_follow_the_first_byte_and_each_quarter() {
     let mut mux = Mux::new(
-        Config {
-            stream_buffer: 400_000,
-            ..config(Role::Server, None)
-        },
+        config_with(Role::Server, None, |settings| {
+            settings.stream_buffer = 400_000
+        }),
         at(0),
     );
     mux.receive(&frame(V2, SYN, 3, &[]), at(0)).expect("proper");
@@ -299,10 +296,7 @@ fn writes_stop_at_the_send_buffer_and_resume_at_half() {
 
 #[test]
 fn streams_beyond_the_limit_are_refused_and_swallowed() {
-    let config = Config {
-        max_streams: 2,
-        ..config(Role::Server, None)
-    };
+    let config = config_with(Role::Server, None, |settings| settings.max_streams = 2);
     let mut mux = Mux::new(config, at(0));
     for id in [3, 8, 5] {
         mux.receive(&frame(V2, SYN, id, &[]), at(0))
@@ -325,10 +319,7 @@ fn streams_beyond_the_limit_are_refused_and_swallowed() {
 #[test]
 fn refusals_that_cannot_leave_stop_delivery() {
     let mut mux = Mux::new(
-        Config {
-            max_streams: 0,
-            ..config(Role::Server, None)
-        },
+        config_with(Role::Server, None, |settings| settings.max_streams = 0),
         at(0),
     );
     let flood: Vec<u8> = (0..1024)
@@ -417,10 +408,7 @@ fn malformed_headers_are_errors_before_their_payload() {
 
 #[test]
 fn ten_thousand_idle_streams_are_small() {
-    let wide = |role, version| Config {
-        max_streams: 10_000,
-        ..config(role, version)
-    };
+    let wide = |role, version| config_with(role, version, |settings| settings.max_streams = 10_000);
     let mut client = Mux::new(wide(Role::Client, Some(V2)), at(0));
     let mut server = Mux::new(wide(Role::Server, None), at(0));
     let ids: Vec<_> = (0..10_000).map(|_| client.open().expect("few")).collect();
@@ -473,10 +461,9 @@ fn silence_ends_the_session_after_30_to_60_seconds() {
 #[test]
 fn silence_is_no_wonder_while_we_take_nothing() {
     let mut mux = Mux::new(
-        Config {
-            receive_buffer: 10,
-            ..config(Role::Client, Some(V1))
-        },
+        config_with(Role::Client, Some(V1), |settings| {
+            settings.receive_buffer = 10
+        }),
         at(0),
     );
     let id = mux.open().expect("first");

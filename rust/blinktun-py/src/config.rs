@@ -7,7 +7,7 @@ use blinktun_io::SocketConfig;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::qpp::{self, Revision};
 use blinktun_proto::session;
-use blinktun_proto::smux::Version;
+use blinktun_proto::smux::{self, Version};
 use blinktun_proto::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -97,7 +97,7 @@ impl Config {
             send_window: sndwnd,
             receive_window: rcvwnd,
             rate_limit: ratelimit,
-            smux: session::Smux {
+            smux: smux::Settings {
                 version,
                 frame_size: framesize,
                 receive_buffer: smuxbuf,

@@ -11,8 +11,10 @@ pub mod embryo;
 mod entry;
 pub mod moving;
 mod openings;
+mod outgoing;
 pub mod replay;
 pub mod stray;
+mod table;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -23,12 +25,12 @@ use crate::crypt::{PacketCrypt, Verdict};
 use crate::error::CloseReason;
 use crate::fec::{self, PacketKind};
 use crate::kcp::segment::peek_conv;
-use crate::session::{Config, Context, Event, Role, Session, UNPROVEN_STREAMS};
+use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
 use directory::Directory;
 use embryo::{Embryos, kcp_bytes};
-use entry::{EarlySlots, Entry, Unproven};
+use entry::{EarlySlots, Entry};
 use replay::ReplayFilter;
 use stray::Strays;
 
@@ -162,6 +164,16 @@ impl Endpoint {
         self.limits.early = sessions;
     }
 
+    /// The counters.
+    pub fn stats(&self) -> &Stats {
+        &self.cx.stats
+    }
+
+    /// Openings that wait for proof.
+    pub fn embryos(&self) -> usize {
+        self.embryos.len()
+    }
+
     /// Begin a conversation with `peer`.
     pub fn dial(&mut self, peer: SocketAddr, now: Time) -> SessionId {
         let (conv, clock) = (self.cx.random.next_u32(), self.cx.random.next_u32());
@@ -270,188 +282,6 @@ impl Endpoint {
         if self.undecryptable_at.is_none_or(|at| now >= at) {
             self.undecryptable_at = Some(now + UNDECRYPTABLE_EVERY);
             self.events.push_back(EndpointEvent::Undecryptable { from });
-        }
-    }
-
-    // --- the table of sessions ------------------------------------------------------------
-
-    fn accept(
-        &mut self,
-        session: Session,
-        peer: SocketAddr,
-        unproven: Option<Unproven>,
-    ) -> SessionId {
-        self.cx.stats.passive_opens += 1;
-        let id = self.insert(session, peer, unproven);
-        self.events.push_back(EndpointEvent::Opened(id, peer));
-        id
-    }
-
-    fn insert(
-        &mut self,
-        session: Session,
-        peer: SocketAddr,
-        unproven: Option<Unproven>,
-    ) -> SessionId {
-        self.generation = self.generation.wrapping_add(1);
-        let slot = self.sessions.vacant_entry();
-        let index = slot.key();
-        let id = SessionId((u64::from(self.generation) << 32) | index as u64);
-        self.directory.add(index, (peer, session.conv()));
-        if unproven.is_none() {
-            self.directory.prove(index, (peer, session.conv()));
-        }
-        slot.insert(Entry {
-            id,
-            session,
-            peer,
-            unproven,
-            candidate: None,
-            timer: None,
-            dirty: true,
-        });
-        self.dirty.push_back(index);
-        let stats = &mut self.cx.stats;
-        stats.curr_estab = self.sessions.len() as u64;
-        stats.max_conn = stats.max_conn.max(stats.curr_estab);
-        id
-    }
-
-    /// Forget a session. Its peer is told nothing: KCP has no close.
-    pub fn remove(&mut self, id: SessionId) {
-        let Some(index) = self.index(id) else { return };
-        let entry = self.sessions.remove(index);
-        if let Some(at) = entry.timer {
-            self.timers.remove(&(at, index));
-        }
-        self.directory
-            .remove(index, (entry.peer, entry.session.conv()));
-        self.cx.stats.curr_estab = self.sessions.len() as u64;
-        if self.sessions.is_empty() {
-            self.cx.pool.trim();
-        }
-    }
-
-    fn index(&self, id: SessionId) -> Option<usize> {
-        self.sessions
-            .get(id.index())
-            .filter(|entry| entry.id == id)
-            .map(|_| id.index())
-    }
-
-    /// A session to look at.
-    pub fn session(&self, id: SessionId) -> Option<&Session> {
-        self.sessions
-            .get(id.index())
-            .filter(|entry| entry.id == id)
-            .map(|entry| &entry.session)
-    }
-
-    /// A session to change, with what its calls need. It is polled afterwards.
-    pub fn session_mut(&mut self, id: SessionId) -> Option<(&mut Session, &mut Context)> {
-        let index = self.index(id)?;
-        let entry = &mut self.sessions[index];
-        if !entry.dirty {
-            entry.dirty = true;
-            self.dirty.push_back(index);
-        }
-        Some((&mut entry.session, &mut self.cx))
-    }
-
-    /// Where a session's peer is.
-    pub fn peer(&self, id: SessionId) -> Option<SocketAddr> {
-        self.sessions
-            .get(id.index())
-            .filter(|entry| entry.id == id)
-            .map(|entry| entry.peer)
-    }
-
-    /// The handles of all sessions.
-    pub fn session_ids(&self) -> Vec<SessionId> {
-        self.sessions.iter().map(|(_, entry)| entry.id).collect()
-    }
-
-    /// The counters.
-    pub fn stats(&self) -> &Stats {
-        &self.cx.stats
-    }
-
-    /// Openings that wait for proof.
-    pub fn embryos(&self) -> usize {
-        self.embryos.len()
-    }
-
-    // --- to the wire ----------------------------------------------------------------------
-
-    /// Write the next datagrams, all for one destination, sealed, to `out`.
-    pub fn poll_transmit(&mut self, out: &mut [u8], now: Time) -> Option<Transmit> {
-        if let Some((to, datagram)) = self.answers.pop_front() {
-            let len = datagram.len();
-            out[..len].copy_from_slice(&datagram);
-            return Some(self.seal(
-                out,
-                Transmit {
-                    to,
-                    len,
-                    stride: len,
-                },
-            ));
-        }
-        while let Some(&index) = self.dirty.front() {
-            let Some(entry) = self.sessions.get_mut(index) else {
-                self.dirty.pop_front();
-                continue;
-            };
-            let (to, limit) = entry.destination(now);
-            if let Some(batch) = entry.session.poll_transmit(out, limit, now, &mut self.cx) {
-                entry.note_sent(batch.len);
-                let (len, stride) = (batch.len, batch.stride);
-                return Some(self.seal(out, Transmit { to, len, stride }));
-            }
-            self.dirty.pop_front();
-            self.settle(index);
-        }
-        None
-    }
-
-    fn seal(&mut self, out: &mut [u8], transmit: Transmit) -> Transmit {
-        let Transmit { len, stride, .. } = transmit;
-        // KCP has no directions: what we sent must not come back to us as the peer's.
-        let replays = &mut self.replays;
-        self.crypt
-            .seal_and_note(&mut out[..len], stride, &mut self.cx.random, &mut |nonce| {
-                replays.note_sent(nonce);
-            });
-        self.cx.stats.out_pkts += len.div_ceil(stride) as u64;
-        self.cx.stats.out_bytes += len as u64;
-        transmit
-    }
-
-    /// A session has nothing more to send: collect its events, set its timer.
-    fn settle(&mut self, index: usize) {
-        let entry = &mut self.sessions[index];
-        entry.dirty = false;
-        // Of an unproven source's streams only a few are dialled for; with more, all wait.
-        let is_held = entry.unproven.is_some()
-            && entry.session.closed().is_none()
-            && entry.session.mux().stream_count() > UNPROVEN_STREAMS;
-        while !is_held && let Some(event) = entry.session.next_event() {
-            self.events
-                .push_back(EndpointEvent::Session(entry.id, event));
-        }
-        let unproven = entry.unproven.as_ref().map(Unproven::deadline);
-        let next = match entry.session.closed() {
-            Some(_) => None,
-            None => earliest(entry.session.next_timeout(), unproven),
-        };
-        if next != entry.timer {
-            if let Some(at) = entry.timer {
-                self.timers.remove(&(at, index));
-            }
-            if let Some(at) = next {
-                self.timers.insert((at, index));
-            }
-            entry.timer = next;
         }
     }
 

@@ -17,27 +17,6 @@ pub const MAX_MTU: usize = MAX_DATAGRAM;
 /// The smallest KCP block that every Go version accepts.
 const MIN_BLOCK: usize = 50;
 
-/// The smux settings.
-#[derive(Clone, Copy, Debug)]
-pub struct Smux {
-    /// `None` on a server: learned from the first frame.
-    pub version: Option<Version>,
-    /// Largest frame payload, in bytes.
-    pub frame_size: usize,
-    /// Received and unread bytes of a session (`smuxbuf`).
-    pub receive_buffer: usize,
-    /// Received and unread bytes of a stream (`streambuf`).
-    pub stream_buffer: usize,
-    /// Unsent bytes kept for a stream.
-    pub send_buffer: usize,
-    /// Between keepalive frames.
-    pub keepalive: Duration,
-    /// Silence after which a session is closed.
-    pub keepalive_timeout: Duration,
-    /// Streams at once.
-    pub max_streams: usize,
-}
-
 /// The settings of an endpoint's sessions.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -66,7 +45,7 @@ pub struct Config {
     /// Bytes of datagrams sent a second by each session; 0 is no limit.
     pub rate_limit: u64,
     /// The smux settings.
-    pub smux: Smux,
+    pub smux: smux::Settings,
     /// What the bytes of every stream go through (QPP).
     pub pads: Option<Arc<Pads>>,
 }
@@ -134,7 +113,7 @@ impl Config {
             send_window: 128,
             receive_window: 512,
             rate_limit: 0,
-            smux: Smux {
+            smux: smux::Settings {
                 version: None,
                 frame_size: 8192,
                 receive_buffer: 4 << 20,
@@ -181,14 +160,10 @@ impl Config {
         };
         smux::Config {
             role,
-            version,
-            frame_size: self.smux.frame_size,
-            receive_buffer: self.smux.receive_buffer,
-            stream_buffer: self.smux.stream_buffer,
-            send_buffer: self.smux.send_buffer,
-            keepalive: self.smux.keepalive,
-            keepalive_timeout: self.smux.keepalive_timeout,
-            max_streams: self.smux.max_streams,
+            settings: smux::Settings {
+                version,
+                ..self.smux
+            },
             pads: self.pads.clone(),
             hash_seed: seed.into(),
         }

@@ -15,36 +15,35 @@
 
 mod compression;
 mod config;
+mod incoming;
 pub mod pace;
 mod protection;
+mod streams;
 mod transmit;
 mod upward;
 
 use std::collections::VecDeque;
 
 use crate::error::CloseReason;
-use crate::fec::{self, PacketKind};
+use crate::fec;
 use crate::kcp::Kcp;
 use crate::kcp::pool::Pool;
 use crate::random::Random;
-use crate::smux::{self, Mux, OpenError, StreamError, StreamId};
+use crate::smux::{self, Mux};
 use crate::stats::Stats;
-use crate::time::{Duration, Time, earliest};
-use crate::wire::{SeqId, Sn, u16_at};
+use crate::time::{Time, earliest};
+use crate::wire::{SeqId, Sn};
 
 pub use crate::smux::Role;
 use compression::Compression;
-pub use config::{Config, ConfigError, MAX_MTU, Smux};
+pub use config::{Config, ConfigError, MAX_MTU};
 use pace::Pace;
 pub use protection::PeerShards;
 use protection::Survey;
-use upward::Upward;
 pub use upward::{UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS};
 
 /// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
 pub const MAX_BATCH: usize = 64;
-/// So long after the last FEC packet the decoder's memory is given back.
-const FEC_IDLE: Duration = Duration::from_secs(2);
 
 /// What all sessions of an endpoint share: counters, randomness, buffers.
 pub struct Context {
@@ -161,104 +160,6 @@ impl Session {
         }
     }
 
-    // --- from the wire --------------------------------------------------------------------
-
-    /// Take one payload that passed the crypt layer. After a batch of them call
-    /// [`Session::finish_input`].
-    pub fn handle_payload(&mut self, payload: &[u8], now: Time, cx: &mut Context) {
-        if self.closed.is_some() {
-            return;
-        }
-        match fec::classify(payload) {
-            PacketKind::Plain => {
-                self.survey.plain = self.survey.plain.saturating_add(1);
-                self.handle_kcp(payload, true, now, cx);
-            }
-            PacketKind::Data => {
-                let Some(kcp) = fec_data(payload) else {
-                    cx.stats.kcp_in_errors += 1;
-                    return;
-                };
-                self.handle_kcp(kcp, true, now, cx);
-                self.handle_fec(payload, now, cx);
-            }
-            PacketKind::Parity => {
-                cx.stats.fec_parity_shards += 1;
-                self.handle_fec(payload, now, cx);
-            }
-            PacketKind::OutOfBand => cx.stats.oob_packets += 1,
-        }
-    }
-
-    fn handle_kcp(&mut self, payload: &[u8], regular: bool, now: Time, cx: &mut Context) {
-        if self.closed.is_some() {
-            return; // the first payload of a datagram may have closed it
-        }
-        let mut sink = Upward::new(
-            (&mut self.mux, self.restrained && !self.kcp.proven()),
-            self.compression.as_mut(),
-            &mut cx.packed,
-            now,
-        );
-        let into = (&mut sink, &mut cx.pool, &mut cx.stats);
-        let result = self.kcp.input(payload, regular, now, into);
-        let (received, failed) = (sink.received, sink.failed);
-        cx.stats.bytes_received += received;
-        match (result, regular) {
-            (Ok(()), true) => {}
-            (Ok(()), false) => cx.stats.fec_recovered += 1,
-            (Err(_), true) => cx.stats.kcp_in_errors += 1,
-            (Err(_), false) => cx.stats.fec_errs += 1,
-        }
-        if let Some(reason) = failed {
-            self.close(reason);
-        }
-    }
-
-    fn handle_fec(&mut self, packet: &[u8], now: Time, cx: &mut Context) {
-        self.survey.coded = self.survey.coded.saturating_add(1);
-        let (data, parity) = self.shards.unwrap_or((1, 1));
-        let mut decoder = self
-            .decoder
-            .take()
-            .unwrap_or_else(|| fec::Decoder::new(data, parity));
-        let (full, errors) = (decoder.stats.full_groups, decoder.stats.errors);
-        let conv = self.conv;
-        decoder.receive(packet, conv, &mut |payload| {
-            self.handle_kcp(payload, false, now, cx)
-        });
-        cx.stats.fec_full_shards += decoder.stats.full_groups - full;
-        cx.stats.fec_errs += decoder.stats.errors - errors;
-        gauge_decoder(&decoder, now, cx);
-        self.decoder = Some(decoder);
-        self.decoder_stale_at = Some(now + FEC_IDLE);
-    }
-
-    /// An idle session stores no FEC packets: what is missing was sent again long ago.
-    fn release_decoder(&mut self, now: Time, cx: &mut Context) {
-        if let Some(decoder) = &mut self.decoder
-            && self.decoder_stale_at.is_some_and(|at| at <= now)
-        {
-            decoder.release();
-            gauge_decoder(decoder, now, cx);
-            self.decoder_stale_at = None;
-        }
-    }
-
-    /// After a batch of payloads: find losses, notice a restarted peer.
-    pub fn finish_input(&mut self, now: Time, cx: &mut Context) {
-        self.kcp.finish_input(now);
-        if self.restrained && self.kcp.proven() {
-            self.restrained = false;
-            self.drain(now, cx);
-        }
-        self.update_silence(now);
-        self.report_mismatch();
-        if self.kcp.forgotten() {
-            self.close(CloseReason::PeerRestarted);
-        }
-    }
-
     // --- time and events ------------------------------------------------------------------
 
     /// When [`Session::handle_timeout`] has something to do.
@@ -316,77 +217,7 @@ impl Session {
         }
     }
 
-    // --- streams --------------------------------------------------------------------------
-
-    /// Open a stream.
-    ///
-    /// # Errors
-    /// [`OpenError`] if this session can open no more.
-    pub fn open_stream(&mut self) -> Result<StreamId, OpenError> {
-        self.mux.open()
-    }
-
-    /// Queue bytes; returns how many were taken. Fewer than given: an event
-    /// [`smux::Event::Writable`] follows.
-    ///
-    /// # Errors
-    /// [`StreamError`] if the stream is unknown or its write side is over.
-    pub fn write(&mut self, stream: StreamId, data: &[u8]) -> Result<usize, StreamError> {
-        self.mux.write(stream, data)
-    }
-
-    /// How many bytes [`Session::write`] takes now. At none, an event [`smux::Event::Writable`]
-    /// follows.
-    pub fn write_room(&mut self, stream: StreamId) -> usize {
-        self.mux.write_room(stream)
-    }
-
-    /// The first contiguous piece of what has arrived on a stream.
-    pub fn read_front(&self, stream: StreamId) -> &[u8] {
-        self.mux.read_front(stream)
-    }
-
-    /// `count` bytes of [`Session::read_front`] have been taken.
-    pub fn consume(&mut self, stream: StreamId, count: usize, now: Time, cx: &mut Context) {
-        self.mux.consume(stream, count);
-        self.drain(now, cx);
-    }
-
-    /// Deliver what waited for room in the streams. There may be room again because bytes were
-    /// consumed, a stream was reset, or refusals have left.
-    fn drain(&mut self, now: Time, cx: &mut Context) {
-        if self.closed.is_some() || !self.kcp.has_waiting() || self.mux.receive_space() == 0 {
-            return;
-        }
-        let mut sink = Upward::new(
-            (&mut self.mux, self.restrained),
-            self.compression.as_mut(),
-            &mut cx.packed,
-            now,
-        );
-        self.kcp.drain(&mut sink, &mut cx.pool);
-        cx.stats.bytes_received += sink.received;
-        if let Some(reason) = sink.failed {
-            self.close(reason);
-        }
-    }
-
-    /// No more will be written: the peer reads the end after the data.
-    pub fn finish(&mut self, stream: StreamId) {
-        self.mux.finish(stream);
-    }
-
-    /// Send something that the peer answers with an echo of our clock, even if there is no data: a
-    /// question for its window, small enough for any limit, and a NOP for those who answer without.
-    pub fn ping(&mut self) {
-        self.kcp.ask();
-        self.mux.ping();
-    }
-
-    /// Break a stream off in both directions.
-    pub fn reset(&mut self, stream: StreamId) {
-        self.mux.reset(stream);
-    }
+    // --- to look at -----------------------------------------------------------------------
 
     /// The smux session: its streams' state.
     pub fn mux(&self) -> &Mux {
@@ -424,21 +255,6 @@ impl Session {
         self.encoder =
             transmit::new_encoder(self.shards).map(|encoder| encoder.with_first_seqid(seqid));
     }
-}
-
-/// What a FEC data packet carries; `None` if its size field tells another length.
-fn fec_data(payload: &[u8]) -> Option<&[u8]> {
-    let data = payload.get(fec::HEADER..)?;
-    let size = u16_at(payload, fec::PARITY_HEADER) as usize;
-    (size == payload.len() - fec::PARITY_HEADER).then_some(data)
-}
-
-fn gauge_decoder(decoder: &fec::Decoder, now: Time, cx: &mut Context) {
-    cx.stats.fec_shard_set = decoder.stored() as u64;
-    if let Some(newest) = decoder.newest() {
-        cx.stats.fec_shard_min = newest.into();
-    }
-    cx.stats.coded_at = now;
 }
 
 impl From<smux::Error> for CloseReason {

@@ -70,11 +70,9 @@ pub enum Version {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 
-/// How one end of a session behaves; validated by the caller's configuration.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Which end this is.
-    pub role: Role,
+/// What both ends of a session may be told alike; validated by the caller's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
     /// The version to speak. `None` on a server: learned from the first frame. A client without
     /// one speaks version 2.
     pub version: Option<Version>,
@@ -92,6 +90,15 @@ pub struct Config {
     pub keepalive_timeout: Duration,
     /// Streams at once; a peer's stream beyond is refused.
     pub max_streams: usize,
+}
+
+/// How one end of a session behaves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Which end this is.
+    pub role: Role,
+    /// What may be the same at both ends.
+    pub settings: Settings,
     /// What the bytes of every stream go through (QPP); `None`: they go as they are.
     pub pads: Option<Arc<Pads>>,
     /// Seeds the stream tables' hash, so that a peer cannot choose colliding ids.

@@ -66,18 +66,22 @@ impl Mux {
     /// A session without streams; its clocks start at `now`.
     pub fn new(config: Config, now: Time) -> Mux {
         let (version, last_id) = match config.role {
-            Role::Client => (config.version.or(Some(Version::V2)), 1),
-            Role::Server => (config.version, 0),
+            Role::Client => (config.settings.version.or(Some(Version::V2)), 1),
+            Role::Server => (config.settings.version, 0),
         };
         Mux {
             decoder: Decoder::new(version),
             streams: Table::with_hasher(hasher(config.hash_seed)),
             forgotten: Forgotten::new(config.hash_seed),
             events: VecDeque::new(),
-            keepalive: Keepalive::new(config.keepalive, config.keepalive_timeout, now),
+            keepalive: Keepalive::new(
+                config.settings.keepalive,
+                config.settings.keepalive_timeout,
+                now,
+            ),
             peer: Peer::Unheard,
             unread: 0,
-            budget: SendBudget::new(config.send_buffer),
+            budget: SendBudget::new(config.settings.send_buffer),
             dropped: 0,
             mark: None,
             hello_due: true,
@@ -111,7 +115,7 @@ impl Mux {
     /// # Errors
     /// [`Error::KeepaliveTimeout`]: the session must die.
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
-        let choked = self.unread >= self.config.receive_buffer;
+        let choked = self.unread >= self.config.settings.receive_buffer;
         self.keepalive.handle_timeout(now, choked)?;
         while self.holds.next().is_some_and(|deadline| deadline <= now) {
             self.release_first_hold();
@@ -125,7 +129,7 @@ impl Mux {
     /// # Errors
     /// Too many streams are open, or all ids are used.
     pub fn open(&mut self) -> Result<StreamId, OpenError> {
-        if self.streams.len() >= self.config.max_streams {
+        if self.streams.len() >= self.config.settings.max_streams {
             return Err(OpenError::TooMany);
         }
         let mut id = self.last_id.checked_add(2).ok_or(OpenError::Exhausted)?;
@@ -260,7 +264,11 @@ impl Mux {
     pub fn receive_space(&self) -> usize {
         match self.farewells.len() {
             FAREWELLS.. => 0,
-            _ => self.config.receive_buffer.saturating_sub(self.unread),
+            _ => self
+                .config
+                .settings
+                .receive_buffer
+                .saturating_sub(self.unread),
         }
     }
 
@@ -357,7 +365,7 @@ impl Mux {
 
     /// The window that we offer per stream.
     pub(super) fn window(&self) -> u32 {
-        self.config.stream_buffer.min(i32::MAX as usize) as u32
+        self.config.settings.stream_buffer.min(i32::MAX as usize) as u32
     }
 
     /// How much must be consumed to be worth an update.

@@ -54,7 +54,7 @@ impl Mux {
         }
         self.forgotten.remove(id);
         let stream = Stream::new(id, false, self.fresh_pads());
-        if self.streams.len() >= self.config.max_streams {
+        if self.streams.len() >= self.config.settings.max_streams {
             return self.bid_farewell(&stream);
         }
         self.streams.insert(id, stream);

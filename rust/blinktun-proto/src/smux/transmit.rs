@@ -126,14 +126,18 @@ impl Mux {
             return;
         }
         stream.syn_due = stream.syn_due && !frames.open(id);
-        let most = self.config.frame_size.min(stream.send_window(version));
+        let most = self
+            .config
+            .settings
+            .frame_size
+            .min(stream.send_window(version));
         let sent = frames.data(id, &mut stream.unsent, most);
         if sent > 0 {
             stream.note_sent(sent, now);
             self.budget.note_gone(sent);
         }
         let unsent = stream.unsent.len();
-        let half = unsent <= self.config.send_buffer / 2;
+        let half = unsent <= self.config.settings.send_buffer / 2;
         if stream.write_blocked && half && self.budget.is_worth_waking(unsent) {
             stream.write_blocked = false;
             self.events.push_back(Event::Writable(StreamId(id)));

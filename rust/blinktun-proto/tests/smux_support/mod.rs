@@ -1,7 +1,7 @@
 //! Two ends in one process, and frames made and read by hand.
 #![allow(dead_code)]
 
-use blinktun_proto::smux::{Config, Event, HELLO, Mux, Role, StreamId, Version};
+use blinktun_proto::smux::{Config, Event, HELLO, Mux, Role, Settings, StreamId, Version};
 use blinktun_proto::time::{Duration, Time};
 
 pub const SYN: u8 = 0;
@@ -14,17 +14,30 @@ pub const UPD: u8 = 4;
 pub fn config(role: Role, version: Option<Version>) -> Config {
     Config {
         role,
-        version,
-        frame_size: 8192,
-        receive_buffer: 4 << 20,
-        stream_buffer: 2 << 20,
-        send_buffer: 64 << 10,
-        keepalive: Duration::from_secs(10),
-        keepalive_timeout: Duration::from_secs(30),
-        max_streams: 1000,
+        settings: Settings {
+            version,
+            frame_size: 8192,
+            receive_buffer: 4 << 20,
+            stream_buffer: 2 << 20,
+            send_buffer: 64 << 10,
+            keepalive: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(30),
+            max_streams: 1000,
+        },
         pads: None,
         hash_seed: 7,
     }
+}
+
+/// The same with other settings.
+pub fn config_with(
+    role: Role,
+    version: Option<Version>,
+    change: impl FnOnce(&mut Settings),
+) -> Config {
+    let mut config = config(role, version);
+    change(&mut config.settings);
+    config
 }
 
 pub fn client(version: Version) -> Mux {

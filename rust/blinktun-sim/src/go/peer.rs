@@ -54,7 +54,15 @@ impl GoPeer {
             Role::Client => Some(config.smux.version.unwrap_or(Version::V1)),
             Role::Server => config.smux.version,
         };
-        let smux = smux_config(config, role, version);
+        let smux = smux::Config {
+            role,
+            settings: smux::Settings {
+                version,
+                ..config.smux
+            },
+            pads: config.pads.clone(),
+            hash_seed: 0,
+        };
         let (data, parity) = config.shards.unwrap_or((1, 1));
         GoPeer {
             mux: Mux::new(smux, now),
@@ -262,22 +270,5 @@ impl Streams for GoPeer {
     fn consume(&mut self, stream: StreamId, count: usize, now: Time) {
         self.mux.consume(stream, count);
         self.read(now);
-    }
-}
-
-fn smux_config(config: &Config, role: Role, version: Option<Version>) -> smux::Config {
-    let settings = &config.smux;
-    smux::Config {
-        role,
-        version,
-        frame_size: settings.frame_size,
-        receive_buffer: settings.receive_buffer,
-        stream_buffer: settings.stream_buffer,
-        send_buffer: settings.send_buffer,
-        keepalive: settings.keepalive,
-        keepalive_timeout: settings.keepalive_timeout,
-        max_streams: settings.max_streams,
-        pads: config.pads.clone(),
-        hash_seed: 0,
     }
 }

@@ -1,0 +1,80 @@
+//! To the wire: whose turn it is to send, and where to.
+
+use super::entry::Unproven;
+use super::{Endpoint, EndpointEvent, Transmit};
+use crate::session::UNPROVEN_STREAMS;
+use crate::time::{Time, earliest};
+
+impl Endpoint {
+    /// Write the next datagrams, all for one destination, sealed, to `out`.
+    pub fn poll_transmit(&mut self, out: &mut [u8], now: Time) -> Option<Transmit> {
+        if let Some((to, datagram)) = self.answers.pop_front() {
+            let len = datagram.len();
+            out[..len].copy_from_slice(&datagram);
+            return Some(self.seal(
+                out,
+                Transmit {
+                    to,
+                    len,
+                    stride: len,
+                },
+            ));
+        }
+        while let Some(&index) = self.dirty.front() {
+            let Some(entry) = self.sessions.get_mut(index) else {
+                self.dirty.pop_front();
+                continue;
+            };
+            let (to, limit) = entry.destination(now);
+            if let Some(batch) = entry.session.poll_transmit(out, limit, now, &mut self.cx) {
+                entry.note_sent(batch.len);
+                let (len, stride) = (batch.len, batch.stride);
+                return Some(self.seal(out, Transmit { to, len, stride }));
+            }
+            self.dirty.pop_front();
+            self.settle(index);
+        }
+        None
+    }
+
+    fn seal(&mut self, out: &mut [u8], transmit: Transmit) -> Transmit {
+        let Transmit { len, stride, .. } = transmit;
+        // KCP has no directions: what we sent must not come back to us as the peer's.
+        let replays = &mut self.replays;
+        self.crypt
+            .seal_and_note(&mut out[..len], stride, &mut self.cx.random, &mut |nonce| {
+                replays.note_sent(nonce);
+            });
+        self.cx.stats.out_pkts += len.div_ceil(stride) as u64;
+        self.cx.stats.out_bytes += len as u64;
+        transmit
+    }
+
+    /// A session has nothing more to send: collect its events, set its timer.
+    fn settle(&mut self, index: usize) {
+        let entry = &mut self.sessions[index];
+        entry.dirty = false;
+        // Of an unproven source's streams only a few are dialled for; with more, all wait.
+        let is_held = entry.unproven.is_some()
+            && entry.session.closed().is_none()
+            && entry.session.mux().stream_count() > UNPROVEN_STREAMS;
+        while !is_held && let Some(event) = entry.session.next_event() {
+            self.events
+                .push_back(EndpointEvent::Session(entry.id, event));
+        }
+        let unproven = entry.unproven.as_ref().map(Unproven::deadline);
+        let next = match entry.session.closed() {
+            Some(_) => None,
+            None => earliest(entry.session.next_timeout(), unproven),
+        };
+        if next != entry.timer {
+            if let Some(at) = entry.timer {
+                self.timers.remove(&(at, index));
+            }
+            if let Some(at) = next {
+                self.timers.insert((at, index));
+            }
+            entry.timer = next;
+        }
+    }
+}

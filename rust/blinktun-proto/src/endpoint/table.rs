@@ -1,0 +1,105 @@
+//! The table of sessions: who comes in, who leaves, who is looked at.
+
+use std::net::SocketAddr;
+
+use super::entry::{Entry, Unproven};
+use super::{Endpoint, EndpointEvent, SessionId};
+use crate::session::{Context, Session};
+
+impl Endpoint {
+    pub(super) fn accept(
+        &mut self,
+        session: Session,
+        peer: SocketAddr,
+        unproven: Option<Unproven>,
+    ) -> SessionId {
+        self.cx.stats.passive_opens += 1;
+        let id = self.insert(session, peer, unproven);
+        self.events.push_back(EndpointEvent::Opened(id, peer));
+        id
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        session: Session,
+        peer: SocketAddr,
+        unproven: Option<Unproven>,
+    ) -> SessionId {
+        self.generation = self.generation.wrapping_add(1);
+        let slot = self.sessions.vacant_entry();
+        let index = slot.key();
+        let id = SessionId((u64::from(self.generation) << 32) | index as u64);
+        self.directory.add(index, (peer, session.conv()));
+        if unproven.is_none() {
+            self.directory.prove(index, (peer, session.conv()));
+        }
+        slot.insert(Entry {
+            id,
+            session,
+            peer,
+            unproven,
+            candidate: None,
+            timer: None,
+            dirty: true,
+        });
+        self.dirty.push_back(index);
+        let stats = &mut self.cx.stats;
+        stats.curr_estab = self.sessions.len() as u64;
+        stats.max_conn = stats.max_conn.max(stats.curr_estab);
+        id
+    }
+
+    /// Forget a session. Its peer is told nothing: KCP has no close.
+    pub fn remove(&mut self, id: SessionId) {
+        let Some(index) = self.index(id) else { return };
+        let entry = self.sessions.remove(index);
+        if let Some(at) = entry.timer {
+            self.timers.remove(&(at, index));
+        }
+        self.directory
+            .remove(index, (entry.peer, entry.session.conv()));
+        self.cx.stats.curr_estab = self.sessions.len() as u64;
+        if self.sessions.is_empty() {
+            self.cx.pool.trim();
+        }
+    }
+
+    fn index(&self, id: SessionId) -> Option<usize> {
+        self.sessions
+            .get(id.index())
+            .filter(|entry| entry.id == id)
+            .map(|_| id.index())
+    }
+
+    /// A session to look at.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions
+            .get(id.index())
+            .filter(|entry| entry.id == id)
+            .map(|entry| &entry.session)
+    }
+
+    /// A session to change, with what its calls need. It is polled afterwards.
+    pub fn session_mut(&mut self, id: SessionId) -> Option<(&mut Session, &mut Context)> {
+        let index = self.index(id)?;
+        let entry = &mut self.sessions[index];
+        if !entry.dirty {
+            entry.dirty = true;
+            self.dirty.push_back(index);
+        }
+        Some((&mut entry.session, &mut self.cx))
+    }
+
+    /// Where a session's peer is.
+    pub fn peer(&self, id: SessionId) -> Option<SocketAddr> {
+        self.sessions
+            .get(id.index())
+            .filter(|entry| entry.id == id)
+            .map(|entry| entry.peer)
+    }
+
+    /// The handles of all sessions.
+    pub fn session_ids(&self) -> Vec<SessionId> {
+        self.sessions.iter().map(|(_, entry)| entry.id).collect()
+    }
+}

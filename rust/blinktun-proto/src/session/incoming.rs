@@ -1,0 +1,143 @@
+//! From the wire: payloads into FEC and KCP, in-order data up to smux.
+
+use super::upward::Upward;
+use super::{Context, Session};
+use crate::error::CloseReason;
+use crate::fec::{self, PacketKind};
+use crate::time::{Duration, Time};
+use crate::wire::u16_at;
+
+/// So long after the last FEC packet the decoder's memory is given back.
+const FEC_IDLE: Duration = Duration::from_secs(2);
+
+impl Session {
+    /// Take one payload that passed the crypt layer. After a batch of them call
+    /// [`Session::finish_input`].
+    pub fn handle_payload(&mut self, payload: &[u8], now: Time, cx: &mut Context) {
+        if self.closed.is_some() {
+            return;
+        }
+        match fec::classify(payload) {
+            PacketKind::Plain => {
+                self.survey.plain = self.survey.plain.saturating_add(1);
+                self.handle_kcp(payload, true, now, cx);
+            }
+            PacketKind::Data => {
+                let Some(kcp) = fec_data(payload) else {
+                    cx.stats.kcp_in_errors += 1;
+                    return;
+                };
+                self.handle_kcp(kcp, true, now, cx);
+                self.handle_fec(payload, now, cx);
+            }
+            PacketKind::Parity => {
+                cx.stats.fec_parity_shards += 1;
+                self.handle_fec(payload, now, cx);
+            }
+            PacketKind::OutOfBand => cx.stats.oob_packets += 1,
+        }
+    }
+
+    fn handle_kcp(&mut self, payload: &[u8], regular: bool, now: Time, cx: &mut Context) {
+        if self.closed.is_some() {
+            return; // the first payload of a datagram may have closed it
+        }
+        let mut sink = Upward::new(
+            (&mut self.mux, self.restrained && !self.kcp.proven()),
+            self.compression.as_mut(),
+            &mut cx.packed,
+            now,
+        );
+        let into = (&mut sink, &mut cx.pool, &mut cx.stats);
+        let result = self.kcp.input(payload, regular, now, into);
+        let (received, failed) = (sink.received, sink.failed);
+        cx.stats.bytes_received += received;
+        match (result, regular) {
+            (Ok(()), true) => {}
+            (Ok(()), false) => cx.stats.fec_recovered += 1,
+            (Err(_), true) => cx.stats.kcp_in_errors += 1,
+            (Err(_), false) => cx.stats.fec_errs += 1,
+        }
+        if let Some(reason) = failed {
+            self.close(reason);
+        }
+    }
+
+    fn handle_fec(&mut self, packet: &[u8], now: Time, cx: &mut Context) {
+        self.survey.coded = self.survey.coded.saturating_add(1);
+        let (data, parity) = self.shards.unwrap_or((1, 1));
+        let mut decoder = self
+            .decoder
+            .take()
+            .unwrap_or_else(|| fec::Decoder::new(data, parity));
+        let (full, errors) = (decoder.stats.full_groups, decoder.stats.errors);
+        let conv = self.conv;
+        decoder.receive(packet, conv, &mut |payload| {
+            self.handle_kcp(payload, false, now, cx)
+        });
+        cx.stats.fec_full_shards += decoder.stats.full_groups - full;
+        cx.stats.fec_errs += decoder.stats.errors - errors;
+        gauge_decoder(&decoder, now, cx);
+        self.decoder = Some(decoder);
+        self.decoder_stale_at = Some(now + FEC_IDLE);
+    }
+
+    /// An idle session stores no FEC packets: what is missing was sent again long ago.
+    pub(super) fn release_decoder(&mut self, now: Time, cx: &mut Context) {
+        if let Some(decoder) = &mut self.decoder
+            && self.decoder_stale_at.is_some_and(|at| at <= now)
+        {
+            decoder.release();
+            gauge_decoder(decoder, now, cx);
+            self.decoder_stale_at = None;
+        }
+    }
+
+    /// Deliver what waited for room in the streams. There may be room again because bytes were
+    /// consumed, a stream was reset, or refusals have left.
+    pub(super) fn drain(&mut self, now: Time, cx: &mut Context) {
+        if self.closed.is_some() || !self.kcp.has_waiting() || self.mux.receive_space() == 0 {
+            return;
+        }
+        let mut sink = Upward::new(
+            (&mut self.mux, self.restrained),
+            self.compression.as_mut(),
+            &mut cx.packed,
+            now,
+        );
+        self.kcp.drain(&mut sink, &mut cx.pool);
+        cx.stats.bytes_received += sink.received;
+        if let Some(reason) = sink.failed {
+            self.close(reason);
+        }
+    }
+
+    /// After a batch of payloads: find losses, notice a restarted peer.
+    pub fn finish_input(&mut self, now: Time, cx: &mut Context) {
+        self.kcp.finish_input(now);
+        if self.restrained && self.kcp.proven() {
+            self.restrained = false;
+            self.drain(now, cx);
+        }
+        self.update_silence(now);
+        self.report_mismatch();
+        if self.kcp.forgotten() {
+            self.close(CloseReason::PeerRestarted);
+        }
+    }
+}
+
+/// What a FEC data packet carries; `None` if its size field tells another length.
+fn fec_data(payload: &[u8]) -> Option<&[u8]> {
+    let data = payload.get(fec::HEADER..)?;
+    let size = u16_at(payload, fec::PARITY_HEADER) as usize;
+    (size == payload.len() - fec::PARITY_HEADER).then_some(data)
+}
+
+fn gauge_decoder(decoder: &fec::Decoder, now: Time, cx: &mut Context) {
+    cx.stats.fec_shard_set = decoder.stored() as u64;
+    if let Some(newest) = decoder.newest() {
+        cx.stats.fec_shard_min = newest.into();
+    }
+    cx.stats.coded_at = now;
+}
