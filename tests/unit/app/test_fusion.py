@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.app.fusion import make_roles, reaches
@@ -141,7 +142,7 @@ async def test_stopping_lets_streams_end() -> None:
         await app.send(b"hello")
         assert await read_exactly(app, 5) == b"hello"
         stopping = asyncio.ensure_future(stop_all(roles, 10))
-        await asyncio.sleep(0.1)
+        await until(lambda: not roles[1].addresses)
         await app.send(b"late")
         assert await read_exactly(app, 4) == b"late"
         await app.send_eof()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.interop.harness.ports import free_port
+from tests.unit.waiting import until
 
 from blinktun import app
 from blinktun.address import Address
@@ -103,9 +104,7 @@ async def test_the_file_is_written_while_the_roles_run(tmp_path: Path) -> None:
     config = replace(client(), reports=ReportSettings(snmplog=str(path), snmpperiod=1))
     reporting = Reporting([config], [])
     await reporting.start()
-    async with asyncio.timeout(5):
-        while not path.exists():
-            await asyncio.sleep(0.05)
+    await until(path.exists)
     await reporting.stop()
     assert path.read_text().startswith("Unix,BytesSent,")
 

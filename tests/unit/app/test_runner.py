@@ -28,6 +28,7 @@ server = PortRange("127.0.0.1", int(sys.argv[1]), int(sys.argv[1]))
 sys.exit(app.run([KcptunClient(Address("127.0.0.1", 0), server) for _ in range(2)]))
 """
 PATIENCE = 8.0
+"""Less than the seconds that connections have to end."""
 
 
 class Program:
@@ -73,7 +74,7 @@ async def program(server_port: int = 9) -> AsyncIterator[Program]:
 async def test_a_signal_ends_idle_roles_at_once(number: signal.Signals) -> None:
     async with program() as running:
         running.process.send_signal(number)
-        assert await running.exit_code(within=3) == 0
+        assert await running.exit_code(within=PATIENCE) == 0
         assert "connections have 10 s to end" in await running.line()
 
 
@@ -96,7 +97,7 @@ async def _end_with_a_connection(server: socket.socket) -> None:
         with pytest.raises(TimeoutError):
             await running.exit_code(within=0.3)
         running.process.send_signal(signal.SIGTERM)
-        assert await running.exit_code(within=3) == 0
+        assert await running.exit_code(within=PATIENCE) == 0
         with pytest.raises(ConnectionResetError):
             await reader.read()
         writer.close()
@@ -126,5 +127,5 @@ async def test_both_signals_are_watched() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         stop = app.watch_signals()
         signal.raise_signal(number)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             await stop.wait()

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.unit.waiting import PATIENCE
+
 from blinktun import kcp
 from blinktun.address import Address
 from blinktun.config.model import KcpSettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from blinktun.kcp.keys import StreamKey
 
@@ -24,8 +26,6 @@ ANY_PORT = Address("127.0.0.1", 0)
 SETTINGS = KcpSettings(key="unit tests", nodelay=1, interval=10, smuxver=2)
 BIG = random.Random(1).randbytes(2 << 20)
 """Does not compress: what is compressed fits into windows many times over."""
-PATIENCE = 5.0
-"""Seconds after which a test that waits for something has failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +106,6 @@ async def echo(stream: kcp.Stream) -> None:
         await stream.write(data)
 
 
-async def until(fact: Callable[[], bool]) -> None:
-    """Wait for something that the core's turns bring about."""
-    driver = kcp.Driver.current()
-    async with asyncio.timeout(PATIENCE):
-        while not fact():
-            await driver.next_turn()
-
-
 def tcp_pair() -> tuple[socket.socket, socket.socket]:
     """Two connected, non-blocking TCP sockets: an application's and ours."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -133,4 +125,9 @@ def deaf_port() -> socket.socket:
 
 def open_descriptors() -> int:
     gc.collect()  # a reactor of an earlier event loop may wait for it
+    return descriptors()
+
+
+def descriptors() -> int:
+    """Those of what is garbage included; quick enough to be asked again and again."""
     return len(list(Path("/proc/self/fd").iterdir()))

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.kcp.support import ANY_PORT, PATIENCE, SETTINGS, echo, open_descriptors, read_all
+from tests.unit.kcp.support import ANY_PORT, SETTINGS, echo, open_descriptors, read_all
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
 from blinktun.address import Address
@@ -94,7 +95,8 @@ async def test_ports_share_what_unproven_sources_may_open(ports: int, dialled: i
     sources = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(20)]
     for source in sources:
         source.sendto(opening, (servers[0].address.host, servers[0].address.port))
-    await asyncio.sleep(0.2)
+    await until(lambda: len(sessions) >= dialled)
+    await asyncio.sleep(0.05)  # more could come
     assert len(sessions) == dialled
     for source in sources:
         source.close()
@@ -315,10 +317,9 @@ async def test_a_closing_server_takes_no_more_streams() -> None:
     server = await kcp.serve(keep, ANY_PORT, SETTINGS)
     async with await kcp.connect(server.address, SETTINGS) as session:
         await session.open_stream().write(b"x")
-        while not streams:
-            await kcp.Driver.current().next_turn()
+        await until(lambda: streams)
         closing = asyncio.create_task(server.aclose())
-        await asyncio.sleep(0)
+        await until(lambda: server._closing)
         late = session.open_stream()
         await closing
         assert len(streams) == 1

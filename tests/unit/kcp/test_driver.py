@@ -17,8 +17,8 @@ from tests.unit.kcp.support import (
     listening,
     open_descriptors,
     peers,
-    until,
 )
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
 from blinktun._core import Event
@@ -122,7 +122,7 @@ async def test_next_turn_ends_with_the_driver() -> None:
     await asyncio.sleep(0)
     driver.close()
     driver.close()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         await waiting
         await driver.next_turn()
     driver.wake()

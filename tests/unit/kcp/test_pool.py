@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.config.model import KcpLink, KcpSettings, PortRange
@@ -102,12 +103,6 @@ def living(sessions: SessionPool) -> list[FakeSession]:
     return cast("list[FakeSession]", sessions.sessions())
 
 
-async def until(fact: Callable[[], bool]) -> None:
-    async with asyncio.timeout(2):
-        while not fact():
-            await asyncio.sleep(0.001)
-
-
 async def test_slots_take_streams_in_turn(network: Network) -> None:
     async with pool(3) as sessions:
         assert sessions.pick() is None
@@ -125,11 +120,14 @@ async def test_streams_that_come_at_once_share_a_dial(network: Network) -> None:
 
 async def test_one_waiting_stream_may_give_up(network: Network) -> None:
     async with pool() as sessions:
+        network.failures = 10**9
         impatient = asyncio.create_task(dial(sessions))
         patient = asyncio.create_task(dial(sessions))
-        await asyncio.sleep(0)
+        await until(lambda: network.failures < 10**9)
         impatient.cancel()
+        network.failures = 0
         assert await patient == network.dialled[0]
+        assert impatient.cancelled()
 
 
 async def test_dialling_goes_on_until_it_works(
@@ -201,7 +199,7 @@ async def test_while_a_successor_is_dialled_a_session_counts_once(network: Netwo
         old.fall_silent(heard=True)
         network.failures = 10**9
         dialling = asyncio.create_task(dial(sessions))
-        await asyncio.sleep(0.01)
+        await until(lambda: network.failures < 10**9)
         assert living(sessions) == [old]
         network.failures = 0
         await dialling
@@ -271,6 +269,6 @@ async def test_the_end_of_the_pool_ends_waiting_streams(network: Network) -> Non
     network.failures = 10**9
     async with pool() as sessions:
         waiting = asyncio.create_task(dial(sessions))
-        await asyncio.sleep(0.01)
+        await until(lambda: network.failures < 10**9)
     await asyncio.wait([waiting])
     assert waiting.cancelled()

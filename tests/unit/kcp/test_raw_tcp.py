@@ -8,8 +8,9 @@ import socket
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.unit.kcp.support import PATIENCE, SETTINGS, tcp_pair
+from tests.unit.kcp.support import SETTINGS, tcp_pair
 from tests.unit.kcp.test_firewall import Tables
+from tests.unit.waiting import until
 
 from blinktun.errors import TransportError
 from blinktun.kcp import raw_tcp
@@ -18,8 +19,6 @@ from blinktun.kcp.firewall import Fence, Rule
 from blinktun.kcp.raw_tcp import Carrier, TcpPort, check_rights, dial_tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from blinktun._core import Config
     from blinktun.kcp.driver import Driver
 
@@ -63,12 +62,6 @@ class Core:
 
 def driver(core: Core) -> Driver:
     return cast("Driver", core)
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not fact():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_carrier_is_silent_and_throws_away() -> None:

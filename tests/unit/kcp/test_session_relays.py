@@ -8,15 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.kcp.support import (
-    BIG,
-    PATIENCE,
-    SETTINGS,
-    open_descriptors,
-    peers,
-    read_all,
-    tcp_pair,
-)
+from tests.unit.kcp.support import BIG, SETTINGS, open_descriptors, peers, read_all, tcp_pair
+from tests.unit.waiting import PATIENCE
 
 from blinktun import kcp
 from blinktun.errors import TransportError

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.kcp.support import BIG, PATIENCE, SETTINGS, Peers, echo, peers, read_all, until
+from tests.unit.kcp.support import BIG, SETTINGS, Peers, echo, peers, read_all
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
 from blinktun.config.options_kcptun import CRYPTS
@@ -188,7 +189,7 @@ async def test_breaking_a_slow_stream_off_frees_the_others() -> None:
         near = both.near.open_stream()
         await near.write(b"quick")
         unread.abort()
-        async with asyncio.timeout(0.3):
+        async with asyncio.timeout(PATIENCE):
             assert await (await both.accept()).read() == b"quick"
             with pytest.raises(TransportError):
                 await writing

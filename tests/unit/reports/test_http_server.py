@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.errors import TransportError
 from blinktun.reports import http_server as module
@@ -25,8 +26,8 @@ async def echo(request: Request) -> Answer:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[int]:
-    server = HttpServer(echo)
+async def serving(server: HttpServer | None = None) -> AsyncIterator[int]:
+    server = server or HttpServer(echo)
     await server.start(0)
     try:
         assert server.address
@@ -122,14 +123,15 @@ async def test_who_hangs_up_early_disturbs_nobody() -> None:
 
 
 async def test_connections_are_counted() -> None:
-    async with serving() as port:
+    server = HttpServer(echo)
+    async with serving(server) as port:
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(module.CONNECTIONS)]
-        await asyncio.sleep(0.05)
+        await until(lambda: len(server._connections) == module.CONNECTIONS)
         with contextlib.suppress(ConnectionResetError):
             assert await ask(port, GOOD) == b""
         for _, writer in idle:
             writer.close()
-        await asyncio.sleep(0.05)
+        await until(lambda: not server._connections)
         assert await status(port, GOOD) == 200
 
 

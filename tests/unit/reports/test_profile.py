@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.reports import profile as module
 from blinktun.reports.http_server import Answer, Request
@@ -65,11 +66,12 @@ async def test_a_profile_as_a_file(tmp_path: Path) -> None:
 
 
 async def test_a_profile_is_off_when_its_reader_left() -> None:
-    task = asyncio.create_task(get("/debug/pprof/profile", seconds="60"))
-    await asyncio.sleep(0.05)
+    profiles = Profiles(dict)
+    task = asyncio.create_task(get("/debug/pprof/profile", profiles, seconds="60"))
+    await until(lambda: profiles._busy)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert (await get("/debug/pprof/profile", seconds="1")).status == 200
+    assert (await get("/debug/pprof/profile", profiles, seconds="1")).status == 200
 
 
 @pytest.mark.parametrize("page", ["profile", "heap"])
@@ -85,7 +87,7 @@ async def test_a_format_that_is_unknown() -> None:
 async def test_one_profile_at_a_time() -> None:
     profiles = Profiles(dict)
     first = asyncio.create_task(get("/debug/pprof/heap", profiles, seconds="1"))
-    await asyncio.sleep(0)
+    await until(lambda: profiles._busy)
     assert (await get("/debug/pprof/profile", profiles, seconds="1")).status == 409
     assert (await first).status == 200
 

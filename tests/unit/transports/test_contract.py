@@ -99,7 +99,7 @@ async def test_abort_wakes_our_own_readers_and_writers(transport: str) -> None:
     async with connected(transport) as (near, _far):
         reading = asyncio.create_task(_receive(near))
         writing = asyncio.create_task(_send_for_ever(near))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # mostly both wait by then; none may hang if not
         near.abort()
         async with asyncio.timeout(10):
             for task in (reading, writing):

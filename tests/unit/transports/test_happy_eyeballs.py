@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import AccessDenied
@@ -35,9 +36,9 @@ class FakeStream(Stream):
 
 
 class Network:
-    """Addresses that answer after some time, fail, or never answer (None)."""
+    """Addresses that answer when they may, or fail."""
 
-    def __init__(self, **answers: float | OSError | None) -> None:
+    def __init__(self, **answers: asyncio.Event | OSError) -> None:
         self.answers = answers
         self.tried: list[str] = []
         self.streams: dict[str, FakeStream] = {}
@@ -47,9 +48,19 @@ class Network:
         answer = self.answers[ip]
         if isinstance(answer, OSError):
             raise answer
-        await (asyncio.Event().wait() if answer is None else asyncio.sleep(answer))
+        await answer.wait()
         self.streams[ip] = FakeStream(ip)
         return self.streams[ip]
+
+
+def _at_once() -> asyncio.Event:
+    made = asyncio.Event()
+    made.set()
+    return made
+
+
+def _never() -> asyncio.Event:
+    return asyncio.Event()
 
 
 @pytest.fixture(autouse=True)
@@ -72,34 +83,37 @@ NAME = Address("name.example", 80)
 
 
 async def test_literals_are_not_resolved() -> None:
-    network = Network(**{"::1": 0})
+    network = Network(**{"::1": _at_once()})
     assert (await first_to_connect(Address("::1", 80), network.connect, Resolver())).name == "::1"
 
 
 async def test_a_failure_starts_the_next_at_once() -> None:
     names = Names("a", "b")
-    network = Network(a=ConnectionRefusedError(), b=0)
+    network = Network(a=ConnectionRefusedError(), b=_at_once())
     assert (await first_to_connect(NAME, network.connect, names)).name == "b"
 
 
 async def test_a_silent_address_does_not_stop_the_next() -> None:
     names = Names("a", "b", "c")
-    network = Network(a=None, b=0.01, c=0)
+    network = Network(a=_never(), b=_at_once(), c=_never())
     assert (await first_to_connect(NAME, network.connect, names)).name == "b"
     assert network.tried == ["a", "b"]
 
 
 async def test_a_slow_first_address_may_still_win() -> None:
     names = Names("a", "b")
-    network = Network(a=0.06, b=None)
-    assert (await first_to_connect(NAME, network.connect, names)).name == "a"
-    assert network.tried == ["a", "b"]
+    slow = asyncio.Event()
+    network = Network(a=slow, b=_never())
+    connecting = asyncio.create_task(first_to_connect(NAME, network.connect, names))
+    await until(lambda: network.tried == ["a", "b"])
+    slow.set()
+    assert (await connecting).name == "a"
 
 
 async def test_the_loser_is_aborted() -> None:
     names = Names("a", "b")
     gate = asyncio.Event()
-    network = Network(a=0, b=0)
+    network = Network(a=_at_once(), b=_at_once())
     connect = network.connect
 
     async def together(ip: str, port: int) -> FakeStream:
@@ -109,6 +123,7 @@ async def test_the_loser_is_aborted() -> None:
         return await connect(ip, port)
 
     winner = await first_to_connect(NAME, together, names)
+    assert set(network.streams) == {"a", "b"}
     losers = [stream for stream in network.streams.values() if stream is not winner]
     assert not winner.aborted
     assert all(stream.aborted for stream in losers)
@@ -123,7 +138,7 @@ async def test_the_first_failure_is_reported() -> None:
 
 async def test_only_permitted_addresses_are_tried() -> None:
     names = Names("a", "b")
-    network = Network(a=0, b=0)
+    network = Network(a=_at_once(), b=_at_once())
     stream = await first_to_connect(NAME, network.connect, names, lambda _name, ip: ip == "b")
     assert stream.name == "b"
     assert network.tried == ["b"]

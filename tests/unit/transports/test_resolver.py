@@ -10,6 +10,7 @@ import dns.flags
 import dns.message
 import dns.rrset
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.config.model import Dns
 from blinktun.transports import resolver as room
@@ -149,7 +150,6 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_no_bug() -> None:
         async with asyncio.timeout(0.01):
             await resolver.resolve("late.example")
     gone.set()
-    while resolver._asking:
-        await asyncio.sleep(0)
+    await until(lambda: not resolver._asking)
     gc.collect()
     assert not reported

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.transports.ends import BIG
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
@@ -81,9 +82,9 @@ async def test_what_came_before_a_reset_is_delivered() -> None:
         stream = await TcpDialer().connect(address)
         peer = await accepted.stream
         await peer.send(b"last words")
-        await asyncio.sleep(0.05)
+        await until(lambda: stream._queued)
         peer.abort()
-        await asyncio.sleep(0.05)
+        await until(lambda: stream._lost)
         assert await stream.receive() == b"last words"
         with pytest.raises(TransportError):
             await stream.receive()
@@ -95,7 +96,7 @@ async def test_abort_wakes_our_own_readers_and_writers() -> None:
         stream = await TcpDialer().connect(address)
         reading = asyncio.create_task(_receive(stream))
         writing = asyncio.create_task(_send_for_ever(stream))
-        await asyncio.sleep(0.05)
+        await until(lambda: stream._reader and stream._writer)
         stream.abort()
         stream.abort()
         for task in (reading, writing):
@@ -136,7 +137,7 @@ async def test_close_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> 
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await _send_for_ever(stream)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await stream.aclose()
 
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.transports.ends import Accepted
+from tests.unit.waiting import until
 
 from blinktun.errors import TransportError
 from blinktun.testing.loopback import ANY_PORT, read_all, serving
@@ -166,7 +166,7 @@ async def test_closing_breaks_handshakes_off() -> None:
     accepted = Accepted()
     listener = await listen(ANY_PORT, accepted, accept=_first_byte)
     streams = [await TcpDialer().connect(listener.addresses[0]) for _ in range(3)]
-    await asyncio.sleep(0.05)
+    await until(lambda: len(listener._tasks) == 3)
     await listener.aclose()
     for stream in streams:
         with pytest.raises(TransportError):

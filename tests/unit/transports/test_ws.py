@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from tests.unit.transports.ends import BIG, Accepted, connected, link_over, listening
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
@@ -115,7 +116,7 @@ async def test_pings_are_answered() -> None:
 async def test_a_ping_during_a_send_is_answered_behind_it() -> None:
     wire, stream = server()
     sending = asyncio.create_task(stream.send(BIG))  # nobody reads
-    await asyncio.sleep(0.01)
+    await until(stream._writing.locked)
     await wire.send(pack_frame(Opcode.PING, b"?") + pack_frame(Opcode.BINARY, b"data"))
     assert await stream.receive() == b"data"
     assert len(await wire.receive()) > len(BIG)

@@ -40,14 +40,21 @@ async def exchange(stream: Stream, data: bytes) -> bytes:
 
 
 class Watching:
-    """A target that only reads, and knows how that ended: ``a clean end`` or ``a reset``."""
+    """A target that only reads.
+
+    Attributes:
+        heard: What it has read so far.
+        seen: How that ended: ``a clean end`` or ``a reset``.
+    """
 
     def __init__(self) -> None:
+        self.heard = b""
         self.seen: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def serve(self, stream: Stream) -> None:
         try:
-            await read_all(stream)
+            while data := await stream.receive():
+                self.heard += data
         except TransportError:
             self.seen.set_result("a reset")
         else:

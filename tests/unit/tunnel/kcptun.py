@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from blinktun import kcp
+from tests.unit.waiting import PATIENCE
+
 from blinktun.config.model import (
     KcpLink,
     KcpSettings,
@@ -22,7 +23,7 @@ from blinktun.tunnel.kcptun_client import KcptunClientRole
 from blinktun.tunnel.kcptun_server import KcptunServerRole
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
     from blinktun.address import Address
     from blinktun.transports.base import Stream
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 SECRET = "a secret that no log may tell"
 SETTINGS = KcpSettings(key=SECRET, nodelay=1, interval=10, smuxver=2)
 ANY_UDP = PortRange("127.0.0.1", 0, 0)
-PATIENCE = 5.0
 
 
 class Target:
@@ -98,10 +98,3 @@ async def tunnel(target: Address, *, conn: int = 1, quiet: bool = False) -> Asyn
         yield made
         for app in made.apps:
             app.abort()
-
-
-async def until(fact: Callable[[], bool]) -> None:
-    """Wait for something that the core's turns bring about."""
-    async with asyncio.timeout(PATIENCE):
-        while not fact():
-            await kcp.Driver.current().next_turn()

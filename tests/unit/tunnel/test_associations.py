@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import asyncio
+from tests.unit.waiting import until
 
 from blinktun.tunnel.associations import Associations
 
@@ -29,15 +29,10 @@ async def test_the_least_used_goes_first() -> None:
 
 
 async def test_unused_ones_are_closed() -> None:
-    held: Associations[str, Held] = Associations(idle=0.2)
+    held: Associations[str, Held] = Associations(idle=0.5)
     unused, used = held.get("unused", Held), held.get("used", Held)
-    async with asyncio.timeout(10):
-        while not unused.closed:
-            assert held.touch("used")
-            await asyncio.sleep(0.01)
-    async with asyncio.timeout(10):
-        while len(held):
-            await asyncio.sleep(0.01)
+    await until(lambda: held.touch("used") and unused.closed)
+    await until(lambda: len(held) == 0)
     assert used.closed
     held.drop("nobody")
 
@@ -46,7 +41,5 @@ async def test_another_begins_after_all_have_gone() -> None:
     held: Associations[str, Held] = Associations(idle=0.01)
     for _ in range(2):
         one = held.get("a", Held)
-        async with asyncio.timeout(10):
-            while not one.closed:
-                await asyncio.sleep(0.01)
+        await until(lambda: one.closed)  # noqa: B023
     held.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.tunnel.applications import Watching, exchange, socks5
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.config.model import (
@@ -107,7 +108,7 @@ async def test_a_reset_by_the_application_reaches_the_target() -> None:
     async with serving(watching.serve) as target, tunnel(Inbound.SOCKS) as there:
         stream = await socks5(there.entry, target)
         await stream.send(b"x")
-        await asyncio.sleep(0.05)
+        await until(lambda: watching.heard)
         stream.abort()
         assert await watching.seen == "a reset"
 
@@ -204,7 +205,7 @@ async def test_stop_lets_connections_end_for_a_while() -> None:
     async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
         stream = await socks5(there.entry, target)
         stopping = asyncio.create_task(there.client.stop(grace=5))
-        await asyncio.sleep(0.05)
+        await until(lambda: there.client._connections._stopped)
         with pytest.raises(TransportError):
             await TcpDialer().connect(there.entry)
         assert await exchange(stream, b"still here") == b"still here"
@@ -226,11 +227,12 @@ async def test_the_log_tells_and_keeps_secrets(caplog: pytest.LogCaptureFixture)
         server = there.server.addresses[0]
         assert f"blinksocks server is running at tcp://{server}" in caplog.text
         await exchange(await socks5(there.entry, target), b"private payload")
-        await asyncio.sleep(0.05)
+        ended = f"-> {target}: 15 bytes up, 15 bytes down"
+        await until(lambda: caplog.text.count(ended) == 2)
     lines = [
         record.getMessage() for record in caplog.records if record.name == "blinktun.blinksocks"
     ]
-    ends = [line for line in lines if f"-> {target}: 15 bytes up, 15 bytes down" in line]
+    ends = [line for line in lines if ended in line]
     assert len(ends) == 2
     assert all(line.endswith(", closed") for line in ends)
     assert "secret" not in caplog.text

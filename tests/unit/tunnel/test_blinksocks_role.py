@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
@@ -114,7 +115,7 @@ async def test_a_stop_that_was_cancelled_is_finished_by_the_next() -> None:
     await role.start()
     role.take(ScriptedStream())
     patient = asyncio.create_task(role.stop(grace=60))
-    await asyncio.sleep(0)
+    await until(lambda: role._connections._stopped)
     patient.cancel()
     await asyncio.gather(patient, return_exceptions=True)
     assert "release" not in notes.lines

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.tunnel.applications import Watching
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun.address import Address
 from blinktun.config.model import BlinksocksServer, PresetSpec, ServerLink
@@ -51,13 +54,12 @@ async def test_a_header_byte_by_byte_and_then_payload() -> None:
 async def test_a_prober_gets_nothing_for_a_while_and_then_a_reset() -> None:
     async with _server(hold=0.2) as address:
         stream = await TcpDialer().connect(address)
+        started = time.monotonic()
         await stream.send(b"GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: x\r\n\r\n")
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await stream.receive()
         await stream.send(b"more")
         with pytest.raises(TransportError):
             await stream.receive()
+        assert time.monotonic() - started >= 0.19
 
 
 async def test_a_prober_cannot_send_without_end() -> None:
@@ -73,22 +75,15 @@ async def test_a_prober_cannot_send_without_end() -> None:
 
 
 async def test_a_bad_chunk_later_resets_the_target_at_once() -> None:
-    ended = asyncio.get_running_loop().create_future()
-
-    async def watch(stream: object) -> None:
-        try:
-            ended.set_result(await read_all(stream))  # type: ignore[arg-type]  # a Stream
-        except TransportError as error:
-            ended.set_exception(error)
-
-    async with serving(watch) as target, _server(hold=5) as address:
+    watching = Watching()
+    async with serving(watching.serve) as target, _server(hold=60) as address:
         pair = PipelinePair(PRESETS, target)
         stream = await TcpDialer().connect(address)
         await stream.send(forwarded(pair.client.encode(b"hello")))
-        await asyncio.sleep(0.05)
+        await until(lambda: watching.heard == b"hello")
         await stream.send(bytes(100))
-        with pytest.raises(TransportError):
-            await ended
+        async with asyncio.timeout(PATIENCE):
+            assert await watching.seen == "a reset"
         stream.abort()
 
 

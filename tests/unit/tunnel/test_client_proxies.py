@@ -150,12 +150,12 @@ async def test_a_polite_end_over_tls_and_mux_is_answered_soon(
     answers: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """mux cannot tell the target; an application that waits for our end is not kept for long."""
-    monkeypatch.setattr(room, "_TLS_ANSWER_WAIT", 0.5)
+    monkeypatch.setattr(room, "_TLS_ANSWER_WAIT", 1)
 
     async def answer(stream: Stream) -> None:
         await stream.receive()
         for _ in range(8 if answers else 1):
-            await asyncio.sleep(0.1)  # longer than the wait, altogether
+            await asyncio.sleep(0.15)  # longer than the wait, altogether
             await stream.send(b"x" * 1000)
         if answers:
             await stream.aclose()

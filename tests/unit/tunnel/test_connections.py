@@ -4,6 +4,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from tests.unit.waiting import until
+
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.connections import Connections
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
 
 async def _short(_stream: Stream) -> None:
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0)
 
 
 async def _long(_stream: Stream) -> None:
@@ -63,6 +65,6 @@ async def test_a_bug_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     connections = Connections()
     with caplog.at_level(logging.ERROR):
         connections.add(ScriptedStream(), broken)
-        await asyncio.sleep(0.01)
+        await until(lambda: not connections)
     assert "ended with a bug" in caplog.text
     assert "oops" in caplog.text

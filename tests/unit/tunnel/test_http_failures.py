@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.tunnel.applications import Watching
 from tests.unit.tunnel.web import Origins, connected, get, http, plain, raw
+from tests.unit.waiting import until
 
 from blinktun.config.model import BlinksocksClient, Inbound, PresetSpec, ServerLink
 from blinktun.errors import TransportError
@@ -97,7 +98,7 @@ async def test_an_application_that_leaves_is_not_waited_for(reset: bool, whole: 
     async with serving(watching.serve) as target, tunnel(Inbound.HTTP, idle=0.5) as there:
         stream = await TcpDialer().connect(there.entry)
         await stream.send(get(target, "/", f"Content-Length: {2 - whole}", method="PUT") + b"a")
-        await asyncio.sleep(0.05)
+        await until(lambda: watching.heard.endswith(b"\r\n\r\na"))
         if reset:
             stream.abort()
         else:

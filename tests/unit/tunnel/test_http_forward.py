@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.tunnel.web import Origins, connected, get, http, ok, plain, raw
+from tests.unit.waiting import until
 
 from blinktun.config.model import Credentials, Inbound
 from blinktun.testing.loopback import echo, read_all, read_exactly, serving, tunnel
@@ -78,7 +79,11 @@ async def test_an_application_of_http_1_0() -> None:
         assert received == http("HTTP/1.1 200 OK", "Connection: close") + b"hello"
 
 
-async def test_an_origin_that_closes_between_requests_is_connected_to_again() -> None:
+async def test_an_origin_that_closes_between_requests_is_connected_to_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
     async def once(stream: Stream, target: str, body: bytes) -> bool:
         await plain(stream, target, body)
         return False
@@ -89,9 +94,9 @@ async def test_an_origin_that_closes_between_requests_is_connected_to_again() ->
         tunnel(Inbound.HTTP) as there,
         connected(there.entry) as client,
     ):
-        for path in ("/a", "/b", "/c"):
-            assert (await client.ask(target, path))[0] == 200
-            await asyncio.sleep(0.05)
+        for number in (1, 2, 3):
+            assert (await client.ask(target, f"/{number}"))[0] == 200
+            await until(lambda: caplog.text.count(f"-> {target}: ") == 2 * number)  # noqa: B023
         assert (await client.ask(target, "/d", b"body"))[0] == 200
         assert origins.connections == 4
 
@@ -118,7 +123,11 @@ async def test_a_request_that_meets_a_closing_origin_is_sent_again_if_that_is_sa
         assert (await client.ask(target, "/"))[0] == 200
 
 
-async def test_what_an_idle_origin_says_is_not_the_next_response() -> None:
+async def test_what_an_idle_origin_says_is_not_the_next_response(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+
     async def answer(stream: Stream, target: str, body: bytes) -> bool:
         await plain(stream, target, body)
         if origins.connections == 1:
@@ -133,7 +142,7 @@ async def test_what_an_idle_origin_says_is_not_the_next_response() -> None:
         connected(there.entry) as client,
     ):
         assert await client.ask(target, "/a") == (200, b"/a ")
-        await asyncio.sleep(0.1)
+        await until(lambda: f"-> {target}: " in caplog.text)
         assert await client.ask(target, "/b") == (200, b"/b ")
         assert origins.connections == 2
 
@@ -291,7 +300,7 @@ async def test_connect_behind_other_requests(caplog: pytest.LogCaptureFixture) -
         await stream.send_eof()
         assert await stream.receive() == b""
         await stream.aclose()
-        await asyncio.sleep(0.05)
+        await until(lambda: caplog.text.count(f"-> {target}: ") == 2)
     ours = [line.getMessage() for line in caplog.records if f"-> {web}: " in line.getMessage()]
     assert len(ours) == 2  # the client's line and the server's
     assert any(f"-> {target}: 5 bytes up, 5 bytes down" in r.getMessage() for r in caplog.records)

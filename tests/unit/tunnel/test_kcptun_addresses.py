@@ -6,13 +6,15 @@ import asyncio
 import logging
 import os
 import random
+import select
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.tunnel.kcptun import PATIENCE, SETTINGS, client_config, server_config, until
+from tests.unit.tunnel.kcptun import SETTINGS, client_config, server_config
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun.address import Address
 from blinktun.config.model import KcpLink, KcptunClient, PortRange
@@ -133,13 +135,18 @@ async def _send_for_ever(
         await writer.drain()
 
 
+def _unread(writer: asyncio.StreamWriter) -> bool:
+    with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as same:
+        return bool(select.select([same], [], [], 0)[0])
+
+
 async def test_who_only_listens_sees_an_end_and_cannot_write_any_more(tmp_path: Path) -> None:
     """A UNIX socket has no reset: this is as far as an abort can be told."""
     async with asyncio.timeout(PATIENCE), unix_tunnel(tmp_path) as (near, far):
         near[1].write(b"unread")
         await near[1].drain()
         far[1].transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(0.1)
+        await until(lambda: _unread(far[1]))
         far[1].transport.abort()
         assert await near[0].read() == b""
         own = os.dup(near[1].get_extra_info("socket").fileno())

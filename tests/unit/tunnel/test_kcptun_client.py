@@ -17,8 +17,8 @@ from tests.unit.tunnel.kcptun import (
     client_config,
     server_config,
     tunnel,
-    until,
 )
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun.address import Address
 from blinktun.config.model import KcpLink, PortRange
@@ -190,7 +190,7 @@ async def test_a_restarted_server_serves_new_connections_at_once() -> None:
             server_config(address, listen=PortRange(where.host, where.port, where.port))
         )
         await again.start()
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(PATIENCE):
             await old.send(b"after")
             with pytest.raises(TransportError, match="reset"):
                 await old.receive()
@@ -210,8 +210,8 @@ async def test_stop_lets_streams_end() -> None:
         where = both.client.addresses[0]
         app = await both.connect()
         far = await target.accept()
-        stopping = asyncio.create_task(both.client.stop(10))
-        await asyncio.sleep(0)
+        stopping = asyncio.create_task(both.client.stop(100))
+        await until(lambda: not both.client.addresses)
         with pytest.raises(TransportError):
             await TcpDialer().connect(where)
         await far.send(b"in time")
@@ -220,7 +220,7 @@ async def test_stop_lets_streams_end() -> None:
         assert not stopping.done()
         await app.send_eof()
         assert await far.receive() == b""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await stopping
 
 
@@ -230,7 +230,7 @@ async def test_stop_breaks_the_rest_off(grace: float) -> None:
     async with serving(target) as address, tunnel(address) as both:
         app = await both.connect()
         far = await target.accept()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await both.client.stop(grace)
             for end in (app, far):
                 with pytest.raises(TransportError, match="reset"):
@@ -243,10 +243,10 @@ async def test_a_second_stop_hurries_the_first() -> None:
         app = await both.connect()
         await target.accept()
         stopping = asyncio.create_task(both.client.stop(100))
-        await asyncio.sleep(0)
+        await until(lambda: not both.client.addresses)
         stopping.cancel()
         await asyncio.wait([stopping])
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await both.client.stop()
             with pytest.raises(TransportError, match="reset"):
                 await app.receive()
@@ -256,17 +256,11 @@ async def test_stop_resets_connections_that_wait_for_a_session() -> None:
     role = KcptunClientRole(client_config(Address("nobody.invalid", 1)))
     await role.start()
     apps = [await TcpDialer().connect(role.addresses[0]) for _ in range(3)]
-    await until_waiting(role, len(apps))
+    await until(lambda: len(role._waiting) == len(apps))
     await role.stop(100)
     for app in apps:
         with pytest.raises(TransportError, match="reset"):
             await app.receive()
-
-
-async def until_waiting(role: KcptunClientRole, count: int) -> None:
-    async with asyncio.timeout(2):
-        while len(role._waiting) < count:
-            await asyncio.sleep(0)
 
 
 async def test_many_short_connections_leave_nothing_behind() -> None:

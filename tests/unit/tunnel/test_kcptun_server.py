@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.tunnel.kcptun import SETTINGS, Target, server_config, tunnel, until
+from tests.unit.tunnel.kcptun import SETTINGS, Target, server_config, tunnel
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun.address import Address
 from blinktun.config.model import PortRange
@@ -100,7 +101,7 @@ async def test_a_client_may_give_up_while_its_target_is_dialled(
         gate.open.set()
         with pytest.raises(TransportError, match="reset"):
             await (await target.accept()).receive()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             await both.server.stop(grace=100)  # nothing is counted as open
 
 
@@ -131,10 +132,10 @@ async def test_stop_waits_for_what_is_being_dialled(monkeypatch: pytest.MonkeyPa
         await app.send_eof()
         await gate.begun.wait()
         stopping = asyncio.create_task(both.server.stop(100))
-        await asyncio.sleep(0)
+        await until(lambda: both.server._stopping)
         gate.open.set()
         assert await read_all(app) == b"hello"
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await stopping
 
 
@@ -144,7 +145,7 @@ async def test_stop_lets_streams_end_and_takes_no_more() -> None:
         app = await both.connect()
         far = await target.accept()
         stopping = asyncio.create_task(both.server.stop(100))
-        await asyncio.sleep(0)
+        await until(lambda: both.server._stopping)
         late = await both.connect()
         with pytest.raises(TransportError, match="reset"):
             await late.receive()
@@ -153,7 +154,7 @@ async def test_stop_lets_streams_end_and_takes_no_more() -> None:
         assert await read_all(app) == b"in time"
         assert not stopping.done()
         await app.send_eof()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await stopping
         assert both.server.addresses == ()
 
@@ -163,7 +164,7 @@ async def test_stop_at_once_resets_both_ends() -> None:
     async with serving(target) as address, tunnel(address) as both:
         app = await both.connect()
         far = await target.accept()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE):
             await both.server.stop()
             for end in (app, far):
                 with pytest.raises(TransportError, match="reset"):

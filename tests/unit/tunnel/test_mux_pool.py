@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.config.model import PresetSpec, ServerLink
@@ -108,7 +109,6 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_no_bug() -> None:
             async with asyncio.timeout(0.01):
                 await outbound.open(TARGET)
         dialer.may_answer.set()
-        while outbound._dials:
-            await asyncio.sleep(0)
+        await until(lambda: not outbound._dials)
     gc.collect()
     assert not reported

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import LocalError, RemoteError, TransportError
@@ -135,7 +136,7 @@ async def test_an_answer_that_never_comes_is_not_awaited_for_ever() -> None:
 
 
 async def test_an_answer_may_be_long_and_unread_for_long() -> None:
-    async with _ends(0.3) as ends:
+    async with _ends(0.5) as ends:
         near, far = await ends.connected()
         await near.send_eof()
         for _ in range(10):
@@ -188,8 +189,7 @@ async def test_a_broken_stream_leaves_nothing_to_be_found(end: str) -> None:
         gc.disable()  # or a cycle would be found in time
         try:
             del near
-            await asyncio.sleep(0.01)  # the event loop lets go of what it called last
-            assert found() is None
+            await until(lambda: found() is None)  # the event loop keeps what it called last
         finally:
             gc.enable()
 
@@ -198,7 +198,7 @@ async def test_an_abort_closes_and_drops() -> None:
     async with _ends() as ends:
         near, far = await ends.connected()
         await far.send(b"never read")
-        await asyncio.sleep(0.01)
+        await until(lambda: near._chunks)
         near.abort()
         with pytest.raises(TransportError, match="aborted here"):
             await near.receive()
@@ -239,8 +239,7 @@ async def test_an_unread_stream_holds_up_the_shared_connection(
                 await near.send(bytes(10_000))
 
         flood = asyncio.ensure_future(send_much())
-        await asyncio.sleep(0.05)
-        assert ends.server.is_stalled
+        await until(lambda: ends.server.is_stalled)
         assert not flood.done()
         far.abort()
         with pytest.raises(TransportError, match="closed"):

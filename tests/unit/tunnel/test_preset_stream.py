@@ -151,7 +151,7 @@ async def test_nothing_more_is_taken_while_something_is_kept_back() -> None:
     await stream.send(b"one")
     more = asyncio.create_task(_send_all(stream, [b"two", b"three"]))
     assert await far.receive() == b"hello "
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
     assert not more.done()
     await far.send(b"welcome")
     assert await stream.receive() == b"welcome"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.tunnel.test_outbound import ScriptedDialer
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import RemoteError, TransportError
@@ -62,7 +63,7 @@ async def test_the_wait_is_counted_from_the_first_byte() -> None:
     await stranger.receive()
     await asyncio.sleep(0.15)
     await _refusals(60).refuse(stranger)
-    assert 0.19 <= time.monotonic() - started < 1
+    assert 0.19 <= time.monotonic() - started < 5
     assert wire.aborted
 
 
@@ -105,10 +106,10 @@ async def test_another_service_that_is_not_there() -> None:
 
 
 async def test_a_stopped_server_closes_both() -> None:
-    wire, target = ScriptedStream(ends=False), ScriptedStream(ends=False)
+    wire, target = ScriptedStream([b"x"], ends=False), ScriptedStream(ends=False)
     refusals = _refusals(60, target, ELSEWHERE)
     task = asyncio.create_task(refusals.refuse(_stranger(wire, 60, keeps=True)))
-    await asyncio.sleep(0.02)
+    await until(lambda: target.sent)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

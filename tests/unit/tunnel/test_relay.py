@@ -6,6 +6,7 @@ import gc
 import weakref
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.errors import RemoteError, TransportError
 from blinktun.testing.scripted import ScriptedStream
@@ -28,8 +29,7 @@ async def test_both_directions_and_their_ends() -> None:
 async def test_one_end_leaves_the_other_direction_running() -> None:
     near, far = ScriptedStream([b"a"]), ScriptedStream([b"1"], ends=False)
     task = asyncio.create_task(relay(near, far, idle=5, traffic=Traffic()))
-    await asyncio.sleep(0.02)
-    assert far.eof_sent
+    await until(lambda: far.eof_sent)
     assert not near.eof_sent
     assert not task.done()
     task.cancel()
@@ -73,8 +73,7 @@ async def test_a_failed_relay_leaves_nothing_to_be_found() -> None:
         with contextlib.suppress(TransportError):
             await relay(near, far, idle=0.02, traffic=Traffic())
         del near, far
-        await asyncio.sleep(0.01)  # the event loop lets go of what it called last
-        assert found() is None
+        await until(lambda: found() is None)  # the event loop keeps what it called last
     finally:
         gc.enable()
 

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from tests.unit.waiting import PATIENCE
 
 from blinktun.errors import TransportError
 from blinktun.kcp import RelayResult, Session
@@ -89,7 +90,7 @@ async def test_idle_is_when_no_relay_is_left() -> None:
     one, other = begin(relays), begin(relays)
     waiting = asyncio.create_task(relays.wait_idle())
     one.finish(RelayResult(0, 0, None, connected=True))
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
     assert not waiting.done()
     other.finish(RelayResult(0, 0, None, connected=True))
     await waiting
@@ -99,5 +100,5 @@ async def test_a_relay_that_cannot_begin_does_not_count() -> None:
     relays = Relays(quiet=False)
     with pytest.raises(TransportError):
         begin(relays, gone=True)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE):
         await relays.wait_idle()

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from tests.unit.waiting import until
+
 from blinktun.address import Address
 from blinktun.testing.loopback import answering
 from blinktun.transports.resolver import Resolver
@@ -38,9 +40,7 @@ async def test_names_that_do_not_resolve_are_lost(monkeypatch: pytest.MonkeyPatc
     for _ in range(10):
         way.send(Address("no-such-name.invalid", 1), b"x")
     assert len(way._asking) == 3
-    async with asyncio.timeout(20):
-        while way._asking:
-            await asyncio.sleep(0.01)
+    await until(lambda: not way._asking, within=20)
     assert answers.empty()
     way.close()
 
@@ -50,9 +50,7 @@ async def test_no_more_names_are_kept_than_bound(monkeypatch: pytest.MonkeyPatch
     way, _ = _exit()
     for port in range(1, 6):
         way.send(Address("localhost", port), b"x")
-    async with asyncio.timeout(10):
-        while way._asking:
-            await asyncio.sleep(0.01)
+    await until(lambda: not way._asking)
     assert len(way._names) == 2
     way.close()
     way.send(Address("127.0.0.1", 1), b"late")
@@ -67,9 +65,7 @@ async def test_a_name_leads_nowhere_it_may_not() -> None:
     )
     async with answering(bytes.upper) as target:
         way.send(Address("localhost", target.port), b"x")
-        async with asyncio.timeout(10):
-            while way._asking:
-                await asyncio.sleep(0.01)
+        await until(lambda: not way._asking)
         await asyncio.sleep(0.05)
         assert answers.empty()
     way.close()

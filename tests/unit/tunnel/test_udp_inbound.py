@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
+
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
@@ -11,6 +14,8 @@ from blinktun.tunnel.udp_inbound import UdpInbound
 from blinktun.tunnel.udp_path import Path
 
 if TYPE_CHECKING:
+    import pytest
+
     from blinktun.tunnel.udp_exit import OnAnswer
 
 TARGET = Address("example.com", 53)
@@ -54,13 +59,14 @@ async def test_each_application_has_its_way() -> None:
     assert inbound.port == 0
 
 
-async def test_a_password_first() -> None:
+async def test_a_password_first(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
     inbound = UdpInbound(EchoPath, for_all=False)
     inbound.start(ANY_PORT)
     relay = Address("127.0.0.1", inbound.port)
     app, received = _app()
     app.send(pack_datagram(TARGET, b"early"), relay)
-    await asyncio.sleep(0.05)
+    await until(lambda: "no password from there" in caplog.text)
     inbound.admit("127.0.0.1")
     app.send(pack_datagram(TARGET, b"late"), relay)
     assert (await asyncio.wait_for(received.get(), 10)).endswith(b"LATE")

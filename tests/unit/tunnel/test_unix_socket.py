@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.kcp.support import descriptors, open_descriptors
+from tests.unit.waiting import until
 
 from blinktun.errors import TransportError
 from blinktun.tunnel import unix_socket
@@ -146,11 +148,13 @@ async def test_a_full_queue_is_not_waited_for_for_ever(
 
 async def test_a_cancelled_dial_closes_its_socket(path: Path) -> None:
     with deaf(path):
+        before = open_descriptors()
         dialling = asyncio.create_task(dial_unix(path))
-        await asyncio.sleep(0.01)
+        await until(lambda: descriptors() > before)
         dialling.cancel()
         await asyncio.wait([dialling])
-        assert dialling.cancelled()  # an open socket would be a ResourceWarning, so an error
+        assert dialling.cancelled()
+        assert descriptors() == before
 
 
 async def test_reset_is_seen_as_a_reset_by_who_still_sends(path: Path) -> None:
