@@ -135,15 +135,25 @@ async def test_a_busy_port_of_a_range_ends_the_server(target: Target, tmp_path: 
 @asynccontextmanager
 async def unix_target(path: Path, target: Target) -> AsyncIterator[None]:
     """A UNIX socket that leads to the target."""
+    async with asyncio.TaskGroup() as group:
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        onward = await asyncio.open_connection("127.0.0.1", target.port, limit=2 * CHUNK)
-        await asyncio.gather(_copy(reader, onward[1]), _copy(onward[0], writer))
-        onward[1].close()
-        writer.close()
+        def on_connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            serving.append(group.create_task(serve(reader, writer)))
 
-    async with await asyncio.start_unix_server(serve, path, limit=2 * CHUNK):
-        yield
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            onward = await asyncio.open_connection("127.0.0.1", target.port, limit=2 * CHUNK)
+            try:
+                with contextlib.suppress(ConnectionError):
+                    await asyncio.gather(_copy(reader, onward[1]), _copy(onward[0], writer))
+            finally:
+                onward[1].close()
+                writer.close()
+
+        serving: list[asyncio.Task[None]] = []
+        async with await asyncio.start_unix_server(on_connection, path, limit=2 * CHUNK):
+            yield
+        for task in serving:  # the programs have stopped, maybe just now
+            task.cancel()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -113,7 +113,8 @@ async def play(
             await stack.enter_async_context(near)
             port = near.port
         tries = 1 if "ours" in pair else scenario.tries_alone
-        application = _Application(scenario, port, target, within, tries)
+        asks = 2 if pair[1] == "3.3.0" else 1
+        application = _Application(scenario, port, target, within, tries, asks)
         await application.check_tcp()
         if "2.5.3" not in pair:  # which knows no UDP
             await application.check_udp()
@@ -128,6 +129,9 @@ class _Application:
     target: int
     within: float
     tries: int
+    asks: int
+    """How often one may ask by datagram: 3.3.0 does not answer a port that it has seen before, and
+    a client gets its ports from the system, some of them again."""
 
     async def check_tcp(self) -> None:
         scenario = self.scenario
@@ -144,15 +148,21 @@ class _Application:
 
     async def check_udp(self) -> None:
         for _ in range(self.scenario.udp):
-            app = await Datagrams.associate(Address("127.0.0.1", self.port))
-            try:
-                app.send(Address("127.0.0.1", self.target), b"")
-                _, answer = await app.receive(self.within)
-            except TimeoutError:
-                raise AssertionError("no answer to a datagram") from None
-            finally:
-                app.close()
-            assert answer == ANSWER, f"the answer to a datagram is {answer[:100]!r}"
+            answers = [await self._ask_by_datagram()]
+            while answers[-1] is None and len(answers) < self.asks:
+                answers.append(await self._ask_by_datagram())
+            assert answers[-1] == ANSWER, f"the answers to a datagram are {answers!r:.100}"
+
+    async def _ask_by_datagram(self) -> bytes | None:
+        """What the target answers, None if nothing came."""
+        app = await Datagrams.associate(Address("127.0.0.1", self.port))
+        try:
+            app.send(Address("127.0.0.1", self.target), b"")
+            return (await app.receive(self.within))[1]
+        except TimeoutError:
+            return None
+        finally:
+            app.close()
 
     async def _ask(self) -> bytes:
         """What the target answers, or what came in its place at the last try."""

@@ -35,7 +35,9 @@ is tried without UDP and without obfs-random-padding, which it does not know. Em
 has nothing of that kind, or no client takes part (26).
 
 A server of 3.3.0 sometimes does not recognize a request of its own client (v2ray-vmess: 5 of 1500,
-`cannot find ... in cache`): in the control of 44 and 45 curl asks again.
+`cannot find ... in cache`): in the control of 44 and 45 curl asks again. Nor does it answer a
+datagram from a port that it has seen before, which the system may give out again: there a second
+question counts.
 """
 
 _COLUMNS: tuple[Pair, ...] = (

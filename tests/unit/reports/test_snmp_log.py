@@ -103,7 +103,7 @@ async def test_lines_come_until_cancelled(tmp_path: Path) -> None:
     began = time.monotonic()
     task = asyncio.create_task(keep_snmp_log(log, 1, lambda: {"bytes_sent": next(values)}))
     await until((tmp_path / "s").exists)
-    assert time.monotonic() - began >= 1
+    assert time.monotonic() - began >= 0.99  # timers may be early by their resolution
     await until(lambda: len(lines(tmp_path / "s")) >= 3)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
