@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -60,10 +59,6 @@ async def test_one_port_for_every_protocol() -> None:
         assert await exchange(nothing, b"\x16\x03\x01") == b""
 
 
-curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-
-
-@curl
 @pytest.mark.parametrize(
     ("inbound", "options"),
     [
@@ -88,7 +83,6 @@ async def test_curl(inbound: Inbound, options: list[str]) -> None:
     assert output.count("GET /page?query HTTP/1.1") == 2
 
 
-@curl
 @pytest.mark.parametrize(
     ("user", "status"), [("user:p%40ss", "200"), ("user:p%2540ss", "200"), ("user:nope", "407")]
 )
@@ -106,7 +100,6 @@ async def test_curl_with_a_password(user: str, status: str) -> None:
     assert "roxy-" not in output
 
 
-@curl
 @pytest.mark.parametrize(("user", "status"), [("user:pass", 0), ("user:nope", 97)])
 async def test_curl_with_a_password_for_socks5(user: str, status: int) -> None:
     credentials = Credentials("user", "pass")
