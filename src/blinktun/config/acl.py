@@ -6,6 +6,7 @@ import ipaddress
 import re
 import socket
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.config.service_url import is_host_name
@@ -20,6 +21,13 @@ _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Host: TypeAlias = str | _Network
 
 
+class End(Enum):
+    """The ends of a connection that a rule can be about; the text is its prefix in a file."""
+
+    SOURCE = "from"
+    TARGET = "to"
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One line of the file.
@@ -31,6 +39,7 @@ class Rule:
         upload: Bytes a second that a connection may carry to its target; None: no limit.
         download: The same for bytes from its target.
         text: The line as it was written, for the log.
+        end: The one end that it is about; None: both, as in the original.
     """
 
     host: _Host
@@ -39,6 +48,11 @@ class Rule:
     upload: int | None = None
     download: int | None = None
     text: str = ""
+    end: End | None = None
+
+    def is_about(self, end: End) -> bool:
+        """Whether this end of a connection is looked up in it."""
+        return self.end in {None, end}
 
 
 class Matcher:
@@ -82,7 +96,8 @@ class Matcher:
 def parse_rules(text: str) -> tuple[tuple[Rule, ...], list[str]]:
     """Read a file: its rules, and for each line that is none what is wrong with it.
 
-    A line is ``host[/mask][:port] [ban] [max upload/s] [max download/s]``; ``#`` begins a comment.
+    A line is ``[to:|from:]host[/mask][:port] [ban] [max upload/s] [max download/s]``; ``#`` begins
+    a comment.
     """
     rules: list[Rule] = []
     problems: list[str] = []
@@ -103,7 +118,8 @@ def _rule(
     del more  # the original does not look at them either
     if len(line) > _LONGEST_LINE:
         raise ValueError(f"is longer than {_LONGEST_LINE} characters")
-    found = _ENDPOINT.fullmatch(endpoint)
+    end, rest = _end(endpoint)
+    found = _ENDPOINT.fullmatch(rest)
     if not found:
         raise ValueError("does not begin with a host, host:port or address/bits")
     if ban not in {"0", "1"}:
@@ -111,7 +127,19 @@ def _rule(
     host = _host(found["literal"] or found["v6"] or found["host"])
     port = _port(next((found[name] for name in ("port", "port6") if found[name] is not None), "*"))
     text = line.partition("#")[0].strip()
-    return Rule(host, port, ban == "1", _limit(up), _limit(down), text)
+    return Rule(host, port, ban == "1", _limit(up), _limit(down), text, end)
+
+
+def _end(endpoint: str) -> tuple[End | None, str]:
+    """The end that a prefix names, and what is behind it."""
+    prefix, colon, rest = endpoint.partition(":")
+    end = next((end for end in End if colon and end.value == prefix.lower()), None)
+    if end is None:
+        return None, endpoint
+    if _DIGITS.fullmatch(rest):
+        # The original takes this for a host of that name.
+        raise ValueError(f"can be read in two ways: write {end.value}:*:{rest} for a port")
+    return end, rest
 
 
 def _host(text: str) -> _Host:

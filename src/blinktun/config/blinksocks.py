@@ -8,9 +8,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
-from blinktun.config.acl import parse_rules
+from blinktun.config.acl_file import read_rules, warnings_of_rules
 from blinktun.config.blinksocks_legacy import modernize
 from blinktun.config.explain import Origin, shown, suggestion
+from blinktun.config.files import existing_file
 from blinktun.config.kcp_link import kcp_link
 from blinktun.config.model import (
     BlinksocksClient,
@@ -43,7 +44,6 @@ from blinktun.config.weaknesses import weaknesses_of_presets
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from blinktun.config.acl import Rule
     from blinktun.config.document import Document
 
 
@@ -92,7 +92,7 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     settings.read(values)
     server = _link(settings)
     redirect = _redirect(settings)
-    acl, skipped = _acl(settings)
+    acl, skipped = read_rules(settings)
     return BlinksocksServer(
         server=server,
         timeout=settings.number("timeout"),
@@ -103,7 +103,7 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         source=source,
         warnings=(
             *(*warnings, *settings.warnings, *_warnings(settings, server), *skipped),
-            *_doorstep(acl, redirect, server.address),
+            *warnings_of_rules(acl, redirect, server.address),
         ),
     )
 
@@ -141,44 +141,11 @@ def _tls(link: Settings) -> Tls:
         return _own_certificate(link, "tls_cert", "tls_key")
     if not link.boolean("tls_cert_self_signed"):
         return Tls()
-    return Tls(cert=_file(link, "tls_cert"), self_signed=True)
+    return Tls(cert=existing_file(link, "tls_cert"), self_signed=True)
 
 
 def _own_certificate(settings: Settings, cert: str, key: str) -> Tls:
-    return Tls(cert=_file(settings, cert), key=_file(settings, key))
-
-
-def _file(settings: Settings, name: str, what: str = "a PEM file") -> Path:
-    """A file that must be there."""
-    text = settings.text(name)
-    if not text:
-        raise settings.error(name, "is missing", fix=f"write the path of {what}")
-    if not os.path.isfile(text):  # noqa: PTH113 - is_file() raises for what cannot be a name
-        raise settings.error(name, "is no file", fix=f"put it at {Path(text).absolute()}")
-    return Path(text)
-
-
-def _acl(settings: Settings) -> tuple[tuple[Rule, ...] | None, list[str]]:
-    """The rules, and the lines that are none."""
-    if not settings.boolean("acl"):
-        return None, []
-    path = _file(settings, "acl_conf", "the file of the rules")
-    try:
-        text = path.read_text("utf-8", errors="replace")
-    except OSError as error:
-        problem = f"cannot be read: {error.strerror or error}"
-        raise settings.error("acl_conf", problem, fix="make it readable") from None
-    rules, problems = parse_rules(text)
-    if len(problems) > _MAX_PROBLEMS:
-        more = len(problems) - _MAX_PROBLEMS
-        problems[_MAX_PROBLEMS:] = [f"{more} more lines are skipped"]
-    return rules, [f"{path}: {problem}" for problem in problems]
-
-
-def _doorstep(acl: object, redirect: object, address: Address) -> tuple[str, ...]:
-    """A warning for a server whose clients all come through a neighbour."""
-    is_local = address.host == "localhost" or bool(address.ip and address.ip.is_loopback)
-    return (_DOORSTEP,) if acl is not None and not redirect and is_local else ()
+    return Tls(cert=existing_file(settings, cert), key=existing_file(settings, key))
 
 
 def _redirect(settings: Settings) -> Address | None:
@@ -308,11 +275,3 @@ def _unknown_params(presets: Sequence[PresetSpec]) -> list[str]:
                 place = f"presets[{at}].params.{shown(name)}"
                 warnings.append(f"{place} means nothing to {preset.name}: {has}")
     return warnings
-
-
-_MAX_PROBLEMS = 20
-"""Lines of a file of rules that are complained of one by one."""
-_DOORSTEP = (
-    "acl bans a source whose connections fail twice: behind a program on this machine, such as"
-    " kcptun, all clients are one source"
-)

@@ -6,11 +6,11 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from blinktun.address import Address
-from blinktun.config.acl import Matcher
+from blinktun.config.acl import End, Matcher
 from blinktun.errors import AccessDenied
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from blinktun.config.acl import Rule
 
@@ -39,31 +39,32 @@ class Access:
     """
 
     def __init__(self, rules: Sequence[Rule] | None, *, remembered: int = _REMEMBERED) -> None:
-        self._matcher = None if rules is None else Matcher(rules)
+        self._matchers = None if rules is None else _matchers(rules)
         self._remembered = remembered
         self._failed: dict[str, int] = {}
         self._banned: dict[str, None] = {}
         if rules is not None:
             _log.info("[acl] %d rules loaded", len(rules))
 
-    def check(self, endpoint: Address) -> Rule | None:
-        """Return the rule for a source or target.
+    def check_source(self, source: Address) -> Rule | None:
+        """Return the rule for a client.
 
         Raises:
             AccessDenied: it is banned.
         """
-        if self._matcher is None:
-            return None
-        if endpoint.host in self._banned:
-            raise AccessDenied(f"[acl] banned: {endpoint.host} has failed too often")
-        rule = self._matcher.find(endpoint)
-        if rule and rule.ban:
-            raise AccessDenied(f'[acl] banned by rule: "{rule.text}"')
-        return rule
+        return self._check(End.SOURCE, source)
+
+    def check_target(self, target: Address) -> Rule | None:
+        """Return the rule for a target.
+
+        Raises:
+            AccessDenied: it is banned.
+        """
+        return self._check(End.TARGET, target)
 
     def permits(self, target: Address, ip: str) -> bool:
         """Whether a target by name may be reached at this address of its."""
-        rule = self._matcher.find(target, ip) if self._matcher else None
+        rule = self._matchers[End.TARGET].find(target, ip) if self._matchers else None
         return not (rule and rule.ban)
 
     def limits(self, source: Address, target: Address) -> Limits:
@@ -72,15 +73,26 @@ class Access:
         Raises:
             AccessDenied: one of the two is banned.
         """
-        rules = [rule for rule in (self.check(source), self.check(target)) if rule]
+        found = (self.check_source(source), self.check_target(target))
+        rules = [rule for rule in found if rule]
         return Limits(
             min((rule.upload for rule in rules if rule.upload), default=None),
             min((rule.download for rule in rules if rule.download), default=None),
         )
 
+    def _check(self, end: End, endpoint: Address) -> Rule | None:
+        if self._matchers is None:
+            return None
+        if endpoint.host in self._banned:
+            raise AccessDenied(f"[acl] banned: {endpoint.host} has failed too often")
+        rule = self._matchers[end].find(endpoint)
+        if rule and rule.ban:
+            raise AccessDenied(f'[acl] banned by rule: "{rule.text}"')
+        return rule
+
     def note_failure(self, source: Address) -> bool:
         """Count a connection that failed the presets; True if its source is banned by now."""
-        if self._matcher is None:
+        if self._matchers is None:
             return False
         host = source.host
         failures = self._failed.pop(host, 0) + 1
@@ -101,6 +113,10 @@ def source_of(peer: str) -> Address:
         return Address.parse(peer.partition("(")[0])  # a stream of KCP has its number behind
     except ValueError:  # it was gone before it could be asked
         return Address(peer, 0)
+
+
+def _matchers(rules: Sequence[Rule]) -> Mapping[End, Matcher]:
+    return {end: Matcher(rule for rule in rules if rule.is_about(end)) for end in End}
 
 
 def _make_room(known: dict[str, int] | dict[str, None], limit: int) -> None:

@@ -90,7 +90,7 @@ class BlinksocksServerRole(BlinksocksRole):
 
     def _admit(self, wire: Stream, serve: Callable[[Stream], Coroutine[None, None, None]]) -> None:
         try:
-            self._access.check(source_of(wire.peer))
+            self._access.check_source(source_of(wire.peer))
         except AccessDenied as error:
             _log.info("%s: %s", wire.peer, error)
             wire.abort()

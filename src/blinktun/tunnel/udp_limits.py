@@ -36,14 +36,14 @@ class UdpGate:
     def __init__(self, access: Access, source: Address) -> None:
         self._access = access
         self._source = source
-        self._rule = access.check(source)
+        self._rule = access.check_source(source)
         self._limits = UdpLimits()
         self.permits = access.permits
 
     def allows(self, target: Address, size: int, *, up: bool) -> bool:
         """Whether a datagram may pass, to a target or (not ``up``) from one."""
         try:
-            rule = self._access.check(target)
+            rule = self._access.check_target(target)
         except AccessDenied as error:
             _log.debug("%s -> %s: %s", self._source, target, error)
             return False

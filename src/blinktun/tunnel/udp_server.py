@@ -70,7 +70,7 @@ class UdpServer:
 
     def _receive(self, data: bytes, client: Address) -> None:
         try:
-            self._service.access.check(client)
+            self._service.access.check_source(client)
         except AccessDenied as error:
             _log.debug("a datagram from %s is lost: %s", client, error)
             return

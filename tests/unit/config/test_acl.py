@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+from pathlib import Path
+
 import pytest
 
 from blinktun.address import Address
-from blinktun.config.acl import Matcher, Rule, parse_rules
+from blinktun.config.acl import End, Matcher, Rule, parse_rules
 
 
 def _text_of(text: str, host: str, port: int = 80) -> str | None:
@@ -145,3 +148,48 @@ def test_a_rule_for_an_address_fits_a_name_that_leads_there() -> None:
     assert matcher.find(name, "::ffff:127.0.0.1") is rules[0]
     assert matcher.find(allowed, "127.0.0.1") is rules[1]
     assert matcher.find(allowed, "127.0.0.9") is rules[3]
+
+
+@pytest.mark.parametrize(
+    ("line", "host", "port", "end"),
+    [
+        ("to:example.com 1", "example.com", None, End.TARGET),
+        ("TO:example.com:25 1", "example.com", 25, End.TARGET),
+        ("from:* 1", "*", None, End.SOURCE),
+        ("to:*:25 1", "*", 25, End.TARGET),
+        ("to:::1 1", ip_network("::1"), None, End.TARGET),
+        ("from:[2001:db8::/32]:443 1", ip_network("2001:db8::/32"), 443, End.SOURCE),
+        ("to:10.0.0.0/8 1", ip_network("10.0.0.0/8"), None, End.TARGET),
+        ("tor.example:25 1", "tor.example", 25, None),
+        ("to 1", "to", None, None),
+    ],
+)
+def test_a_prefix_names_the_end_that_a_rule_is_about(
+    line: str, host: object, port: int | None, end: End | None
+) -> None:
+    (rule,), problems = parse_rules(line)
+    assert problems == []
+    assert (rule.host, rule.port, rule.end, rule.text) == (host, port, end, line)
+    assert [rule.is_about(each) for each in End] == [end in {None, each} for each in End]
+
+
+def test_a_prefix_before_a_bare_port_is_ambiguous() -> None:
+    rules, problems = parse_rules("to:25 1\nfrom: 1")
+    assert rules == ()
+    assert problems == [
+        "line 1 can be read in two ways: write to:*:25 for a port: it is skipped",
+        "line 2 does not begin with a host, host:port or address/bits: it is skipped",
+    ]
+
+
+def test_the_example_of_the_guide_lets_clients_of_the_same_machine_in() -> None:
+    guide = Path("docs/guide/acl.md").read_text("utf-8")
+    rules, problems = parse_rules(guide.partition("```text\n")[2].partition("```")[0])
+    assert problems == []
+    assert len(rules) == 8
+    sources = Matcher(rule for rule in rules if rule.is_about(End.SOURCE))
+    assert sources.find(Address("127.0.0.1", 40000)) is None
+    targets = Matcher(rule for rule in rules if rule.is_about(End.TARGET))
+    banned = targets.find(Address("127.0.0.1", 22))
+    assert banned is not None
+    assert banned.ban

@@ -18,7 +18,7 @@ def _access(text: str, *, remembered: int = 100) -> Access:
 
 def test_without_rules_everybody_may_everything() -> None:
     access = Access(None)
-    assert access.check(SOURCE) is None
+    assert access.check_source(SOURCE) is None
     assert access.limits(SOURCE, TARGET) == Limits(None, None)
     assert not any(access.note_failure(SOURCE) for _ in range(10))
 
@@ -46,12 +46,12 @@ def test_the_lower_of_two_limits_counts() -> None:
 def test_the_second_failure_bans(caplog: pytest.LogCaptureFixture) -> None:
     access = _access("")
     assert not access.note_failure(SOURCE)
-    assert access.check(SOURCE) is None
+    assert access.check_source(SOURCE) is None
     assert access.note_failure(Address(SOURCE.host, 6000))
     assert access.note_failure(SOURCE)
     with pytest.raises(AccessDenied, match="failed too often"):
-        access.check(Address(SOURCE.host, 7))
-    assert access.check(Address("192.0.2.2", 7)) is None
+        access.check_source(Address(SOURCE.host, 7))
+    assert access.check_source(Address("192.0.2.2", 7)) is None
     assert caplog.messages == ["[acl] 192.0.2.1 has failed 2 times and is banned"]
 
 
@@ -61,15 +61,15 @@ def test_memory_is_bounded() -> None:
     for host in hosts:
         access.note_failure(host)
         access.note_failure(host)
-    assert access.check(hosts[1]) is None
+    assert access.check_source(hosts[1]) is None
     for host in hosts[2:]:
         with pytest.raises(AccessDenied):
-            access.check(host)
+            access.check_source(host)
     for n in range(10):
         assert not access.note_failure(Address(f"10.0.1.{n}", 1))
     assert not access.note_failure(Address("10.0.1.1", 1))
     with pytest.raises(AccessDenied):
-        access.check(hosts[4])
+        access.check_source(hosts[4])
 
 
 def test_sources() -> None:
@@ -84,3 +84,16 @@ def test_a_name_may_not_lead_where_an_address_is_banned() -> None:
     assert access.permits(TARGET, "192.0.2.9")
     assert not access.permits(TARGET, "127.0.0.1")
     assert Access(None).permits(TARGET, "127.0.0.1")
+
+
+def test_a_rule_for_targets_alone_lets_the_same_address_come() -> None:
+    access = _access("to:127.0.0.0/8 1\nfrom:192.0.2.9 1")
+    near, far = Address("127.0.0.1", 5000), Address("192.0.2.9", 80)
+    assert access.check_source(near) is None
+    assert access.check_target(far) is None
+    assert not access.permits(TARGET, "127.0.0.1")
+    assert access.permits(TARGET, "192.0.2.9")
+    with pytest.raises(AccessDenied, match=r'"to:127\.0\.0\.0/8 1"'):
+        access.limits(near, Address("127.1", 80))
+    with pytest.raises(AccessDenied, match=r'"from:192\.0\.2\.9 1"'):
+        access.limits(far, TARGET)
