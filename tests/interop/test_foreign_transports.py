@@ -16,10 +16,10 @@ from tests.interop.harness.processes import Program, output_of
 
 from blinktun.address import Address
 from blinktun.config.model import ServerLink, Tls
+from blinktun.net.resolve import Resolver
 from blinktun.testing.certificates import self_signed
 from blinktun.testing.loopback import ANY_PORT, echo
 from blinktun.transports.registry import find_transport
-from blinktun.transports.resolver import Resolver
 from blinktun.tunnel.connections import Connections
 
 if TYPE_CHECKING:

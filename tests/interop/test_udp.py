@@ -13,8 +13,8 @@ from tests.interop.harness.boxes import Blinksocks, Link, Presets, bs_pair
 from tests.interop.harness.together import all_of
 
 from blinktun.address import Address
+from blinktun.net.udp import UdpSocket
 from blinktun.testing.loopback import Datagrams, answering
-from blinktun.transports.udp import UdpSocket
 
 if TYPE_CHECKING:
     from pathlib import Path

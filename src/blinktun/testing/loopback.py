@@ -17,10 +17,10 @@ from blinktun.config.model import (
     ServerLink,
     Tls,
 )
+from blinktun.net.udp import UdpSocket
 from blinktun.presets.socks_address import unpack
 from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
 from blinktun.transports import tcp
-from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 from blinktun.tunnel.connections import Connections

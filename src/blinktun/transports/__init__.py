@@ -4,8 +4,7 @@ The nouns of the room: a **stream** (``base``) is one connection, whatever carri
 makes streams, a **listener** takes them in; the **registry** finds both by the transport that a
 configuration names. A transport with a handshake stands on another one's streams (``upgrade``):
 WebSocket and HTTP/2 on TLS, TLS on TCP; ``kcp`` stands on the sessions of the room of that name. A
-new transport is one file here and one line in ``registry``. Beside them, ``resolver`` finds the
-addresses of names, and ``udp`` has sockets for datagrams.
+new transport is one file here and one line in ``registry``.
 
-May import: ``errors``, ``address``, ``effects``, ``config.model``, ``kcp``.
+May import: ``errors``, ``address``, ``effects``, ``config.model``, ``net``, ``kcp``.
 """

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from blinktun.address import Address
     from blinktun.config.model import ServerLink
+    from blinktun.net.resolve import Resolver
     from blinktun.transports.base import OnStream, Stream
-    from blinktun.transports.resolver import Resolver
     from blinktun.transports.rewindable import Rewindable
 
 _log = logging.getLogger("blinktun.transports")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from blinktun.config.model import ServerLink
     from blinktun.effects import Chunk
     from blinktun.kcp.keys import StreamKey
-    from blinktun.transports.resolver import Resolver
+    from blinktun.net.resolve import Resolver
 
 _CHUNK = 256 * 1024
 """The most that one ``receive`` returns."""

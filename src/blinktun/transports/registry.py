@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from blinktun.config.model import ServerLink
+    from blinktun.net.resolve import Resolver
     from blinktun.transports.base import Dialer, Listener, OnStream
-    from blinktun.transports.resolver import Resolver
 
 
 class Listen(Protocol):

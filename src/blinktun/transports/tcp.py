@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.net.happy_eyeballs import Permits, first_to_connect
+from blinktun.net.resolve import Resolver
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
-from blinktun.transports.happy_eyeballs import Permits, first_to_connect
-from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.config.model import ServerLink
     from blinktun.effects import Chunk
-    from blinktun.transports.resolver import Resolver
+    from blinktun.net.resolve import Resolver
 
 _RECORD = 16384
 """What one read of OpenSSL gives at most."""

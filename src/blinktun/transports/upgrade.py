@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.errors import TransportError
+from blinktun.net.limits import share_for_strangers
 from blinktun.transports import tcp
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
-from blinktun.transports.descriptors import share_for_strangers
 from blinktun.transports.rewindable import Rewindable
 
 if TYPE_CHECKING:

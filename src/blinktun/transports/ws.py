@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.config.model import ServerLink
     from blinktun.effects import Chunk
-    from blinktun.transports.resolver import Resolver
+    from blinktun.net.resolve import Resolver
     from blinktun.transports.rewindable import Rewindable
 
 _END_HINT = b"end"

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.effects import Chunk
     from blinktun.proxies.base import Demand, Handshake
+    from blinktun.relay.relay import Traffic
     from blinktun.transports.base import Stream
-    from blinktun.tunnel.relay import Traffic
 
     Errand = ConnectTo | Associate | Exchange
 

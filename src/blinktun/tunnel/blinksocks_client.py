@@ -11,14 +11,15 @@ from blinktun.address import Address
 from blinktun.config.model import Inbound
 from blinktun.effects import ConnectTo
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
+from blinktun.net.resolve import Resolver
 from blinktun.presets.base import Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.proxies.base import Associate, Refusal
 from blinktun.proxies.detect import handshake_maker
 from blinktun.proxies.http_exchange import Exchange
+from blinktun.relay.relay import linger, relay
 from blinktun.transports import tcp, tls, upgrade
 from blinktun.transports.registry import find_transport
-from blinktun.transports.resolver import Resolver
 from blinktun.transports.tls_context import server_context
 from blinktun.tunnel.application import Application, refusal_of
 from blinktun.tunnel.blinksocks_role import BlinksocksRole
@@ -26,7 +27,6 @@ from blinktun.tunnel.http_forward import HttpForward
 from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.mux_session import ANSWER_WAIT
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
-from blinktun.tunnel.relay import linger, relay
 from blinktun.tunnel.udp_inbound import UdpInbound
 from blinktun.tunnel.udp_path import udp_path_maker
 from blinktun.tunnel.udp_stream import StreamPath

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from blinktun.errors import TransportError
+from blinktun.relay.relay import Traffic
 from blinktun.tunnel.connections import Connections
-from blinktun.tunnel.relay import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,21 +5,21 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from blinktun.admission.access import Access, source_of
+from blinktun.admission.redirect import Refusals
+from blinktun.admission.unauthenticated import HOLD, Stranger, Strangers, UnfinishedError
 from blinktun.errors import AccessDenied, RemoteError
+from blinktun.net.resolve import Resolver
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
+from blinktun.relay.relay import Traffic
 from blinktun.transports.registry import find_transport
-from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
-from blinktun.tunnel.access import Access, source_of
 from blinktun.tunnel.blinksocks_role import BlinksocksRole
 from blinktun.tunnel.exits import Exit
 from blinktun.tunnel.mux_session import MuxSession
 from blinktun.tunnel.preset_stream import PresetStream
 from blinktun.tunnel.record import Record
-from blinktun.tunnel.refusals import Refusals
-from blinktun.tunnel.relay import Traffic
-from blinktun.tunnel.strangers import HOLD, Stranger, Strangers, UnfinishedError
 from blinktun.tunnel.udp_server import Service, UdpServer
 
 if TYPE_CHECKING:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from blinktun.tunnel.access import source_of
+from blinktun.admission.access import source_of
+from blinktun.relay.relay import relay
 from blinktun.tunnel.paced_stream import paced
-from blinktun.tunnel.relay import relay
 from blinktun.tunnel.udp_limits import UdpGate
 from blinktun.tunnel.udp_stream import DATAGRAMS, carry_datagrams
 
 if TYPE_CHECKING:
     from blinktun.address import Address
+    from blinktun.admission.access import Access
+    from blinktun.net.resolve import Resolver
+    from blinktun.relay.relay import Traffic
     from blinktun.transports.base import Dialer, Stream
-    from blinktun.transports.resolver import Resolver
-    from blinktun.tunnel.access import Access
-    from blinktun.tunnel.relay import Traffic
 
 
 class Exit:

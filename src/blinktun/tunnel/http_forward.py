@@ -11,8 +11,8 @@ from blinktun.effects import ConnectTo
 from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.proxies.http_exchange import Exchange, Origin
 from blinktun.proxies.http_message import HttpError
+from blinktun.relay.relay import linger, relay, silence
 from blinktun.tunnel.application import refusal_of
-from blinktun.tunnel.relay import linger, relay, silence
 
 if TYPE_CHECKING:
     from blinktun.address import Address

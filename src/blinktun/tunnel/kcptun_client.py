@@ -12,12 +12,12 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp import SessionPool
 from blinktun.kcp.raw_tcp import check_rights
+from blinktun.net.accept import TcpListener, reset
+from blinktun.net.unix import UnixListener
 from blinktun.transports.kcp import PoolDialer
 from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
-from blinktun.tunnel.tcp_socket import TcpListener, reset
-from blinktun.tunnel.unix_socket import UnixListener
 
 if TYPE_CHECKING:
     import socket

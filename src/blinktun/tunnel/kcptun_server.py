@@ -12,12 +12,12 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.kcp.session import wait_idle
+from blinktun.net.accept import begin_dial, dial
+from blinktun.net.unix import dial_unix
 from blinktun.transports.kcp import KcpStream
 from blinktun.tunnel.effective import effective_settings
 from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
-from blinktun.tunnel.tcp_socket import begin_dial, dial
-from blinktun.tunnel.unix_socket import dial_unix
 
 if TYPE_CHECKING:
     import socket

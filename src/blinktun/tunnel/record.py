@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from blinktun.errors import AccessDenied, RemoteError, TransportError
-from blinktun.tunnel.relay import Traffic
+from blinktun.relay.relay import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

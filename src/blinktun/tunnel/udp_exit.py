@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.transports.udp import UdpSocket
+from blinktun.net.udp import UdpSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from blinktun.transports.happy_eyeballs import Permits
-    from blinktun.transports.resolver import Resolver
+    from blinktun.net.happy_eyeballs import Permits
+    from blinktun.net.resolve import Resolver
 
 _log = logging.getLogger("blinktun.blinksocks")
 

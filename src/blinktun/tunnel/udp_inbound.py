@@ -6,8 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from blinktun.errors import LocalError, RemoteError
+from blinktun.net.udp import UdpPort
 from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
-from blinktun.transports.udp import UdpPort
 from blinktun.tunnel.associations import Associations
 
 if TYPE_CHECKING:

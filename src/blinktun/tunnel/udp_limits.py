@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from blinktun.address import Address
+    from blinktun.admission.access import Access
     from blinktun.config.acl import Rule
-    from blinktun.tunnel.access import Access
 
 _log = logging.getLogger("blinktun.blinksocks")
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.address import Address
 from blinktun.errors import LocalError, RemoteError, TransportError
+from blinktun.net.udp import UdpSocket
 from blinktun.presets.base import PresetContext, Role
-from blinktun.transports.udp import UdpSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blinktun.config.model import ServerLink
+    from blinktun.net.resolve import Resolver
     from blinktun.presets.pipeline import Pipeline
     from blinktun.presets.registry import PipelineMaker
-    from blinktun.transports.resolver import Resolver
     from blinktun.tunnel.udp_exit import OnAnswer
 
 _log = logging.getLogger("blinktun.blinksocks")

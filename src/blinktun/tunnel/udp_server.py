@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blinktun.errors import AccessDenied, LocalError, RemoteError
+from blinktun.net.udp import UdpPort
 from blinktun.presets.base import PresetContext, Role
-from blinktun.transports.udp import UdpPort
 from blinktun.tunnel.associations import Associations
 from blinktun.tunnel.udp_exit import UdpExit
 from blinktun.tunnel.udp_limits import UdpGate
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blinktun.address import Address
+    from blinktun.admission.access import Access
+    from blinktun.net.resolve import Resolver
     from blinktun.presets.registry import PipelineMaker
-    from blinktun.transports.resolver import Resolver
-    from blinktun.tunnel.access import Access
 
 _log = logging.getLogger("blinktun.blinksocks")
 

@@ -20,10 +20,10 @@ from blinktun.tunnel.udp_path import Path
 
 if TYPE_CHECKING:
     from blinktun.effects import Chunk
+    from blinktun.net.resolve import Resolver
+    from blinktun.relay.relay import Traffic
     from blinktun.transports.base import Stream
-    from blinktun.transports.resolver import Resolver
     from blinktun.tunnel.outbound import Outbound
-    from blinktun.tunnel.relay import Traffic
     from blinktun.tunnel.udp_exit import OnAnswer
     from blinktun.tunnel.udp_limits import UdpGate
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tests.interop.harness.ports import free_port
 
 from blinktun.address import Address
-from blinktun.transports.udp import UdpSocket
+from blinktun.net.udp import UdpSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.config.model import ServerLink, Tls
+from blinktun.net.resolve import Resolver
 from blinktun.testing.certificates import self_signed
 from blinktun.testing.loopback import ANY_PORT
 from blinktun.transports.registry import find_transport
-from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,9 +8,9 @@ from tests.unit.transports.ends import Accepted, certificate, link_over, listeni
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.net.resolve import Resolver
 from blinktun.testing.loopback import read_all
 from blinktun.transports import h2, tls
-from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls import TlsStream
 from blinktun.transports.tls_context import client_context

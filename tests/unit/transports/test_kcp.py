@@ -9,10 +9,10 @@ from tests.unit.transports.ends import link_over, listening
 from blinktun.address import Address
 from blinktun.config.model import KcpLink, KcpSettings, ServerLink
 from blinktun.errors import ConfigError, TransportError
+from blinktun.net.resolve import Resolver
 from blinktun.testing.loopback import read_exactly
 from blinktun.transports import kcp
 from blinktun.transports.registry import find_transport
-from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
     from blinktun.transports.base import Stream

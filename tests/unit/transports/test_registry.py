@@ -7,9 +7,9 @@ import pytest
 from blinktun.address import Address
 from blinktun.config.model import ServerLink
 from blinktun.errors import ConfigError
+from blinktun.net.resolve import Resolver
 from blinktun.testing.loopback import ANY_PORT
 from blinktun.transports.registry import find_transport
-from blinktun.transports.resolver import Resolver
 
 if TYPE_CHECKING:
     from blinktun.transports.base import Stream

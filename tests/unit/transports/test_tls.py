@@ -9,12 +9,12 @@ from tests.unit.transports.ends import Accepted, certificate, connected, link_ov
 from blinktun.address import Address
 from blinktun.config.model import ServerLink, Tls
 from blinktun.errors import ConfigError, TransportError
+from blinktun.net.resolve import Resolver
 from blinktun.testing.certificates import self_signed
 from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import read_all
 from blinktun.transports import tls as tls_module
 from blinktun.transports import upgrade
-from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls import TlsStream
 from blinktun.transports.tls_context import client_context, server_context

@@ -8,11 +8,11 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.net.resolve import Resolver
 from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import read_all, read_exactly
 from blinktun.transports import ws
 from blinktun.transports.registry import find_transport
-from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.upgrade import BAD_REQUEST
 from blinktun.transports.ws import WebSocketStream

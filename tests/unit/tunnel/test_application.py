@@ -12,9 +12,9 @@ from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.proxies.base import Refusal
 from blinktun.proxies.detect import Detect
 from blinktun.proxies.forward import FixedForward
+from blinktun.relay.relay import Traffic
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.application import Application, refusal_of
-from blinktun.tunnel.relay import Traffic
 
 TARGET = Address("127.0.0.1", 80)
 SOCKS4 = b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00"

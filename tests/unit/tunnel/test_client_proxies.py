@@ -18,10 +18,10 @@ from blinktun.config.model import (
     Tls,
 )
 from blinktun.errors import ConfigError, TransportError
+from blinktun.net.resolve import Resolver
 from blinktun.testing.certificates import self_signed
 from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving, tunnel
 from blinktun.transports import tls
-from blinktun.transports.resolver import Resolver
 from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel import blinksocks_client as room
 from blinktun.tunnel.blinksocks_client import BlinksocksClientRole

@@ -6,12 +6,12 @@ import pytest
 from tests.unit.tunnel.test_outbound import ScriptedDialer
 
 from blinktun.address import Address
+from blinktun.admission.access import Access
 from blinktun.config.acl import parse_rules
 from blinktun.errors import AccessDenied, RemoteError, TransportError
+from blinktun.relay.relay import Traffic
 from blinktun.testing.scripted import ScriptedStream
-from blinktun.tunnel.access import Access
 from blinktun.tunnel.exits import Exit
-from blinktun.tunnel.relay import Traffic
 
 TARGET = Address("192.0.2.9", 80)
 

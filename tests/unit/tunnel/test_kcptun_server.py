@@ -14,10 +14,10 @@ from tests.unit.waiting import PATIENCE, until
 from blinktun.address import Address
 from blinktun.config.model import PortRange
 from blinktun.errors import ConfigError, TransportError
+from blinktun.net.accept import dial
 from blinktun.testing.loopback import echo, read_all, serving
 from blinktun.tunnel import kcptun_server
 from blinktun.tunnel.kcptun_server import KcptunServerRole
-from blinktun.tunnel.tcp_socket import dial
 
 if TYPE_CHECKING:
     from blinktun import kcp

@@ -22,6 +22,7 @@ from blinktun.config.acl import parse_rules
 from blinktun.config.model import BlinksocksServer, PresetSpec, ServerLink
 from blinktun.effects import ConnectTo, Reply
 from blinktun.errors import TransportError
+from blinktun.net.udp import UdpSocket
 from blinktun.presets.base import AddressingPreset, PresetContext, Role
 from blinktun.presets.registry import PRESETS, PipelineMaker
 from blinktun.testing.loopback import ANY_PORT, answering, echo, read_all, serving
@@ -29,7 +30,6 @@ from blinktun.testing.pair import PipelinePair, forwarded
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls import TlsStream
 from blinktun.transports.tls_context import client_context
-from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ import pytest
 
 from blinktun.address import Address
 from blinktun.errors import AccessDenied, RemoteError, TransportError
+from blinktun.relay.relay import Traffic
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.record import Record
-from blinktun.tunnel.relay import Traffic
 
 
 def test_the_line_of_a_connection(caplog: pytest.LogCaptureFixture) -> None:

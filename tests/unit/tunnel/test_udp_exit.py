@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from tests.unit.waiting import until
 
 from blinktun.address import Address
+from blinktun.net.resolve import Resolver
 from blinktun.testing.loopback import answering
-from blinktun.transports.resolver import Resolver
 from blinktun.tunnel import udp_exit as room
 from blinktun.tunnel.udp_exit import UdpExit
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from tests.unit.waiting import until
 
 from blinktun.address import Address
+from blinktun.net.udp import UdpSocket
 from blinktun.proxies.socks5_udp import pack_datagram, unpack_datagram
 from blinktun.testing.loopback import ANY_PORT
-from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.udp_inbound import UdpInbound
 from blinktun.tunnel.udp_path import Path
 

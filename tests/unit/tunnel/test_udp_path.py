@@ -10,11 +10,11 @@ from tests.unit.waiting import until
 from blinktun.address import Address
 from blinktun.config.model import PresetSpec, ServerLink
 from blinktun.errors import RemoteError
+from blinktun.net.resolve import Resolver
+from blinktun.net.udp import UdpSocket
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.testing.loopback import answering
-from blinktun.transports.resolver import Resolver
-from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.udp_path import Path, RenewedPath, udp_path_maker
 
 if TYPE_CHECKING:

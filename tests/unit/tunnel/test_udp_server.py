@@ -15,9 +15,9 @@ from blinktun.config.model import (
     ServerLink,
 )
 from blinktun.errors import TransportError
+from blinktun.net.udp import UdpSocket
 from blinktun.presets.registry import PRESETS
 from blinktun.testing.loopback import Datagrams, answering, tunnel
-from blinktun.transports.udp import UdpSocket
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 
 CIPHERS = [

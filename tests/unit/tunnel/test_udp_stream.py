@@ -10,12 +10,12 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import RemoteError, TransportError
+from blinktun.net.resolve import Resolver
+from blinktun.relay.relay import Traffic
 from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import answering
 from blinktun.testing.scripted import ScriptedStream
-from blinktun.transports.resolver import Resolver
 from blinktun.tunnel.outbound import Outbound
-from blinktun.tunnel.relay import Traffic
 from blinktun.tunnel.udp_stream import DATAGRAMS, StreamPath, carry_datagrams
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from tests.unit.kcp.support import descriptors, open_descriptors
 from tests.unit.waiting import until
 
 from blinktun.errors import TransportError
-from blinktun.tunnel import unix_socket
-from blinktun.tunnel.tcp_socket import reset
-from blinktun.tunnel.unix_socket import UnixListener, dial_unix
+from blinktun.net import unix
+from blinktun.net.accept import reset
+from blinktun.net.unix import UnixListener, dial_unix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,7 +141,7 @@ async def test_a_dial_waits_for_a_full_queue(path: Path) -> None:
 async def test_a_full_queue_is_not_waited_for_for_ever(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unix_socket, "DIAL_TIMEOUT", 0.05)
+    monkeypatch.setattr(unix, "DIAL_TIMEOUT", 0.05)
     with deaf(path), pytest.raises(TransportError, match="nobody accepts: timed out"):
         await dial_unix(path)
 

@@ -9,9 +9,9 @@ import pytest
 from tests.unit.waiting import until
 
 from blinktun.errors import RemoteError, TransportError
+from blinktun.relay import relay as room
+from blinktun.relay.relay import Traffic, linger, relay
 from blinktun.testing.scripted import ScriptedStream
-from blinktun.tunnel import relay as room
-from blinktun.tunnel.relay import Traffic, linger, relay
 
 
 async def test_both_directions_and_their_ends() -> None:

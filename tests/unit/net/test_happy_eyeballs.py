@@ -7,10 +7,10 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import AccessDenied
-from blinktun.transports import happy_eyeballs
+from blinktun.net import happy_eyeballs
+from blinktun.net.happy_eyeballs import first_to_connect
+from blinktun.net.resolve import Resolver
 from blinktun.transports.base import Stream
-from blinktun.transports.happy_eyeballs import first_to_connect
-from blinktun.transports.resolver import Resolver
 
 
 class FakeStream(Stream):

@@ -9,14 +9,14 @@ from tests.unit.tunnel.test_outbound import ScriptedDialer
 from tests.unit.waiting import until
 
 from blinktun.address import Address
+from blinktun.admission.redirect import Refusals
+from blinktun.admission.unauthenticated import Strangers
 from blinktun.errors import RemoteError, TransportError
 from blinktun.testing.scripted import ScriptedStream
-from blinktun.tunnel.refusals import Refusals
-from blinktun.tunnel.strangers import Strangers
 
 if TYPE_CHECKING:
+    from blinktun.admission.unauthenticated import Stranger
     from blinktun.transports.base import Stream
-    from blinktun.tunnel.strangers import Stranger
 
 ELSEWHERE = Address("192.0.2.7", 80)
 _HELD = 0.045

@@ -4,7 +4,7 @@ import resource
 
 import pytest
 
-from blinktun.transports.descriptors import share_for_strangers
+from blinktun.net.limits import share_for_strangers
 
 
 @pytest.mark.parametrize(

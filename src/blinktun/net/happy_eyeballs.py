@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from blinktun.errors import AccessDenied
 
@@ -11,10 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from blinktun.address import Address
-    from blinktun.transports.base import Stream
-    from blinktun.transports.resolver import Resolver
+    from blinktun.net.resolve import Resolver
 
-_S = TypeVar("_S", bound="Stream")
+
+class Abortable(Protocol):
+    """A connection that can be broken off."""
+
+    def abort(self) -> None:
+        """Break it off."""
+
+
+_S = TypeVar("_S", bound=Abortable)
 
 Permits: TypeAlias = "Callable[[Address, str], bool]"
 """Whether a target may be reached at one of its IP addresses."""

@@ -13,8 +13,8 @@ import pytest
 from tests.unit.waiting import until
 
 from blinktun.config.model import Dns
-from blinktun.transports import resolver as room
-from blinktun.transports.resolver import Resolver
+from blinktun.net import resolve as room
+from blinktun.net.resolve import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -8,12 +8,12 @@ import random
 from typing import TYPE_CHECKING
 
 from blinktun.errors import TransportError
-from blinktun.tunnel.relay import Traffic, relay
+from blinktun.relay.relay import Traffic, relay
 
 if TYPE_CHECKING:
     from blinktun.address import Address
+    from blinktun.admission.unauthenticated import Stranger
     from blinktun.transports.base import Dialer, Stream
-    from blinktun.tunnel.strangers import Stranger
 
 _log = logging.getLogger("blinktun.blinksocks")
 

@@ -14,7 +14,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from blinktun.errors import TransportError
-from blinktun.tunnel.tcp_socket import BACKLOG, DIAL_TIMEOUT, Acceptor
+from blinktun.net.accept import BACKLOG, DIAL_TIMEOUT, Acceptor
 
 if TYPE_CHECKING:
     from collections.abc import Callable

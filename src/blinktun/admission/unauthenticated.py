@@ -12,9 +12,9 @@ import random
 from typing import TYPE_CHECKING
 
 from blinktun.errors import RemoteError
-from blinktun.transports.descriptors import share_for_strangers
+from blinktun.net.limits import share_for_strangers
+from blinktun.relay.relay import silence
 from blinktun.transports.wrapped import WrappedStream
-from blinktun.tunnel.relay import silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.transports.udp import UdpPort, UdpSocket
+from blinktun.net.udp import UdpPort, UdpSocket
 
 Received = asyncio.Queue[tuple[bytes, Address]]
 

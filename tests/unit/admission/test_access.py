@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from blinktun.address import Address
+from blinktun.admission.access import Access, Limits, source_of
 from blinktun.config.acl import parse_rules
 from blinktun.errors import AccessDenied
-from blinktun.tunnel.access import Access, Limits, source_of
 
 SOURCE, TARGET = Address("192.0.2.1", 5000), Address("example.com", 80)
 

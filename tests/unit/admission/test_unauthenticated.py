@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from blinktun.admission.unauthenticated import Strangers, UnfinishedError
 from blinktun.errors import RemoteError, TransportError
 from blinktun.testing.scripted import ScriptedStream
-from blinktun.tunnel.strangers import Strangers, UnfinishedError
 
 
 def _strangers(

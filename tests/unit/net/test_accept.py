@@ -12,8 +12,8 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.tunnel import tcp_socket
-from blinktun.tunnel.tcp_socket import TcpListener, begin_dial, dial, reset
+from blinktun.net import accept
+from blinktun.net.accept import TcpListener, begin_dial, dial, reset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,13 +116,13 @@ class OutOfDescriptors(socket.socket):
 async def test_accepting_pauses_without_descriptors(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tcp_socket, "_PAUSE", 0.02)
-    plain = tcp_socket._listen
+    monkeypatch.setattr(accept, "_PAUSE", 0.02)
+    plain = accept._listen
 
     def listen(address: Address) -> socket.socket:
         return OutOfDescriptors(fileno=plain(address).detach())
 
-    monkeypatch.setattr(tcp_socket, "_listen", listen)
+    monkeypatch.setattr(accept, "_listen", listen)
     with listening() as (listener, accepted):
         began = asyncio.get_running_loop().time()
         near = await _connect("127.0.0.1", listener.address.port)
@@ -133,7 +133,7 @@ async def test_accepting_pauses_without_descriptors(
 
 
 async def test_a_listener_may_close_while_it_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp_socket, "_PAUSE", 0.01)
+    monkeypatch.setattr(accept, "_PAUSE", 0.01)
     reported: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, told: reported.append(told))
     with listening() as (listener, _):
@@ -151,7 +151,7 @@ async def test_a_refused_dial_is_named() -> None:
 
 
 async def test_a_dial_without_an_answer_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tcp_socket, "DIAL_TIMEOUT", 0.05)
+    monkeypatch.setattr(accept, "DIAL_TIMEOUT", 0.05)
     with deaf_port() as where, pytest.raises(TransportError, match=f"{where}: timed out"):
         await dial(where)
 
@@ -171,7 +171,7 @@ async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch)
             family = socket.AF_INET
             return [(family, (where.host, where.port)) for where in (closed, listener.address)]
 
-        monkeypatch.setattr(tcp_socket, "_candidates", candidates)
+        monkeypatch.setattr(accept, "_candidates", candidates)
         near = await dial(Address("many.example", 1))
         (await accepted.get()).close()
         near.close()
