@@ -1,10 +1,101 @@
-"""How many connections the process may spend on those who have not shown who they are."""
+"""How much of the process may be spent on whom: descriptors, and work that waits for others."""
 
 from __future__ import annotations
 
+import ipaddress
 import resource
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from blinktun.errors import TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MOST = 4096
+DIALS_PER_SOURCE = 1024
+"""Targets that one source may have dialled at once: more than many browsers behind one address."""
+
+
+class DialBudget:
+    """Work that waits for others, such as dials: so much at once for one source, and in all.
+
+    Args:
+        per_source: What one source may have at once.
+        total: What all sources together may have at once.
+        what: The work, in the plural, for error messages.
+    """
+
+    def __init__(self, per_source: int, total: int, *, what: str = "dials") -> None:
+        self._per_source = per_source
+        self._total = total
+        self._what = what
+        self._used = 0
+        self._by_source: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return self._used
+
+    @contextmanager
+    def hold(self, source: str) -> Iterator[None]:
+        """Count one piece of work of ``source`` while the block runs.
+
+        Raises:
+            TransportError: there is too much already; nothing is counted then.
+        """
+        self.take(source)
+        try:
+            yield
+        finally:
+            self.give_back(source)
+
+    def take(self, source: str) -> None:
+        """Count one piece of work until `give_back`.
+
+        Args:
+            source: Who causes it, as `source_key` says.
+
+        Raises:
+            TransportError: there is too much already; nothing is counted then.
+        """
+        used = self._by_source.get(source, 0)
+        if used >= self._per_source:
+            raise TransportError(f"too many {self._what} at once for {source} ({used})")
+        if self._used >= self._total:
+            raise TransportError(f"too many {self._what} at once ({self._used})")
+        self._by_source[source] = used + 1
+        self._used += 1
+
+    def give_back(self, source: str) -> None:
+        """The work is over."""
+        self._used -= 1
+        left = self._by_source[source] - 1
+        if left:
+            self._by_source[source] = left
+        else:
+            del self._by_source[source]
+
+
+def dial_budget() -> DialBudget:
+    """The budget of a server for the dials of its clients; each of them needs a descriptor."""
+    total = share_for_strangers()
+    return DialBudget(min(DIALS_PER_SOURCE, total), total)
+
+
+def source_key(host: str) -> str:
+    """What limits per source count: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A host with IPv6 owns at least a /64, so its addresses are one source.
+    """
+    try:
+        ip = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
 
 
 def share_for_strangers() -> int:
