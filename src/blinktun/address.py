@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
+
+_SCOPE = re.compile(r"[\w.-]{1,15}", re.ASCII)
+"""A number or a name of an interface, which Linux bounds at 15 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +15,12 @@ class Address:
     """A host and a port.
 
     Attributes:
-        host: A name or an IP literal without brackets; empty for "every local address".
+        host: A name or an IP literal without brackets, for IPv6 with a scope behind ``%`` if it
+            needs one; empty for "every local address".
         port: 0..65535.
+
+    Raises:
+        ValueError: the port or the scope cannot be one.
     """
 
     host: str
@@ -21,6 +29,9 @@ class Address:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port} is not within 0..65535")
+        _, percent, scope = self.host.partition("%")
+        if percent and not _SCOPE.fullmatch(scope):
+            raise ValueError(f"{scope!r} is not the name of an interface (letters, digits, . _ -)")
 
     @classmethod
     def parse(cls, text: str, *, default_port: int | None = None) -> Address:

@@ -89,3 +89,9 @@ def test_addresses_are_values() -> None:
     assert {address, Address("host", 1)} == {address}
     with pytest.raises(dataclasses.FrozenInstanceError):
         address.port = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("scope", ["", "a b", "eth0\n", "\x1b[2J", "a" * 16, "é"])
+def test_a_scope_is_the_name_of_an_interface(scope: str) -> None:
+    with pytest.raises(ValueError, match="is not the name of an interface"):
+        Address(f"fe80::1%{scope}", 1)

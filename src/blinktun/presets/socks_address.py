@@ -84,7 +84,7 @@ def parse_host(raw: bytes) -> str:
     try:
         text = raw.decode("utf-8")
         host = text if text.isascii() else text.encode("idna").decode("ascii")
-        if ":" in host:
+        if ":" in host and "%" not in host:  # a scope is an interface of ours: no peer chooses it
             return str(ipaddress.IPv6Address(host))
     except ValueError:
         raise RemoteError("the host is neither a name nor an address") from None

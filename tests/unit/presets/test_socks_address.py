@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from blinktun.address import Address
 from blinktun.errors import LocalError, RemoteError
@@ -62,3 +64,22 @@ def test_hosts_that_are_not(raw: bytes) -> None:
         parse_host(raw)
     with pytest.raises(RemoteError):
         unpack(bytes((3, len(raw))) + raw + b"\0\x50")
+
+
+@pytest.mark.parametrize(
+    "raw", [b"::1%", b"::1%lo", b"fe80::1%eth0", b"::1%\n2026-01-01 forged", b"::1%\x1b[2J"]
+)
+def test_a_peer_chooses_no_scope(raw: bytes) -> None:
+    with pytest.raises(RemoteError, match="neither a name nor an address"):
+        parse_host(raw)
+
+
+@given(st.binary(max_size=60))
+def test_whatever_is_taken_is_printable(raw: bytes) -> None:
+    for text in (raw, b"::1%" + raw, b"a" + raw):
+        try:
+            host = parse_host(text)
+        except RemoteError:
+            continue
+        assert host.isprintable()
+        assert "%" not in host
