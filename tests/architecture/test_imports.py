@@ -18,6 +18,7 @@ PACKAGE = ROOT / "src" / "blinktun"
 LEVELS = (
     {"errors", "address", "effects"},
     {"config"},
+    {"logs"},
     {"crypto"},
     {"presets"},
     {"proxies"},

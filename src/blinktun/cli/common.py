@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from blinktun.cli import logs
+from blinktun import logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

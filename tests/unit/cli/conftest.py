@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from blinktun import app
-from blinktun.cli import logs
+from blinktun import app, logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

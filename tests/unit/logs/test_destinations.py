@@ -1,4 +1,4 @@
-"""Log lines look like those of the program that is stood in for."""
+"""Log lines look and go as those of the program that is replaced."""
 
 from __future__ import annotations
 
@@ -6,22 +6,38 @@ import datetime as dt
 import logging
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from blinktun import logs
 from blinktun.address import Address
-from blinktun.cli import logs
 from blinktun.config import BlinksocksServer, KcptunServer
 from blinktun.config.model import LogSettings, PortRange, ServerLink
 from blinktun.errors import ConfigError
+from blinktun.logs import destinations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from blinktun.config import RoleConfig
 
-LOG = logging.getLogger("blinktun.tunnel.test")
+
+class _Logger:
+    """The logger of a room; a test sees a line as soon as it was logged."""
+
+    def log(self, level: int, text: str) -> None:
+        logging.getLogger("blinktun.tunnel.test").log(level, text)
+        for handler in logging.getLogger(logs.ROOT).handlers:
+            handler.flush()
+
+    def __getattr__(self, name: str) -> Callable[[str], None]:
+        return partial(self.log, logging.getLevelNamesMapping()[name.upper()])
+
+
+LOG = _Logger()
 GO = r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d hello\n"
 NPM = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z - info: hello\n"
 
@@ -57,7 +73,7 @@ def test_kcptun_appends_to_its_file_instead(
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0, 0o666), (0o027, 0o640)])
-def test_the_file_of_kcptun_may_be_read_by_whom_the_umask_lets(
+def test_the_umask_decides_who_reads_the_file_of_kcptun(
     tmp_path: Path, umask: int, mode: int
 ) -> None:
     before = os.umask(umask)
@@ -132,7 +148,7 @@ def test_each_day_has_its_file_and_old_ones_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = dt.date(2026, 1, 30)
-    monkeypatch.setattr(logs, "_today", lambda: day)
+    monkeypatch.setattr(destinations, "_today", lambda: day)
     for name in ("bs.log.2026-01-28", "bs.log.2026-01-29", "bs.log.x", "other.2020-01-01"):
         (tmp_path / name).write_text("")
     logs.set_up([npm(tmp_path / "bs.log", max_days=2)])
@@ -156,7 +172,7 @@ def test_an_old_file_that_stays_does_not_stop_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     day = dt.date(2026, 1, 30)
-    monkeypatch.setattr(logs, "_today", lambda: day)
+    monkeypatch.setattr(destinations, "_today", lambda: day)
     (tmp_path / "bs.log.2020-01-01").mkdir()  # cannot be deleted as a file
     logs.set_up([npm(tmp_path / "bs.log", max_days=2)])
     day = dt.date(2026, 1, 31)
@@ -189,3 +205,35 @@ def test_files_that_cannot_be_written(tmp_path: Path) -> None:
     for config in (go(tmp_path), npm(tmp_path / "file" / "bs.log")):
         with pytest.raises(ConfigError, match="cannot be written"):
             logs.set_up([config])
+
+
+def test_a_file_that_logrotate_moved_is_opened_again(tmp_path: Path) -> None:
+    path = tmp_path / "k.log"
+    logs.set_up([go(path)])
+    LOG.info("one")
+    path.rename(tmp_path / "k.log.1")
+    LOG.info("two")
+    path.unlink()
+    LOG.info("three")
+    assert "one" in (tmp_path / "k.log.1").read_text()
+    assert "two" not in (tmp_path / "k.log.1").read_text()
+    assert path.read_text().endswith(" three\n")
+
+
+def test_a_folder_that_is_gone_costs_lines_in_the_end_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    logs.set_up([go(folder / "k.log")])
+    LOG.info("one")
+    (folder / "k.log").unlink()
+    folder.rmdir()
+    LOG.info("two")  # goes to the file without a name
+    folder.mkdir()
+    LOG.info("three")
+    assert (folder / "k.log").read_text().endswith(" three\n")
+
+
+def test_a_fifo_without_a_reader_does_not_hold_up_the_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        logs.set_up([go(tmp_path / "fifo")])
