@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
+use std::net::SocketAddr;
+
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, Verdict, derive_key};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
 use blinktun_proto::qpp::{Pads, Revision};
@@ -127,7 +129,7 @@ fn heard_by_server(story: &Conversation, packets: &[Vec<u8>]) -> Streams {
         [3; 32],
         now,
     );
-    let peer = "10.0.0.1:1000".parse().expect("an address");
+    let peer: SocketAddr = "10.0.0.1:1000".parse().expect("an address");
     let (mut said, mut out) = (Streams::new(), vec![0; 65536]);
     let mut accepted: Option<SessionId> = None;
     for packet in packets {

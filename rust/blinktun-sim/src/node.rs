@@ -91,6 +91,7 @@ impl Node for Lone {
         let batch = self.session.poll_transmit(out, limit, now, &mut self.cx)?;
         Some(Transmit {
             to: self.peer,
+            src_ip: None,
             len: batch.len,
             stride: batch.stride,
         })

@@ -155,6 +155,11 @@ impl PacketCrypt {
         self.kind
     }
 
+    /// Whether only owners of the key can make datagrams that open.
+    pub fn is_keyed(&self) -> bool {
+        !matches!(self.kind, CryptKind::Null | CryptKind::None)
+    }
+
     /// Bytes of the envelope in front of the payload.
     pub fn head(&self) -> usize {
         self.envelope.head()

@@ -1,12 +1,14 @@
 //! Which session a datagram belongs to: by address and conversation, by either alone.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ahash::RandomState;
 
+use super::four_tuple::FourTuple;
+
 /// A conversation as the network sees it.
-pub type Key = (SocketAddr, u32);
+pub type Key = (FourTuple, u32);
 
 /// The sessions' addresses and numbers. Values are indices into the endpoint's table.
 #[derive(Debug)]
@@ -15,7 +17,7 @@ pub struct Directory {
     /// The newest proven session of a conversation's number, wherever its peer is.
     by_conv: HashMap<u32, usize, RandomState>,
     /// The newest proven session of an address: parity names no conversation.
-    by_peer: HashMap<SocketAddr, usize, RandomState>,
+    by_peer: HashMap<FourTuple, usize, RandomState>,
     per_source: HashMap<IpAddr, usize, RandomState>,
 }
 
@@ -39,7 +41,7 @@ impl Directory {
         self.by_key.insert((peer, conv), index);
         self.by_conv.entry(conv).or_insert(index);
         self.by_peer.entry(peer).or_insert(index);
-        *self.per_source.entry(peer.ip()).or_insert(0) += 1;
+        *self.per_source.entry(peer.remote.ip()).or_insert(0) += 1;
     }
 
     /// Session `index`, which was added, has a true peer.
@@ -57,19 +59,19 @@ impl Directory {
         if self.by_peer.get(&peer) == Some(&index) {
             self.by_peer.remove(&peer);
         }
-        if let Some(count) = self.per_source.get_mut(&peer.ip()) {
+        if let Some(count) = self.per_source.get_mut(&peer.remote.ip()) {
             *count -= 1;
             if *count == 0 {
-                self.per_source.remove(&peer.ip());
+                self.per_source.remove(&peer.remote.ip());
             }
         }
     }
 
-    /// The session of a datagram from `from`, which may name a conversation.
-    pub fn find(&self, from: SocketAddr, conv: Option<u32>) -> Option<usize> {
+    /// The session of a datagram that came by `path`, which may name a conversation.
+    pub fn find(&self, path: FourTuple, conv: Option<u32>) -> Option<usize> {
         match conv {
-            Some(conv) => self.by_key.get(&(from, conv)),
-            None => self.by_peer.get(&from),
+            Some(conv) => self.by_key.get(&(path, conv)),
+            None => self.by_peer.get(&path),
         }
         .copied()
     }

@@ -1,9 +1,9 @@
 //! One session of an endpoint: where its peer is, and how much may be sent there.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use super::SessionId;
+use super::four_tuple::FourTuple;
 use super::moving::Candidate;
 use crate::session::Session;
 use crate::time::{Duration, Time};
@@ -20,8 +20,10 @@ pub struct Entry {
     pub id: SessionId,
     /// The conversation.
     pub session: Session,
-    /// Where its peer is.
-    pub peer: SocketAddr,
+    /// Where its peer is, and which of our addresses it uses.
+    pub peer: FourTuple,
+    /// Another address of a client's server, which it answers from.
+    pub other_source: Option<FourTuple>,
     /// Set while the peer has not proved that it receives what we send.
     pub unproven: Option<Unproven>,
     /// Where the peer may have moved to.
@@ -94,7 +96,7 @@ impl Entry {
     }
 
     /// Where to send now, and how many bytes at most.
-    pub fn destination(&mut self, now: Time) -> (SocketAddr, usize) {
+    pub fn destination(&mut self, now: Time) -> (FourTuple, usize) {
         if self.candidate.as_ref().is_some_and(|c| c.is_stale(now)) {
             self.candidate = None;
         }

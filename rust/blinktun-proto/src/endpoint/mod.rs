@@ -9,15 +9,17 @@
 pub mod directory;
 pub mod embryo;
 mod entry;
+pub mod four_tuple;
 pub mod moving;
 mod openings;
+mod other_source;
 mod outgoing;
 pub mod replay;
 pub mod stray;
 mod table;
 
 use std::collections::{BTreeSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use slab::Slab;
 
@@ -31,6 +33,7 @@ use crate::time::{Duration, Time, earliest};
 use directory::Directory;
 use embryo::{Embryos, kcp_bytes};
 use entry::{EarlySlots, Entry};
+use four_tuple::FourTuple;
 use replay::ReplayFilter;
 use stray::Strays;
 
@@ -93,6 +96,8 @@ pub enum EndpointEvent {
 pub struct Transmit {
     /// Where to.
     pub to: SocketAddr,
+    /// Which of our addresses they must come from; `None` leaves it to the system.
+    pub src_ip: Option<IpAddr>,
     /// Bytes.
     pub len: usize,
     /// Length of each; the last may be shorter.
@@ -113,7 +118,7 @@ pub struct Endpoint {
     embryos: Embryos,
     replays: ReplayFilter,
     strays: Strays,
-    answers: VecDeque<(SocketAddr, Vec<u8>)>,
+    answers: VecDeque<(FourTuple, Vec<u8>)>,
     timers: BTreeSet<(Time, usize)>,
     dirty: VecDeque<usize>,
     touched: Vec<usize>,
@@ -179,20 +184,21 @@ impl Endpoint {
         let (conv, clock) = (self.cx.random.next_u32(), self.cx.random.next_u32());
         self.cx.stats.active_opens += 1;
         let session = Session::new(&self.config, Role::Client, conv, clock, now);
-        self.insert(session, peer, None)
+        self.insert(session, peer.into(), None)
     }
 
     // --- from the wire --------------------------------------------------------------------
 
-    /// Take datagrams that lie back to back, each `stride` bytes long, the last maybe shorter.
+    /// Take datagrams of one path that lie back to back, each `stride` bytes long, the last maybe shorter.
     /// They are opened in place. After all batches at hand call [`Endpoint::finish_input`].
     pub fn handle_datagrams(
         &mut self,
-        from: SocketAddr,
+        path: impl Into<FourTuple>,
         datagrams: &mut [u8],
         stride: usize,
         now: Time,
     ) {
+        let path = path.into();
         if stride == 0 {
             return;
         }
@@ -201,15 +207,15 @@ impl Endpoint {
         self.crypt.open(datagrams, stride, &mut verdicts);
         for (datagram, verdict) in datagrams.chunks(stride).zip(&verdicts) {
             match verdict {
-                Verdict::Ok => self.handle_opened(from, datagram, now),
+                Verdict::Ok => self.handle_opened(path, datagram, now),
                 Verdict::TooShort => {}
-                Verdict::BadChecksum => self.note_undecryptable(from, now),
+                Verdict::BadChecksum => self.note_undecryptable(path.remote, now),
             }
         }
         self.verdicts = verdicts;
     }
 
-    fn handle_opened(&mut self, from: SocketAddr, datagram: &[u8], now: Time) {
+    fn handle_opened(&mut self, path: FourTuple, datagram: &[u8], now: Time) {
         let end = datagram.len() - self.crypt.tail();
         let payload = &datagram[self.crypt.head()..end];
         if is_short(payload) {
@@ -226,13 +232,16 @@ impl Endpoint {
         self.cx.stats.in_pkts += 1;
         self.cx.stats.in_bytes += payload.len() as u64;
         let conv = kcp_bytes(payload).and_then(peek_conv);
-        match (self.directory.find(from, conv), conv) {
+        match (self.directory.find(path, conv), conv) {
             (Some(index), _) => {
                 self.sessions[index].candidate = None;
                 self.feed(index, payload, datagram.len(), now);
             }
             (None, Some(conv)) if self.role == Role::Server => {
-                self.handle_unknown((from, conv), payload, datagram.len(), now);
+                self.handle_unknown((path, conv), payload, datagram.len(), now);
+            }
+            (None, Some(conv)) => {
+                self.handle_other_source((path, conv), payload, datagram.len(), now)
             }
             _ => self.cx.stats.in_errs += 1,
         }

@@ -5,8 +5,7 @@
 //! until the candidate echoes a clock that was sent to it; then the session has moved. Any payload
 //! from the old address ends the candidacy: a copied datagram diverts nothing for longer than that.
 
-use std::net::SocketAddr;
-
+use super::four_tuple::FourTuple;
 use crate::time::{Duration, Time};
 use crate::wire::Millis;
 
@@ -16,8 +15,8 @@ const LIFE: Duration = Duration::from_secs(3);
 /// Where a session's peer may be now.
 #[derive(Debug)]
 pub struct Candidate {
-    /// The new address.
-    pub address: SocketAddr,
+    /// The new address, or the other one of ours.
+    pub address: FourTuple,
     /// Bytes that came from it.
     pub received: usize,
     /// Bytes that went to it.
@@ -29,7 +28,7 @@ pub struct Candidate {
 
 impl Candidate {
     /// The source of a plausible payload.
-    pub fn new(address: SocketAddr, since: Millis, now: Time) -> Candidate {
+    pub fn new(address: FourTuple, since: Millis, now: Time) -> Candidate {
         Candidate {
             address,
             received: 0,

@@ -1,10 +1,9 @@
 //! Payloads of conversations that the endpoint does not have at this address.
 
-use std::net::SocketAddr;
-
 use super::directory::Key;
 use super::embryo::{Embryo, Opening, kcp_bytes, opening};
 use super::entry::{AMPLIFICATION, Unproven};
+use super::four_tuple::FourTuple;
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
 use crate::session::{Role, Session};
@@ -63,7 +62,7 @@ impl Endpoint {
 
     fn may_open(&self, key: &Key) -> bool {
         self.sessions.len() < self.limits.sessions
-            && self.directory.count(key.0.ip()) < self.limits.sessions_per_source
+            && self.directory.count(key.0.remote.ip()) < self.limits.sessions_per_source
     }
 
     // --- embryos ----------------------------------------------------------------------------
@@ -139,7 +138,7 @@ impl Endpoint {
     }
 
     /// Queue one small datagram that belongs to no session.
-    fn answer(&mut self, to: SocketAddr, payload: &[u8]) {
+    fn answer(&mut self, to: FourTuple, payload: &[u8]) {
         if self.answers.len() >= MAX_ANSWERS {
             return;
         }
@@ -192,8 +191,10 @@ impl Endpoint {
         self.directory.remove(index, (old, conv));
         self.directory.add(index, (candidate.address, conv));
         self.directory.prove(index, (candidate.address, conv));
-        self.cx.stats.moves += 1;
-        self.events
-            .push_back(EndpointEvent::Moved(id, candidate.address));
+        if candidate.address.remote != old.remote {
+            self.cx.stats.moves += 1;
+            self.events
+                .push_back(EndpointEvent::Moved(id, candidate.address.remote));
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! To the wire: whose turn it is to send, and where to.
 
 use super::entry::Unproven;
+use super::four_tuple::FourTuple;
 use super::{Endpoint, EndpointEvent, Transmit};
 use crate::session::UNPROVEN_STREAMS;
 use crate::time::{Time, earliest};
@@ -11,14 +12,7 @@ impl Endpoint {
         if let Some((to, datagram)) = self.answers.pop_front() {
             let len = datagram.len();
             out[..len].copy_from_slice(&datagram);
-            return Some(self.seal(
-                out,
-                Transmit {
-                    to,
-                    len,
-                    stride: len,
-                },
-            ));
+            return Some(self.seal(out, to, len, len));
         }
         while let Some(&index) = self.dirty.front() {
             let Some(entry) = self.sessions.get_mut(index) else {
@@ -28,8 +22,7 @@ impl Endpoint {
             let (to, limit) = entry.destination(now);
             if let Some(batch) = entry.session.poll_transmit(out, limit, now, &mut self.cx) {
                 entry.note_sent(batch.len);
-                let (len, stride) = (batch.len, batch.stride);
-                return Some(self.seal(out, Transmit { to, len, stride }));
+                return Some(self.seal(out, to, batch.len, batch.stride));
             }
             self.dirty.pop_front();
             self.settle(index);
@@ -37,8 +30,7 @@ impl Endpoint {
         None
     }
 
-    fn seal(&mut self, out: &mut [u8], transmit: Transmit) -> Transmit {
-        let Transmit { len, stride, .. } = transmit;
+    fn seal(&mut self, out: &mut [u8], path: FourTuple, len: usize, stride: usize) -> Transmit {
         // KCP has no directions: what we sent must not come back to us as the peer's.
         let replays = &mut self.replays;
         self.crypt
@@ -47,7 +39,12 @@ impl Endpoint {
             });
         self.cx.stats.out_pkts += len.div_ceil(stride) as u64;
         self.cx.stats.out_bytes += len as u64;
-        transmit
+        Transmit {
+            to: path.remote,
+            src_ip: path.local_ip,
+            len,
+            stride,
+        }
     }
 
     /// A session has nothing more to send: collect its events, set its timer.

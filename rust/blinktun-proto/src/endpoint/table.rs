@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::entry::{Entry, Unproven};
+use super::four_tuple::FourTuple;
 use super::{Endpoint, EndpointEvent, SessionId};
 use crate::session::{Context, Session};
 
@@ -10,19 +11,20 @@ impl Endpoint {
     pub(super) fn accept(
         &mut self,
         session: Session,
-        peer: SocketAddr,
+        peer: FourTuple,
         unproven: Option<Unproven>,
     ) -> SessionId {
         self.cx.stats.passive_opens += 1;
         let id = self.insert(session, peer, unproven);
-        self.events.push_back(EndpointEvent::Opened(id, peer));
+        self.events
+            .push_back(EndpointEvent::Opened(id, peer.remote));
         id
     }
 
     pub(super) fn insert(
         &mut self,
         session: Session,
-        peer: SocketAddr,
+        peer: FourTuple,
         unproven: Option<Unproven>,
     ) -> SessionId {
         self.generation = self.generation.wrapping_add(1);
@@ -37,6 +39,7 @@ impl Endpoint {
             id,
             session,
             peer,
+            other_source: None,
             unproven,
             candidate: None,
             timer: None,
@@ -56,8 +59,9 @@ impl Endpoint {
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, index));
         }
-        self.directory
-            .remove(index, (entry.peer, entry.session.conv()));
+        for path in [Some(entry.peer), entry.other_source].into_iter().flatten() {
+            self.directory.remove(index, (path, entry.session.conv()));
+        }
         self.cx.stats.curr_estab = self.sessions.len() as u64;
         if self.sessions.is_empty() {
             self.cx.pool.trim();
@@ -95,7 +99,7 @@ impl Endpoint {
         self.sessions
             .get(id.index())
             .filter(|entry| entry.id == id)
-            .map(|entry| entry.peer)
+            .map(|entry| entry.peer.remote)
     }
 
     /// The handles of all sessions.

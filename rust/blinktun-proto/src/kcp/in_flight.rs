@@ -95,6 +95,11 @@ impl Outgoing {
 }
 
 impl Outgoing {
+    /// Whether `ts` lies between the clocks of its first and its last transmission.
+    pub(super) fn echoes(&self, ts: Millis) -> bool {
+        !ts.before(self.first_ts) && !self.ts.before(ts)
+    }
+
     /// Wait longer after a timeout; an early repetition says nothing about the path's time.
     pub(super) fn back_off(&mut self, nodelay: bool, rtt: &Rtt) {
         if self.early {

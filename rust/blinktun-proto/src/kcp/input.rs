@@ -165,6 +165,14 @@ impl Kcp {
         }
     }
 
+    /// Whether `payload` acknowledges a segment that is in flight now, with the clock it left with:
+    /// its sender has seen what we sent.
+    pub fn is_echoed_by(&self, payload: &[u8]) -> bool {
+        Segments::new(payload, self.conv)
+            .flatten()
+            .any(|segment| segment.cmd == ACK && self.sender.left_with(segment.sn, segment.ts))
+    }
+
     /// Whether `payload`, which has passed [`Kcp::check`], was made after all that was taken so far:
     /// then it is no copy.
     pub fn is_news(&self, payload: &[u8]) -> bool {

@@ -200,7 +200,7 @@ impl Sender {
         self.in_flight -= 1;
         self.delivered += segment.data.len() as u64;
         let exact = (segment.ts == ts).then(|| now.since(segment.sent));
-        let genuine = !ts.before(segment.first_ts) && !segment.ts.before(ts);
+        let genuine = segment.echoes(ts);
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
         }
@@ -208,6 +208,16 @@ impl Sender {
         self.batch.exact = exact.or(self.batch.exact);
         self.note_progress(now);
         Some(Echo { exact, genuine })
+    }
+
+    /// Whether segment `sn` is in flight, and left with a clock that may be `ts`.
+    pub fn left_with(&self, sn: Sn, ts: Millis) -> bool {
+        let sent = self.buffer.len() - self.unsent;
+        usize::try_from(sn.diff(self.una))
+            .ok()
+            .filter(|index| *index < sent)
+            .and_then(|index| self.buffer.get(index))
+            .is_some_and(|segment| !segment.acked && segment.echoes(ts))
     }
 
     fn note_progress(&mut self, now: Time) {

@@ -1,0 +1,25 @@
+//! The two ends of a datagram's way, as far as one socket sees them.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Where a peer is, and which of our addresses it uses. The local port is the socket's.
+///
+/// A server that listens on all addresses of its machine must answer from the address that was
+/// asked: a client, or a firewall before it, may drop what comes from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FourTuple {
+    /// The peer's address and port.
+    pub remote: SocketAddr,
+    /// Our address. `None` leaves it to the system, on a socket with one address for example.
+    pub local_ip: Option<IpAddr>,
+}
+
+impl From<SocketAddr> for FourTuple {
+    /// The system chooses our address.
+    fn from(remote: SocketAddr) -> FourTuple {
+        FourTuple {
+            remote,
+            local_ip: None,
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! A server that answers from another of its addresses than the one that was asked.
+//!
+//! Go's server on a machine with several addresses does, and Go's client does not mind: it takes the
+//! source of the first datagram for the server, whatever that is. Ours goes on sending to the
+//! address it was given, and takes datagrams of its conversation from one address more, of the
+//! same port, if they prove that they are the server's: by the key, or, where a cipher has none, by
+//! the echo of a clock that is in flight now.
+
+use super::Endpoint;
+use super::directory::Key;
+use super::embryo::kcp_bytes;
+use crate::time::Time;
+
+impl Endpoint {
+    /// A payload for a client from an address that it has not asked.
+    pub(super) fn handle_other_source(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
+        let Some(index) = self.directory.find_anywhere(key.1) else {
+            self.cx.stats.in_errs += 1;
+            return;
+        };
+        let entry = &mut self.sessions[index];
+        let (kcp, bytes) = (entry.session.kcp(), kcp_bytes(payload).unwrap_or(&[]));
+        let is_servers = key.0.remote.port() == entry.peer.remote.port()
+            && kcp.check(bytes).is_ok()
+            && (self.crypt.is_keyed() || kcp.is_echoed_by(bytes));
+        if !is_servers {
+            self.cx.stats.in_errs += 1;
+            return;
+        }
+        if let Some(old) = entry.other_source.replace(key.0) {
+            self.directory.remove(index, (old, key.1));
+        }
+        self.directory.add(index, key);
+        self.feed(index, payload, size, now);
+    }
+}
