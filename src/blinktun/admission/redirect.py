@@ -12,7 +12,7 @@ from blinktun.relay.relay import Traffic, relay
 
 if TYPE_CHECKING:
     from blinktun.address import Address
-    from blinktun.admission.unauthenticated import Stranger
+    from blinktun.admission.unauthenticated import UnauthenticatedPeer
     from blinktun.transports.base import Dialer, Stream
 
 _log = logging.getLogger("blinktun.blinksocks")
@@ -20,15 +20,15 @@ _log = logging.getLogger("blinktun.blinksocks")
 _MAX_DISCARDED = 1 << 20
 """Bytes that one may send while it waits; then reading stops."""
 _PATIENCE = 0.2
-"""Seconds that a stranger has to end when the other service has: such services close at once."""
+"""Seconds that a peer has to end after the other service has ended: such services close at once."""
 
 
-class Refusals:
+class Fallback:
     """Keeps a prober from learning anything.
 
     Args:
         hold: Bounds, in seconds, of the wait of a peer that fails after it was trusted.
-        redirect: Who answers strangers; None: nobody does.
+        redirect: Answers unauthenticated peers; None: no service does.
         dialer: Connects to it.
         idle: Seconds without a byte in either direction that end such a conversation.
     """
@@ -41,8 +41,8 @@ class Refusals:
         self._dialer = dialer
         self._idle = idle
 
-    async def refuse(self, peer: Stranger) -> None:
-        """Let another service answer a stranger, or close the connection late and without a word.
+    async def take(self, peer: UnauthenticatedPeer) -> None:
+        """Let another service answer a peer, or close the connection late and without a word.
 
         An immediate close would tell a prober which byte was wrong.
         """
@@ -52,11 +52,11 @@ class Refusals:
         if self._redirect and not peer.is_trusted:
             target = await self._open(peer, self._redirect)
             if target:
-                await self._introduce(peer, target)
+                await self._splice(peer, target)
                 return
         await _hold(peer.inner, until)
 
-    async def _open(self, peer: Stranger, redirect: Address) -> Stream | None:
+    async def _open(self, peer: UnauthenticatedPeer, redirect: Address) -> Stream | None:
         try:
             target = await self._dialer.connect(redirect)
         except TransportError as error:
@@ -65,8 +65,8 @@ class Refusals:
         _log.info("%s is redirected to %s", peer.peer, redirect)
         return target
 
-    async def _introduce(self, peer: Stranger, target: Stream) -> None:
-        """Join a stranger with who is to answer, as if it had come there first."""
+    async def _splice(self, peer: UnauthenticatedPeer, target: Stream) -> None:
+        """Join a peer and the service that is to answer, as if it had come there first."""
         try:
             early, wire = peer.inner.for_service(peer.take_early())
             if early:

@@ -12,7 +12,7 @@ import random
 from typing import TYPE_CHECKING
 
 from blinktun.errors import RemoteError
-from blinktun.net.limits import share_for_strangers
+from blinktun.net.limits import share_for_unauthenticated
 from blinktun.relay.relay import silence
 from blinktun.transports.wrapped import WrappedStream
 
@@ -32,7 +32,7 @@ class UnfinishedError(RemoteError):
     """The peer ended, or its time was up, before it had sent enough to be right or wrong."""
 
 
-class Stranger(WrappedStream):
+class UnauthenticatedPeer(WrappedStream):
     """The wire of a connection, watched until its peer is trusted.
 
     Args:
@@ -54,7 +54,7 @@ class Stranger(WrappedStream):
         hold: float,
         idle: float,
         keeps: bool,
-        on_trust: Callable[[Stranger], None],
+        on_trust: Callable[[UnauthenticatedPeer], None],
     ) -> None:
         super().__init__(wire)
         self._hold = hold
@@ -116,7 +116,7 @@ class Stranger(WrappedStream):
             raise UnfinishedError("named no target in time") from None
 
 
-class Strangers:
+class UnauthenticatedPeers:
     """All of them, the longest known first to go when there are too many.
 
     Args:
@@ -132,13 +132,13 @@ class Strangers:
         self._bounds = hold
         self._idle = idle
         self._keeps = keeps
-        self._limit = share_for_strangers() if limit is None else limit
-        self._known: dict[Stranger, None] = {}
+        self._limit = share_for_unauthenticated() if limit is None else limit
+        self._known: dict[UnauthenticatedPeer, None] = {}
 
     def __len__(self) -> int:
         return len(self._known)
 
-    def meet(self, wire: Stream) -> Stranger:
+    def track(self, wire: Stream) -> UnauthenticatedPeer:
         """Watch a new connection; the oldest of too many is broken off."""
         while len(self._known) >= self._limit:
             oldest = next(iter(self._known))
@@ -146,12 +146,12 @@ class Strangers:
             oldest.abort()
         # Not a secret: it only has to differ from time to time.
         hold = random.uniform(*self._bounds)  # noqa: S311
-        stranger = Stranger(
+        peer = UnauthenticatedPeer(
             wire, hold=hold, idle=self._idle, keeps=self._keeps, on_trust=self.forget
         )
-        self._known[stranger] = None
-        return stranger
+        self._known[peer] = None
+        return peer
 
-    def forget(self, stranger: Stranger) -> None:
+    def forget(self, peer: UnauthenticatedPeer) -> None:
         """It is trusted, or gone."""
-        self._known.pop(stranger, None)
+        self._known.pop(peer, None)

@@ -78,7 +78,7 @@ class DialBudget:
 
 def dial_budget() -> DialBudget:
     """The budget of a server for the dials of its clients; each of them needs a descriptor."""
-    total = share_for_strangers()
+    total = share_for_unauthenticated()
     return DialBudget(min(DIALS_PER_SOURCE, total), total)
 
 
@@ -98,7 +98,7 @@ def source_key(host: str) -> str:
     return str(ipaddress.IPv6Network((int(ip) >> 64 << 64, 64)))
 
 
-def share_for_strangers() -> int:
-    """A quarter of the descriptors, 4096 at most; a stranger may need a second one."""
+def share_for_unauthenticated() -> int:
+    """A quarter of the descriptors, 4096 at most; such a peer may need a second one."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST if soft == resource.RLIM_INFINITY else min(_MOST, soft // 4)

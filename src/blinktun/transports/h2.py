@@ -46,24 +46,24 @@ def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
 
 
 async def listen(
-    link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None
+    link: ServerLink, on_stream: OnStream, on_refused: OnStream | None = None
 ) -> Listener:
     """Listen for an h2 service; every stream of every connection is taken in, whatever its path.
 
-    Strangers are those who do not agree on HTTP/2 in their TLS handshake.
+    UnauthenticatedPeers are those who do not agree on HTTP/2 in their TLS handshake.
 
     Raises:
         ConfigError: certificate or key cannot be used.
         TransportError: the address cannot be bound.
     """
-    context = server_context(link.tls, alpn=_WEB if on_stranger else _ALPN)
+    context = server_context(link.tls, alpn=_WEB if on_refused else _ALPN)
     connections = H2Connections()
     listener = await listen_upgrading(
         link.address,
         lambda wire: connections.start(H2Connection(wire, on_stream)),
         secure=accepting(context),
         accept=accept,
-        on_stranger=on_stranger,
+        on_refused=on_refused,
     )
     return H2Listener(listener, connections)
 

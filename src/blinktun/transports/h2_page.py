@@ -1,4 +1,4 @@
-"""A request over HTTP/2 and its answer, as HTTP/1.1: for a service that is to answer a stranger."""
+"""A request over HTTP/2 and its answer, as HTTP/1.1: for a fallback service."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def dialer(link: ServerLink, resolver: Resolver) -> KcpDialer:
 
 
 async def listen(
-    link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None
+    link: ServerLink, on_stream: OnStream, on_refused: OnStream | None = None
 ) -> KcpListener:
     """Listen as a link's service says; whose datagrams make no sense is not answered.
 
@@ -146,7 +146,7 @@ async def listen(
         ConfigError: the settings cannot work.
         TransportError: the address cannot be bound.
     """
-    del on_stranger  # there are none
+    del on_refused  # there are none
     return KcpListener(link.address, _settings(link).kcp, on_stream)
 
 

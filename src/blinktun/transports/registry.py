@@ -21,14 +21,14 @@ class Listen(Protocol):
     """Takes streams in."""
 
     def __call__(
-        self, link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None, /
+        self, link: ServerLink, on_stream: OnStream, on_refused: OnStream | None = None, /
     ) -> Awaitable[Listener]:
         """Listen.
 
         Args:
             link: Where.
             on_stream: Gets every stream that the transport's own handshake, if any, has made.
-            on_stranger: Gets the connections of those who failed it, as if nothing had been read
+            on_refused: Gets the connections of those who failed it, as if nothing had been read
                 from them; None: they are answered as by a server without anything to offer.
 
         Raises:
@@ -49,7 +49,7 @@ def _tcp() -> Transport:
 
     return Transport(
         lambda _link, resolver: tcp.TcpDialer(resolver),
-        lambda link, on_stream, _on_stranger=None: tcp.listen(link.address, on_stream),
+        lambda link, on_stream, _on_refused=None: tcp.listen(link.address, on_stream),
     )
 
 

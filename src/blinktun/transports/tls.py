@@ -38,7 +38,7 @@ def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
 
 
 async def listen(
-    link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None
+    link: ServerLink, on_stream: OnStream, on_refused: OnStream | None = None
 ) -> Listener:
     """Listen for a tls service; who does not speak TLS is told so by TLS itself.
 
@@ -46,7 +46,7 @@ async def listen(
         ConfigError: certificate or key cannot be used.
         TransportError: the address cannot be bound.
     """
-    del on_stranger  # there are none
+    del on_refused  # there are none
     secure = accepting(server_context(link.tls))
     return await listen_upgrading(link.address, on_stream, secure=secure)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.errors import TransportError
-from blinktun.net.limits import share_for_strangers
+from blinktun.net.limits import share_for_unauthenticated
 from blinktun.transports import tcp
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 from blinktun.transports.rewindable import Rewindable
@@ -75,7 +75,7 @@ class UpgradingListener(Listener):
         on_stream: Gets those that have shaken hands.
         secure: The handshake that comes first; None: there is none.
         accept: The one behind it; None: there is none.
-        on_stranger: Gets those that ``accept`` did not take, were it for their silence, as if
+        on_refused: Gets those that ``accept`` did not take, were it for their silence, as if
             nothing had been read; None: they are answered as it says, and closed.
         limit: How many may be shaking hands; the oldest of more is broken off.
     """
@@ -86,14 +86,14 @@ class UpgradingListener(Listener):
         *,
         secure: Secure | None = None,
         accept: Accept | None = None,
-        on_stranger: OnStream | None = None,
+        on_refused: OnStream | None = None,
         limit: int | None = None,
     ) -> None:
         self._on_stream = on_stream
         self._secure = secure
         self._accept = accept
-        self._on_stranger = on_stranger
-        self._limit = share_for_strangers() if limit is None else limit
+        self._on_refused = on_refused
+        self._limit = share_for_unauthenticated() if limit is None else limit
         self._tasks: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._tcp: Listener | None = None
 
@@ -146,9 +146,9 @@ class UpgradingListener(Listener):
             self._on_stream(found)
             return
         _log.info("%s: no connection: %s", wire.peer, found.reason)
-        if isinstance(last, Rewindable) and self._on_stranger:
+        if isinstance(last, Rewindable) and self._on_refused:
             last.rewind()
-            self._on_stranger(last)
+            self._on_refused(last)
         else:
             await close_behind(last, last.send(found.answer))
 
@@ -167,14 +167,14 @@ async def listen(
     *,
     secure: Secure | None = None,
     accept: Accept | None = None,
-    on_stranger: OnStream | None = None,
+    on_refused: OnStream | None = None,
 ) -> UpgradingListener:
     """Listen on TCP, and hand over what ``secure`` and ``accept`` make of each connection in 10 s.
 
     Raises:
         TransportError: the address cannot be bound.
     """
-    listener = UpgradingListener(on_stream, secure=secure, accept=accept, on_stranger=on_stranger)
+    listener = UpgradingListener(on_stream, secure=secure, accept=accept, on_refused=on_refused)
     await listener.start(address)
     return listener
 

@@ -63,9 +63,9 @@ def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
 
 
 async def listen(
-    link: ServerLink, on_stream: OnStream, on_stranger: OnStream | None = None
+    link: ServerLink, on_stream: OnStream, on_refused: OnStream | None = None
 ) -> Listener:
-    """Listen for a ws or wss service; strangers are those who do not ask for its WebSocket.
+    """Listen for a ws or wss service; refused are those that do not ask for its WebSocket.
 
     Raises:
         ConfigError: certificate or key cannot be used.
@@ -77,7 +77,7 @@ async def listen(
         return await accept(wire, path=link.path or "/")
 
     return await listen_upgrading(
-        link.address, on_stream, secure=secure, accept=upgrade, on_stranger=on_stranger
+        link.address, on_stream, secure=secure, accept=upgrade, on_refused=on_refused
     )
 
 

@@ -6,8 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from blinktun.admission.access import Access, source_of
-from blinktun.admission.redirect import Refusals
-from blinktun.admission.unauthenticated import HOLD, Stranger, Strangers, UnfinishedError
+from blinktun.admission.redirect import Fallback
+from blinktun.admission.unauthenticated import (
+    HOLD,
+    UnauthenticatedPeer,
+    UnauthenticatedPeers,
+    UnfinishedError,
+)
 from blinktun.errors import AccessDenied, RemoteError
 from blinktun.net.resolve import Resolver
 from blinktun.presets.base import PresetContext, Role
@@ -42,7 +47,7 @@ class BlinksocksServerRole(BlinksocksRole):
         config: What to serve.
         dialer: Connects to targets.
         hold: Bounds, in seconds, of the wait before a peer that failed the presets is closed.
-        max_strangers: How many peers may be there that have not shown the key; the oldest goes.
+        max_unauthenticated: How many peers may be there without the key; the oldest goes.
 
     Raises:
         ConfigError: the configuration cannot be used.
@@ -54,7 +59,7 @@ class BlinksocksServerRole(BlinksocksRole):
         *,
         dialer: Dialer | None = None,
         hold: tuple[float, float] = HOLD,
-        max_strangers: int | None = None,
+        max_unauthenticated: int | None = None,
     ) -> None:
         self._config = config
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
@@ -74,17 +79,17 @@ class BlinksocksServerRole(BlinksocksRole):
         )
         takes_datagrams = not (over_kcp or self._make_pipeline.without_datagrams)
         super().__init__(config.server.address, UdpServer(service) if takes_datagrams else None)
-        self._strangers = Strangers(
-            hold, idle=config.timeout, keeps=config.redirect is not None, limit=max_strangers
+        self._unauthenticated = UnauthenticatedPeers(
+            hold, idle=config.timeout, keeps=config.redirect is not None, limit=max_unauthenticated
         )
-        self._refusals = Refusals(hold, config.redirect, redirecting, idle=config.timeout)
+        self._fallback = Fallback(hold, config.redirect, redirecting, idle=config.timeout)
         self._context = PresetContext(Role.SERVER, config.server.key)
 
     def take(self, wire: Stream) -> None:
         """Serve a connection, from the listener or from another role of this process."""
         self._admit(wire, self._serve)
 
-    def _take_stranger(self, wire: Stream) -> None:
+    def _take_refused(self, wire: Stream) -> None:
         """One whose peer has failed the transport's handshake already."""
         self._admit(wire, self._redirect)
 
@@ -98,15 +103,15 @@ class BlinksocksServerRole(BlinksocksRole):
         self._connections.add(wire, serve)
 
     async def _redirect(self, wire: Stream) -> None:
-        peer = self._strangers.meet(wire)
+        peer = self._unauthenticated.track(wire)
         try:
-            await self._refusals.refuse(peer)
+            await self._fallback.take(peer)
         finally:
-            self._strangers.forget(peer)
+            self._unauthenticated.forget(peer)
 
     async def _listen(self) -> Listener:
-        on_stranger = self._take_stranger if self._config.redirect else None
-        return await self._transport.listen(self._config.server, self.take, on_stranger)
+        on_refused = self._take_refused if self._config.redirect else None
+        return await self._transport.listen(self._config.server, self.take, on_refused)
 
     def _announce(self) -> None:
         transport = self._config.server.transport
@@ -119,23 +124,23 @@ class BlinksocksServerRole(BlinksocksRole):
             _log.info("no UDP: %s has no form for datagrams", refusing)
 
     async def _serve(self, wire: Stream) -> None:
-        peer = self._strangers.meet(wire)
+        peer = self._unauthenticated.track(wire)
         try:
             await (self._serve_shared(peer) if self._config.server.mux else self._serve_one(peer))
         except RemoteError as error:
             if not self._bans(peer, error):
-                await self._refusals.refuse(peer)
+                await self._fallback.take(peer)
         finally:
-            self._strangers.forget(peer)
+            self._unauthenticated.forget(peer)
 
-    def _bans(self, peer: Stranger, error: RemoteError) -> bool:
+    def _bans(self, peer: UnauthenticatedPeer, error: RemoteError) -> bool:
         """Whether a failure was one too many. Whom a redirect answers is not told by a ban."""
         is_innocent = peer.is_trusted or isinstance(error, UnfinishedError)
         if is_innocent or self._config.redirect:
             return False
         return self._access.note_failure(source_of(peer.peer))
 
-    async def _serve_one(self, peer: Stranger) -> None:
+    async def _serve_one(self, peer: UnauthenticatedPeer) -> None:
         """A connection that leads to one target."""
         record = Record(peer.peer, self._total)
         link = PresetStream(peer, self._make_pipeline(self._context))
@@ -144,7 +149,7 @@ class BlinksocksServerRole(BlinksocksRole):
             peer.trust()
             await self._exit.carry(link, record.target, record.traffic)
 
-    async def _serve_shared(self, peer: Stranger) -> None:
+    async def _serve_shared(self, peer: UnauthenticatedPeer) -> None:
         """A connection that carries many."""
 
         def on_new(stream: Stream, target: Address) -> None:

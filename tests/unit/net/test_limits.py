@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from blinktun.errors import TransportError
-from blinktun.net.limits import DialBudget, dial_budget, share_for_strangers, source_key
+from blinktun.net.limits import DialBudget, dial_budget, share_for_unauthenticated, source_key
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,7 @@ from blinktun.net.limits import DialBudget, dial_budget, share_for_strangers, so
 )
 def test_a_quarter(soft: int, share: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _what: (soft, soft))
-    assert share_for_strangers() == share
+    assert share_for_unauthenticated() == share
 
 
 def test_a_source_has_its_part_of_a_budget() -> None:

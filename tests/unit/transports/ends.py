@@ -54,10 +54,10 @@ class Accepted:
 
 @asynccontextmanager
 async def listening(
-    link: ServerLink, strangers: Accepted | None = None
+    link: ServerLink, refused: Accepted | None = None
 ) -> AsyncIterator[tuple[Listener, Accepted]]:
     accepted = Accepted()
-    listener = await find_transport(link).listen(link, accepted, strangers)
+    listener = await find_transport(link).listen(link, accepted, refused)
     try:
         yield listener, accepted
     finally:

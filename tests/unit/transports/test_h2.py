@@ -32,18 +32,18 @@ async def test_who_does_not_offer_http2_hears_no() -> None:
 
 @pytest.mark.parametrize("alpn", [(), ("http/1.1",), ("spdy/1",)])
 async def test_or_is_left_to_somebody_else(alpn: tuple[str, ...]) -> None:
-    strangers = Accepted()
-    async with listening(link_over("h2"), strangers) as (listener, accepted):
+    refused = Accepted()
+    async with listening(link_over("h2"), refused) as (listener, accepted):
         wire = await TcpDialer().connect(listener.addresses[0])
         browser = TlsStream(wire, client_context(certificate(), alpn=alpn), server_name="localhost")
         await browser.handshake()
         assert browser.alpn == ("http/1.1" if "http/1.1" in alpn else None)
         await browser.send(b"GET")
-        stranger = await strangers.next()
-        assert await stranger.receive() == b"GET"
-        await stranger.send(b"200")
+        prober = await refused.next()
+        assert await prober.receive() == b"GET"
+        await prober.send(b"200")
         assert await browser.receive() == b"200"
-        await asyncio.gather(stranger.aclose(), browser.aclose())
+        await asyncio.gather(prober.aclose(), browser.aclose())
         assert not accepted.waiting
 
 

@@ -125,15 +125,15 @@ async def test_a_peer_that_wants_too_many_answers(monkeypatch: pytest.MonkeyPatc
     ],
 )
 async def test_who_does_not_speak_tls_hears_openssl(words: bytes, alert: bytes) -> None:
-    strangers = Accepted()
-    async with listening(link_over("tls"), strangers) as (listener, accepted):
-        stranger = await TcpDialer().connect(listener.addresses[0])
-        await stranger.send(words)
-        await stranger.send_eof()
-        assert (await read_all(stranger))[: len(alert) or 1] == alert
-        stranger.abort()
+    refused = Accepted()
+    async with listening(link_over("tls"), refused) as (listener, accepted):
+        prober = await TcpDialer().connect(listener.addresses[0])
+        await prober.send(words)
+        await prober.send_eof()
+        assert (await read_all(prober))[: len(alert) or 1] == alert
+        prober.abort()
         assert not accepted.waiting
-        assert not strangers.waiting
+        assert not refused.waiting
 
 
 async def test_a_server_that_does_not_speak_tls() -> None:

@@ -56,42 +56,42 @@ async def test_who_does_not_is_answered_and_closed(caplog: pytest.LogCaptureFixt
 
 
 async def test_or_left_to_somebody_else() -> None:
-    strangers = Accepted()
-    listener = await listen(ANY_PORT, Accepted(), accept=_first_byte, on_stranger=strangers)
+    refused = Accepted()
+    listener = await listen(ANY_PORT, Accepted(), accept=_first_byte, on_refused=refused)
     stream = await _said(b"!", to=listener)
-    stranger = await strangers.next()
-    assert await stranger.receive() == b"!"
+    prober = await refused.next()
+    assert await prober.receive() == b"!"
     await stream.send(b"more")
     await stream.send_eof()
-    assert await read_all(stranger) == b"more"
-    await stranger.aclose()
+    assert await read_all(prober) == b"more"
+    await prober.aclose()
     assert await read_all(stream) == b""
     stream.abort()
     await listener.aclose()
 
 
-async def test_what_was_secured_and_fails_then_is_a_stranger_too() -> None:
+async def test_what_was_secured_and_fails_then_is_refused_too() -> None:
     async def secure(wire: Stream) -> Stream:
         await wire.send(b"ssh")
         return wire
 
-    strangers = Accepted()
+    refused = Accepted()
     listener = await listen(
-        ANY_PORT, Accepted(), secure=secure, accept=_first_byte, on_stranger=strangers
+        ANY_PORT, Accepted(), secure=secure, accept=_first_byte, on_refused=refused
     )
     stream = await _said(b"!", to=listener)
     assert await stream.receive() == b"ssh"
-    assert await (await strangers.next()).receive() == b"!"
+    assert await (await refused.next()).receive() == b"!"
     stream.abort()
     await listener.aclose()
 
 
 async def test_who_cannot_be_secured_is_none() -> None:
-    strangers = Accepted()
-    listener = await listen(ANY_PORT, Accepted(), secure=_never, on_stranger=strangers)
+    refused = Accepted()
+    listener = await listen(ANY_PORT, Accepted(), secure=_never, on_refused=refused)
     stream = await _said(b"!", to=listener)
     assert await read_all(stream) == b""
-    assert not strangers.waiting
+    assert not refused.waiting
     stream.abort()
     await listener.aclose()
 
@@ -108,16 +108,16 @@ async def test_silence_is_strange_too(
             pass
         return Refused("ended")
 
-    strangers = Accepted()
-    listener = await listen(ANY_PORT, Accepted(), accept=two_bytes, on_stranger=strangers)
+    refused = Accepted()
+    listener = await listen(ANY_PORT, Accepted(), accept=two_bytes, on_refused=refused)
     stream = await _said(words, to=listener)
     if end == "eof":
         await stream.send_eof()
-    stranger = await strangers.next()
+    prober = await refused.next()
     if end == "time":
         await stream.send_eof()
-    assert await read_all(stranger) == words
-    stranger.abort()
+    assert await read_all(prober) == words
+    prober.abort()
     stream.abort()
     await listener.aclose()
 

@@ -62,16 +62,16 @@ async def test_who_asks_for_something_else_hears_no(words: bytes) -> None:
 @pytest.mark.parametrize("transport", ["ws", "wss"])
 @pytest.mark.parametrize("words", [*PAGES, b"GET / HT"])
 async def test_or_is_left_to_somebody_else(transport: str, words: bytes) -> None:
-    strangers = Accepted()
-    async with listening(link_over(transport), strangers) as (listener, accepted):
+    refused = Accepted()
+    async with listening(link_over(transport), refused) as (listener, accepted):
         address = Address("localhost", listener.addresses[0].port)
         dialer = find_transport(link_over("tls" if transport == "wss" else "tcp")).dialer
         browser = await dialer(link_over("tls"), Resolver()).connect(address)
         await browser.send(words)
         await browser.send_eof()
-        stranger = await strangers.next()
-        assert await read_all(stranger) == words
-        await asyncio.gather(stranger.aclose(), browser.aclose())
+        prober = await refused.next()
+        assert await read_all(prober) == words
+        await asyncio.gather(prober.aclose(), browser.aclose())
         assert not accepted.waiting
 
 

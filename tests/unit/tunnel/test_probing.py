@@ -116,12 +116,15 @@ def _is_refused_twice(presets: Sequence[PresetSpec], wire: bytes) -> bool:
 async def _server(
     presets: Sequence[PresetSpec], *, mux: bool = False, **settings: Any
 ) -> AsyncIterator[Address]:
-    max_strangers, hold = settings.pop("max_strangers", 1000), settings.pop("hold", HOLD)
+    max_unauthenticated, hold = (
+        settings.pop("max_unauthenticated", 1000),
+        settings.pop("hold", HOLD),
+    )
     scheme = settings.pop("transport", "tcp")
     link = ServerLink(scheme, ANY_PORT, "secret", tuple(presets), path="/p", mux=mux)
     link = replace(link, tls=certificate())
     config = BlinksocksServer(link, 30.0, **settings)
-    role = BlinksocksServerRole(config, hold=(hold, hold), max_strangers=max_strangers)
+    role = BlinksocksServerRole(config, hold=(hold, hold), max_unauthenticated=max_unauthenticated)
     await role.start()
     try:
         yield role.addresses[0]
@@ -340,9 +343,9 @@ async def test_who_comes_slowly_is_closed_like_all_others() -> None:
         stream.abort()
 
 
-async def test_slow_strangers_keep_nobody_out() -> None:
+async def test_slow_unauthenticated_peers_keep_nobody_out() -> None:
     presets = (BASE, AEAD)
-    async with serving(echo) as target, _server(presets, max_strangers=20) as server:
+    async with serving(echo) as target, _server(presets, max_unauthenticated=20) as server:
         slow = [await TcpDialer().connect(server) for _ in range(60)]
         honest = await TcpDialer().connect(server)
         pair = PipelinePair(presets, target)
@@ -395,7 +398,7 @@ async def _is_served(server: Address, presets: Sequence[PresetSpec], target: Add
         stream.abort()
 
 
-async def test_datagrams_of_strangers() -> None:
+async def test_datagrams_of_unauthenticated_peers() -> None:
     presets = (BASE, AEAD)
     got: asyncio.Queue[tuple[bytes, Address]] = asyncio.Queue()
     async with (
