@@ -13,7 +13,7 @@ wanted=(
   kcptun-client:kcptun kcptun-server:kcptun
   ss-local:shadowsocks-libev ss-server:shadowsocks-libev v2ray:v2ray
   curl:curl dig:bind9-dnsutils wrk:wrk nginx:nginx-light openssl:openssl setpriv:util-linux
-  iptables:iptables ip6tables:iptables chromium:chromium
+  ip:iproute2 iptables:iptables ip6tables:iptables chromium:chromium
 )
 missing=()
 for pair in "${wanted[@]}"; do

@@ -1,4 +1,4 @@
-"""Every test here talks with real programs; a failure shows what they printed."""
+"""Every test here talks with real programs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.interop.harness import processes
 from tests.interop.harness.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Generator, Iterator
+    from collections.abc import AsyncIterator
 
 _HERE = Path(__file__).parent
-_SHOWN = 6_000
 _tables: list[str] = []
 
 
@@ -37,14 +35,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("round_number", range(rounds))
 
 
-@pytest.fixture(autouse=True)
-def _forget_programs() -> Iterator[None]:
-    processes.started.clear()
-    yield
-    for program in processes.started:
-        program.kill()
-
-
 @pytest.fixture
 async def target() -> AsyncIterator[Target]:
     async with Target() as server:
@@ -61,15 +51,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if _tables:
         terminalreporter.section("kcptun matrix")
         terminalreporter.write("\n".join(_tables))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.failed and item.path.is_relative_to(_HERE):
-        # The newest programs are the ones that were running when the test failed.
-        for program in processes.started[-8:]:
-            report.sections.append((str(program), program.log[-_SHOWN:]))
-    return report

@@ -79,7 +79,8 @@ def _is_accepting(port: int, family: socket.AddressFamily) -> bool:
 
 def _in_state(state: str, protocol: Protocol) -> Iterator[int]:
     """The ports of all sockets that are in this state; 0A: listens, 07: has no fixed peer."""
-    for table in (Path(f"/proc/net/{protocol}"), Path(f"/proc/net/{protocol}6")):
+    tables = Path("/proc/thread-self/net")  # of the network namespace that this thread is in
+    for table in (tables / protocol, tables / f"{protocol}6"):
         if table.exists():
             with table.open() as file:
                 next(file)

@@ -21,11 +21,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from tests.interop.harness.pattern import pattern
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Coroutine
 
 CHUNK = 256 * 1024
@@ -33,11 +34,14 @@ _DRIP_CHUNK, _DRIP_PAUSE = 40_000, 0.01
 
 
 class Target:
-    """The server; `async with` starts and stops it."""
+    """The server; `async with` starts and stops it.
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    It listens on a fresh port of `host`, or on the bound socket `listener`.
+    """
+
+    def __init__(self, host: str = "127.0.0.1", *, listener: socket.socket | None = None) -> None:
         self.port = 0
-        self._host = host
+        self._where: dict[str, Any] = {"sock": listener} if listener else {"host": host, "port": 0}
         self.accepted = 0
         self.ends: list[str] = []
         """How each finished connection ended: "eof", or the name of the error."""
@@ -46,7 +50,7 @@ class Target:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(
-            self._on_connection, self._host, 0, limit=2 * CHUNK, backlog=2048
+            self._on_connection, **self._where, limit=2 * CHUNK, backlog=2048
         )
         self.port = self._server.sockets[0].getsockname()[1]
         return self

@@ -1,0 +1,132 @@
+"""One machine: a network namespace, and what programs on it see."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.interop.harness import peers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
+_libc = ctypes.CDLL(None, use_errno=True)
+_numbers = itertools.count()
+
+
+class Machine:
+    """A network namespace with a loopback interface that is up.
+
+    `cable` of a `Bed` gives it interfaces; they are named after the machine at the other end.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.namespace = f"blinktun-{os.getpid()}-{next(_numbers)}-{name}"
+        _run(peers.system("ip"), "netns", "add", self.namespace)
+        self.ip("link", "set", "lo", "up")
+        # An interface asks for a second whether nobody else has its IPv6 address: nobody has.
+        self.sysctl("net.ipv6.conf.default.accept_dad", 0)
+
+    def close(self) -> None:
+        """Remove the namespace. Its interfaces go with the last program in it."""
+        _run(peers.system("ip"), "netns", "delete", self.namespace)
+        shutil.rmtree(self._etc, ignore_errors=True)
+
+    # --- its network ----------------------------------------------------------------------
+
+    def ip(self, *words: str) -> str:
+        """Run `ip` here, and return what it prints."""
+        return _run(peers.system("ip"), "-n", self.namespace, *words)
+
+    def address(self, interface: str, *addresses: str) -> None:
+        """Give an interface addresses such as `192.0.2.1/24`; the first is the one it prefers."""
+        for address in addresses:
+            # No waiting until nobody else turns out to have the IPv6 address.
+            once = ("nodad",) if ":" in address else ()
+            self.ip("address", "add", address, "dev", interface, *once)
+
+    def gateway(self, *addresses: str) -> None:
+        """Send all that is not for a neighbour to these routers, one a family."""
+        for address in addresses:
+            self.ip("route", "add", "default", "via", address)
+
+    def mtu(self, interface: str, size: int) -> None:
+        """Change the size of the longest packet that may leave through an interface."""
+        self.ip("link", "set", interface, "mtu", str(size))
+
+    def sysctl(self, name: str, value: int) -> None:
+        """Set a value of this namespace, such as `net.ipv4.ip_forward`."""
+        with self.inside():
+            (Path("/proc/sys") / name.replace(".", "/")).write_text(str(value))
+
+    # --- its files ------------------------------------------------------------------------
+
+    def file(self, name: str, text: str) -> None:
+        """Programs here find `text` at `/etc/<name>`, which must exist on the real machine too."""
+        self._etc.mkdir(parents=True, exist_ok=True)
+        (self._etc / name).write_text(text)
+
+    @property
+    def _etc(self) -> Path:
+        return Path("/etc/netns") / self.namespace  # `ip netns exec` mounts what is there
+
+    # --- what runs on it ------------------------------------------------------------------
+
+    def command(self, *argv: str | Path) -> list[str | Path]:
+        """The command line that runs `argv` here."""
+        return [peers.system("ip"), "netns", "exec", self.namespace, *argv]
+
+    def run(self, *argv: str | Path) -> str:
+        """Run a program here to its end, and return what it prints.
+
+        Raises:
+            AssertionError: its exit status is not 0.
+        """
+        return _run(*self.command(*argv))
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Sockets that this thread makes within are this machine's, and stay so. Do not `await`."""
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        try:
+            there = os.open(f"/run/netns/{self.namespace}", os.O_RDONLY)
+            try:
+                _enter(there)
+            finally:
+                os.close(there)
+            try:
+                yield
+            finally:
+                _enter(home)
+        finally:
+            os.close(home)
+
+    def socket(
+        self,
+        kind: socket.SocketKind = socket.SOCK_STREAM,
+        family: socket.AddressFamily = socket.AF_INET,
+        protocol: int = 0,
+    ) -> socket.socket:
+        """A socket of this machine, for code of the test."""
+        with self.inside():
+            return socket.socket(family, kind, protocol)
+
+
+def _enter(namespace: int) -> None:
+    if _libc.setns(namespace, _NEW_NETWORK) != 0:
+        raise OSError(ctypes.get_errno(), "cannot enter a network namespace")
+
+
+def _run(*argv: str | Path) -> str:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, f"{argv}: {done.stderr}{done.stdout}"
+    return done.stdout
