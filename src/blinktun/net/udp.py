@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
-from typing import TYPE_CHECKING, Self
+import sys
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
@@ -48,26 +50,7 @@ class UdpSocket:
         Raises:
             TransportError: the address cannot be bound.
         """
-        sockets: list[socket.socket] = []
-        try:
-            infos = socket.getaddrinfo(
-                address.host or None,
-                address.port,
-                type=socket.SOCK_DGRAM,
-                flags=socket.AI_PASSIVE,
-            )
-            for family, kind, protocol, _, name in infos:
-                sock = socket.socket(family, kind, protocol)
-                sockets.append(sock)
-                if family == socket.AF_INET6:
-                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                sock.bind(name)
-        except OSError as error:
-            for sock in sockets:
-                sock.close()
-            reason = (error.strerror or str(error)).lower()
-            raise TransportError(f"cannot listen: {reason}", peer=f"udp {address}") from error
-        return [cls(sock, on_datagram) for sock in sockets]
+        return [cls(sock, on_datagram) for sock in bind(address)]
 
     @classmethod
     def unbound(cls, ip: str, on_datagram: Callable[[bytes, Address], None]) -> Self:
@@ -106,33 +89,150 @@ class UdpSocket:
 
     def _receive(self) -> None:
         for _ in range(_BATCH):
-            if self._closed:  # by who got the one before
+            if self._closed:  # by the receiver of the one before
                 return
             try:
-                data, name = self._sock.recvfrom(_MAX)
+                self._receive_one()
             except BlockingIOError:
                 return
             except OSError:
                 continue  # an ICMP error for an earlier one
-            self._on_datagram(data, Address(name[0], name[1]))
+
+    def _receive_one(self) -> None:
+        data, name = self._sock.recvfrom(_MAX)
+        self._on_datagram(data, Address(name[0], name[1]))
+
+
+def bind(address: Address) -> list[socket.socket]:
+    """Sockets bound to an address, several if the host is a name or empty.
+
+    Raises:
+        TransportError: the address cannot be bound.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        infos = socket.getaddrinfo(
+            address.host or None,
+            address.port,
+            type=socket.SOCK_DGRAM,
+            flags=socket.AI_PASSIVE,
+        )
+        for family, kind, protocol, _, name in infos:
+            sock = socket.socket(family, kind, protocol)
+            sockets.append(sock)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Where the system chooses the port, the other addresses get the same one.
+            port = address.port or (sockets[0].getsockname()[1] if len(sockets) > 1 else 0)
+            sock.bind((name[0], port, *name[2:]))
+    except OSError as error:
+        for sock in sockets:
+            sock.close()
+        reason = (error.strerror or str(error)).lower()
+        raise TransportError(f"cannot listen: {reason}", peer=f"udp {address}") from error
+    return sockets
+
+
+class Route(NamedTuple):
+    """The two ends of an exchange of datagrams.
+
+    Attributes:
+        remote: The peer.
+        local: Our IP address that the peer sent to; empty where the system does not tell. An answer
+            from another address of this machine would reach nothing: firewalls, NATs and careful
+            peers drop it.
+    """
+
+    remote: Address
+    local: str
+
+
+class _PortSocket(UdpSocket):
+    """A socket of a port. One that is bound to every address asks which one a datagram came to."""
+
+    def __init__(self, sock: socket.socket, on_datagram: Callable[[bytes, Route], None]) -> None:
+        super().__init__(sock, lambda _data, _source: None)
+        self._on_routed = on_datagram
+        self._bound = Address(*sock.getsockname()[:2])
+        self._asks = _ask_for_local_address(sock, self._bound)
+
+    def answer(self, data: bytes, route: Route) -> None:
+        """Send to a peer from the address that it sent to, or lose it."""
+        if not (self._asks and route.local):
+            self.send(data, route.remote)
+            return
+        if self._closed:
+            return
+        try:
+            self._sock.sendmsg(
+                [data], [_from_address(route.local)], 0, (route.remote.host, route.remote.port)
+            )
+        except OSError as error:
+            if error.errno in _ADDRESS_GONE:
+                self.send(data, route.remote)
+
+    def _receive_one(self) -> None:
+        if not self._asks:
+            data, name = self._sock.recvfrom(_MAX)
+            self._on_routed(data, Route(Address(name[0], name[1]), self._bound.host))
+            return
+        data, ancillary, _, name = self._sock.recvmsg(_MAX, _ANCILLARY)
+        self._on_routed(data, Route(Address(name[0], name[1]), _local_address(ancillary)))
+
+
+_IP_PKTINFO = 8
+"""Linux's number; Python has no name for it before 3.14."""
+_ANCILLARY = socket.CMSG_SPACE(20) * 2
+"""Room for ``in_pktinfo`` (12 bytes) or ``in6_pktinfo`` (20 bytes)."""
+_ADDRESS_GONE = frozenset({errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENETUNREACH})
+"""What the system says when an address is no longer one of ours."""
+
+
+def _ask_for_local_address(sock: socket.socket, bound: Address) -> bool:
+    """Have the system tell which address each datagram came to; returns whether it will."""
+    if sys.platform != "linux" or bound.ip is None or not bound.ip.is_unspecified:
+        return False
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    return True
+
+
+def _local_address(ancillary: list[tuple[int, int, bytes]]) -> str:
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
+            return socket.inet_ntop(socket.AF_INET, data[4:8])
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            return socket.inet_ntop(socket.AF_INET6, data[:16])
+    return ""
+
+
+def _from_address(local: str) -> tuple[int, int, bytes]:
+    """The ancillary data that makes a datagram leave from an address (ip(7), ipv6(7))."""
+    if ":" in local:
+        data = socket.inet_pton(socket.AF_INET6, local) + bytes(4)
+        return socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, data
+    data = bytes(4) + socket.inet_pton(socket.AF_INET, local) + bytes(4)
+    return socket.IPPROTO_IP, _IP_PKTINFO, data
 
 
 class UdpPort:
-    """A port on every address of a host; an answer leaves from the socket of its family.
+    """A port on every address of a host; an answer leaves from the address that was asked.
 
     Raises:
         TransportError: the address cannot be bound.
     """
 
-    def __init__(self, address: Address, on_datagram: Callable[[bytes, Address], None]) -> None:
-        self._sockets = UdpSocket.listen(address, on_datagram)
+    def __init__(self, address: Address, on_datagram: Callable[[bytes, Route], None]) -> None:
+        self._sockets = [_PortSocket(sock, on_datagram) for sock in bind(address)]
         self._by_family = {":" in one.address.host: one for one in self._sockets}
         self.port = self._sockets[0].address.port
 
-    def send(self, data: bytes, to: Address) -> None:
-        """Send to an IP address, or lose it."""
-        if socket_of_family := self._by_family.get(":" in to.host):
-            socket_of_family.send(data, to)
+    def send(self, data: bytes, route: Route) -> None:
+        """Send to a peer, or lose it."""
+        if socket_of_family := self._by_family.get(":" in route.remote.host):
+            socket_of_family.answer(data, route)
 
     def close(self) -> None:
         """Receive no more."""

@@ -93,7 +93,7 @@ class Detect(Handshake):
         if first == socks5.VERSION:
             return socks5.Socks5(self._credentials)
         if first == socks4.VERSION:
-            return socks4.Socks4()
+            return socks4.Socks4(refuses=self._credentials is not None)
         if self._http and bytes((first,)).isalpha():
             return HttpProxy(self._credentials)
         return None

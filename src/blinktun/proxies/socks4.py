@@ -26,11 +26,15 @@ _MAX_TEXT = 255  # of the user id, and of the name
 class Socks4(Handshake):
     """A SOCKS4 or 4a handshake; CONNECT is the only command.
 
-    There is no password in this protocol: credentials do not protect it (as in blinksocks). The
-    request is at most 520 bytes.
+    The request is at most 520 bytes.
+
+    Args:
+        refuses: Whether every request is refused: there is no password in this protocol, and the
+            service asks for one. (blinksocks accepts such requests.)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuses: bool = False) -> None:
+        self._refuses = refuses
         self._buffer = b""
         self._done = False
 
@@ -47,8 +51,9 @@ class Socks4(Handshake):
             return self._reject(str(error))
         if found is None:
             return []
-        if self._buffer[1] != _CONNECT:
-            return self._reject(f"command {self._buffer[1]} is not offered")
+        if self._refuses or self._buffer[1] != _CONNECT:
+            missing = "SOCKS4 without a password" if self._refuses else f"command {self._buffer[1]}"
+            return self._reject(f"{missing} is not offered")
         target, size = found
         self._done = True
         self._buffer = self._buffer[size:]

@@ -135,9 +135,13 @@ class Datagrams:
         async with asyncio.timeout(within):
             return unpack_datagram(await self._received.get())
 
-    def close(self) -> None:
-        """Leave."""
+    def leave(self) -> None:
+        """End the control connection, and keep the socket."""
         self._control.abort()
+
+    def close(self) -> None:
+        """Leave, and close the socket."""
+        self.leave()
         self._socket.close()
 
 

@@ -94,7 +94,7 @@ class BlinksocksClientRole(BlinksocksRole):
         for address in self.addresses:
             _log.info("blinksocks client is running at %s://%s", self._config.scheme, address)
         if self._config.inbound in _SOCKS and self._config.credentials:
-            _log.warning("SOCKS4 knows no passwords: its requests are accepted without one")
+            _log.info("SOCKS4 has no passwords: its requests are refused")
 
     async def _serve(self, stream: Stream) -> None:
         app = Application(stream, self._make_handshake(), self._total)
@@ -151,11 +151,15 @@ class BlinksocksClientRole(BlinksocksRole):
             await stream.send(app.handshake.refused(Refusal.NOT_ALLOWED))
             await linger(stream)
             return "datagrams are not relayed here"
-        self._datagrams.admit(Address.parse(stream.peer).host)
-        here = replace(stream.local, port=self._datagrams.port)
-        await stream.send(app.handshake.granted_datagrams(here))
-        while await stream.receive():
-            pass
+        host = Address.parse(stream.peer).host
+        association = self._datagrams.associate(host, app.record.traffic)
+        try:
+            here = replace(stream.local, port=self._datagrams.port)
+            await stream.send(app.handshake.granted_datagrams(here))
+            while await stream.receive():
+                pass
+        finally:
+            association.close()
         await stream.aclose()
         return "association closed"
 
@@ -208,9 +212,8 @@ def _datagrams(
     """The relay of datagrams, if there is one: SOCKS5 alone has words for it."""
     if config.inbound not in _SOCKS:
         return None
-    for_all = config.credentials is None
     if config.server.transport == "kcp":
-        return UdpInbound(lambda on_answer: StreamPath(outbound, on_answer), for_all=for_all)
+        return UdpInbound(lambda on_answer: StreamPath(outbound, on_answer))
     if make_pipeline.without_datagrams:
         return None
-    return UdpInbound(udp_path_maker(config.server, make_pipeline, resolver), for_all=for_all)
+    return UdpInbound(udp_path_maker(config.server, make_pipeline, resolver))

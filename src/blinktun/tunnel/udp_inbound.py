@@ -1,4 +1,4 @@
-"""Datagrams of applications: SOCKS5 UDP ASSOCIATE on a blinksocks client."""
+"""Datagrams of applications: SOCKS5 UDP ASSOCIATE on a blinksocks client (RFC 1928, section 7)."""
 
 from __future__ import annotations
 
@@ -12,35 +12,31 @@ from blinktun.tunnel.associations import Associations
 
 if TYPE_CHECKING:
     from blinktun.address import Address
+    from blinktun.net.udp import Route
+    from blinktun.relay.relay import Traffic
     from blinktun.tunnel.udp_path import Path, PathMaker
 
 _log = logging.getLogger("blinktun.blinksocks")
 
-_MAX_ADMITTED = 4096
-"""Hosts that have shown a password and may send datagrams."""
-
-
-class _Admission:
-    """A host may send."""
-
-    def close(self) -> None:
-        """Nothing is held."""
-
 
 class UdpInbound:
-    """A port for applications; each source address has a way to the server of its own.
+    """A port for applications; each has a way to the server of its own.
+
+    An application may send as long as the TCP connection lives on which it asked for that. All of
+    them share one port, which firewalls and containers can open in advance. So a route is bound to
+    the oldest association of its host that has none yet, and stays bound to it: a second program of
+    the host needs an association of its own.
 
     Args:
         make_path: Makes a way to the server.
-        for_all: Whether hosts need not be admitted first.
     """
 
-    def __init__(self, make_path: PathMaker, *, for_all: bool) -> None:
+    def __init__(self, make_path: PathMaker) -> None:
         self._make_path = make_path
-        self._for_all = for_all
-        self._admitted: Associations[str, _Admission] = Associations(limit=_MAX_ADMITTED)
         self._port: UdpPort | None = None
-        self._associations: Associations[Address, Path] = Associations()
+        self._waiting: dict[str, dict[Association, None]] = {}  # by host; the oldest first
+        self._bound: dict[Route, Association] = {}
+        self._paths: Associations[Path] = Associations()
 
     def start(self, address: Address) -> None:
         """Listen.
@@ -55,39 +51,99 @@ class UdpInbound:
         """The port it listens on, while it does."""
         return self._port.port if self._port else 0
 
-    def admit(self, host: str) -> None:
-        """Take datagrams from this host, as from every host that has shown its password."""
-        self._admitted.get(host, _Admission)
+    def associate(self, host: str, traffic: Traffic) -> Association:
+        """Take the datagrams of one socket of this host, until the association is closed.
+
+        Args:
+            host: The IP address of the application.
+            traffic: Where the association's bytes are counted.
+        """
+        association = Association(self, host, traffic)
+        self._waiting.setdefault(host, {})[association] = None
+        return association
+
+    def end(self, association: Association) -> None:
+        """Take no more datagrams for an association."""
+        if association.route is not None:
+            del self._bound[association.route]
+            self._paths.drop(association.route)
+            return
+        self._stop_waiting(association)
 
     def stop(self) -> None:
         """Close everything."""
         if self._port:
             self._port.close()
             self._port = None
-        self._associations.close()
-        self._admitted.close()
+        self._paths.close()
 
-    def _receive(self, data: bytes, app: Address) -> None:
-        if not (self._for_all or self._admitted.touch(app.host)):
-            _log.debug("a datagram of %s was dropped: no password from there", app)
+    def _receive(self, data: bytes, route: Route) -> None:
+        association = self._bound.get(route) or self._bind(route)
+        if association is None:
+            _log.debug("a datagram from %s was dropped: it has no association", route.remote)
             return
         try:
             target, payload = unpack_datagram(data)
         except RemoteError as error:
-            _log.debug("a datagram of %s was dropped: %s", app, error)
+            _log.debug("a datagram from %s was dropped: %s", route.remote, error)
             return
-        self._associations.get(app, lambda: self._open(app)).send(target, payload)
+        association.traffic.add(up=len(payload))
+        self._path(route, association).send(target, payload)
 
-    def _open(self, app: Address) -> Path:
-        _log.debug("udp association of %s", app)
+    def _bind(self, route: Route) -> Association | None:
+        """Give a new route the oldest association of its host that has none."""
+        waiting = self._waiting.get(route.remote.host)
+        if not waiting:
+            return None
+        association = next(iter(waiting))
+        self._stop_waiting(association)
+        association.route = route
+        self._bound[route] = association
+        _log.debug("udp association of %s", route.remote)
+        return association
+
+    def _stop_waiting(self, association: Association) -> None:
+        waiting = self._waiting[association.host]
+        del waiting[association]
+        if not waiting:
+            del self._waiting[association.host]
+
+    def _path(self, route: Route, association: Association) -> Path:
+        path = self._paths.find(route)
+        if path is not None:
+            self._paths.touch(route, by_peer=True)
+            return path
 
         def answer(source: Address, payload: bytes) -> None:
-            self._associations.touch(app)
+            self._paths.touch(route, by_peer=False)
             try:
                 data = pack_datagram(source, payload)
             except LocalError:  # a name of more than 255 bytes
                 return
+            association.traffic.add(down=len(payload))
             if self._port:
-                self._port.send(data, app)
+                self._port.send(data, route)
 
-        return self._make_path(answer)
+        path = self._make_path(answer)
+        self._paths.add(route, path)
+        return path
+
+
+class Association:
+    """The right of one application to exchange datagrams.
+
+    Attributes:
+        host: The IP address of the application.
+        traffic: What it has carried.
+        route: The application's socket, once it has sent.
+    """
+
+    def __init__(self, inbound: UdpInbound, host: str, traffic: Traffic) -> None:
+        self._inbound = inbound
+        self.host = host
+        self.traffic = traffic
+        self.route: Route | None = None
+
+    def close(self) -> None:
+        """Give the right back: the control connection has ended."""
+        self._inbound.end(self)

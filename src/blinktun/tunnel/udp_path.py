@@ -55,6 +55,7 @@ class UdpPath(Path):
         self._pipeline = pipeline
         self._on_answer = on_answer
         self._last: Address | None = None
+        self._answers_from: Address | None = None
         self._socket: UdpSocket | None = None
         self._waiting: list[bytes] = []
         self._opening = asyncio.get_running_loop().create_task(self._open(resolver))
@@ -90,14 +91,25 @@ class UdpPath(Path):
         for data in waiting:
             self._socket.send(data, self._server)
 
+    def _may_answer(self, source: Address) -> bool:
+        """Whether this may be the server, under another address of its machine.
+
+        blinksocks answers from whichever address the system picks, which on a machine with several
+        need not be the one that was asked. The first answer that opens decides.
+        """
+        if self._answers_from is None:
+            return source.port == self._server.port
+        return source == self._answers_from
+
     def _receive(self, data: bytes, source: Address) -> None:
-        if source != self._server:
+        if source != self._server and not self._may_answer(source):
             return
         try:
             named, payload = self._pipeline.decode_datagram(data)
         except RemoteError as error:
             _log.debug("a datagram from %s was refused: %s", source, error)
             return
+        self._answers_from = source
         # base-auth does not say who answers: then it is whoever was asked last.
         if origin := named or self._last:
             self._on_answer(origin, payload)

@@ -12,6 +12,7 @@ from blinktun.net.udp import UdpPort
 from blinktun.presets.base import PresetContext, Role
 from blinktun.tunnel.associations import Associations
 from blinktun.tunnel.udp_exit import UdpExit
+from blinktun.tunnel.udp_fallback import UdpFallback
 from blinktun.tunnel.udp_limits import UdpGate
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.admission.access import Access
     from blinktun.net.resolve import Resolver
+    from blinktun.net.udp import Route
+    from blinktun.presets.pipeline import Pipeline
     from blinktun.presets.registry import PipelineMaker
 
 _log = logging.getLogger("blinktun.blinksocks")
@@ -35,7 +38,7 @@ class Service:
         resolver: Finds the addresses of targets.
         access: Says who may have which target, and how fast. Failures are not counted: anybody can
             send a datagram in somebody's name.
-        redirect: Who answers sources that have not shown the key; None: nobody does.
+        redirect: Who answers sources that have not shown the key; None: no one does.
     """
 
     key: str
@@ -46,12 +49,22 @@ class Service:
 
 
 class UdpServer:
-    """A port for clients; each source address has a pipeline and a way out of its own."""
+    """A port for clients; each route of a client has a pipeline and a way out of its own.
+
+    A datagram is opened before anything is made for it: what does not open costs no more than that.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._context = PresetContext(Role.SERVER, service.key)
+        self._spare = service.make_pipeline(self._context)
         self._port: UdpPort | None = None
-        self._associations: Associations[Address, _Association] = Associations()
+        self._associations: Associations[_Association] = Associations()
+        self._fallback = (
+            UdpFallback(service.redirect, service.resolver, self._send)
+            if service.redirect
+            else None
+        )
 
     def start(self, address: Address) -> None:
         """Listen.
@@ -67,76 +80,80 @@ class UdpServer:
             self._port.close()
             self._port = None
         self._associations.close()
+        if self._fallback:
+            self._fallback.close()
 
-    def _receive(self, data: bytes, client: Address) -> None:
+    def _receive(self, data: bytes, route: Route) -> None:
+        association = self._associations.find(route)
+        pipeline = association.pipeline if association else self._spare
         try:
-            self._service.access.check_source(client)
-        except AccessDenied as error:
-            _log.debug("a datagram from %s is lost: %s", client, error)
+            self._service.access.check_source(route.remote)
+            target, payload = pipeline.decode_datagram(data)
+        except (AccessDenied, RemoteError) as error:
+            _log.debug("a datagram from %s was dropped: %s", route.remote, error)
+            if association is None and isinstance(error, RemoteError):
+                self._drop_unauthenticated(data, route)
             return
-        self._associations.get(client, lambda: self._open(client)).receive(data)
+        if target is None:  # only what a server sends may leave that out
+            return
+        if association is None:
+            association = self._admit(route)
+        else:
+            self._associations.touch(route, by_peer=True)
+        association.forward(target, payload)
 
-    def _open(self, client: Address) -> _Association:
-        gate = UdpGate(self._service.access, client)
+    def _drop_unauthenticated(self, data: bytes, route: Route) -> None:
+        if self._service.make_pipeline.chains_datagrams:
+            self._spare = self._service.make_pipeline(self._context)
+        if self._fallback:
+            self._fallback.receive(data, route)
+
+    def _admit(self, route: Route) -> _Association:
+        """Make the association of a route; it gets the pipeline that opened its first datagram."""
+        if self._fallback:
+            self._fallback.forget(route)
+        pipeline, self._spare = self._spare, self._service.make_pipeline(self._context)
+        gate = UdpGate(self._service.access, route.remote)
 
         def reply(data: bytes) -> None:
-            self._associations.touch(client)
-            if self._port:
-                self._port.send(data, client)
+            self._associations.touch(route, by_peer=False)
+            self._send(data, route)
 
-        return _Association(client, gate, self._service, reply)
+        association = _Association(pipeline, gate, self._service.resolver, reply)
+        self._associations.add(route, association)
+        return association
+
+    def _send(self, data: bytes, route: Route) -> None:
+        if self._port:
+            self._port.send(data, route)
 
 
 class _Association:
-    """One client.
-
-    Until its first good datagram it may be anybody, and ``redirect`` answers.
-    """
+    """One client that has shown the key, and its targets."""
 
     def __init__(
         self,
-        client: Address,
+        pipeline: Pipeline,
         gate: UdpGate,
-        service: Service,
+        resolver: Resolver,
         reply: Callable[[bytes], None],
     ) -> None:
-        self._client = client
+        self.pipeline = pipeline
         self._gate = gate
-        self._pipeline = service.make_pipeline(PresetContext(Role.SERVER, service.key))
         self._reply = reply
-        self._exit = UdpExit(service.resolver, self._answer, service.access.permits)
-        self._redirect = service.redirect
-        self._strange = UdpExit(service.resolver, self._answer_stranger)
+        self._exit = UdpExit(resolver, self._answer, gate.permits)
 
-    def receive(self, data: bytes) -> None:
-        try:
-            target, payload = self._pipeline.decode_datagram(data)
-        except RemoteError as error:
-            _log.debug("a datagram from %s was refused: %s", self._client, error)
-            if self._redirect:
-                self._strange.send(self._redirect, data)
-            return
-        if target is None:
-            return
-        self._trust()
+    def forward(self, target: Address, payload: bytes) -> None:
+        """Send a datagram to a target, or lose it."""
         if self._gate.allows(target, len(payload), up=True):
             self._exit.send(target, payload)
 
     def close(self) -> None:
+        """Let go of the targets."""
         self._exit.close()
-        self._strange.close()
-
-    def _trust(self) -> None:
-        if self._redirect:
-            self._redirect = None
-            self._strange.close()
 
     def _answer(self, source: Address, payload: bytes) -> None:
         if not self._gate.allows(source, len(payload), up=False):
             return
         with contextlib.suppress(LocalError):  # a name that no preset can write
-            self._reply(self._pipeline.encode_datagram(payload, source))
-
-    def _answer_stranger(self, source: Address, data: bytes) -> None:
-        if source == self._redirect:
-            self._reply(data)
+            self._reply(self.pipeline.encode_datagram(payload, source))

@@ -7,7 +7,7 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.net.udp import UdpPort, UdpSocket
+from blinktun.net.udp import Route, UdpPort, UdpSocket
 
 Received = asyncio.Queue[tuple[bytes, Address]]
 
@@ -84,8 +84,8 @@ async def test_closed_by_who_receives() -> None:
 
 
 async def test_a_port_answers_once_from_the_family_of_who_asked() -> None:
-    def echo(data: bytes, source: Address) -> None:
-        port.send(data, source)
+    def echo(data: bytes, route: Route) -> None:
+        port.send(data, route)
 
     port = UdpPort(Address("127.0.0.1", 0), echo)
     back: Received = asyncio.Queue()
@@ -95,5 +95,33 @@ async def test_a_port_answers_once_from_the_family_of_who_asked() -> None:
     assert (data, source.port) == (b"hello", port.port)
     await asyncio.sleep(0.01)
     assert back.empty()
+    client.close()
+    port.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"), [("0.0.0.0", "127.0.0.2"), ("", "127.0.0.3"), ("", "::1"), ("::", "::1")]
+)
+async def test_an_answer_leaves_from_the_address_that_was_asked(host: str, asked: str) -> None:
+    def echo(data: bytes, route: Route) -> None:
+        assert route.local == asked
+        port.send(data, route)
+
+    port = UdpPort(Address(host, 0), echo)
+    back: Received = asyncio.Queue()
+    client = UdpSocket.unbound(asked, lambda *got: back.put_nowait(got))
+    for payload in (b"hello", b"", bytes(9000)):
+        client.send(payload, Address(asked, port.port))
+        assert await asyncio.wait_for(back.get(), 10) == (payload, Address(asked, port.port))
+    client.close()
+    port.close()
+
+
+async def test_an_address_that_is_gone_is_not_insisted_on() -> None:
+    port = UdpPort(Address("0.0.0.0", 0), lambda *_got: None)
+    back: Received = asyncio.Queue()
+    client = UdpSocket.unbound("127.0.0.1", lambda *got: back.put_nowait(got))
+    port.send(b"hello", Route(Address("127.0.0.1", client.address.port), "192.0.2.77"))
+    assert (await asyncio.wait_for(back.get(), 10))[0] == b"hello"
     client.close()
     port.close()

@@ -68,7 +68,8 @@ def test_http_is_known_by_a_letter_where_it_is_spoken() -> None:
         Reject("no acceptable authentication method offered"),
     ]
     assert make().receive(b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00") == [
-        ConnectTo(Address("127.0.0.1", 80))
+        Reply(b"\x00\x5b" + bytes(6)),
+        Reject("SOCKS4 without a password is not offered"),
     ]
     assert make().receive(b"\x16\x03\x01") == [Reject("neither SOCKS nor HTTP")]
 

@@ -239,13 +239,20 @@ async def test_the_log_tells_and_keeps_secrets(caplog: pytest.LogCaptureFixture)
     assert "private" not in caplog.text
 
 
-async def test_socks4_without_a_password_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.WARNING)
-    async with tunnel(Inbound.SOCKS, credentials=Credentials("user", "pass")):
-        assert "SOCKS4" in caplog.text
-    caplog.clear()
-    async with tunnel(Inbound.AUTO, credentials=Credentials("user", "pass")):
-        assert "SOCKS4" in caplog.text
-    caplog.clear()
-    async with tunnel(Inbound.SOCKS), tunnel(Inbound.HTTP, credentials=Credentials("u", "p")):
-        assert caplog.text == ""
+@pytest.mark.parametrize("inbound", [Inbound.SOCKS, Inbound.AUTO])
+async def test_a_password_guards_every_protocol_of_a_port(inbound: Inbound) -> None:
+    requests = {
+        "SOCKS4": b"\x04\x01\x00\x50\x7f\x00\x00\x01user\x00",
+        "SOCKS4a": b"\x04\x01\x00\x50\x00\x00\x00\x01user\x00localhost\x00",
+        "SOCKS5": b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01\x00\x50",
+        "HTTP": b"CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    }
+    refusals = (b"\x00\x5b", b"\x05\xff", b"HTTP/1.1 407 ", b"")
+    async with tunnel(inbound, credentials=Credentials("user", "pass")) as there:
+        for request in requests.values():
+            app = await TcpDialer().connect(there.entry)
+            await app.send(request)
+            answer = bytes(await app.receive())
+            assert answer.startswith(refusals)
+            assert answer or inbound is not Inbound.AUTO
+            app.abort()

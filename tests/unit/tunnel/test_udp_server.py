@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.config.model import (
@@ -15,10 +16,11 @@ from blinktun.config.model import (
     ServerLink,
 )
 from blinktun.errors import TransportError
-from blinktun.net.udp import UdpSocket
+from blinktun.net.udp import Route, UdpSocket
 from blinktun.presets.registry import PRESETS
 from blinktun.testing.loopback import Datagrams, answering, tunnel
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
+from blinktun.tunnel.udp_server import UdpServer
 
 CIPHERS = [
     (),
@@ -63,6 +65,45 @@ async def test_noise_does_not_hurt_the_others() -> None:
         app.send(target, b"hello")
         assert await app.receive() == (target, b"HELLO")
         noise.close()
+        app.close()
+
+
+async def test_noise_makes_nothing() -> None:
+    """Not an association, nor a socket: whatever the noise, from however many sources."""
+    async with tunnel(Inbound.SOCKS) as there, answering(bytes.upper) as target:
+        app = await Datagrams.associate(there.entry)
+        app.send(target, b"hello")
+        assert await app.receive() == (target, b"HELLO")
+        datagrams = there.server._datagrams
+        assert isinstance(datagrams, UdpServer)
+        opened = 0
+
+        def counted(data: bytes, route: Route) -> None:
+            nonlocal opened
+            opened += 1
+            UdpServer._receive(datagrams, data, route)
+
+        for number in range(2000):
+            counted(bytes(number % 300), Route(Address(f"192.0.2.{number % 250}", number + 1), ""))
+        assert opened == 2000
+        assert len(datagrams._associations) == 1
+        app.send(target, b"again")
+        assert await app.receive() == (target, b"AGAIN")
+        app.close()
+
+
+async def test_an_association_ends_with_its_control_connection() -> None:
+    async with tunnel(Inbound.SOCKS) as there, answering(bytes.upper) as target:
+        app = await Datagrams.associate(there.entry)
+        app.send(target, b"hello")
+        assert await app.receive() == (target, b"HELLO")
+        app.leave()
+        inbound = there.client._datagrams
+        assert inbound is not None
+        await until(lambda: not inbound._bound)
+        app.send(target, b"late")
+        with pytest.raises(TimeoutError):
+            await app.receive(within=0.2)
         app.close()
 
 
