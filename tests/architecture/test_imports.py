@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "blinktun"
 
 LEVELS = (
-    {"errors", "address", "effects"},
+    {"errors", "address", "effects", "destination"},
     {"config"},
     {"logs"},
     {"crypto"},
@@ -38,7 +38,7 @@ LEVELS = (
 PUBLIC_FACE = {"__init__", "__main__"}
 """The package itself: it may import every room, and no room may import it."""
 
-PURE = {"errors", "address", "effects", "config", "crypto", "presets", "proxies"}
+PURE = {"errors", "address", "effects", "destination", "config", "crypto", "presets", "proxies"}
 WORLDLY = {"asyncio", "selectors", "threading", "subprocess", "uvloop", "random"}
 """What rooms without I/O may not import."""
 

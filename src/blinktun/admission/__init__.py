@@ -1,7 +1,9 @@
-"""Which peers a server serves.
+"""Which peers a server serves, and which targets.
 
-``access`` applies the rules of a configuration. A peer is **unauthenticated** until it has named a
-target with the right key (``unauthenticated``); ``redirect`` answers a peer that never does.
+``access`` applies the rules of a configuration; ``targets`` judges addresses that no rule opens. A
+peer is **unauthenticated** until it has named a target with the right key (``unauthenticated``);
+``redirect`` answers a peer that never does.
 
-May import: ``errors``, ``address``, ``config``, ``net``, ``transports``, ``relay``.
+May import: ``errors``, ``address``, ``destination``, ``config``, ``net``, ``transports``,
+``relay``.
 """

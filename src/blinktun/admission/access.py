@@ -6,8 +6,11 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from blinktun.address import Address
+from blinktun.admission.targets import TargetPolicy
 from blinktun.config.acl import End, Matcher
+from blinktun.config.model import Targets
 from blinktun.errors import AccessDenied
+from blinktun.net.limits import source_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,10 +38,18 @@ class Access:
     Args:
         rules: The last that fits an endpoint counts; None: everybody may everything, and failures
             are not counted.
+        targets: Judges addresses that no rule opens.
         remembered: How many sources that failed once, and how many banned ones, are remembered.
     """
 
-    def __init__(self, rules: Sequence[Rule] | None, *, remembered: int = _REMEMBERED) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule] | None,
+        targets: TargetPolicy | None = None,
+        *,
+        remembered: int = _REMEMBERED,
+    ) -> None:
+        self._targets = targets or TargetPolicy(Targets.ANY)
         self._matchers = None if rules is None else _matchers(rules)
         self._remembered = remembered
         self._failed: dict[str, int] = {}
@@ -58,14 +69,19 @@ class Access:
         """Return the rule for a target.
 
         Raises:
-            AccessDenied: it is banned.
+            AccessDenied: it is banned, or an address that clients may not reach.
         """
-        return self._check(End.TARGET, target)
+        rule = self._check(End.TARGET, target)
+        if not _opens(rule) and (objection := self._targets.objection(target.host)):
+            raise AccessDenied(f"refused: {objection}")
+        return rule
 
     def permits(self, target: Address, ip: str) -> bool:
-        """Whether a target by name may be reached at this address of its."""
+        """Whether a target may be reached at this address of its."""
         rule = self._matchers[End.TARGET].find(target, ip) if self._matchers else None
-        return not (rule and rule.ban)
+        if rule and rule.ban:
+            return False
+        return _opens(rule) or not self._targets.objection(ip)
 
     def limits(self, source: Address, target: Address) -> Limits:
         """How fast a connection may be.
@@ -83,7 +99,7 @@ class Access:
     def _check(self, end: End, endpoint: Address) -> Rule | None:
         if self._matchers is None:
             return None
-        if endpoint.host in self._banned:
+        if end is End.SOURCE and source_key(endpoint.host) in self._banned:
             raise AccessDenied(f"[acl] banned: {endpoint.host} has failed too often")
         rule = self._matchers[end].find(endpoint)
         if rule and rule.ban:
@@ -94,7 +110,7 @@ class Access:
         """Count a connection that failed the presets; True if its source is banned by now."""
         if self._matchers is None:
             return False
-        host = source.host
+        host = source_key(source.host)
         failures = self._failed.pop(host, 0) + 1
         if failures < _MAX_FAILURES and host not in self._banned:
             _make_room(self._failed, self._remembered)
@@ -105,6 +121,11 @@ class Access:
             _make_room(self._banned, self._remembered)
             self._banned[host] = None
         return True
+
+
+def _opens(rule: Rule | None) -> bool:
+    """Whether a rule allows a target that the policy refuses: it must name it, as a target."""
+    return rule is not None and rule.end is End.TARGET and rule.host != "*" and not rule.ban
 
 
 def source_of(peer: str) -> Address:

@@ -62,6 +62,7 @@ def make_pair(*, minimal: bool) -> tuple[dict[str, Any], dict[str, Any]]:
         server |= {"tls_key": "key.pem", "tls_cert": "cert.pem", "acl": False}
         server |= {"acl_conf": "acl.txt", "mux": False, **more, "redirect": ""}
         server |= {"log_path": "bs-server.log", **_LOG}
+    server["targets"] = "remote"
     return client, server
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.config.service_url import is_host_name
+from blinktun.destination import destinations, parse_ip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from blinktun.address import Address
 
-_Ip: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Host: TypeAlias = str | _Network
 
@@ -59,7 +58,8 @@ class Matcher:
     """Finds the rule for an endpoint, in a time that does not grow with their number.
 
     Names are compared as text, whatever their case: a rule for a name says nothing about names
-    below it. Addresses are compared by value, however they are written.
+    below it. Addresses are compared by value, however they are written, and by what they lead to: a
+    rule for 127.0.0.1 is one for 0.0.0.0 too.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
@@ -82,15 +82,16 @@ class Matcher:
     def _hosts(self, host: str, resolved: str | None) -> Iterator[_Host]:
         """Every ``host`` of a rule that fits this one."""
         yield "*"
-        ip = _ip(host)
+        ip = parse_ip(host)
         if ip is None:
             yield _name(host)
-            ip = _ip(resolved) if resolved else None
+            ip = parse_ip(resolved) if resolved else None
         if ip is None:
             return
-        for version, length in self._prefixes:
-            if version == ip.version:
-                yield ipaddress.ip_network((ip, length), strict=False)
+        for reached in destinations(ip):
+            for version, length in self._prefixes:
+                if version == reached.version:
+                    yield ipaddress.ip_network((reached, length), strict=False)
 
 
 def parse_rules(text: str) -> tuple[tuple[Rule, ...], list[str]]:
@@ -146,7 +147,7 @@ def _host(text: str) -> _Host:
     if text == "*":
         return text
     address, slash, bits = text.partition("/")
-    ip = _ip(address)
+    ip = parse_ip(address)
     if ip is not None and not slash:
         return ipaddress.ip_network(ip)
     if ip is not None and _DIGITS.fullmatch(bits) and int(bits) <= ip.max_prefixlen:
@@ -173,23 +174,6 @@ def _limit(text: str) -> int | None:
     return int(found["number"]) << _SHIFTS[found["unit"][0]]
 
 
-def _ip(text: str) -> _Ip | None:
-    """An address in any form that the system takes for one, such as ``127.1``; mapped ones as IPv4.
-
-    Else a rule against an address would not hold for its other spellings.
-    """
-    try:
-        ip = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        if not _SHORTHAND.fullmatch(text):
-            return None
-        try:
-            return ipaddress.IPv4Address(socket.inet_aton(text))
-        except OSError:
-            return None
-    return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
-
-
 def _name(text: str) -> str:
     return text.lower().removesuffix(".")
 
@@ -198,7 +182,6 @@ _LONGEST_LINE = 300
 _SHIFTS = {"b": 0, "k": 10, "m": 20, "g": 30}
 _DIGITS = re.compile(r"[0-9]{1,5}", re.ASCII)
 _SPEED = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>b|kb?|mb?|gb?)", re.ASCII)
-_SHORTHAND = re.compile(r"[0-9a-fx.]+", re.ASCII | re.IGNORECASE)
 _ENDPOINT = re.compile(
     r"\[(?P<literal>[^\[\]]+)\](?::(?P<port6>[^:]*))?"
     r"|(?P<v6>[^\[\]:]*:[^\[\]]*:[^\[\]]*)"

@@ -18,6 +18,11 @@ _MAX_PROBLEMS = 20
 """Lines of a file of rules that get a warning each."""
 _LOOPBACK = (Address("127.0.0.1", 0), Address("::1", 0))
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - to recognise, not to bind
+_METADATA = Address("169.254.169.254", 0)
+_REACHABLE = (
+    "clients can reach services of this machine (127.0.0.1, link-local and its own addresses):"
+    ' write "targets": "remote" to refuse that, or "targets": "any" if it is meant'
+)
 _FAILURES = (
     "acl bans a source whose connections fail twice: behind a program on this machine, such as"
     " kcptun, all clients are one source"
@@ -58,6 +63,14 @@ def warnings_of_rules(
     if banning and (is_local or listen.host in _EVERYWHERE):
         fix = f'write "to:{banning.text}" to ban it as a target alone'
         yield f'rule "{banning.text}" also bans clients that come from this machine: {fix}'
+
+
+def warnings_of_targets(rules: Sequence[Rule] | None) -> Iterator[str]:
+    """What clients can reach on the server's machine if ``targets`` is not written in its file."""
+    matcher = Matcher(rule for rule in rules or () if rule.is_about(End.TARGET))
+    found = [matcher.find(address) for address in (*_LOOPBACK, _METADATA)]
+    if not all(rule and rule.ban for rule in found):
+        yield _REACHABLE
 
 
 def _rule_that_bans_loopback(rules: Sequence[Rule]) -> Rule | None:

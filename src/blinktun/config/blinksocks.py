@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
-from blinktun.config.acl_file import read_rules, warnings_of_rules
+from blinktun.config.acl_file import read_rules, warnings_of_rules, warnings_of_targets
 from blinktun.config.blinksocks_legacy import modernize
 from blinktun.config.explain import Origin, shown, suggestion
 from blinktun.config.files import existing_file
@@ -21,6 +21,7 @@ from blinktun.config.model import (
     LogSettings,
     PresetSpec,
     ServerLink,
+    Targets,
     Tls,
 )
 from blinktun.config.options import CLIENT, SERVER
@@ -98,12 +99,14 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         timeout=settings.number("timeout"),
         redirect=redirect,
         acl=acl,
+        targets=Targets(settings.text("targets")),
         dns=_dns(settings),
         log=_log(settings),
         source=source,
         warnings=(
             *(*warnings, *settings.warnings, *_warnings(settings, server), *skipped),
             *warnings_of_rules(acl, redirect, server.address),
+            *(() if "targets" in values else warnings_of_targets(acl)),
         ),
     )
 

@@ -294,6 +294,17 @@ class BlinksocksClient:
         return "https" if self.https.cert else self.inbound.value
 
 
+class Targets(Enum):
+    """Which targets a server connects to, where no rule says otherwise."""
+
+    ANY = "any"
+    """All of them, as the original."""
+    REMOTE = "remote"
+    """Those on other machines: not loopback, link-local or multicast, nor an own address."""
+    PUBLIC = "public"
+    """The same without private networks."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlinksocksServer:
     """A blinksocks server: presets over a transport in, TCP to targets out."""
@@ -304,6 +315,7 @@ class BlinksocksServer:
     """Where connections go that fail the presets."""
     acl: tuple[Rule, ...] | None = None
     """Rules for sources and targets, the last that fits counts; None: everybody may everything."""
+    targets: Targets = Targets.ANY
     dns: Dns = Dns()
     log: LogSettings = field(default_factory=LogSettings)
     source: str = ""

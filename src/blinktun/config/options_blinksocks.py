@@ -81,6 +81,14 @@ TOP_OPTIONS: tuple[Option, ...] = (
         low=1,
     ),
     Option(
+        "targets",
+        _TEXT,
+        "which targets clients can reach: remote leaves out loopback, link-local and multicast"
+        " addresses and those of this machine, public also private networks",
+        only(SERVER, "any"),
+        choices=("any", "remote", "public"),
+    ),
+    Option(
         "redirect",
         _TEXT,
         "where a connection goes that fails the presets",

@@ -4,5 +4,7 @@
 for UNIX sockets, ``happy_eyeballs`` connects to the first address that answers, ``udp`` has sockets
 for datagrams, ``limits`` knows how many descriptors the process may use.
 
-May import: ``errors``, ``address``, ``config``.
+``own_addresses`` knows which addresses are those of the machine.
+
+May import: ``errors``, ``address``, ``destination``, ``config``.
 """

@@ -47,7 +47,7 @@ async def first_to_connect(
     if permits:
         ips = [ip for ip in ips if permits(address, ip)]
         if not ips:
-            raise AccessDenied(f"[acl] banned: where {address.host} leads")
+            raise AccessDenied(f"refused: {address.host} leads to addresses that are not allowed")
     if len(ips) == 1:
         return await connect(ips[0], address.port)
     waiting = list(reversed(ips))

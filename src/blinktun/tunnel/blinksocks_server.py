@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.admission.access import Access, source_of
 from blinktun.admission.redirect import Fallback
+from blinktun.admission.targets import TargetPolicy
 from blinktun.admission.unauthenticated import (
     HOLD,
     UnauthenticatedPeer,
@@ -65,7 +66,7 @@ class BlinksocksServerRole(BlinksocksRole):
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
         self._transport = find_transport(config.server, source=config.source)
         resolver = Resolver(config.dns)
-        self._access = Access(config.acl)
+        self._access = Access(config.acl, TargetPolicy(config.targets))
         redirecting = dialer or TcpDialer(resolver)  # where to is the owner's word, not a client's
         dialer = dialer or TcpDialer(resolver, self._access.permits)
         over_kcp = config.server.transport == "kcp"

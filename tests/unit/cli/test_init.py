@@ -47,11 +47,11 @@ def test_all_keys_in_the_originals_order(tmp_path: Path, monkeypatch: pytest.Mon
     )
     assert " ".join(server) == (
         "service key presets tls_key tls_cert acl acl_conf mux dns dns_expire timeout redirect"
-        " log_path log_level log_max_days"
+        " log_path log_level log_max_days targets"
     )
     main(["init", "-m", "-w"])
     server = json.loads((tmp_path / "blinksocks.server.json").read_text())
-    assert " ".join(server) == "service key presets"
+    assert " ".join(server) == "service key presets targets"
 
 
 def test_what_is_there_stays(

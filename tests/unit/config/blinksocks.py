@@ -39,7 +39,7 @@ def client(of_link: Values | None = None, **changes: object) -> BlinksocksClient
 
 
 def server(**changes: object) -> BlinksocksServer:
-    config = read(link(**changes))
+    config = read(link(**{"targets": "any", **changes}))
     assert isinstance(config, BlinksocksServer)
     return config
 

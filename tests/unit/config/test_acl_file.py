@@ -6,7 +6,7 @@ import pytest
 
 from blinktun.address import Address
 from blinktun.config.acl import parse_rules
-from blinktun.config.acl_file import warnings_of_rules
+from blinktun.config.acl_file import warnings_of_rules, warnings_of_targets
 
 LOCAL, EVERYWHERE, PUBLIC = (Address(h, 1) for h in ("127.0.0.1", "0.0.0.0", "192.0.2.1"))
 REDIRECT = Address("127.0.0.1", 80)
@@ -42,3 +42,21 @@ def test_other_rules_are_not(rules: str, listen: Address) -> None:
 def test_failures_behind_one_address_lock_all_out() -> None:
     assert "all clients are one source" in _warnings("", LOCAL, None)[0]
     assert list(warnings_of_rules(None, None, LOCAL)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "warns"),
+    [
+        ("", True),
+        ("to:127.0.0.0/8 1\n", True),
+        ("to:127.0.0.0/8 1\nto:::1 1\nto:169.254.0.0/16 1\n", False),
+        ("from:* 1\n", True),
+        ("to:* 1\n", False),
+    ],
+)
+def test_targets_on_this_machine_are_named_until_something_says_what_is_meant(
+    text: str, *, warns: bool
+) -> None:
+    rules, _ = parse_rules(text)
+    assert bool(list(warnings_of_targets(rules))) is warns
+    assert len(list(warnings_of_targets(None))) == 1

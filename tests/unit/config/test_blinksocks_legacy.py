@@ -60,7 +60,7 @@ def test_server_of_2_5() -> None:
     config = read(values)
     assert isinstance(config, BlinksocksServer)
     assert config.server.address == Address("::", 7001)
-    assert len(config.warnings) == 1
+    assert [warning.split()[0] for warning in config.warnings] == ["workers", "clients"]
 
 
 def test_the_first_enabled_server_is_used() -> None:

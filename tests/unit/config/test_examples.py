@@ -17,6 +17,7 @@ from blinktun.config.model import (
     PortRange,
     PresetSpec,
     ServerLink,
+    Targets,
 )
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -79,5 +80,7 @@ def test_blinksocks_client() -> None:
 def test_blinksocks_server() -> None:
     path = EXAMPLES / "blinksocks.server.json"
     assert load(path) == BlinksocksServer(
-        server=ServerLink("tcp", Address("0.0.0.0", 30370), KEY, PRESETS), source=str(path)
+        server=ServerLink("tcp", Address("0.0.0.0", 30370), KEY, PRESETS),
+        targets=Targets.REMOTE,
+        source=str(path),
     )

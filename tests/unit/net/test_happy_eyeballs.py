@@ -142,5 +142,5 @@ async def test_only_permitted_addresses_are_tried() -> None:
     stream = await first_to_connect(NAME, network.connect, names, lambda _name, ip: ip == "b")
     assert stream.name == "b"
     assert network.tried == ["b"]
-    with pytest.raises(AccessDenied, match=r"where name\.example leads"):
+    with pytest.raises(AccessDenied, match=r"name\.example leads to addresses"):
         await first_to_connect(NAME, network.connect, names, lambda _name, _ip: False)
