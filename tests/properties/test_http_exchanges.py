@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_exchange import Exchange, Origin
-from blinktun.proxies.http_message import HttpError
+from blinktun.proxies.http_head import HttpError
 from blinktun.testing.pair import split
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.proxies.base import Associate
-from blinktun.proxies.detect import Detect
+from blinktun.proxies.detect import Detect, Speaks
 from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_exchange import Exchange
 from blinktun.testing.pair import split
@@ -32,7 +32,7 @@ CONVERSATIONS: dict[str, tuple[Callable[[], Handshake], bytes]] = {
     "socks4": (Detect, b"\x04\x01\x01\xbb\x7f\x00\x00\x01user\x00early"),
     "socks4a": (Detect, b"\x04\x01\x01\xbb\x00\x00\x00\x01user\x00example.com\x00early"),
     "auto": (
-        lambda: Detect(http=True),
+        lambda: Detect(speaks=Speaks.BOTH),
         b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\nearly",
     ),
     "connect": (HttpProxy, b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\nearly"),
@@ -53,7 +53,7 @@ def test_any_split_gives_the_same(name: str, places: list[int]) -> None:
     [
         Detect,
         lambda: Detect(USER),
-        lambda: Detect(USER, http=True),
+        lambda: Detect(USER, speaks=Speaks.BOTH),
         HttpProxy,
         lambda: HttpProxy(USER),
     ],

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from enum import Flag, auto
+from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 
+from blinktun.address import Address
 from blinktun.config.model import BlinksocksClient, Credentials, Inbound
-from blinktun.effects import Reject
+from blinktun.effects import Reject, Reply
 from blinktun.errors import ConfigError
 from blinktun.proxies import socks4, socks5
 from blinktun.proxies.base import Demand, Handshake, Refusal
 from blinktun.proxies.forward import FixedForward
 from blinktun.proxies.http import HttpProxy
+from blinktun.proxies.http_message import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from blinktun.address import Address
     from blinktun.effects import Chunk
 
 
@@ -25,13 +28,14 @@ def handshake_maker(config: BlinksocksClient) -> Callable[[], Handshake]:
     Raises:
         ConfigError: a tcp service has no target to forward to.
     """
+    credentials, listen = config.credentials, config.listen
     match config.inbound:
         case Inbound.SOCKS:
-            return lambda: Detect(config.credentials)
+            return lambda: Detect(credentials, speaks=Speaks.SOCKS, listen=listen)
         case Inbound.HTTP:
-            return lambda: HttpProxy(config.credentials)
+            return lambda: Detect(credentials, speaks=Speaks.HTTP, listen=listen)
         case Inbound.AUTO:
-            return lambda: Detect(config.credentials, http=True)
+            return lambda: Detect(credentials, speaks=Speaks.BOTH, listen=listen)
         case Inbound.TCP:
             if (target := config.forward) is None:
                 raise ConfigError(
@@ -45,15 +49,38 @@ def handshake_maker(config: BlinksocksClient) -> Callable[[], Handshake]:
             assert_never(config.inbound)
 
 
-class Detect(Handshake):
-    """SOCKS4, 4a or 5, by the first byte: every socks service speaks all of them.
+class Speaks(Flag):
+    """What a port speaks."""
 
-    With ``http``, a letter means HTTP: that is what its methods begin with.
+    SOCKS = auto()
+    HTTP = auto()
+    BOTH = SOCKS | HTTP
+
+
+_ANYWHERE = Address("", 0)
+
+
+class Detect(Handshake):
+    """Choose the protocol by the first byte; an application at the wrong port is told so.
+
+    Every SOCKS port speaks SOCKS4, 4a and 5. HTTP begins with a letter, or with an empty line.
+
+    Args:
+        credentials: What applications must present.
+        speaks: The protocols of this port.
+        listen: Where the port is, for those who came to it by mistake.
     """
 
-    def __init__(self, credentials: Credentials | None = None, *, http: bool = False) -> None:
+    def __init__(
+        self,
+        credentials: Credentials | None = None,
+        *,
+        speaks: Speaks = Speaks.SOCKS,
+        listen: Address = _ANYWHERE,
+    ) -> None:
         self._credentials = credentials
-        self._http = http
+        self._speaks = speaks
+        self._listen = listen
         self._chosen: Handshake | None = None
 
     @property
@@ -70,7 +97,7 @@ class Detect(Handshake):
         if self._chosen is None:
             self._chosen = self._choose(data[0])
             if self._chosen is None:
-                return [Reject("neither SOCKS nor HTTP" if self._http else "not SOCKS")]
+                return self._turn_away(data[0])
         return self._chosen.receive(data)
 
     def granted(self) -> bytes:
@@ -90,10 +117,45 @@ class Detect(Handshake):
         return self._chosen.take_early() if self._chosen else b""
 
     def _choose(self, first: int) -> Handshake | None:
-        if first == socks5.VERSION:
+        if Speaks.SOCKS in self._speaks and first == socks5.VERSION:
             return socks5.Socks5(self._credentials)
-        if first == socks4.VERSION:
+        if Speaks.SOCKS in self._speaks and first == socks4.VERSION:
             return socks4.Socks4(refuses=self._credentials is not None)
-        if self._http and bytes((first,)).isalpha():
+        if Speaks.HTTP in self._speaks and _may_be_http(first):
             return HttpProxy(self._credentials)
         return None
+
+    def _turn_away(self, first: int) -> Sequence[Demand]:
+        """Say what this port speaks, in the application's own protocol if that is known."""
+        here = _NAMES[self._speaks]
+        if first == socks5.VERSION:
+            return [Reply(socks5.NO_METHOD), Reject(f"SOCKS5, but this port speaks {here}")]
+        if first == socks4.VERSION:
+            return [Reply(socks4.REFUSED), Reject(f"SOCKS4, but this port speaks {here}")]
+        if first == _TLS_HANDSHAKE:
+            return [Reject(f"TLS, but this port speaks {here} without TLS")]
+        if _may_be_http(first):
+            host = self._listen.host if _is_one_host(self._listen) else "HOST"
+            there = Address(host, self._listen.port)
+            text = f"this port speaks SOCKS5: curl -x socks5h://{there} ..."
+            page = answer(None, HTTPStatus.BAD_REQUEST, text, close=True)
+            return [Reply(page), Reject(f"HTTP, but this port speaks {here}")]
+        return [Reject(f"unknown protocol: this port speaks {here}")]
+
+
+_NAMES = {
+    Speaks.SOCKS: "SOCKS",
+    Speaks.HTTP: "HTTP",
+    Speaks.BOTH: "SOCKS and HTTP",
+}
+_TLS_HANDSHAKE = 0x16
+
+
+def _may_be_http(first: int) -> bool:
+    """Whether a request can begin like this: with a method, or with an empty line."""
+    return bytes((first,)).isalpha() or first in b"\r\n"
+
+
+def _is_one_host(address: Address) -> bool:
+    ip = address.ip
+    return not ip.is_unspecified if ip else bool(address.host)

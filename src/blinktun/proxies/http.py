@@ -7,28 +7,25 @@ import binascii
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import h11
-
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.errors import RemoteError
 from blinktun.proxies.base import Demand, Handshake, Refusal, credentials_match
-from blinktun.proxies.http_exchange import REFUSALS, Exchange
-from blinktun.proxies.http_message import (
-    MAX_HEAD,
-    HttpError,
-    answer,
-    parse_authority,
-    parse_target,
-    values,
-)
+from blinktun.proxies.http_body import BodyError
+from blinktun.proxies.http_exchange import REFUSALS, Exchange, can_skip
+from blinktun.proxies.http_framing import request_framing
+from blinktun.proxies.http_head import HttpError, read_request
+from blinktun.proxies.http_message import answer
+from blinktun.proxies.http_reader import Reader
+from blinktun.proxies.http_target import parse_authority, parse_target
 
 if TYPE_CHECKING:
     from blinktun.config.model import Credentials
     from blinktun.effects import Chunk
+    from blinktun.proxies.http_framing import Framing
+    from blinktun.proxies.http_head import Request
 
 _ESTABLISHED = b"HTTP/1.1 200 Connection Established\r\n\r\n"
 _CHALLENGE = ("Proxy-Authenticate", 'Basic realm="blinktun", charset="UTF-8"')
-
 
 _MAX_REFUSED = 16
 """Requests refused in a row, after which the connection closes."""
@@ -44,9 +41,7 @@ class HttpProxy(Handshake):
 
     def __init__(self, credentials: Credentials | None = None) -> None:
         self._credentials = credentials
-        self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
-        self._request: h11.Request | None = None
-        self._come = 0  # bytes since the head began
+        self._reader = Reader(strict=True)
         self._complaint = ""
         self._refused = 0
 
@@ -61,8 +56,7 @@ class HttpProxy(Handshake):
 
     def receive(self, data: Chunk) -> list[Demand]:
         """Read a request's head."""
-        self._parser.receive_data(bytes(data))
-        self._come += len(data)
+        self._reader.feed(data)
         return self._read()
 
     def granted(self) -> bytes:
@@ -71,88 +65,68 @@ class HttpProxy(Handshake):
 
     def refused(self, reason: Refusal) -> bytes:
         """Return a response that says why there is no tunnel."""
-        return answer(self._parser, None, REFUSALS[reason], f"no way to the target: {reason.value}")
+        return answer(None, REFUSALS[reason], f"no way to the target: {reason.value}", close=True)
 
     def take_early(self) -> bytes:
         """Return what came behind CONNECT."""
-        return self._parser.trailing_data[0]
+        return self._reader.take_rest()
 
     def _read(self) -> list[Demand]:
         demands: list[Demand] = []
-        while True:
-            self._begin_next()
-            try:
-                event = self._parser.next_event()
-            except h11.RemoteProtocolError as error:
-                # What is behind the colon are the application's bytes, secrets included.
-                status, reason = HTTPStatus(error.error_status_hint), str(error).partition(":")[0]
-                return [*demands, *self._give_up(HttpError(status, reason))]
-            match event:
-                case h11.Request():
-                    self._request = event
-                    demands += self._take(event)
-                    if not isinstance(demands[-1], Reply):
-                        return demands
-                case h11.Data() | h11.EndOfMessage():
-                    pass  # what is left of a request that has been answered
-                case _:
-                    return demands
-
-    def _begin_next(self) -> None:
-        parser = self._parser
-        if parser.our_state is h11.DONE and parser.their_state is h11.DONE:
-            parser.start_next_cycle()
-            self._request = None
-            self._come = len(parser.trailing_data[0])
-
-    def _take(self, request: h11.Request) -> list[Demand]:
-        """Decide what becomes of a request."""
         try:
-            self._check(request)
-            if not self._authorized(request):
-                return self._answer(
-                    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, "wrong or no credentials", _CHALLENGE
-                )
+            while True:
+                self._reader.read_body()  # what is left of a request that has been answered
+                head = self._reader.take_head() if self._reader.body_ended else None
+                if head is None:
+                    return demands
+                demands += self._take(read_request(head))
+                if not isinstance(demands[-1], Reply):
+                    return demands
+        except (HttpError, BodyError) as error:
+            status = error.status if isinstance(error, HttpError) else HTTPStatus.BAD_REQUEST
+            reply = Reply(answer(None, status, str(error), close=True))
+            return [*demands, reply, Reject(str(error))]
+
+    def _take(self, request: Request) -> list[Demand]:
+        """Decide what becomes of a request."""
+        framing = request_framing(request)
+        self._reader.expect_body(framing)
+        if not self._authorized(request):
+            status, text = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, "wrong or no credentials"
+            return self._answer(request, framing, status, text, _CHALLENGE)
+        try:
             if request.method == b"CONNECT":
                 return [ConnectTo(parse_authority(request.target, default_port=443))]
             target = parse_target(request)
-            self._refused = 0
-            return [Exchange(self._parser, request, target)]
-        except HttpError as error:
-            return self._give_up(error)
         except RemoteError as error:
-            return self._answer(HTTPStatus.BAD_REQUEST, str(error))
+            return self._answer(request, framing, HTTPStatus.BAD_REQUEST, str(error))
+        self._refused = 0
+        return [Exchange(self._reader, request, target, framing)]
 
-    def _check(self, request: h11.Request) -> None:
-        """Refuse what others might read in another way (RFC 9112, sections 2.3, 6.1 and 11.2)."""
-        if self._come - len(self._parser.trailing_data[0]) > MAX_HEAD:
-            raise HttpError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the head is too long")
-        if not request.http_version.startswith(b"1."):
-            raise HttpError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "this is not HTTP/1")
-        if values(request, b"transfer-encoding") and (
-            request.http_version < b"1.1" or values(request, b"content-length")
-        ):
-            raise HttpError(HTTPStatus.BAD_REQUEST, "it is unclear where the request ends")
-
-    def _answer(self, status: HTTPStatus, text: str, *headers: tuple[str, str]) -> list[Demand]:
-        """Refuse a request that was read well; the next one may follow."""
+    def _answer(
+        self,
+        request: Request,
+        framing: Framing,
+        status: HTTPStatus,
+        text: str,
+        *headers: tuple[str, str],
+    ) -> list[Demand]:
+        """Refuse a request that was read well; the next one may follow if this one is short."""
         self._complaint = text
         self._refused += 1
-        request = self._request if self._refused < _MAX_REFUSED else None
-        reply = Reply(answer(self._parser, request, status, text, headers=headers))
-        return [reply] if self._parser.our_state is h11.DONE else [reply, Reject(text)]
+        close = (
+            self._refused >= _MAX_REFUSED
+            or request.closes
+            or not can_skip(self._reader, request, framing)
+        )
+        reply = Reply(answer(request, status, text, close=close, headers=headers))
+        return [reply, Reject(text)] if close else [reply]
 
-    def _give_up(self, error: HttpError) -> list[Demand]:
-        """Answer what leaves no way to find the next request."""
-        if self._parser.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:
-            return [Reject(str(error))]
-        return [Reply(answer(self._parser, None, error.status, str(error))), Reject(str(error))]
-
-    def _authorized(self, request: h11.Request) -> bool:
+    def _authorized(self, request: Request) -> bool:
         if self._credentials is None:
             return True
-        for value in values(request, b"proxy-authorization"):
-            scheme, _, token = value.strip().partition(b" ")
+        for value in request.values(b"proxy-authorization"):
+            scheme, _, token = value.partition(b" ")
             pair = _decode_basic(token) if scheme.lower() == b"basic" else None
             return pair is not None and credentials_match(self._credentials, *pair)
         return False

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
-
-import h11
+from typing import TYPE_CHECKING
 
 from blinktun.proxies.base import Refusal
+from blinktun.proxies.http_body import BodyError, write_chunk
+from blinktun.proxies.http_framing import (
+    Chunked,
+    Length,
+    UntilEnd,
+    is_ambiguous,
+    response_framing,
+)
+from blinktun.proxies.http_head import HttpError, read_response
 from blinktun.proxies.http_message import (
-    MAX_HEAD,
-    HttpError,
-    RequestTarget,
     answer,
-    body_length,
-    closes,
     interim_for_application,
+    last_chunk,
     request_for_origin,
     response_for_application,
-    trailers,
-    values,
 )
+from blinktun.proxies.http_reader import Reader
 
 if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.effects import Chunk
+    from blinktun.proxies.http_framing import Framing
+    from blinktun.proxies.http_head import Request, Response
+    from blinktun.proxies.http_target import RequestTarget
 
 REFUSALS = {
     Refusal.FAILED: HTTPStatus.BAD_GATEWAY,
@@ -38,39 +44,47 @@ REFUSALS = {
 # RFC 9110, section 9.2.2: asking twice does what asking once does.
 _IDEMPOTENT = {b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"}
 
+_MAX_SKIPPED = 65536
+"""Bytes of a refused request that are read for the sake of the next one."""
 
-# A longer body of known length does not pass the parser, which would copy it four times.
-_LONG = 65536
+
+class _Use(Enum):
+    """What a connection to an origin is good for."""
+
+    IDLE = auto()  # the next request
+    BUSY = auto()  # the request that is on it
+    SPENT = auto()  # nothing more
 
 
 class Origin:
     """A connection to an origin server, as HTTP sees it; one request at a time."""
 
     def __init__(self) -> None:
-        self.parser = _parser()
-        self._last = False
+        self.reader = Reader(strict=False)
+        self._use = _Use.IDLE
 
     @property
     def reusable(self) -> bool:
         """Whether a further request may follow: nothing is left over, nobody wants to close."""
-        states = {self.parser.our_state, self.parser.their_state}
-        idle = states in ({h11.DONE}, {h11.IDLE})
-        return idle and not self._last and self.parser.trailing_data == (b"", False)
+        return self._use is _Use.IDLE and self.reader.is_empty
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing in progress that closing would cut off."""
-        states = {self.parser.our_state, self.parser.their_state}
-        return not states & {h11.SEND_RESPONSE, h11.SEND_BODY, h11.ERROR}
+        return self._use is not _Use.BUSY
+
+    def begin(self) -> None:
+        """Note that a request has been sent, or a part of it."""
+        self._use = _Use.BUSY
+
+    def complete(self, *, last: bool) -> None:
+        """Note that the request and its response are over."""
+        self._use = _Use.SPENT if last else _Use.IDLE
 
     def spoil(self) -> None:
         """Note that something came which nobody asked for."""
-        self._last = True
-
-    def renew(self, *, last: bool) -> None:
-        """Note that an exchange has ended without the parser's knowledge."""
-        self.parser = _parser()
-        self._last = last
+        if self._use is _Use.IDLE:
+            self._use = _Use.SPENT
 
 
 class Exchange:
@@ -79,6 +93,12 @@ class Exchange:
     Call ``begin`` and send what it returns to the origin. From then on both directions go on
     independently, ``upload`` and ``hold`` in one, ``download`` in the other, until ``answered`` or
     ``switched``. Instead, or as long as not ``answering``, ``refused`` ends it.
+
+    Args:
+        application: Reads what the application sends, and has read this request's head.
+        request: That head.
+        target: Where it goes.
+        framing: Where it ends.
 
     Attributes:
         target: Where the origin is.
@@ -89,7 +109,7 @@ class Exchange:
     """
 
     def __init__(
-        self, application: h11.Connection, request: h11.Request, target: RequestTarget
+        self, application: Reader, request: Request, target: RequestTarget, framing: Framing
     ) -> None:
         self.target: Address = target.address
         self.asked = False
@@ -97,14 +117,15 @@ class Exchange:
         self.answered = False
         self.switched = False
         self._application = application
-        self._original = request
-        self._request = request_for_origin(request, target)
-        self._way: Origin  # from `begin` on
-        self._origin: h11.Connection
-        self._left: int | None = None  # bytes of a long response that are still to come
+        self._request = request
+        self._framing = framing
+        self._head = request_for_origin(request, target, framing)
+        self._response_framing: Framing | None = None  # as the application sees it
+        self._origin: Origin  # from `begin` on
         self._touched = False  # the origin has said something
         self._has_body = False
-        self._last = False  # the origin will not read what has not been sent yet
+        self._last_for_origin = False  # it will not read what has not been sent yet
+        self._last_for_application = request.closes
 
     @property
     def replayable(self) -> bool:
@@ -115,7 +136,7 @@ class Exchange:
     @property
     def counts(self) -> bool:
         """Whether what the origin sends now is counted and not parsed: any amount is welcome."""
-        return self._left is not None
+        return isinstance(self._response_framing, Length)
 
     @property
     def over(self) -> bool:
@@ -123,15 +144,14 @@ class Exchange:
 
         Who answers before a request has been read, and closes, does not want the rest.
         """
-        return self.switched or (self.answered and (self.asked or self._last))
+        return self.switched or (self.answered and (self.asked or self._last_for_origin))
 
     @property
     def lasts(self) -> bool:
         """Whether the application may send a further request on its connection."""
-        ours, theirs = self._application.our_state, self._application.their_state
         # A short rest of a request that was refused is read and forgotten.
-        refused = self.answered and not self.answering and theirs is h11.SEND_BODY
-        return ours is h11.DONE and (theirs is h11.DONE or refused)
+        readable = self.asked or not self.answering
+        return self.answered and readable and not self._last_for_application
 
     def begin(self, origin: Origin) -> Chunk:
         """Return the request, as far as it has come.
@@ -139,26 +159,26 @@ class Exchange:
         Raises:
             HttpError: its body is malformed.
         """
-        self._way, self._origin = origin, origin.parser
-        if self._origin.our_state is h11.DONE:
-            self._origin.start_next_cycle()
-        head = self._origin.send(self._request)
+        self._origin = origin
+        origin.begin()
         if self.asked:
-            return head + self._origin.send(h11.EndOfMessage())
-        return b"".join((head, self._upload()))
+            return self._head
+        body = self._upload(b"")
+        return b"".join((self._head, body)) if body else self._head
 
     def upload(self, data: Chunk) -> Chunk:
         """Return what goes to the origin when this comes from the application.
 
         Raises:
-            HttpError: the request's body is malformed.
+            HttpError: the request's body is malformed, or ends too early.
         """
-        self._application.receive_data(bytes(data))
-        return self._upload()
+        if not data:
+            raise HttpError(HTTPStatus.BAD_REQUEST, "the request's body ended too early")
+        return self._upload(data)
 
     def hold(self, data: Chunk) -> None:
-        """Keep what the application sends behind its request; nothing means that it has ended."""
-        self._application.receive_data(bytes(data))
+        """Keep what the application sends behind its request."""
+        self._application.feed(data)
 
     def download(self, data: Chunk) -> Chunk:
         """Return what the application gets when this comes from the origin; nothing is its end.
@@ -167,17 +187,16 @@ class Exchange:
             HttpError: the response is malformed, or has ended too early. If ``answering``, the
                 application must see its connection break off.
         """
-        self._touched = self._touched or bool(data)
         if self.answered:
-            self._way.spoil()
+            self._origin.spoil()
             return b""
-        if self._left is not None:
-            return self._download_long(data, self._left)
+        self._touched = self._touched or bool(data)
+        if not data and not self.answering:
+            raise HttpError(HTTPStatus.BAD_GATEWAY, "the origin has closed the connection")
         try:
-            self._origin.receive_data(bytes(data))
-            return self._download()
-        except h11.RemoteProtocolError as error:
-            reason = f"the origin's response is malformed: {_brief(error)}"
+            return self._download_body(data) if self.answering else self._download_heads(data)
+        except (HttpError, BodyError) as error:
+            reason = f"the origin's response is malformed: {error}"
             raise HttpError(HTTPStatus.BAD_GATEWAY, reason) from None
 
     def refused(self, reason: Refusal) -> bytes:
@@ -187,120 +206,109 @@ class Exchange:
     def fail(self, status: HTTPStatus, text: str) -> bytes:
         """Return a response that says what is wrong; only while not ``answering``."""
         self.answered = True
-        return answer(self._application, self._original, status, text)
+        if not can_skip(self._application, self._request, self._framing):
+            self._last_for_application = True
+        return answer(self._request, status, text, close=self._last_for_application)
 
     def leftovers(self) -> tuple[bytes, bytes]:
         """Return what has come of the new protocol: from the application, from the origin."""
-        return self._application.trailing_data[0], self._origin.trailing_data[0]
+        return self._application.take_rest(), self._origin.reader.take_rest()
 
-    def _upload(self) -> Chunk:
+    def _upload(self, data: Chunk) -> Chunk:
+        application = self._application
         try:
-            data, end = _read_body(self._application)
-        except h11.RemoteProtocolError as error:
-            reason = f"malformed request body: {_brief(error)}"
+            sent = application.read_body(data)
+        except BodyError as error:
+            self._last_for_application = True
+            reason = f"malformed request body: {error}"
             raise HttpError(HTTPStatus.BAD_REQUEST, reason) from None
-        sent: Chunk = b""
-        if data:
-            self._has_body = True
-            sent = _write(self._origin, data)
-        if end:
+        self._has_body = self._has_body or bool(sent)
+        if isinstance(self._framing, Chunked):
+            sent = write_chunk(sent)
+            if application.body_ended:
+                sent += last_chunk(application.trailers)
+        if application.body_ended:
             self.asked = True
-            if tail := self._origin.send(h11.EndOfMessage(headers=trailers(end))):
-                sent = b"".join((sent, tail))
+            self._complete()
         return sent
 
-    def _download(self) -> Chunk:
+    def _download_heads(self, data: Chunk) -> Chunk:
+        """Return interim responses, and the final one as far as it has come."""
+        reader = self._origin.reader
+        reader.feed(data)
         parts: list[Chunk] = []
-        while not self.answering:
-            event = self._origin.next_event()
-            match event:
-                case h11.InformationalResponse():
-                    parts.append(self._interim(event))
-                case h11.Response():
-                    parts.append(self._respond(event))
-                case h11.ConnectionClosed():
-                    raise HttpError(HTTPStatus.BAD_GATEWAY, "the origin has closed the connection")
-                case _:
-                    return b"".join(parts)
+        while (head := reader.take_head()) is not None:
+            response = read_response(head)
+            if response.status >= 200:
+                parts += [self._respond(response), self._read_body(b"")]
+                break
+            parts.append(self._interim(response))
             if self.switched:
-                return b"".join(parts)
-        if self._left is not None:
-            parts.append(self._download_long(self._origin.trailing_data[0], self._left, head=True))
-            return b"".join(parts)
-        data, end = _read_body(self._origin)
-        if data:
-            parts.append(_write(self._application, data))
-        if end:
-            self.answered = True
-            # An application of HTTP/1.0 gets no chunks, and nothing behind the last one.
-            fields = trailers(end) if self._original.http_version >= b"1.1" else []
-            parts.append(self._application.send(h11.EndOfMessage(headers=fields)))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+                break
+        return b"".join(parts)
 
-    def _download_long(self, data: Chunk, left: int, *, head: bool = False) -> Chunk:
-        """Count a body of known length; what comes behind it is nobody's."""
-        if not data and not head:
-            raise HttpError(HTTPStatus.BAD_GATEWAY, "the origin's response ended too early")
-        surplus = len(data) > left
-        piece = memoryview(data)[:left] if surplus else data
-        self._left = left - len(piece)
-        if piece:
-            piece = _write(self._application, piece)
-        if not self._left:
-            self.answered = True
-            self._application.send(h11.EndOfMessage())
-            if self.asked:
-                self._way.renew(last=surplus or self._last)
-        return piece
-
-    def _interim(self, response: h11.InformationalResponse) -> bytes:
-        if response.status_code == 101:
-            if not self.asked:
-                reason = "the origin switched protocols inside a request"
+    def _interim(self, response: Response) -> bytes:
+        if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+            if not (self._request.wants_upgrade and self.asked):
+                reason = "it switched protocols inside a request, or unasked"
                 raise HttpError(HTTPStatus.BAD_GATEWAY, reason)
             self.switched = True
-        elif self._original.http_version < b"1.1":
+        elif self._request.minor < 1:
             return b""  # RFC 9110, section 15.2
-        return self._application.send(interim_for_application(response))
+        return interim_for_application(response)
 
-    def _respond(self, response: h11.Response) -> bytes:
+    def _respond(self, response: Response) -> bytes:
+        framing = response_framing(response, self._request.method)
+        self._origin.reader.expect_body(framing)
+        endless = isinstance(framing, UntilEnd)
+        self._last_for_origin = endless or response.closes or is_ambiguous(response)
+        self._response_framing = self._framing_for_application(framing)
         self.answering = True
-        framed = values(response, b"content-length") or values(response, b"transfer-encoding")
-        self._last = closes(response) or not framed
-        close = self._last and not self.asked
-        length = body_length(response, self._request.method)
-        if length is not None and length > _LONG:
-            self._left = length
-        return self._application.send(response_for_application(response, close=close))
+        if self._last_for_origin and not self.asked:
+            self._last_for_application = True
+        return response_for_application(
+            response, self._response_framing, close=self._last_for_application
+        )
+
+    def _framing_for_application(self, framing: Framing) -> Framing:
+        if not isinstance(framing, Chunked | UntilEnd):
+            return framing
+        if self._request.minor >= 1:
+            return Chunked(framing.codings)
+        # An application of HTTP/1.0 gets no chunks, and nothing behind the last one.
+        if framing.codings:
+            reason = "a Transfer-Encoding that HTTP/1.0 has no words for"
+            raise HttpError(HTTPStatus.BAD_GATEWAY, reason)
+        return UntilEnd()
+
+    def _download_body(self, data: Chunk) -> Chunk:
+        if not data:
+            self._origin.reader.end()
+        return self._read_body(data)
+
+    def _read_body(self, data: Chunk) -> Chunk:
+        reader = self._origin.reader
+        sent = reader.read_body(data)
+        if isinstance(self._response_framing, Chunked):
+            sent = write_chunk(sent)
+            if reader.body_ended:
+                sent += last_chunk(reader.trailers)
+        if reader.body_ended:
+            self.answered = True
+            self._complete()
+        return sent
+
+    def _complete(self) -> None:
+        """Free the origin's connection if both messages are over."""
+        if self.asked and self.answered:
+            self._origin.complete(last=self._last_for_origin or self._request.closes)
 
 
-def _parser() -> h11.Connection:
-    return h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-
-
-def _write(parser: h11.Connection, data: Chunk) -> Chunk:
-    """Return a piece of a body as it is sent, without a copy if its length is known."""
-    # The type says bytes, the documentation anything that has a length.
-    pieces = parser.send_with_data_passthrough(h11.Data(data=cast("bytes", data))) or []
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def _read_body(parser: h11.Connection) -> tuple[Chunk, h11.EndOfMessage | None]:
-    """Return what a parser holds of a body, in one piece, and its end, if that has come."""
-    parts: list[bytes] = []
-    end = None
-    while end is None:
-        event = parser.next_event()
-        match event:
-            case h11.Data():
-                parts.append(event.data)
-            case h11.EndOfMessage():
-                end = event
-            case _:
-                break
-    return (parts[0] if len(parts) == 1 else b"".join(parts)), end
-
-
-def _brief(error: h11.ProtocolError) -> str:
-    """What is wrong, without the bytes in question: they may hold secrets."""
-    return str(error).partition(":")[0]
+def can_skip(application: Reader, request: Request, framing: Framing) -> bool:
+    """Whether what is left of a request is short, and certain to come."""
+    if application.body_ended:
+        return True
+    waits = request.minor >= 1 and b"100-continue" in request.items(b"expect")
+    if waits and not application.body_begun:
+        return False
+    return isinstance(framing, Length) and framing.count <= _MAX_SKIPPED

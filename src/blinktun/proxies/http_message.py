@@ -1,216 +1,125 @@
-"""What a proxy changes in HTTP messages, and the answers of its own (RFC 9110, RFC 9112)."""
+"""The normal form in which a proxy writes HTTP messages, and the answers of its own.
+
+Each head is written from what was read, never copied: the next hop cannot find another message in
+it (RFC 9110 and RFC 9112).
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import h11
-
-from blinktun.address import Address
-from blinktun.errors import RemoteError
-from blinktun.presets.socks_address import parse_host
+from blinktun.proxies.http_framing import Chunked, Length, Nothing
+from blinktun.proxies.http_head import FRAMING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from http import HTTPStatus
 
-    Message = h11.Request | h11.Response | h11.InformationalResponse
+    from blinktun.proxies.http_framing import Framing
+    from blinktun.proxies.http_head import Field, Head, Request, Response
+    from blinktun.proxies.http_target import RequestTarget
 
-MAX_HEAD = 65536
-"""Bytes of the head of a request; of a response, one read more may come."""
-_MAX_SKIPPED = 65536
-"""Bytes of a refused request that are read for the sake of the next one."""
-
-# RFC 9110, section 7.6.1. Transfer-Encoding and Upgrade are written anew where they belong.
-_HOP_BY_HOP = {
-    *(b"connection", b"keep-alive", b"te", b"transfer-encoding", b"upgrade"),
+# RFC 9110, section 7.6.1. Upgrade is written where it belongs.
+_HOP_BY_HOP = frozenset({
+    *(b"connection", b"keep-alive", b"te", b"upgrade"),
     *(b"proxy-connection", b"proxy-authorization"),
     *(b"proxy-authenticate", b"proxy-authentication-info"),
-}
-# Connection may not name these: without them a body would begin or end elsewhere.
-_FRAMING = {b"content-length", b"host"}
-_ABSOLUTE = re.compile(rb"http://(?P<authority>[^/?#]+)(?P<path>[^#]*)(#.*)?", re.IGNORECASE)
+})  # fmt: skip
+# The framing is written as it was understood, once.
+_REQUEST_DROPS = _HOP_BY_HOP | FRAMING
+_RESPONSE_DROPS = _HOP_BY_HOP | (FRAMING - {b"host"})
+_CLOSE = b"Connection: close\r\n"
 
 
-class HttpError(RemoteError):
-    """A message that cannot be passed on.
-
-    Attributes:
-        status: What the application is told.
-    """
-
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
-class RequestTarget:
-    """An absolute URL in the words of its origin.
-
-    Attributes:
-        address: Where the origin is.
-        authority: Its name for ``Host``.
-        path: What is asked for, query included.
-    """
-
-    address: Address
-    authority: bytes
-    path: bytes
-
-
-def parse_target(request: h11.Request) -> RequestTarget:
-    """Read the URL of a request that is to be passed on.
-
-    Raises:
-        RemoteError: it is not of the form ``http://host/path``.
-    """
-    match = _ABSOLUTE.fullmatch(request.target)
-    if not match:
-        raise RemoteError("the URL is not of the form http://host/path")
-    authority = match["authority"].rpartition(b"@")[2]
-    path = match["path"]
-    if not path.startswith(b"/"):
-        path = b"*" if request.method == b"OPTIONS" and not path else b"/" + path
-    return RequestTarget(parse_authority(authority, default_port=80), authority, path)
-
-
-def parse_authority(authority: bytes, *, default_port: int) -> Address:
-    """Read ``host:port``.
-
-    Raises:
-        RemoteError: it is something else.
-    """
-    try:
-        address = Address.parse(authority.decode("utf-8"), default_port=default_port)
-    except ValueError as error:
-        raise RemoteError(f"the target cannot be read: {error}") from None
-    return Address(parse_host(address.host.encode()), address.port)
-
-
-def request_for_origin(request: h11.Request, target: RequestTarget) -> h11.Request:
+def request_for_origin(request: Request, target: RequestTarget, framing: Framing) -> bytes:
     """Write a request as its origin wants it: own path, own headers, our version."""
-    headers = [(b"Host", target.authority), *_passed_on(request, dropped=(b"host",))]
-    if values(request, b"transfer-encoding"):
-        headers.append((b"Transfer-Encoding", b"chunked"))
-    if wants_upgrade(request):
-        headers += _upgrade(request)
-    elif closes(request):
-        headers.append((b"Connection", b"close"))
-    return h11.Request(method=request.method, target=target.path, headers=headers)
+    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (request.method, target.path, target.authority)]
+    parts += _passed_on(request, _REQUEST_DROPS)
+    parts.append(_framing_fields(framing))
+    if request.wants_upgrade:
+        parts.append(_upgrade(request))
+    elif request.closes:
+        parts.append(_CLOSE)
+    parts.append(b"\r\n")
+    return b"".join(parts)
 
 
-def response_for_application(response: h11.Response, *, close: bool) -> h11.Response:
-    """Write a response as the application wants it; h11 adds how its body is delimited."""
-    # RFC 9112, section 6.3: chunks win.
-    dropped = (b"content-length",) if values(response, b"transfer-encoding") else ()
-    headers = _passed_on(response, dropped=dropped)
+def response_for_application(response: Response, framing: Framing, *, close: bool) -> bytes:
+    """Write a response as the application wants it."""
+    parts = [_status_line(response), *_passed_on(response, _RESPONSE_DROPS)]
+    parts.append(_framing_fields(framing))
     if close:
-        headers.append((b"Connection", b"close"))
-    return h11.Response(status_code=response.status_code, reason=response.reason, headers=headers)
+        parts.append(_CLOSE)
+    parts.append(b"\r\n")
+    return b"".join(parts)
 
 
-def interim_for_application(response: h11.InformationalResponse) -> h11.InformationalResponse:
+def interim_for_application(response: Response) -> bytes:
     """Write a response of the 100s as the application wants it."""
-    headers = _passed_on(response)
-    if response.status_code == 101:
-        headers += _upgrade(response)
-    return h11.InformationalResponse(
-        status_code=response.status_code, reason=response.reason, headers=headers
+    parts = [_status_line(response), *_passed_on(response, _RESPONSE_DROPS)]
+    if response.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        parts.append(_upgrade(response))
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def last_chunk(trailers: Iterable[Field]) -> bytes:
+    """Write the end of a body of chunks, with the fields that may be passed on behind it."""
+    return b"0\r\n%b\r\n" % b"".join(
+        b"%b: %b\r\n" % (name, value) for key, name, value in trailers if key not in _REQUEST_DROPS
     )
 
 
-def trailers(end: h11.EndOfMessage) -> list[tuple[bytes, bytes]]:
-    """Return the fields behind the last chunk that may be passed on (RFC 9110, section 6.5.1)."""
-    return [field for field in end.headers if field[0] not in _HOP_BY_HOP | _FRAMING]
-
-
 def answer(
-    application: h11.Connection,
-    request: h11.Request | None,
+    request: Request | None,
     status: HTTPStatus,
     text: str,
     *,
+    close: bool,
     headers: Sequence[tuple[str, str]] = (),
 ) -> bytes:
     """Write a response of our own.
 
-    The connection lasts if what is left of the request is short and certain to come.
-
     Args:
-        application: Has not begun to answer.
         request: What is answered; None if there is no telling.
         status: What to say.
         text: Explains it.
+        close: No further request is read.
         headers: Further ones.
     """
     body = f"{text}\n".encode()
-    fields = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-    fields += headers
-    if request is None or not _can_skip(application, request):
-        fields.append(("Connection", "close"))
-    reply = application.send(h11.Response(status_code=status, reason=status.phrase, headers=fields))
-    if request is None or request.method != b"HEAD":
-        reply += application.send(h11.Data(data=body))
-    return reply + application.send(h11.EndOfMessage())
-
-
-def wants_upgrade(request: h11.Request) -> bool:
-    """Whether the application asks to go on in another protocol (RFC 9110, section 7.8)."""
-    return (
-        request.http_version >= b"1.1"
-        and b"upgrade" in _connection_options(request)
-        and bool(values(request, b"upgrade"))
-    )
-
-
-def closes(message: Message) -> bool:
-    """Whether a message is the last one that its sender wants on this connection."""
-    return message.http_version < b"1.1" or b"close" in _connection_options(message)
-
-
-def body_length(response: h11.Response, method: bytes) -> int | None:
-    """Return the length of a response's body if it was announced (RFC 9112, section 6.3)."""
-    if method == b"HEAD" or response.status_code in {204, 304}:
-        return 0
-    length = values(response, b"content-length")
-    return int(length[0]) if length and not values(response, b"transfer-encoding") else None
-
-
-def values(message: Message, name: bytes) -> list[bytes]:
-    """Return the values of all headers of this name, which is in lower case."""
-    return [value for field, value in message.headers if field == name]
-
-
-def _passed_on(message: Message, dropped: Iterable[bytes] = ()) -> list[tuple[bytes, bytes]]:
-    """Return the headers that are not for one hop alone, spelled as they came."""
-    gone = _HOP_BY_HOP | (_connection_options(message) - _FRAMING) | set(dropped)
-    return [
-        (name, value) for name, value in message.headers.raw_items() if name.lower() not in gone
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {len(body)}",
+        *(f"{name}: {value}" for name, value in headers),
+        *(["Connection: close"] if close else []),
     ]
+    head = "\r\n".join((*lines, "", "")).encode()
+    return head if request is not None and request.method == b"HEAD" else head + body
 
 
-def _connection_options(message: Message) -> set[bytes]:
-    return {
-        option.strip().lower()
-        for value in values(message, b"connection")
-        for option in value.split(b",")
-    }
+def _status_line(response: Response) -> bytes:
+    return b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)
 
 
-def _upgrade(message: Message) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"Connection", b"Upgrade"),
-        (b"Upgrade", b", ".join(values(message, b"upgrade"))),
-    ]
+def _passed_on(head: Head, dropped: frozenset[bytes]) -> list[bytes]:
+    """Return the headers that are not for one hop alone, their names spelled as they came."""
+    gone = dropped | head.options
+    return [b"%b: %b\r\n" % (name, value) for key, name, value in head.fields if key not in gone]
 
 
-def _can_skip(application: h11.Connection, request: h11.Request) -> bool:
-    if application.their_state is h11.ERROR or application.they_are_waiting_for_100_continue:
-        return False
-    if application.their_state is not h11.SEND_BODY:
-        return True
-    length = values(request, b"content-length") or [b"0"]
-    return not values(request, b"transfer-encoding") and int(length[0]) <= _MAX_SKIPPED
+def _framing_fields(framing: Framing) -> bytes:
+    match framing:
+        case Nothing(announced) if announced is not None:
+            return b"Content-Length: %d\r\n" % announced
+        case Length(count):
+            return b"Content-Length: %d\r\n" % count
+        case Chunked(codings):
+            return b"Transfer-Encoding: %b\r\n" % b", ".join((*codings, b"chunked"))
+    return b""
+
+
+def _upgrade(head: Head) -> bytes:
+    protocols = b", ".join(head.values(b"upgrade"))
+    return b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocols

@@ -18,7 +18,7 @@ VERSION = 4
 
 _CONNECT = 1
 _GRANTED = b"\x00\x5a" + bytes(6)
-_REFUSED = b"\x00\x5b" + bytes(6)
+REFUSED = b"\x00\x5b" + bytes(6)
 _FIXED_SIZE = 8  # version, command, port, address
 _MAX_TEXT = 255  # of the user id, and of the name
 
@@ -66,7 +66,7 @@ class Socks4(Handshake):
     def refused(self, reason: Refusal) -> bytes:
         """Return the failure reply; there is only one."""
         del reason
-        return _REFUSED
+        return REFUSED
 
     def take_early(self) -> bytes:
         """Return what came behind the request."""
@@ -76,7 +76,7 @@ class Socks4(Handshake):
     def _reject(self, reason: str) -> list[Effect]:
         self._done = True
         self._buffer = b""
-        return [Reply(_REFUSED), Reject(reason)]
+        return [Reply(REFUSED), Reject(reason)]
 
 
 def _parse(request: bytes) -> tuple[Address, int] | None:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 VERSION = 5
 
-_NO_AUTH, _USER_PASSWORD, _NONE_ACCEPTABLE = 0x00, 0x02, 0xFF
+_NO_AUTH, _USER_PASSWORD = 0x00, 0x02
+NO_METHOD = bytes((VERSION, 0xFF))
+"""The answer to methods of authentication of which none will do."""
 _CONNECT, _UDP_ASSOCIATE = 1, 3
 
 # RFC 1928, section 6.
@@ -103,8 +105,7 @@ class Socks5(Handshake):
         if _NO_AUTH in methods and self._credentials is None:
             self._state = _State.REQUEST
             return [Reply(bytes((VERSION, _NO_AUTH)))]
-        refusal = bytes((VERSION, _NONE_ACCEPTABLE))
-        return self._reject("no acceptable authentication method offered", refusal)
+        return self._reject("no acceptable authentication method offered", NO_METHOD)
 
     def _check_credentials(self) -> list[Demand]:
         """``01 ulen user plen pass``; some applications put 05 first, so that byte is not read."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from blinktun.effects import ConnectTo
 from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.proxies.http_exchange import Exchange, Origin
-from blinktun.proxies.http_message import HttpError
+from blinktun.proxies.http_head import HttpError
 from blinktun.relay.relay import linger, relay, silence
 from blinktun.tunnel.application import refusal_of
 

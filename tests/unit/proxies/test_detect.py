@@ -7,9 +7,8 @@ from blinktun.config.model import BlinksocksClient, Credentials, Inbound, Server
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.errors import ConfigError
 from blinktun.proxies.base import Refusal
-from blinktun.proxies.detect import Detect, handshake_maker
+from blinktun.proxies.detect import Detect, Speaks, handshake_maker
 from blinktun.proxies.forward import FixedForward
-from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_exchange import Exchange, Origin
 
 LINK = ServerLink("tcp", Address("127.0.0.1", 1), "key")
@@ -21,7 +20,7 @@ HERE = Address("127.0.0.1", 1080)
     ("inbound", "kind"),
     [
         (Inbound.SOCKS, Detect),
-        (Inbound.HTTP, HttpProxy),
+        (Inbound.HTTP, Detect),
         (Inbound.TCP, FixedForward),
         (Inbound.AUTO, Detect),
     ],
@@ -39,7 +38,6 @@ def test_tcp_needs_a_target() -> None:
 
 def test_the_first_byte_decides() -> None:
     assert Detect().receive(b"\x05\x01\x00") == [Reply(b"\x05\x00")]
-    assert Detect().receive(b"G") == [Reject("not SOCKS")]
     socks = Detect()
     assert socks.granted() == socks.refused(Refusal.FAILED) == socks.take_early() == b""
     request = b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00"
@@ -71,11 +69,61 @@ def test_http_is_known_by_a_letter_where_it_is_spoken() -> None:
         Reply(b"\x00\x5b" + bytes(6)),
         Reject("SOCKS4 without a password is not offered"),
     ]
-    assert make().receive(b"\x16\x03\x01") == [Reject("neither SOCKS nor HTTP")]
+
+
+@pytest.mark.parametrize(
+    ("inbound", "first", "replies", "log"),
+    [
+        (Inbound.HTTP, b"\x05\x01\x00", b"\x05\xff", "SOCKS5, but this port speaks HTTP"),
+        (Inbound.HTTP, b"\x04\x01\x00", b"\x00\x5b", "SOCKS4, but this port speaks HTTP"),
+        (Inbound.HTTP, b"\x16\x03\x01", b"", "TLS, but this port speaks HTTP without TLS"),
+        (Inbound.SOCKS, b"\x16\x03\x01", b"", "TLS, but this port speaks SOCKS without TLS"),
+        (Inbound.AUTO, b"\x16", b"", "TLS, but this port speaks SOCKS and HTTP without TLS"),
+        (Inbound.AUTO, b"\x00", b"", "unknown protocol: this port speaks SOCKS and HTTP"),
+        (Inbound.SOCKS, b"G", b"HTTP/1.1 400 ", "HTTP, but this port speaks SOCKS"),
+        (Inbound.SOCKS, b"connect", b"HTTP/1.1 400 ", "HTTP, but this port speaks SOCKS"),
+        (Inbound.SOCKS, b"\r\n", b"HTTP/1.1 400 ", "HTTP, but this port speaks SOCKS"),
+    ],
+)
+def test_an_application_at_the_wrong_port_is_told(
+    inbound: Inbound, first: bytes, replies: bytes, log: str
+) -> None:
+    *said, reject = handshake_maker(BlinksocksClient(inbound, HERE, LINK))().receive(first)
+    assert reject == Reject(log)
+    assert [isinstance(demand, Reply) for demand in said] == [True] * bool(replies)
+    for demand in said:
+        assert isinstance(demand, Reply)
+        assert bytes(demand.data).startswith(replies)
+
+
+@pytest.mark.parametrize(
+    ("listen", "url"),
+    [
+        (HERE, b"socks5h://127.0.0.1:1080 "),
+        (Address("::1", 7), b"socks5h://[::1]:7 "),
+        (Address("localhost", 7), b"socks5h://localhost:7 "),
+        (Address("0.0.0.0", 7), b"socks5h://HOST:7 "),
+        (Address("::", 7), b"socks5h://HOST:7 "),
+        (Address("", 7), b"socks5h://HOST:7 "),
+    ],
+)
+def test_a_browser_at_a_socks_port_reads_what_to_do(listen: Address, url: bytes) -> None:
+    make = handshake_maker(BlinksocksClient(Inbound.SOCKS, listen, LINK))
+    page, _ = make().receive(b"GET http://h/ HTTP/1.1\r\n\r\n")
+    assert isinstance(page, Reply)
+    head, _, text = bytes(page.data).partition(b"\r\n\r\n")
+    assert b"Connection: close" in head
+    assert text == b"this port speaks SOCKS5: curl -x " + url + b"...\n"
+
+
+def test_empty_lines_before_a_request_are_http() -> None:
+    for speaks in (Speaks.HTTP, Speaks.BOTH):
+        (exchange,) = Detect(speaks=speaks).receive(b"\r\nGET http://h/ HTTP/1.1\r\n\r\n")
+        assert isinstance(exchange, Exchange)
 
 
 def test_requests_go_on_where_both_are_spoken() -> None:
-    both = Detect(http=True)
+    both = Detect(speaks=Speaks.BOTH)
     request = b"GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n"
     (exchange,) = both.receive(request + request)
     assert isinstance(exchange, Exchange)

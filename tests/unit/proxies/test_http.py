@@ -3,7 +3,6 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-import h11
 import pytest
 
 from blinktun.address import Address
@@ -103,7 +102,6 @@ TE, CL = "Transfer-Encoding: chunked", "Content-Length: 5"
     [
         (b"\x05\x01\x00aaaa\r\n\r\n", "400"),
         (b"\r\n\r\nnonsense\r\n\r\n", "400"),
-        (_get("GET http://h/ HTTP/1.1"), "400"),
         (_get("GET http://h/ HTTP/1.1", "Host: a", "Host: b"), "400"),
         (_get("GET http://h/ HTTP/2.0", "Host: h"), "505"),
         (_get("POST http://h/ HTTP/1.1", "Host: h", TE, CL), "400"),
@@ -127,12 +125,11 @@ def test_a_head_is_bounded_however_it_comes(size: int) -> None:
     request = _get("GET http://h/ HTTP/1.1", "Host: h", "X: " + "x" * 65_500)
     assert len(request) > 65_536
     proxy = HttpProxy()
-    demands = [
-        demand
-        for at in range(0, len(request), size)
-        if proxy._parser.their_state is not h11.ERROR
-        for demand in proxy.receive(request[at : at + size])
-    ]
+    demands: list[Demand] = []
+    for at in range(0, len(request), size):
+        demands += proxy.receive(request[at : at + size])
+        if demands:
+            break
     assert _status(demands[0]) == "431 Request Header Fields Too Large"
 
 

@@ -6,7 +6,7 @@ from blinktun.address import Address
 from blinktun.proxies.base import Refusal
 from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_exchange import Exchange, Origin
-from blinktun.proxies.http_message import HttpError
+from blinktun.proxies.http_head import HttpError
 
 
 def _http(*lines: str) -> bytes:
@@ -110,7 +110,7 @@ def test_a_chunked_body_passes_chunked_with_its_trailers() -> None:
     assert talk.sent == _http("POST / HTTP/1.1", "Host: h", CHUNKED) + b"5\r\nhello\r\n"
     assert talk.up(b"3;ext=1\r\nab") == b"2\r\nab\r\n"
     rest = b"c\r\n2\r\nde\r\n0\r\nDigest: x\r\nContent-Length: 9\r\n\r\n"
-    assert talk.up(rest) == b"3\r\ncde\r\n0\r\ndigest: x\r\n\r\n"
+    assert talk.up(rest) == b"3\r\ncde\r\n0\r\nDigest: x\r\n\r\n"
     assert talk.asked()
 
 
@@ -129,7 +129,7 @@ def test_malformed_and_broken_bodies(chunk: bytes) -> None:
 def test_continue_is_asked_for_and_passed_on() -> None:
     expects = ("Content-Length: 2", "Expect: 100-continue")
     talk = Talk(_http("PUT http://h/ HTTP/1.1", "Host: h", *expects))
-    assert talk.sent == _http("PUT / HTTP/1.1", "Host: h", *expects)
+    assert talk.sent == _http("PUT / HTTP/1.1", "Host: h", *reversed(expects))
     go_on = _http("HTTP/1.1 100 Continue")
     assert talk.down(go_on) == go_on
     assert not talk.answering()
@@ -160,7 +160,7 @@ def test_chunks_are_joined_and_trailers_kept() -> None:
     talk = Talk(GET)
     response = _http("HTTP/1.1 200 OK", CHUNKED)
     assert talk.down(response + b"1\r\na\r\n1\r\nb\r\n") == response + b"2\r\nab\r\n"
-    assert talk.down(b"0\r\nDigest: x\r\n\r\n") == b"0\r\ndigest: x\r\n\r\n"
+    assert talk.down(b"0\r\nDigest: x\r\n\r\n") == b"0\r\nDigest: x\r\n\r\n"
     assert talk.ends == (True, True, True)
 
 
@@ -196,7 +196,9 @@ def test_an_origin_of_1_0_serves_one_request() -> None:
 def test_responses_without_a_body(method: str, status: str, length: int) -> None:
     talk = Talk(_http(f"{method} http://h/ HTTP/1.1", "Host: h"))
     response = _http(f"HTTP/1.1 {status}", f"Content-Length: {length}")
-    assert talk.down(response) == response
+    # RFC 9110, section 8.6: a length makes no sense in a 204.
+    passed = _http("HTTP/1.1 204 None") if "204" in status else response
+    assert talk.down(response) == passed
     assert talk.ends == (True, True, True)
 
 
@@ -225,7 +227,7 @@ def test_a_long_body_before_the_end_of_its_request(last: bool) -> None:
     assert talk.over() is last
     assert talk.up(b"much") == b"much"
     assert talk.over()
-    assert not talk.origin.reusable  # which is cautious
+    assert talk.origin.reusable is not last
 
 
 @pytest.mark.parametrize("size", [5, 70_000])
@@ -251,7 +253,7 @@ def test_a_long_response_is_counted_and_what_comes_later_is_nobodys() -> None:
     [
         (b"", False),
         (b"SSH-2.0-x\r\n\r\n", False),
-        (_http("HTTP/1.1 200 OK", "Transfer-Encoding: gzip"), False),
+        (_http("HTTP/1.1 200 OK", "Transfer-Encoding: chunked, gzip"), False),
         (_http("HTTP/1.1 101 Switching", "Upgrade: x"), False),
         (_http("HTTP/1.1 200 OK", "Content-Length: 5") + b"hell", True),
         (_http("HTTP/1.1 200 OK", "Content-Length: 70000") + b"hell", True),

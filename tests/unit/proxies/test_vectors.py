@@ -6,6 +6,7 @@ Deviations are listed with their reason: nothing else may differ.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -17,6 +18,7 @@ from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.proxies.base import Associate
 from blinktun.proxies.detect import Detect
 from blinktun.proxies.http import HttpProxy
+from blinktun.proxies.http_message import answer
 
 if TYPE_CHECKING:
     from blinktun.proxies.base import Handshake
@@ -36,6 +38,7 @@ class Case(TypedDict):
 
 # RFC 1929: the answer to username and password has version 01.
 GRANTED_LOGIN, REFUSED_LOGIN = "0100", "0101"
+_SPEAKS_SOCKS = "this port speaks SOCKS5: curl -x socks5h://HOST:0 ..."
 DEVIATIONS: dict[str, list[str]] = {
     "socks5 both methods offered, any credentials accepted when none configured": [
         "0502",
@@ -47,6 +50,8 @@ DEVIATIONS: dict[str, list[str]] = {
     "socks5 unknown atyp": ["0500", "05080001000000000000"],
     # It is not malformed but incomplete: the user name has five bytes.
     "socks5 malformed sub-negotiation": ["0502", ""],
+    # It is an HTTP request: the application learns what this port speaks.
+    "garbage": [answer(None, HTTPStatus.BAD_REQUEST, _SPEAKS_SOCKS, close=True).hex()],
     "auth: right credentials": ["0502", GRANTED_LOGIN, "05000001000000000000"],
     "auth: wrong password": ["0502", REFUSED_LOGIN],
 }

@@ -10,7 +10,7 @@ from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Forward
 from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.proxies.base import Refusal
-from blinktun.proxies.detect import Detect
+from blinktun.proxies.detect import Detect, Speaks
 from blinktun.proxies.forward import FixedForward
 from blinktun.relay.relay import Traffic
 from blinktun.testing.scripted import ScriptedStream
@@ -35,7 +35,7 @@ async def test_what_an_application_wants() -> None:
 
 async def test_who_is_rejected_leaves_or_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blinktun.tunnel.application._HANDSHAKE_TIMEOUT", 0.01)
-    with pytest.raises(RemoteError, match="not SOCKS"):
+    with pytest.raises(RemoteError, match="HTTP, but this port speaks SOCKS"):
         await _application(b"x")[0].negotiate()
     with pytest.raises(TransportError, match="left"):
         await _application(SOCKS4[:3])[0].negotiate()
@@ -48,7 +48,7 @@ async def test_who_is_rejected_leaves_or_never_asks(monkeypatch: pytest.MonkeyPa
 async def test_who_leaves_after_a_refusal_was_refused() -> None:
     request = b"GET http://h/ HTTP/1.1\r\nHost: h\r\n\r\n"
     stream = ScriptedStream([request])
-    handshake = Detect(Credentials("u", "p"), http=True)
+    handshake = Detect(Credentials("u", "p"), speaks=Speaks.BOTH)
     assert handshake.complaint == ""
     with pytest.raises(RemoteError, match="wrong or no credentials"):
         await Application(stream, handshake, Traffic()).negotiate()
