@@ -52,6 +52,8 @@ DEVIATIONS: dict[str, list[str]] = {
     "socks5 malformed sub-negotiation": ["0502", ""],
     # It is an HTTP request: the application learns what this port speaks.
     "garbage": [answer(None, HTTPStatus.BAD_REQUEST, _SPEAKS_SOCKS, close=True).hex()],
+    # A port with a password lets nobody in without it.
+    "auth: socks4 is not authenticated (quirk)": ["005b000000000000"],
     "auth: right credentials": ["0502", GRANTED_LOGIN, "05000001000000000000"],
     "auth: wrong password": ["0502", REFUSED_LOGIN],
 }
