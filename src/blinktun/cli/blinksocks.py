@@ -11,7 +11,8 @@ from blinktun.cli.common import fail, launch, say, version
 from blinktun.cli.help import blinksocks_help
 from blinktun.config.explain import Origin, suggestion
 from blinktun.config.flags import COMMAND_LINE
-from blinktun.config.load import BLINKSOCKS, load
+from blinktun.config.kinds import BLINKSOCKS
+from blinktun.config.load import load
 from blinktun.config.options_blinksocks import PRESETS
 from blinktun.errors import ConfigError
 

@@ -36,13 +36,13 @@ def _command(program: str, side: str | None, argv: Sequence[str] | None) -> int:
     try:
         plugin = plugin_of(os.environ)
         arguments = sys.argv[1:] if argv is None else argv
-        flags = kcptun_flags(without_host_flags(arguments) if plugin else arguments)
-        asked = {flag.name for flag in flags}
+        command = kcptun_flags(without_host_flags(arguments) if plugin else arguments)
+        asked = {flag.name for flag in command.flags}
         if asked & {"help", "h"}:
             return say(kcptun_help(program, side))
         if asked & {"version", "v"}:
             return say(f"{program} (blinktun) {version()}")
-        config = kcptun_from_flags(flags, side, os.environ, plugin)
+        config = kcptun_from_flags(command, side, os.environ, plugin)
         # The host program of a plugin ends its own connections, and waits for nobody.
         return launch([config]) if plugin is None else launch([config], grace=0)
     except ConfigError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from blinktun.address import Address
 from blinktun.config.acl_file import read_rules, warnings_of_rules, warnings_of_targets
 from blinktun.config.blinksocks_legacy import modernize
-from blinktun.config.explain import Origin, shown, suggestion
+from blinktun.config.explain import Origin, pass_over, suggestion
 from blinktun.config.files import existing_file
 from blinktun.config.kcp_link import kcp_link
 from blinktun.config.model import (
@@ -40,12 +40,16 @@ from blinktun.config.options_blinksocks import (
 from blinktun.config.own_presets import from_folder, is_own_preset
 from blinktun.config.service_url import ServiceUrl, parse_endpoint, parse_service_url
 from blinktun.config.settings import Settings
+from blinktun.config.tolerance import as_blinksocks
 from blinktun.config.weaknesses import weaknesses_of_presets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from blinktun.config.document import Document
+
+_INSIDE = {option.name for option in LINK_OPTIONS} - {option.name for option in TOP_OPTIONS}
+"""Keys of the connection alone."""
 
 
 def blinksocks_from_document(document: Document) -> BlinksocksClient | BlinksocksServer:
@@ -58,16 +62,17 @@ def blinksocks_from_document(document: Document) -> BlinksocksClient | Blinksock
         problem = f"goes on after its first value, at {document.rest}"
         raise Origin(document.source).error(problem, fix="keep one JSON object in the file")
     values, warnings = modernize(document.values, document.source)
+    warnings += document.warnings
     if "server" in values:
         return _client(values, document.source, warnings)
     return _server(values, document.source, warnings)
 
 
 def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> BlinksocksClient:
-    _refuse_misplaced(values, source)
+    warnings += _pass_over_misplaced(values, source)
     top = Settings(TOP_OPTIONS, CLIENT, source=source)
-    top.read(values)
-    link = Settings(LINK_OPTIONS, CLIENT, source=source, prefix="server.")
+    top.read({name: value for name, value in values.items() if name not in _INSIDE})
+    link = Settings(LINK_OPTIONS, CLIENT, source=source, prefix="server.", taken_for=as_blinksocks)
     service = _service(top, CLIENT_SCHEMES)
     inbound = _inbound(service.scheme)
     link.read(cast("Mapping[str, object]", top.value("server")))
@@ -111,13 +116,19 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     )
 
 
-def _refuse_misplaced(values: Mapping[str, object], source: str) -> None:
-    """A client's file has the keys of the connection inside ``server``."""
-    inside = {option.name for option in LINK_OPTIONS} - {option.name for option in TOP_OPTIONS}
-    for name in values:
-        if name in inside:
+def _pass_over_misplaced(values: Mapping[str, object], source: str) -> list[str]:
+    """A client's file has the keys of the connection inside ``server``; the original looks there.
+
+    Raises:
+        ConfigError: one is beside ``server`` and not inside.
+    """
+    server = values["server"]
+    misplaced = [name for name in values if name in _INSIDE]
+    for name in misplaced:
+        if not isinstance(server, dict) or name not in server:
             fix = f"move it into server, as server.{name}"
             raise Origin(source, name).error("stands outside server in a client's file", fix=fix)
+    return [f"{name} is ignored, as in the original: server.{name} counts" for name in misplaced]
 
 
 def _link(link: Settings) -> ServerLink:
@@ -221,8 +232,22 @@ def _preset(link: Settings, index: int, item: object) -> PresetSpec:
     entry = Settings(options, link.side, source=where.source, prefix=f"{where.key}.")
     entry.read(item)
     params = entry.value("params")
+    if isinstance(params, dict) and not own:
+        _refuse_misspelt(link, f"{where.key}.params.", params, entry.text("name"))
+    link.warnings.extend(entry.warnings)
     frozen = MappingProxyType(dict(params)) if isinstance(params, dict) else MappingProxyType({})
     return PresetSpec(_own_name(entry) if own else entry.text("name"), frozen)
+
+
+def _refuse_misspelt(
+    link: Settings, prefix: str, params: Mapping[str, object], preset: str
+) -> None:
+    """The original takes the default for what was misspelt; that would hide a mistake."""
+    known = PRESET_PARAMS.get(preset, ())
+    source = link.origin("presets").source
+    for name in params:
+        if name not in known and (text := pass_over(name, known, source=source, prefix=prefix)):
+            link.warnings.append(text)
 
 
 def _own_name(entry: Settings) -> str:
@@ -262,19 +287,4 @@ def _warnings(top: Settings, server: ServerLink) -> list[str]:
     if top.number("dns_expire") > 86400:
         warnings.append(f"dns_expire is long: {top.value('dns_expire')} s is more than a day")
     weaknesses = weaknesses_of_presets(server.presets, mux=server.mux)
-    return [*warnings, *_unknown_params(server.presets), *weaknesses]
-
-
-def _unknown_params(presets: Sequence[PresetSpec]) -> list[str]:
-    """Upstream passes over them, and takes the default for what was misspelt."""
-    warnings = []
-    for at, preset in enumerate(presets):
-        if is_own_preset(preset.name):
-            continue
-        known = PRESET_PARAMS.get(preset.name, ())
-        for name in preset.params:
-            if name not in known:
-                has = f"it knows {', '.join(known)}" if known else "it has no parameters"
-                place = f"presets[{at}].params.{shown(name)}"
-                warnings.append(f"{place} means nothing to {preset.name}: {has}")
-    return warnings
+    return [*warnings, *weaknesses]

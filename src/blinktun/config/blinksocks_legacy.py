@@ -63,7 +63,7 @@ class _Reader:
         if not enabled:
             raise origin.error("has no enabled item", fix='add "enabled": true to one')
         if "server" in self.values:
-            raise origin.error("stands beside server", fix="remove one of the two")
+            self.warnings.append("server is ignored, as in the original: servers stands beside it")
         self.values["server"] = {key: v for key, v in enabled[0].items() if key != "enabled"}
         self.warnings.append(
             'servers is an old form: only its first enabled item is used, as "server"'

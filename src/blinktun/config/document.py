@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blinktun.config.explain import Origin
+from blinktun.config.explain import Origin, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,11 +29,20 @@ class Document:
         values: Keys and values in file order; of equal keys the last stands, at its own place.
         rest: ``line L, column C`` of what follows the first value; empty if nothing does. Go stops
             reading before it, Node refuses it.
+        repeated: Keys that an object has more than once.
     """
 
     source: str
     values: Mapping[str, object]
     rest: str = ""
+    repeated: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> list[str]:
+        """What its owner should hear about keys that are there more than once."""
+        return [
+            f"{shown(key)} is there more than once: the last one counts" for key in self.repeated
+        ]
 
 
 def read_document(path: Path) -> Document:
@@ -53,8 +63,15 @@ def parse_document(text: str, source: str) -> Document:
     start = _skip_space(text, 0)
     if start == len(text):
         raise Origin(source).error("is empty", fix="write one JSON object: { ... }")
+    if is_javascript(source, text):
+        raise _javascript_error(source)
+    repeated: dict[str, None] = {}
+    decoder = json.JSONDecoder(
+        object_pairs_hook=lambda pairs: _last_of_equal(pairs, repeated),
+        parse_constant=_refuse_constant,
+    )
     try:
-        value, end = _DECODER.raw_decode(text, start)
+        value, end = decoder.raw_decode(text, start)
     except json.JSONDecodeError as error:
         raise _syntax_error(source, text, error.pos, error.msg) from None
     except (ValueError, RecursionError):
@@ -65,7 +82,7 @@ def parse_document(text: str, source: str) -> Document:
             "is not a JSON object", fix="write { at its start and } at its end"
         )
     rest = _skip_space(text, end)
-    return Document(source, value, _place(text, rest) if rest < len(text) else "")
+    return Document(source, value, _place(text, rest) if rest < len(text) else "", tuple(repeated))
 
 
 def _read_text(path: Path) -> str:
@@ -86,10 +103,34 @@ def _read_text(path: Path) -> str:
         raise origin.error(f"{place}: is not UTF-8", fix="save the file as UTF-8") from None
 
 
+def is_javascript(source: str, text: str) -> bool:
+    """Whether a file is a script, as blinksocks 2.0 to 2.5 read them."""
+    return source.endswith((".js", ".cjs", ".mjs")) or bool(_JAVASCRIPT.match(text))
+
+
+def _javascript_error(source: str) -> ConfigError:
+    """How to make JSON of it: running it is left to its owner."""
+    path = source if source.startswith("/") else f"./{source}"
+    target = source.rpartition(".")[0] + ".json" if "." in source else f"{source}.json"
+    command = (
+        f"node -p 'JSON.stringify(require({json.dumps(path)}), null, 2)' > {shlex.quote(target)}"
+    )
+    fix = f"write it as JSON: {command}"
+    return Origin(source).error("is JavaScript, which is not run here", fix=fix)
+
+
 def _syntax_error(source: str, text: str, position: int, message: str) -> ConfigError:
-    fix = _HINTS.get(message, "check quotes, commas and brackets there")
+    fix = _hint(text, position) or _HINTS.get(message, "check quotes, commas and brackets there")
     problem = f"{_place(text, position)}: is not JSON ({message[0].lower()}{message[1:]})"
     return Origin(source).error(problem, fix=fix)
+
+
+def _hint(text: str, position: int) -> str:
+    """What to change, as far as the characters there tell."""
+    before, behind = text[:position].rstrip(), text[position:].lstrip()
+    if before.endswith(",") and behind.startswith(("}", "]")):
+        return f"remove the comma before {behind[0]}"
+    return next((fix for begins, fix in _FOUND if behind.startswith(begins)), "")
 
 
 def _place(text: str, position: int | None) -> str:
@@ -102,10 +143,12 @@ def _skip_space(text: str, start: int) -> int:
     return found.end() if found else start
 
 
-def _last_of_equal(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _last_of_equal(pairs: list[tuple[str, object]], repeated: dict[str, None]) -> dict[str, object]:
     values: dict[str, object] = {}
     for key, value in pairs:
-        values.pop(key, None)  # so that the later one also comes later, as Go applies them
+        if key in values:
+            repeated[key] = None
+            del values[key]  # so that the later one also comes later, as Go applies them
         values[key] = value
     return values
 
@@ -115,7 +158,21 @@ def _refuse_constant(name: str) -> object:
 
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder(object_pairs_hook=_last_of_equal, parse_constant=_refuse_constant)
+_JAVASCRIPT = re.compile(
+    r"(?:\s|//[^\n]*|/\*.*?\*/)*(?:module\.exports|exports\.|export\s|['\"]use strict['\"]"
+    r"|(?:const|let|var)\s|require\()",
+    re.DOTALL,
+)
+_FOUND: tuple[tuple[tuple[str, ...], str], ...] = (
+    (
+        ("//", "/*", "#"),
+        "remove the comment (JSON has none; keys that begin with _ are ignored)",
+    ),
+    (("'", "`"), "write double quotes"),
+    (("\u201c", "\u201d", "\u201e", "\u2018", "\u2019"), 'write plain double quotes, "'),
+    (("True", "False", "None"), "write true, false or null, in lower case"),
+)
+"""What stands where the JSON ends, and what to do about it."""
 _HINTS: Mapping[str, str] = {
     "Expecting ',' delimiter": "put a comma between two entries",
     "Expecting ':' delimiter": "put a colon between a key and its value",

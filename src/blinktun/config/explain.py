@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from blinktun.config.meanings import by_meaning, plain
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 HIDDEN = "(hidden)"
 _SHOWN_LENGTH = 60
 _FEW = 20
+_COMMENTS = frozenset({"comment", "remark", "note", "desc", "description"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +52,17 @@ def shown(value: object, *, secret: bool = False) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that ``word`` was most likely meant to be, whatever its letter case."""
-    by_fold = {name.casefold(): name for name in known}
-    found = difflib.get_close_matches(word.casefold(), list(by_fold), n=1, cutoff=0.6)
-    return by_fold[found[0]] if found else None
+    """The known name that ``word`` was most likely meant to be: by meaning, else by spelling.
+
+    Names that differ in their digits are not spelling mistakes of each other: ``aes-256`` is not
+    ``aes-192``.
+    """
+    names = list(known)
+    if meant := by_meaning(word, names):
+        return meant
+    by_fold = {name.casefold(): name for name in names}
+    found = difflib.get_close_matches(word.casefold(), list(by_fold), n=3, cutoff=0.6)
+    return next((by_fold[name] for name in found if _has_digits_of(word, name)), None)
 
 
 def suggestion(word: str, known: Iterable[str], *, what: str = "known") -> str:
@@ -66,10 +75,31 @@ def suggestion(word: str, known: Iterable[str], *, what: str = "known") -> str:
     return f"did you mean {close}?" + (f" ({listed})" if len(names) <= _FEW else "")
 
 
-def unknown_key(name: str, known: Iterable[str], *, source: str, prefix: str = "") -> ConfigError:
-    """A key that means nothing; its value is not shown, for it may be a misspelt secret."""
-    origin = Origin(source, f"{prefix}{_one_line(name)}")
-    return origin.error("there is no such key", fix=suggestion(name, known))
+def is_comment(name: str) -> bool:
+    """Whether a key is there for people alone, as JSON has no comments."""
+    return name.startswith(("_", "/", "#", "$")) or plain(name).rstrip("s") in _COMMENTS
+
+
+def pass_over(name: str, known: Iterable[str], *, source: str, prefix: str = "") -> str | None:
+    """The warning about a key that nothing reads, None if it is a comment.
+
+    Both originals ignore such keys. The value is not shown, as it may be a secret.
+
+    Raises:
+        ConfigError: it looks like a known key, so its owner believes that it has an effect.
+    """
+    if is_comment(name):
+        return None
+    key = f"{prefix}{_one_line(name)}"
+    names = list(known)
+    if nearest(name, names):
+        raise Origin(source, key).error("there is no such key", fix=suggestion(name, names))
+    return f"{key} is ignored, as in the original: there is no such key"
+
+
+def _has_digits_of(word: str, name: str) -> bool:
+    given, wanted = (sorted(filter(str.isdigit, text)) for text in (word, name))
+    return given == wanted
 
 
 def _one_line(text: str) -> str:

@@ -1,7 +1,9 @@
 """Command lines as Go's flag package reads them.
 
-``-x v``, ``--x v``, ``-x=v``; a boolean stands alone or takes ``=true``. Unlike Go we refuse what
-is left over, for ``-nocomp true`` would silently drop every flag after it.
+``-x v``, ``--x v``, ``-x=v``; a boolean stands alone or takes ``=true``. Go stops at the first
+argument that is no flag and drops it with all that follow: ``-nocomp true -mtu 1200`` sets no mtu.
+Scripts that work with the Go program have such left-overs, so they are dropped here too, with a
+warning; they are refused if they hold an address, a secret or a file.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from blinktun.config.explain import Origin, shown, suggestion
 from blinktun.config.options import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from blinktun.config.options import Option
 
@@ -34,19 +36,38 @@ class Flag:
     text: str | None
 
 
-def split_flags(arguments: Sequence[str], known: Mapping[str, Option]) -> tuple[Flag, ...]:
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """A command line, cut into pieces.
+
+    Attributes:
+        flags: In their order.
+        warnings: About what was dropped.
+    """
+
+    flags: tuple[Flag, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def split_flags(arguments: Sequence[str], known: Mapping[str, Option]) -> CommandLine:
     """Cut a command line into flags; ``known`` is by flag name.
 
     Raises:
-        ConfigError: an unknown flag, a missing value, or something that is no flag.
+        ConfigError: an unknown flag, a missing value, or a left-over that has to mean something.
     """
+    if arguments and arguments[0] in _WORDS:
+        return CommandLine((Flag(_WORDS[arguments[0]], None),))
     flags: list[Flag] = []
     rest = list(arguments)
-    while rest and rest[0] != "--":
-        flags.append(_next_flag(rest, known, flags))
-    if rest[1:]:
-        raise _left_over(rest[1], flags)
-    return tuple(flags)
+    while rest and (found := _FLAG.fullmatch(rest[0])):
+        del rest[0]
+        flags.append(_next_flag(found, rest, known))
+    if rest and rest[0] == "--":
+        del rest[0]
+    elif rest and len(rest[0]) > 1 and rest[0].startswith("-"):
+        fix = "write -name value or -name=value"
+        raise Origin(COMMAND_LINE).error("something that begins with a dash is no flag", fix=fix)
+    return CommandLine(tuple(flags), tuple(_left_over(rest, flags, known)))
 
 
 def flag_value(option: Option, flag: Flag) -> tuple[object, Origin]:
@@ -78,11 +99,7 @@ def value_of_text(option: Option, text: str, origin: Origin) -> str | int | bool
     return value
 
 
-def _next_flag(rest: list[str], known: Mapping[str, Option], before: Sequence[Flag]) -> Flag:
-    argument = rest.pop(0)
-    found = _FLAG.fullmatch(argument)
-    if not found:
-        raise _left_over(argument, before)
+def _next_flag(found: re.Match[str], rest: list[str], known: Mapping[str, Option]) -> Flag:
     name, text = found["name"], found["text"]
     option = known.get(name)
     if option is None:
@@ -95,22 +112,38 @@ def _next_flag(rest: list[str], known: Mapping[str, Option], before: Sequence[Fl
     return Flag(name, text)
 
 
-def _left_over(argument: str, before: Sequence[Flag]) -> Exception:
-    """The error about an argument that is no flag; it may be a secret, so only a file is shown."""
-    if before and before[-1].text is None:
-        name = before[-1].name
-        problem = "is a switch, and what follows it is no flag"
-        return Origin(COMMAND_LINE, f"-{name}").error(
-            problem, fix=f"write -{name}=false or -{name}"
-        )
-    if argument.endswith(".json"):
-        origin = Origin(COMMAND_LINE, shown=shown(argument))
-        return origin.error("is no flag", fix=f"write -c {argument}")
-    after = f"after -{before[-1].name} " if before else ""
-    problem = f"something {after}is no flag"
-    return Origin(COMMAND_LINE).error(
-        problem, fix="write -name value, and quote a value with spaces"
-    )
+def _left_over(
+    rest: Sequence[str], before: Sequence[Flag], known: Mapping[str, Option]
+) -> Iterator[str]:
+    """A warning about what follows the last flag; it may be a secret, so only names are shown.
+
+    Raises:
+        ConfigError: it holds something without which another program would run.
+    """
+    if not rest:
+        return
+    names = [found["name"] for argument in rest if (found := _FLAG.fullmatch(argument))]
+    after = f" after -{before[-1].name}" if before else ""
+    switch = before[-1].name if before and before[-1].text is None else ""
+    if files := [argument for argument in rest if argument.endswith(".json")]:
+        origin = Origin(COMMAND_LINE, shown=shown(files[0]))
+        raise origin.error("is no flag", fix=f"write -c {files[0]}")
+    vital = next((name for name in names if known.get(name) in _vital(known)), None)
+    fix = f"write -{switch}=true" if switch else "quote a value that has spaces"
+    if vital:
+        problem = f"comes behind something{after} that is no flag, so kcptun never reads it"
+        raise Origin(COMMAND_LINE, f"-{vital}").error(problem, fix=fix)
+    if switch:
+        advice = f"-{switch} is on; write -{switch}=true or -{switch}=false"
+    else:
+        advice = "write -name value, and quote a value that has spaces"
+    dropped = f", and so are -{', -'.join(names)}" if names else ""
+    yield f"what follows{after} is no flag and is ignored, as in kcptun{dropped}: {advice}"
+
+
+def _vital(known: Mapping[str, Option]) -> list[Option]:
+    """Options that decide with whom the program talks and who can read it."""
+    return [option for option in known.values() if option.group in _VITAL_GROUPS]
 
 
 def _boolean(text: str) -> bool | None:
@@ -128,6 +161,9 @@ def _integer(text: str) -> int | None:
         return None
 
 
+_WORDS: Mapping[str, str] = {"help": "help", "h": "help", "version": "version"}
+"""What may stand in place of all flags; the last is of our own."""
+_VITAL_GROUPS = frozenset({"Addresses", "Secret and cipher", "Program"})
 _FLAG = re.compile(r"--?(?P<name>[^-=][^=]*)(?:=(?P<text>.*))?", re.DOTALL)
 _INTEGER = re.compile(r"[+-]?[0-9][0-9a-fA-FxXoO_]{0,30}", re.ASCII)
 _OLD_OCTAL = re.compile(r"[+-]?0[0-7_]+", re.ASCII)

@@ -9,7 +9,8 @@ from blinktun.address import Address
 from blinktun.config.addresses import port_range, stream_address
 from blinktun.config.document import read_document
 from blinktun.config.explain import Origin, shown
-from blinktun.config.flags import COMMAND_LINE, flag_value, split_flags
+from blinktun.config.flags import COMMAND_LINE, CommandLine, flag_value, split_flags
+from blinktun.config.kinds import KCPTUN, refuse_other_program
 from blinktun.config.model import (
     KcpLink,
     KcpSettings,
@@ -21,6 +22,7 @@ from blinktun.config.model import (
 from blinktun.config.options import CLIENT, SERVER, by_flag
 from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
 from blinktun.config.settings import Settings
+from blinktun.config.tolerance import as_kcptun, as_kcptun_group
 from blinktun.config.weaknesses import weaknesses_of_kcp
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ ROLE_OF_ADDRESS: Mapping[str, str] = {
 """The options that decide which side a configuration is for."""
 
 
-def kcptun_flags(arguments: Sequence[str]) -> tuple[Flag, ...]:
+def kcptun_flags(arguments: Sequence[str]) -> CommandLine:
     """Cut a command line into flags, of whichever side.
 
     Raises:
@@ -53,7 +55,7 @@ def kcptun_flags(arguments: Sequence[str]) -> tuple[Flag, ...]:
 
 
 def kcptun_from_flags(
-    flags: Sequence[Flag],
+    command: CommandLine,
     side: str | None,
     environment: Mapping[str, str],
     plugin: Plugin | None = None,
@@ -61,7 +63,7 @@ def kcptun_from_flags(
     """The role that flags, and the file of ``-c`` over them, describe.
 
     Args:
-        flags: From `kcptun_flags`.
+        command: From `kcptun_flags`.
         side: ``client``, ``server``, or None to let the addresses decide.
         environment: Looked up for `KEY_VARIABLE` alone.
         plugin: What shadowsocks says; flags override it.
@@ -69,21 +71,21 @@ def kcptun_from_flags(
     Raises:
         ConfigError: the configuration cannot be used.
     """
-    path = next((flag.text for flag in reversed(flags) if flag.name == "c"), None)
+    path = next((flag.text for flag in reversed(command.flags) if flag.name == "c"), None)
     path = path or (plugin.file if plugin else None)
     document = read_document(Path(path)) if path else None
-    return _build(flags, document, side, environment, plugin)
+    return _build(command, document, side, environment, plugin)
 
 
 def kcptun_from_document(
     document: Document, side: str | None, environment: Mapping[str, str]
 ) -> KcptunClient | KcptunServer:
     """The role that a file describes; arguments and errors as in `kcptun_from_flags`."""
-    return _build((), document, side, environment)
+    return _build(CommandLine(), document, side, environment)
 
 
 def _build(
-    flags: Sequence[Flag],
+    command: CommandLine,
     document: Document | None,
     side: str | None,
     environment: Mapping[str, str],
@@ -91,18 +93,22 @@ def _build(
 ) -> KcptunClient | KcptunServer:
     source = document.source if document else COMMAND_LINE
     values = document.values if document else {}
-    side = _decide_side(side, flags, values, source)
-    settings = Settings(KCPTUN_OPTIONS, side, source=source)
+    if document:
+        refuse_other_program(document, KCPTUN)
+    side = _decide_side(side, command.flags, values, source)
+    settings = Settings(KCPTUN_OPTIONS, side, source=source, taken_for=as_kcptun)
+    settings.warnings.extend(command.warnings)
     names = by_flag(KCPTUN_OPTIONS, side)
     if KEY_VARIABLE in environment:
         origin = Origin(KEY_VARIABLE, shown=shown("", secret=True))
         settings.put(names["key"], environment[KEY_VARIABLE], origin)
     if plugin:
         plugin.put(settings)
-    for flag in flags:
+    for flag in command.flags:
         option = names.get(flag.name) or _refuse_other_side(flag, side)
         settings.put(option, *flag_value(option, flag))
     settings.read(values, any_case=True)
+    settings.warnings.extend(document.warnings if document else ())
     if document and document.rest:
         settings.warnings.append(f"goes on after its first value, at {document.rest}: not read")
     return _client(settings, source) if side == CLIENT else _server(settings, source)
@@ -208,6 +214,7 @@ def kcp_settings(settings: Settings) -> KcpSettings:
     Raises:
         ConfigError: some that are fine alone are impossible together.
     """
+    datashard, parityshard = _shards(settings)
     _check_together(settings)
     manual = tuple(settings.integer(name) for name in ("nodelay", "interval", "resend", "nc"))
     nodelay, interval, resend, nc = MODES.get(settings.text("mode"), manual)
@@ -223,8 +230,8 @@ def kcp_settings(settings: Settings) -> KcpSettings:
         sndwnd=settings.integer("sndwnd"),
         rcvwnd=settings.integer("rcvwnd"),
         ratelimit=settings.integer("ratelimit"),
-        datashard=settings.integer("datashard"),
-        parityshard=settings.integer("parityshard"),
+        datashard=datashard,
+        parityshard=parityshard,
         dscp=settings.integer("dscp"),
         nocomp=settings.boolean("nocomp"),
         acknodelay=settings.boolean("acknodelay"),
@@ -242,13 +249,24 @@ def kcp_settings(settings: Settings) -> KcpSettings:
     )
 
 
+def _shards(settings: Settings) -> tuple[int, int]:
+    """How many packets a group has; none at all if kcptun cannot make one as large."""
+    given = settings.integer("datashard"), settings.integer("parityshard")
+    group = as_kcptun_group(*given) if settings.is_tolerant else given
+    if group != given:
+        settings.warnings.append(
+            f"{given[0]} + {given[1]} packets make no group, so there is no error correction, as in"
+            " kcptun: write at most 255 for datashard and parityshard together"
+        )
+    if sum(group) > 255:
+        name = "datashard" if settings.given("datashard") else "parityshard"
+        problem = f"makes a group of {given[0]} + {given[1]} packets"
+        raise settings.error(name, problem, fix="write at most 255 for both together")
+    return group
+
+
 def _check_together(settings: Settings) -> None:
     """Refuse values that are fine alone and impossible together."""
-    datashard, parityshard = settings.integer("datashard"), settings.integer("parityshard")
-    if datashard + parityshard > 255:
-        name = "datashard" if settings.given("datashard") else "parityshard"
-        problem = f"makes a group of {datashard} + {parityshard} packets"
-        raise settings.error(name, problem, fix="write at most 255 for both together")
     if settings.integer("streambuf") > settings.integer("smuxbuf"):
         name = "streambuf" if settings.given("streambuf") else "smuxbuf"
         problem = "makes a stream's buffer larger than its session's"

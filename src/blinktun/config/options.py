@@ -51,6 +51,7 @@ class Option:
         low: Smallest number.
         high: Largest number.
         choices: The only values there are, if there are only some.
+        otherwise: What the original does with any other value.
         example: What to write, for errors about a missing or malformed value.
         since: The release of the original that brought it; empty: always there.
         secret: Never shown.
@@ -69,6 +70,7 @@ class Option:
     low: int | None = None
     high: int | None = None
     choices: tuple[str, ...] = ()
+    otherwise: str = ""
     example: str = ""
     since: str = ""
     secret: bool = False
@@ -93,7 +95,8 @@ class Option:
         if not _is_kind(self.kind, value):
             raise origin.error(f"is not {self.kind.value}", fix=self.accepts())
         if self.choices and value not in self.choices:
-            raise origin.error("is unknown", fix=suggestion(str(value), self.choices))
+            problem = f"is unknown{self.otherwise and ', and '}{self.otherwise}"
+            raise origin.error(problem, fix=suggestion(str(value), self.choices))
         if isinstance(value, int | float) and not self._in_range(value):
             raise origin.error("is out of range", fix=self.accepts())
         if isinstance(value, str) and not _is_printable(value, secret=self.secret):
@@ -116,6 +119,12 @@ class Option:
         bounded = self.high not in {None, INT_MAX}
         text = f"{self.low}..{self.high}" if bounded else f"at least {self.low}"
         return f"{text} {self.unit}".rstrip()
+
+    def accepts_value(self, value: object) -> bool:
+        """Whether a value has the right type and, if it is a number, is within the bounds."""
+        if not _is_kind(self.kind, value):
+            return False
+        return not isinstance(value, int | float) or self._in_range(value)
 
     def _in_range(self, value: float) -> bool:
         return (self.low is None or value >= self.low) and (self.high is None or value <= self.high)

@@ -90,6 +90,7 @@ _SECRECY = (
         both("aes"),
         metavar="NAME",
         choices=CRYPTS,
+        otherwise="kcptun runs aes in its place",
     ),
     Option(
         "QPP",
@@ -166,6 +167,7 @@ _PACKETS = (
         both("fast"),
         metavar="NAME",
         choices=(*MODES, "manual"),
+        otherwise="kcptun runs manual in its place",
     ),
     Option(
         "mtu", _INTEGER, "largest UDP payload sent", both(1350), unit="bytes", low=50, high=1500

@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
-from blinktun.config.explain import shown
+from blinktun.config.explain import shown, suggestion
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def choose(
         problem,
         key=key,
         value=shown(value) if value else "",
-        fix=f"use one of {', '.join(choices)}",
+        fix=suggestion(value if isinstance(value, str) else "", choices),
     )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
-from blinktun.config.explain import shown
+from blinktun.config.explain import shown, suggestion
 from blinktun.config.own_presets import is_own_preset
 from blinktun.errors import ConfigError
 from blinktun.presets.aead_random_cipher import AeadRandomCipher
@@ -130,9 +129,7 @@ def _unknown(name: str, key: str) -> ConfigError:
     if name == "mux":
         problem, fix = "is inserted by the program", "remove it"
     else:
-        near = difflib.get_close_matches(name, PRESETS, 1)
-        problem = "is not a known preset"
-        fix = f"did you mean {near[0]}?" if near else f"use {', '.join(PRESETS)}"
+        problem, fix = "is not a known preset", suggestion(name, PRESETS)
     return ConfigError(problem, key=key, value=shown(name), fix=fix)
 
 

@@ -114,7 +114,7 @@ def test_version(capsys: pytest.CaptureFixture[str], launched: list[RoleConfig])
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ('{"mtu": 9}', "{path}: mtu = 9: is out of range; write an integer, 50..1500 bytes"),
+        ('{"conn": 0}', "{path}: conn = 0: is out of range; write an integer, 1..65535"),
         ('{"mdoe": "x"}', "{path}: mdoe: there is no such key; did you mean mode?"),
         (
             '{"mtu": }',
@@ -180,8 +180,8 @@ def test_secrets_stay_out_of_every_message(
     path.write_text(json.dumps({"key": {"x": secret}}))
     for arguments in (
         ["-kye", secret],
-        ["-key", "a", secret],
-        ["-key", secret, "-mtu", "0"],
+        ["-key", "a", secret, "-crypt", secret],
+        ["-key", secret, "-conn", "0"],
         ["-c", str(path)],
     ):
         assert kcptun.client_main(arguments) == 2

@@ -250,9 +250,18 @@ def test_an_https_service_wants_its_certificate(tmp_path: Path) -> None:
 def test_params_that_mean_nothing_are_named() -> None:
     presets = [
         {"name": "ss-base", "params": {"a": 1}},
-        {"name": "ss-aead-cipher", "params": {"info": "ss-subkey", "methd": "aes-128-gcm"}},
+        {"name": "ss-aead-cipher", "params": {"info": "ss-subkey", "_why": "fast"}, "x": 1},
     ]
     assert server(presets=presets).warnings == (
-        'presets[0].params."a" means nothing to ss-base: it has no parameters',
-        'presets[1].params."methd" means nothing to ss-aead-cipher: it knows method, info',
+        "presets[0].params.a is ignored, as in the original: there is no such key",
+        "presets[1].x is ignored, as in the original: there is no such key",
     )
+    assert client({"presets": presets}).warnings[0].startswith("server.presets[0].params.a ")
+
+
+@pytest.mark.parametrize("name", ["methd", "Method", "cipher", "crypt"])
+def test_a_misspelt_parameter_is_an_error(name: str) -> None:
+    presets = [{"name": "ss-base"}, {"name": "ss-aead-cipher", "params": {name: "aes-128-gcm"}}]
+    with pytest.raises(ConfigError, match=r"did you mean method\?") as caught:
+        server(presets=presets)
+    assert caught.value.key == f"presets[1].params.{name}"

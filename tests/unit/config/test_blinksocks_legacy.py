@@ -124,7 +124,6 @@ def test_a_log_directory_gets_a_file_name(tmp_path: Path) -> None:
         (old(servers={}), "servers", '"server"'),
         (old(servers=[]), "servers", '"enabled": true'),
         (old(servers=[item(enabled=False)]), "servers", '"enabled": true'),
-        (old(server={}), "servers", "remove"),
         (old(host=""), "host", "name or an IP"),
         (old(host=7), "host", "name or an IP"),
         (old(host="a b"), "host", "name or an IP"),
@@ -136,7 +135,7 @@ def test_a_log_directory_gets_a_file_name(tmp_path: Path) -> None:
         (old(servers=[item(port=None)]), "server.port", "1..65535"),
         (old(servers=[item(host=None)]), "server.host", "name or an IP"),
         (old(servers=[item(transport=1)]), "server.transport", '"tcp"'),
-        (old(servers=[item(id="x")]), "server.id", "known"),
+        (old(servers=[item(password="x")]), "server.password", "did you mean key?"),
         (old(dstaddr="h:1"), "dstaddr", '"host"'),
         (old(dstaddr={"host": "h"}), "dstaddr.port", "1..65535"),
         (

@@ -106,7 +106,7 @@ def test_every_flag_is_accepted_with_its_default(option: Option) -> None:
 def test_every_boolean_stands_alone() -> None:
     switches = [o for o in KCPTUN_OPTIONS if o.kind is Kind.BOOLEAN]
     flags = kcptun_flags([f"-{option.name}" for option in switches])
-    assert [flag.name for flag in flags] == [option.name for option in switches]
+    assert [flag.name for flag in flags.flags] == [option.name for option in switches]
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,13 @@ def test_every_boolean_stands_alone() -> None:
         (["-kye=hunter2"], "-kye", "there is no such flag", "did you mean -key?"),
         (["-zzz"], "-zzz", "there is no such flag", "known: -localaddr"),
         (["-mode"], "-mode", "needs a value", "fast3"),
-        (["-nocomp", "true"], "-nocomp", "is a switch", "write -nocomp=false"),
         (["-nocomp=yes"], "-nocomp", "is not true or false", "true or false"),
-        (["-key", "a", "hunter2"], "", "something after -key is no flag", "quote"),
-        (["-key", "a", "--", "hunter2"], "", "something after -key is no flag", "quote"),
+        (["-nocomp", "true", "-key=hunter2"], "-key", "kcptun never reads it", "-nocomp=true"),
+        (["-mtu", "1300", "1", "-r", "h:1"], "-r", "after -mtu that is no flag", "quote a value"),
+        (["-nocomp", "true", "-c", "x"], "-c", "kcptun never reads it", "-nocomp=true"),
         (["client.json"], "", "is no flag", "write -c client.json"),
-        (["-"], "", "is no flag", "write -name value"),
+        (["-nocomp", "true", "client.json"], "", "is no flag", "write -c client.json"),
+        (["---mtu", "1"], "", "is no flag", "write -name value"),
         (["-=x"], "", "is no flag", "write -name value"),
         (["-mode", "fats"], "-mode", "is unknown", "did you mean fast?"),
         (["-listen", ":1"], "listen", "is not for a client", "kcptun-server"),
@@ -139,6 +140,32 @@ def test_errors_name_the_flag_and_the_fix(
     assert problem in error.problem
     assert fix in error.fix
     assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "warning"),
+    [
+        (["-nocomp", "true"], "-nocomp is on; write -nocomp=true or -nocomp=false"),
+        (["-nocomp", "false"], "-nocomp is on; write -nocomp=true or -nocomp=false"),
+        (["-nocomp", "true", "-mtu", "1200"], "is ignored, as in kcptun, and so are -mtu"),
+        (["-nocomp", "on", "-quiet", "true"], "and so are -quiet"),
+        (["-nocomp", "extra"], "what follows after -nocomp is no flag"),
+        (["-nocomp", "--", "-mtu", "1200"], "and so are -mtu"),
+        (["-nocomp", "-mtu", "1350", "hunter2"], "quote a value that has spaces"),
+        (["-nocomp", "-"], "is ignored, as in kcptun"),
+    ],
+)
+def test_what_go_drops_is_dropped_with_a_warning(arguments: list[str], warning: str) -> None:
+    config = client("-key", "a long random text, of course", *arguments)
+    assert (config.kcp.nocomp, config.kcp.mtu) == (True, 1350)
+    (only,) = [text for text in config.warnings if "no flag" in text]
+    assert warning in only
+    assert "hunter2" not in only
+
+
+@pytest.mark.parametrize("word", ["help", "h", "version"])
+def test_words_in_place_of_flags(word: str) -> None:
+    assert kcptun_flags([word]).flags[0].name == {"h": "help"}.get(word, word)
 
 
 def test_a_flag_of_the_other_side_is_refused() -> None:

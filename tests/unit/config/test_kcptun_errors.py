@@ -15,6 +15,7 @@ from blinktun import app
 from blinktun.cli import kcptun
 from blinktun.config.options import CLIENT, INT_MAX, SERVER, Kind, Option
 from blinktun.config.options_kcptun import KCPTUN_OPTIONS
+from blinktun.config.tolerance import as_kcptun
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +77,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "log": (("a\0b", "write a string"),),
     "snmplog": (("a\0b", "write a string"),),
     # Numbers that have to fit others
-    "datashard": ((254, "write at most 255 for both together"),),
+    "datashard": ((253, "write at most 255 for both together"),),
     "parityshard": ((246, "write at most 255 for both together"),),
     "streambuf": ((4194305, "write a streambuf of at most smuxbuf bytes"),),
     "smuxbuf": ((2097151, "write a streambuf of at most smuxbuf bytes"),),
@@ -109,13 +110,17 @@ def _wrong(option: Option) -> Iterator[tuple[object, str]]:
     """What the table of options alone makes wrong, with a part of the instruction."""
     for value in WRONG_TYPES[option.kind]:
         yield value, "write "
-    if option.low is not None:
-        yield option.low - 1, f"write an integer, {option.range_text}"
-        yield -INT_MAX, f"write an integer, {option.range_text}"
-    if option.high is not None:
-        yield option.high + 1, f"write an integer, {option.range_text}"
-        yield 2**64, f"write an integer, {option.range_text}"
+    for value in _outside(option):
+        if as_kcptun(option.name, value) is None:
+            yield value, f"write an integer, {option.range_text}"
     yield from ROWS[option.json_key]
+
+
+def _outside(option: Option) -> Iterator[int]:
+    if option.low is not None:
+        yield from (option.low - 1, -INT_MAX)
+    if option.high is not None:
+        yield from (option.high + 1, 2**64)
 
 
 def _wrong_texts(option: Option) -> Iterator[tuple[str, str]]:

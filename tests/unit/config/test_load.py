@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BLINKSOCKS = '{"service": "tcp://h:1", "key": "k", "presets": [{"name": "ss-base"}]}'
 
+SHADOWSOCKS = '{"server": "h", "server_port": 8388, "password": "p", "method": "aes-256-gcm"}'
+
 
 @pytest.mark.parametrize(
     ("text", "program", "role"),
@@ -44,8 +46,12 @@ def test_the_keys_or_the_caller_tell(
         ('{"mtu": 1200}', None, "for neither"),
         ('{"localaddr": ":1", "service": "tcp://h:1"}', None, "localaddr of kcptun and service"),
         ('{"mtu": 1200}', "kcptun", "does not say"),
-        (BLINKSOCKS, "kcptun-client", "no such key"),
-        ('{"localaddr": ":1"}', "blinksocks", "no such key"),
+        (BLINKSOCKS, "kcptun-client", "is a file of blinksocks .*blinksocks -c FILE"),
+        ('{"localaddr": ":1"}', "blinksocks", "is a file of kcptun .*kcptun -c FILE"),
+        (SHADOWSOCKS, None, "is a file of shadowsocks; .*ss-aead-cipher"),
+        (SHADOWSOCKS, "blinksocks", "is a file of shadowsocks"),
+        (SHADOWSOCKS, "kcptun-server", "is a file of shadowsocks"),
+        ('{"inbounds": [], "outbounds": []}', None, "is a file of v2ray"),
     ],
 )
 def test_files_for_nobody(tmp_path: Path, text: str, program: str | None, problem: str) -> None:

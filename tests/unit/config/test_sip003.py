@@ -122,9 +122,9 @@ def test_flags_override_variables_and_the_file_overrides_both(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "key", "value", "fix"),
     [
-        ("mtu=9", "mtu", '"9"', "50..1500"),
+        ("mtu=60", "mtu", '"60"', "78..1500"),
         ("mtu=fast", "mtu", '"fast"', "write an integer, 50..1500"),
-        ("mtu", "mtu", '"1"', "50..1500"),
+        ("keepalive=0", "keepalive", '"0"', "1..30"),
         ("crypt=AES", "crypt", '"AES"', "did you mean aes?"),
         ("nocomp=yes", "nocomp", '"yes"', "write true or false"),
         ("remoteaddr=nowhere", "remoteaddr", '"nowhere"', "host:port"),

@@ -122,4 +122,4 @@ def test_a_lost_datagram_takes_the_next_along_until_a_client_begins_anew() -> No
 def test_unknown_methods() -> None:
     with pytest.raises(ConfigError) as caught:
         BaseAuth.configure({"method": "sha512"})
-    assert caught.value.fix == "use one of md5, sha1, sha256"
+    assert caught.value.fix == "known: md5, sha1, sha256"

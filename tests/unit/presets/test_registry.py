@@ -25,14 +25,14 @@ def test_a_pipeline_per_connection() -> None:
 
 def test_unknown_name_suggests_the_nearest() -> None:
     error = _error(PresetSpec("ss-base"), PresetSpec("ss-aead-ciper"), where="server.presets")
-    assert str(error) == (
+    assert str(error).startswith(
         'server.presets[1].name = "ss-aead-ciper": is not a known preset; '
-        "did you mean ss-aead-cipher?"
+        "did you mean ss-aead-cipher? (known: "
     )
 
 
 def test_a_name_like_nothing_lists_all() -> None:
-    assert _error(PresetSpec("zzzz")).fix == f"use {', '.join(PRESETS)}"
+    assert _error(PresetSpec("zzzz")).fix == f"known: {', '.join(PRESETS)}"
 
 
 def test_mux_is_not_for_users() -> None:

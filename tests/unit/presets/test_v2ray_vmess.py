@@ -56,7 +56,7 @@ def test_the_id_is_required() -> None:
 
 
 def test_unknown_security() -> None:
-    with pytest.raises(ConfigError, match="use one of aes-128-gcm, chacha20-poly1305, none"):
+    with pytest.raises(ConfigError, match="known: aes-128-gcm, chacha20-poly1305, none"):
         _maker(security="aes-128-cfb")
 
 
