@@ -271,6 +271,9 @@ class Reactor:
     def local_address(self, endpoint: int) -> tuple[str, int]:
         """The IP address and port that a socket is bound to."""
 
+    def socket_buffer(self, endpoint: int) -> int:
+        """Bytes that the system lets each of a socket's two queues hold."""
+
     def close_endpoint(self, endpoint: int) -> None:
         """Close a socket and its sessions at once; `Event.SessionClosed` follows for each."""
 

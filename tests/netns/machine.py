@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.interop.harness import peers
+from tests.interop.harness.ports import udp_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +68,19 @@ class Machine:
         """Set a value of this namespace, such as `net.ipv4.ip_forward`."""
         with self.inside():
             (Path("/proc/sys") / name.replace(".", "/")).write_text(str(value))
+
+    def sent(self, interface: str) -> tuple[int, int]:
+        """Bytes and packets that left through an interface; a run of datagrams is one packet."""
+        with self.inside():
+            lines = Path("/proc/thread-self/net/dev").read_text().splitlines()
+        fields = next(line.split() for line in lines if line.split()[0] == f"{interface}:")
+        return int(fields[9]), int(fields[10])
+
+    @property
+    def udp_ports(self) -> list[int]:
+        """The ports of the UDP sockets here that hear everybody."""
+        with self.inside():
+            return udp_ports()
 
     # --- its files ------------------------------------------------------------------------
 

@@ -2,16 +2,18 @@
 
 use std::net::SocketAddr;
 
+use blinktun_proto::endpoint::four_tuple::FourTuple;
+
 /// What one buffer holds: the largest UDP payload, or a coalesced run of them.
 pub const BUFFER: usize = 65536;
 /// Buffers filled by one call.
 pub const BUFFERS: usize = 8;
 
-/// Datagrams of one source that arrived as one run.
+/// Datagrams of one path that arrived as one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// Where from.
-    pub from: SocketAddr,
+    /// Where from, and which of our addresses was asked.
+    pub path: FourTuple,
     /// Where in the inbox.
     pub start: usize,
     /// Bytes.
@@ -48,14 +50,15 @@ impl Inbox {
     ///
     /// Datagrams are given in the order in which they lie, so that none is written over.
     pub(crate) fn keep(&mut self, from: SocketAddr, start: usize, len: usize) {
+        let path = from.into();
         let end = self.runs.last().map_or(0, |run| run.start + run.len);
         self.bytes.copy_within(start..start + len, end);
         match self.runs.last_mut() {
-            Some(run) if run.from == from && len <= run.stride && run.len % run.stride == 0 => {
+            Some(run) if run.path == path && len <= run.stride && run.len % run.stride == 0 => {
                 run.len += len;
             }
             _ => self.runs.push(Run {
-                from,
+                path,
                 start: end,
                 len,
                 stride: len,
@@ -85,7 +88,7 @@ mod tests {
         }
         let seen: Vec<_> = (0..4)
             .filter_map(|index| inbox.run(index).map(|(run, bytes)| (run, bytes.to_vec())))
-            .map(|(run, bytes)| (run.from.port(), run.stride, bytes))
+            .map(|(run, bytes)| (run.path.remote.port(), run.stride, bytes))
             .collect();
         assert_eq!(
             seen,

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 
+use blinktun_proto::endpoint::Transmit;
 use blinktun_proto::time::Time;
 
 use crate::inbox::Inbox;
@@ -30,20 +31,28 @@ impl Link {
         }
     }
 
-    /// Send datagrams that lie back to back, each `stride` bytes long, the last maybe shorter.
-    ///
-    /// # Errors
-    /// `WouldBlock` if none of them left. Any other failure to send a datagram is a loss.
-    pub fn send(
-        &mut self,
-        to: SocketAddr,
-        datagrams: &[u8],
-        stride: usize,
-        now: Time,
-    ) -> io::Result<()> {
+    /// Send datagrams that lie back to back, as `transmit` says. Returns how many bytes are dealt
+    /// with: fewer than all if the kernel has no room now.
+    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
         match self {
-            Link::Udp(udp) => udp.send(to, datagrams, stride),
-            Link::RawTcp(raw) => raw.send(to, datagrams, stride, now),
+            Link::Udp(udp) => udp.send(transmit, datagrams, now),
+            Link::RawTcp(raw) => raw.send(transmit, datagrams, now),
+        }
+    }
+
+    /// Datagrams that the system refused to send.
+    pub fn refused(&self) -> u64 {
+        match self {
+            Link::Udp(udp) => udp.refused(),
+            Link::RawTcp(raw) => raw.refused(),
+        }
+    }
+
+    /// Bytes that each of the kernel's two queues may hold.
+    pub fn granted(&self) -> usize {
+        match self {
+            Link::Udp(udp) => udp.granted(),
+            Link::RawTcp(raw) => raw.granted(),
         }
     }
 

@@ -66,6 +66,9 @@ impl EndpointSocket {
         now: Time,
     ) -> io::Result<EndpointSocket> {
         let udp = Udp::bind(address, config.buffer, config.dscp)?;
+        if role == Role::Server {
+            udp.receive_local_ip()?;
+        }
         EndpointSocket::new(Link::Udp(udp), role, config, now)
     }
 
@@ -75,6 +78,7 @@ impl EndpointSocket {
     /// What the system says.
     pub fn adopt(socket: OwnedFd, config: &SocketConfig, now: Time) -> io::Result<EndpointSocket> {
         let udp = Udp::adopt(socket.into(), config.buffer, config.dscp)?;
+        udp.receive_local_ip()?;
         EndpointSocket::new(Link::Udp(udp), Role::Server, config, now)
     }
 
@@ -109,6 +113,7 @@ impl EndpointSocket {
     pub fn stats(&self) -> Stats {
         let mut stats = self.endpoint.stats().clone();
         stats.in_errs += self.link.dropped();
+        stats.out_errs += self.link.refused();
         stats
     }
 
@@ -127,7 +132,7 @@ impl EndpointSocket {
             let mut runs = 0..;
             while let Some((run, bytes)) = runs.next().and_then(|index| inbox.run(index)) {
                 self.endpoint
-                    .handle_datagrams(run.from, bytes, run.stride, now);
+                    .handle_datagrams(run.path, bytes, run.stride, now);
             }
             self.endpoint.finish_input(now);
             self.flush(outbox, now);
@@ -138,15 +143,12 @@ impl EndpointSocket {
     /// Send what must leave.
     pub fn flush(&mut self, outbox: &mut [u8], now: Time) {
         if let Some((transmit, bytes)) = self.unsent.take()
-            && self.send(transmit, &bytes, now).is_err()
+            && !self.send(transmit, &bytes, now)
         {
-            self.unsent = Some((transmit, bytes));
             return;
         }
         while let Some(transmit) = self.endpoint.poll_transmit(outbox, now) {
-            let bytes = &outbox[..transmit.len];
-            if self.send(transmit, bytes, now).is_err() {
-                self.unsent = Some((transmit, bytes.to_vec()));
+            if !self.send(transmit, &outbox[..transmit.len], now) {
                 return;
             }
         }
@@ -155,8 +157,12 @@ impl EndpointSocket {
         }
     }
 
-    fn send(&mut self, transmit: Transmit, bytes: &[u8], now: Time) -> io::Result<()> {
-        self.link.send(transmit.to, bytes, transmit.stride, now)
+    /// Send, and keep what the kernel has no room for. Returns whether it had room for all.
+    fn send(&mut self, transmit: Transmit, bytes: &[u8], now: Time) -> bool {
+        let done = self.link.send(&transmit, bytes, now);
+        let rest = bytes.get(done..).filter(|rest| !rest.is_empty());
+        self.unsent = rest.map(|rest| (transmit, rest.to_vec()));
+        self.unsent.is_none()
     }
 
     /// The next thing the endpoint has to say.

@@ -128,6 +128,8 @@ counters! {
     strays: sum,
     /// Conversations that moved to another address.
     moves: sum,
+    /// Datagrams of `out_pkts` that the system refused to send.
+    out_errs: sum,
 }
 
 #[cfg(test)]

@@ -104,8 +104,12 @@ impl Reactor {
     }
 
     fn local_address(&self, endpoint: u64) -> PyResult<(String, u16)> {
-        let address = self.inner.local_addr(io::EndpointId(endpoint))?;
+        let address = self.inner.link(io::EndpointId(endpoint))?.local_addr()?;
         Ok((address.ip().to_canonical().to_string(), address.port()))
+    }
+
+    fn socket_buffer(&self, endpoint: u64) -> PyResult<usize> {
+        Ok(self.inner.link(io::EndpointId(endpoint))?.granted())
     }
 
     fn close_endpoint(&mut self, endpoint: u64) {

@@ -42,6 +42,11 @@ def is_listening(port: int, protocol: Protocol) -> bool:
         return port in _in_state("0A", "tcp")
 
 
+def udp_ports() -> list[int]:
+    """The ports of all UDP sockets that hear everybody."""
+    return list(_in_state("07", "udp"))
+
+
 def is_listening_at(path: Path) -> bool:
     """Whether a UNIX socket waits at `path`."""
     accepts = "00010000"

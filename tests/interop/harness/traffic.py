@@ -35,10 +35,15 @@ def direct(port: int) -> Connect:
 
 
 def socks5(proxy: int, target: int, host: str = "127.0.0.1") -> Connect:
+    """Connect through a SOCKS5 proxy at a port, the host sent as a name."""
+    return through_socks5(direct(proxy), target, host)
+
+
+def through_socks5(connect_to_proxy: Connect, target: int, host: str) -> Connect:
     """Connect through a SOCKS5 proxy, the host sent as a name."""
 
     async def connect() -> Connection:
-        reader, writer = await asyncio.open_connection("127.0.0.1", proxy, limit=2 * CHUNK)
+        reader, writer = await connect_to_proxy()
         name = host.encode()
         try:
             writer.write(b"\x05\x01\x00")

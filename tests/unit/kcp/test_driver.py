@@ -43,7 +43,7 @@ _SNMP = (
 )
 """The columns of kcptun's table (kcptun wire, 9.2), in their order."""
 _OURS = (
-    *("spurious_retrans_segs", "replays", "embryos_dropped", "strays", "moves"),
+    *("spurious_retrans_segs", "replays", "embryos_dropped", "strays", "moves", "out_errs"),
     "embryos",
 )
 

@@ -92,13 +92,18 @@ impl Flow {
     /// The header for the next segment, of `len` bytes. None if the peer has said nothing yet.
     pub fn next(&mut self, ports: (u16, u16), len: usize, now: Time) -> Option<Header> {
         let (seq, ack) = (self.seq?, self.ack?);
-        self.seq = Some(seq.wrapping_add(len as u32));
+        self.skip(len);
         Some(Header {
             ports,
             seq,
             ack,
             timestamps: (now.as_millis() as u32, self.echo),
         })
+    }
+
+    /// Count `len` bytes that were sent.
+    pub fn skip(&mut self, len: usize) {
+        self.seq = self.seq.map(|seq| seq.wrapping_add(len as u32));
     }
 }
 

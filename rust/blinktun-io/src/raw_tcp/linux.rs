@@ -10,14 +10,11 @@ use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
 use super::segment::{ACK, HEADER, PSH, SYN};
 use super::{MESSAGES, Packet, SLOT};
-use crate::udp::linux::{set_buffers, set_traffic_class, source};
+use crate::udp::control::Control;
+use crate::udp::linux::{allow_fragments, part, set_buffers, set_traffic_class, source};
 
-/// Room for one `in_pktinfo` or `in6_pktinfo`, aligned as the kernel wants it.
-#[repr(C, align(8))]
-#[derive(Clone, Copy)]
-struct Control([u8; 64]);
-
-pub fn open(local: SocketAddr, buffer: usize, dscp: u8) -> io::Result<Socket> {
+/// A raw socket for the segments to a port, and the bytes that each of its queues may hold.
+pub fn open(local: SocketAddr, buffer: usize, dscp: u8) -> io::Result<(Socket, usize)> {
     let socket = Socket::new(
         Domain::for_address(local),
         Type::RAW.nonblocking().cloexec(),
@@ -25,14 +22,15 @@ pub fn open(local: SocketAddr, buffer: usize, dscp: u8) -> io::Result<Socket> {
     )?;
     // Every raw socket gets a copy of every segment of the machine otherwise.
     socket.attach_filter(&port_filter(local))?;
-    set_buffers(&socket, buffer);
+    let granted = set_buffers(&socket, buffer)?;
+    allow_fragments(&socket, local.is_ipv6());
     if dscp > 0 {
         set_traffic_class(&socket, local.is_ipv6(), u32::from(dscp) << 2)?;
     }
     if !local.ip().is_unspecified() {
         socket.bind(&SocketAddr::new(local.ip(), 0).into())?;
     }
-    Ok(socket)
+    Ok((socket, granted))
 }
 
 /// The kernel's filter: segments to our port that carry data or answer an opening.
@@ -66,20 +64,19 @@ fn port_filter(local: SocketAddr) -> [SockFilter; 9] {
     ]
 }
 
-/// Send each datagram of `batch` behind its header, from the first address of `way` to the second.
-///
-/// # Errors
-/// `WouldBlock` if none left; what fails otherwise is lost.
+/// Send each datagram of `batch` behind its header, from the first address of `ends` to the second,
+/// up to the first that is refused; returns how many left, at least one.
 pub fn send(
     socket: &Socket,
-    way: (IpAddr, SocketAddr),
+    ends: (IpAddr, SocketAddr),
     headers: &[[u8; HEADER]; MESSAGES],
     batch: &[u8],
     stride: usize,
-) -> io::Result<()> {
+) -> io::Result<usize> {
     // The port of a raw socket's address is a protocol's number, or 0.
-    let to = SockAddr::from(SocketAddr::new(way.1.ip(), 0));
-    let mut control = Control([0; 64]);
+    let to = SockAddr::from(SocketAddr::new(ends.1.ip(), 0));
+    let mut control = Control::EMPTY;
+    control.push_source(ends.0);
     // SAFETY: all-zero values of these plain C structures are valid.
     let (mut parts, mut messages): ([[libc::iovec; 2]; MESSAGES], [libc::mmsghdr; MESSAGES]) =
         unsafe { (zeroed(), zeroed()) };
@@ -91,36 +88,24 @@ pub fn send(
         header.msg_namelen = to.len();
         header.msg_iov = parts[index].as_mut_ptr();
         header.msg_iovlen = 2;
-        header.msg_control = control.0.as_mut_ptr().cast();
-        header.msg_controllen = size_of::<Control>();
-        write_source(header, way.0);
+        control.attach(header);
         count = index + 1;
     }
-    let mut done = 0;
-    while done < count {
-        // SAFETY: every message points to `to`, its parts and `control`, which outlive the call;
-        // the kernel does not write through `iov_base` on send.
-        let sent = unsafe {
-            libc::sendmmsg(
-                socket.as_raw_fd(),
-                messages[done..count].as_mut_ptr(),
-                (count - done) as libc::c_uint,
-                0,
-            )
-        };
-        if sent >= 0 {
-            done += (sent as usize).max(1);
-            continue;
-        }
-        let error = io::Error::last_os_error();
-        match error.kind() {
-            io::ErrorKind::WouldBlock if done == 0 => return Err(error),
-            io::ErrorKind::WouldBlock => return Ok(()),
-            io::ErrorKind::Interrupted => {}
-            _ => done += 1,
-        }
+    // SAFETY: every message points to `to`, its parts and `control`, which outlive the call; the
+    // kernel does not write through `iov_base` on send.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            messages.as_mut_ptr(),
+            count as libc::c_uint,
+            0,
+        )
+    };
+    if sent < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(sent as usize)
     }
-    Ok(())
 }
 
 /// One `recvmmsg`; returns how many slots were filled.
@@ -167,50 +152,4 @@ pub fn receive(
         packets[index] = from.map(|from| Packet { from, len });
     }
     Ok(count as usize)
-}
-
-fn part(bytes: &[u8]) -> libc::iovec {
-    libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    }
-}
-
-/// Name the address to send from in the message's control buffer.
-fn write_source(message: &mut libc::msghdr, source: IpAddr) {
-    match source {
-        IpAddr::V4(ip) => {
-            let info = libc::in_pktinfo {
-                ipi_ifindex: 0,
-                ipi_spec_dst: libc::in_addr {
-                    s_addr: u32::from_ne_bytes(ip.octets()),
-                },
-                ipi_addr: libc::in_addr { s_addr: 0 },
-            };
-            write_control(message, libc::IPPROTO_IP, libc::IP_PKTINFO, info);
-        }
-        IpAddr::V6(ip) => {
-            let info = libc::in6_pktinfo {
-                ipi6_addr: libc::in6_addr {
-                    s6_addr: ip.octets(),
-                },
-                ipi6_ifindex: 0,
-            };
-            write_control(message, libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, info);
-        }
-    }
-}
-
-fn write_control<T>(message: &mut libc::msghdr, level: libc::c_int, kind: libc::c_int, value: T) {
-    // SAFETY: `msg_control` points to a `Control`, large enough for either structure and aligned
-    // for `cmsghdr`, so the first header and its data lie inside it; CMSG_SPACE and CMSG_LEN only
-    // compute.
-    unsafe {
-        message.msg_controllen = libc::CMSG_SPACE(size_of::<T>() as u32) as usize;
-        let header = &mut *libc::CMSG_FIRSTHDR(message);
-        header.cmsg_level = level;
-        header.cmsg_type = kind;
-        header.cmsg_len = libc::CMSG_LEN(size_of::<T>() as u32) as usize;
-        libc::CMSG_DATA(header).cast::<T>().write_unaligned(value);
-    }
 }

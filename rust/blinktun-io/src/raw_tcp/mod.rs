@@ -21,10 +21,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
+use blinktun_proto::endpoint::Transmit;
 use blinktun_proto::time::Time;
 use socket2::Socket;
 
 use crate::inbox::Inbox;
+use crate::udp::attempt;
+use crate::udp::send_error::SendError;
+use crate::udp::singly::send_singly;
 use flows::Flows;
 
 /// Segments moved by one call.
@@ -40,6 +44,8 @@ pub struct RawTcp {
     local: SocketAddr,
     flows: Flows,
     dropped: u64,
+    refused: u64,
+    granted: usize,
 }
 
 /// What the kernel says of a packet in its slot.
@@ -58,11 +64,14 @@ impl RawTcp {
     /// What the system says: `PermissionDenied` without `CAP_NET_RAW`, `Unsupported` if it is not
     /// Linux.
     pub fn bind(local: SocketAddr, buffer: usize, dscp: u8) -> io::Result<RawTcp> {
+        let (socket, granted) = system::open(local, buffer, dscp)?;
         Ok(RawTcp {
-            socket: system::open(local, buffer, dscp)?,
+            socket,
             local,
             flows: Flows::default(),
             dropped: 0,
+            refused: 0,
+            granted,
         })
     }
 
@@ -86,37 +95,51 @@ impl RawTcp {
         self.dropped
     }
 
-    /// Send datagrams that lie back to back, each `stride` bytes long, the last maybe shorter.
-    ///
-    /// # Errors
-    /// `WouldBlock` if none of them left. Any other failure to send a datagram is a loss, which the
-    /// protocol repairs; so is a peer that is not, or no more, known.
-    pub fn send(
+    /// Datagrams that could not be sent: the system refused them, or has no connection to their
+    /// peer.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Bytes that each of the kernel's two queues may hold.
+    pub fn granted(&self) -> usize {
+        self.granted
+    }
+
+    /// Send datagrams that lie back to back, as `transmit` says. Returns how many bytes are dealt
+    /// with: fewer than all if the kernel has no room now.
+    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
+        let singly = send_singly(datagrams, transmit.stride, |rest| {
+            self.send_some(transmit, rest, now)
+        });
+        self.refused += singly.refused;
+        singly.done
+    }
+
+    /// Send the first of these, as many as one call takes; returns how many left, at least one.
+    fn send_some(
         &mut self,
-        to: SocketAddr,
+        transmit: &Transmit,
         datagrams: &[u8],
-        stride: usize,
         now: Time,
-    ) -> io::Result<()> {
+    ) -> Result<usize, SendError> {
+        let (to, stride) = (transmit.to, transmit.stride);
         let ports = (self.local.port(), to.port());
-        let Some(flow) = self.flows.get_mut(to) else {
-            return Ok(());
-        };
-        let local = flow.local;
-        for (index, batch) in datagrams.chunks(stride * MESSAGES).enumerate() {
-            let mut headers = [[0; segment::HEADER]; MESSAGES];
-            for (bytes, datagram) in headers.iter_mut().zip(batch.chunks(stride)) {
-                let Some(header) = flow.next(ports, datagram.len(), now) else {
-                    return Ok(());
-                };
-                *bytes = header.build(local, to.ip(), datagram);
-            }
-            match system::send(&self.socket, (local, to), &headers, batch, stride) {
-                Err(error) if index == 0 => return Err(error),
-                _ => {}
-            }
+        let flow = self.flows.get_mut(to).ok_or(SendError::Refused)?;
+        let (local, before) = (flow.local, flow.clone());
+        let mut headers = [[0; segment::HEADER]; MESSAGES];
+        for (bytes, datagram) in headers.iter_mut().zip(datagrams.chunks(stride)) {
+            let header = flow.next(ports, datagram.len(), now);
+            *bytes = header
+                .ok_or(SendError::Refused)?
+                .build(local, to.ip(), datagram);
         }
-        Ok(())
+        let ends = (local, to);
+        let sent = attempt(|| system::send(&self.socket, ends, &headers, datagrams, stride));
+        // The numbers of what did not leave are the next ones again.
+        *flow = before;
+        flow.skip(datagrams.len().min(sent.unwrap_or(0) * stride));
+        sent
     }
 
     /// Receive what is there; returns whether there may be more.

@@ -8,7 +8,7 @@ use socket2::Socket;
 use super::segment::HEADER;
 use super::{MESSAGES, Packet};
 
-pub fn open(_: SocketAddr, _: usize, _: u8) -> io::Result<Socket> {
+pub fn open(_: SocketAddr, _: usize, _: u8) -> io::Result<(Socket, usize)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -18,7 +18,7 @@ pub fn send(
     _: &[[u8; HEADER]; MESSAGES],
     _: &[u8],
     _: usize,
-) -> io::Result<()> {
+) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

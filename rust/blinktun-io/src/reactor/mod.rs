@@ -22,6 +22,7 @@ use slab::Slab;
 
 use crate::event::{EndpointId, Event, RelayEnd, SessionKey};
 use crate::inbox::{BUFFER, Inbox};
+use crate::link::Link;
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
 use pauses::Pauses;
@@ -278,16 +279,13 @@ impl Reactor {
         Ok(id)
     }
 
-    /// The address a socket is bound to.
+    /// What carries a socket's datagrams.
     ///
     /// # Errors
     /// `NotFound` for an unknown socket.
-    pub fn local_addr(&self, endpoint: EndpointId) -> io::Result<SocketAddr> {
-        self.sockets
-            .get(&endpoint)
-            .ok_or_else(not_found)?
-            .link
-            .local_addr()
+    pub fn link(&self, endpoint: EndpointId) -> io::Result<&Link> {
+        let socket = self.sockets.get(&endpoint).ok_or_else(not_found)?;
+        Ok(&socket.link)
     }
 
     /// Close a socket and all its sessions; their relays are aborted. [`Event::SessionClosed`]

@@ -6,13 +6,14 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSo
 use std::os::fd::AsRawFd;
 use std::ptr;
 
+use blinktun_proto::endpoint::four_tuple::FourTuple;
 use socket2::{SockAddr, Socket};
 
+use super::control::{Control, Told, told};
 use crate::inbox::{BUFFER, BUFFERS, Run};
 
-/// Room for one ancillary `int`, aligned as the kernel wants it.
-#[repr(C, align(8))]
-struct Control([u8; 64]);
+/// Datagrams that one call takes at most when they are sent one by one.
+const MESSAGES: usize = 64;
 
 pub fn set_traffic_class(socket: &Socket, v6: bool, class: u32) -> io::Result<()> {
     if v6 {
@@ -22,8 +23,8 @@ pub fn set_traffic_class(socket: &Socket, v6: bool, class: u32) -> io::Result<()
     socket.set_tos_v4(class)
 }
 
-/// Ask for `bytes`, beyond the system's limit where we may.
-pub fn set_buffers(socket: &Socket, bytes: usize) {
+/// Ask for `bytes` for each queue, beyond the system's limit where we may. Returns what both have.
+pub fn set_buffers(socket: &Socket, bytes: usize) -> io::Result<usize> {
     for (plain, forced) in [
         (libc::SO_RCVBUF, libc::SO_RCVBUFFORCE),
         (libc::SO_SNDBUF, libc::SO_SNDBUFFORCE),
@@ -31,9 +32,11 @@ pub fn set_buffers(socket: &Socket, bytes: usize) {
         let bytes = bytes.min(i32::MAX as usize) as libc::c_int;
         if set_int(socket, libc::SOL_SOCKET, forced, bytes).is_err() {
             // Not privileged: what the limit allows is what there is.
-            let _ = set_int(socket, libc::SOL_SOCKET, plain, bytes);
+            set_int(socket, libc::SOL_SOCKET, plain, bytes)?;
         }
     }
+    // Linux doubles what it was asked for, for its own use.
+    Ok(socket.recv_buffer_size()?.min(socket.send_buffer_size()?) / 2)
 }
 
 /// Switch receive coalescing on; returns whether segmentation on send can be tried.
@@ -42,15 +45,30 @@ pub fn enable_offloads(socket: &Socket) -> bool {
     set_int(socket, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok()
 }
 
-pub fn is_refusal(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EIO | libc::EINVAL | libc::EOPNOTSUPP)
-    )
+/// Let datagrams leave that are longer than the path's MTU, in fragments.
+///
+/// IPv4: what an ICMP message claims of the path is not believed, as anyone can forge one, and
+/// routers may fragment. IPv6 routers do not, so there the kernel believes them and fragments. A
+/// kernel without these settings keeps its own, which fragments as well.
+pub fn allow_fragments(socket: &Socket, v6: bool) {
+    let (omit, want) = (libc::IP_PMTUDISC_OMIT, libc::IPV6_PMTUDISC_WANT);
+    let _ = set_int(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, omit);
+    if v6 {
+        let _ = set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, want);
+    }
+}
+
+/// Tell with each datagram which of the machine's addresses it was sent to.
+pub fn receive_local_ip(socket: &UdpSocket, v6: bool) -> io::Result<()> {
+    set_int(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+    if v6 {
+        set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+    }
+    Ok(())
 }
 
 fn set_int(
-    socket: &Socket,
+    socket: &impl AsRawFd,
     level: libc::c_int,
     name: libc::c_int,
     value: libc::c_int,
@@ -72,38 +90,29 @@ fn set_int(
     }
 }
 
-/// One `sendmsg` that the kernel cuts into datagrams of `stride` bytes.
-pub fn send_run(
+/// Send one datagram, or a run that the kernel cuts into datagrams of `segment` bytes.
+pub fn send(
     socket: &UdpSocket,
-    to: SocketAddr,
-    datagrams: &[u8],
-    stride: usize,
+    path: FourTuple,
+    bytes: &[u8],
+    segment: Option<usize>,
 ) -> io::Result<()> {
-    let to = SockAddr::from(to);
-    let mut part = libc::iovec {
-        iov_base: datagrams.as_ptr().cast_mut().cast(),
-        iov_len: datagrams.len(),
-    };
-    let mut control = Control([0; 64]);
+    let to = SockAddr::from(path.remote);
+    let mut control = Control::EMPTY;
+    if let Some(source) = path.local_ip {
+        control.push_source(source);
+    }
+    if let Some(stride) = segment {
+        control.push(libc::SOL_UDP, libc::UDP_SEGMENT, stride as u16);
+    }
+    let mut part = part(bytes);
     // SAFETY: an all-zero `msghdr` is a valid one.
     let mut message: libc::msghdr = unsafe { zeroed() };
     message.msg_name = to.as_ptr().cast_mut().cast();
     message.msg_namelen = to.len();
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
-    message.msg_control = control.0.as_mut_ptr().cast();
-    // SAFETY: `CMSG_SPACE` and `CMSG_LEN` only compute; `control` is large enough for one u16 and
-    // aligned for `cmsghdr`, so the first header lies inside it.
-    unsafe {
-        message.msg_controllen = libc::CMSG_SPACE(size_of::<u16>() as u32) as usize;
-        let header = &mut *libc::CMSG_FIRSTHDR(&raw const message);
-        header.cmsg_level = libc::SOL_UDP;
-        header.cmsg_type = libc::UDP_SEGMENT;
-        header.cmsg_len = libc::CMSG_LEN(size_of::<u16>() as u32) as usize;
-        libc::CMSG_DATA(header)
-            .cast::<u16>()
-            .write_unaligned(stride as u16);
-    }
+    control.attach(&mut message);
     // SAFETY: `message` points to `to`, `part` and `control`, which outlive the call; the kernel
     // does not write through `iov_base` on send.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, 0) };
@@ -111,6 +120,61 @@ pub fn send_run(
         Err(io::Error::last_os_error())
     } else {
         Ok(())
+    }
+}
+
+/// Send datagrams of `stride` bytes one by one, up to the first that is refused or to
+/// [`MESSAGES`]; returns how many left, at least one.
+pub fn send_each(
+    socket: &UdpSocket,
+    path: FourTuple,
+    datagrams: &[u8],
+    stride: usize,
+) -> io::Result<usize> {
+    if datagrams.len() <= stride {
+        return send(socket, path, datagrams, None).map(|()| 1);
+    }
+    let to = SockAddr::from(path.remote);
+    let mut control = Control::EMPTY;
+    if let Some(source) = path.local_ip {
+        control.push_source(source);
+    }
+    // SAFETY: all-zero values of these plain C structures are valid.
+    let (mut parts, mut messages): ([libc::iovec; MESSAGES], [libc::mmsghdr; MESSAGES]) =
+        unsafe { (zeroed(), zeroed()) };
+    let mut count = 0;
+    for (index, datagram) in datagrams.chunks(stride).take(MESSAGES).enumerate() {
+        parts[index] = part(datagram);
+        let header = &mut messages[index].msg_hdr;
+        header.msg_name = to.as_ptr().cast_mut().cast();
+        header.msg_namelen = to.len();
+        header.msg_iov = &raw mut parts[index];
+        header.msg_iovlen = 1;
+        control.attach(header);
+        count = index + 1;
+    }
+    // SAFETY: every message points to `to`, its part and `control`, which outlive the call; the
+    // kernel does not write through `iov_base` on send.
+    let sent = unsafe {
+        libc::sendmmsg(
+            socket.as_raw_fd(),
+            messages.as_mut_ptr(),
+            count as libc::c_uint,
+            0,
+        )
+    };
+    if sent < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(sent as usize)
+    }
+}
+
+/// Bytes for a message that is sent.
+pub fn part(bytes: &[u8]) -> libc::iovec {
+    libc::iovec {
+        iov_base: bytes.as_ptr().cast_mut().cast(),
+        iov_len: bytes.len(),
     }
 }
 
@@ -122,7 +186,7 @@ pub fn receive(socket: &UdpSocket, bytes: &mut [u8], runs: &mut Vec<Run>) -> io:
         [libc::iovec; BUFFERS],
         [libc::mmsghdr; BUFFERS],
     ) = unsafe { (zeroed(), zeroed(), zeroed()) };
-    let mut controls: [Control; BUFFERS] = std::array::from_fn(|_| Control([0; 64]));
+    let mut controls = [Control::EMPTY; BUFFERS];
     for (index, buffer) in bytes.chunks_mut(BUFFER).take(BUFFERS).enumerate() {
         parts[index] = libc::iovec {
             iov_base: buffer.as_mut_ptr().cast(),
@@ -133,8 +197,7 @@ pub fn receive(socket: &UdpSocket, bytes: &mut [u8], runs: &mut Vec<Run>) -> io:
         header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
         header.msg_iov = &raw mut parts[index];
         header.msg_iovlen = 1;
-        header.msg_control = controls[index].0.as_mut_ptr().cast();
-        header.msg_controllen = size_of::<Control>();
+        controls[index].receive_into(header);
     }
     // SAFETY: every header points to its own name, part, buffer and control, all of which outlive
     // the call; a null timeout means none.
@@ -152,37 +215,17 @@ pub fn receive(socket: &UdpSocket, bytes: &mut [u8], runs: &mut Vec<Run>) -> io:
     }
     for index in 0..count as usize {
         let len = (messages[index].msg_len as usize).min(BUFFER);
-        let stride = coalesced(&messages[index].msg_hdr).unwrap_or(len);
-        if let Some(from) = source(&names[index]).filter(|_| len > 0) {
-            let start = index * BUFFER;
+        let Told { stride, local_ip } = told(&messages[index].msg_hdr);
+        if let Some(remote) = source(&names[index]).filter(|_| len > 0) {
             runs.push(Run {
-                from,
-                start,
+                path: FourTuple { remote, local_ip },
+                start: index * BUFFER,
                 len,
-                stride,
+                stride: stride.unwrap_or(len),
             });
         }
     }
     Ok(count as usize)
-}
-
-/// The datagram length that `UDP_GRO` reports for a run.
-fn coalesced(message: &libc::msghdr) -> Option<usize> {
-    // SAFETY: the kernel filled `msg_control` and set `msg_controllen`; the CMSG macros stay
-    // within them.
-    unsafe {
-        let mut header = libc::CMSG_FIRSTHDR(message);
-        while !header.is_null() {
-            if (*header).cmsg_level == libc::SOL_UDP && (*header).cmsg_type == libc::UDP_GRO {
-                let size = libc::CMSG_DATA(header)
-                    .cast::<libc::c_int>()
-                    .read_unaligned();
-                return usize::try_from(size).ok().filter(|size| *size > 0);
-            }
-            header = libc::CMSG_NXTHDR(message, header);
-        }
-    }
-    None
 }
 
 /// The address that the kernel wrote.

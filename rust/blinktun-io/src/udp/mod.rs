@@ -4,9 +4,14 @@
 //! receive. Elsewhere, and where the kernel refuses the offload, one call a datagram.
 
 #[cfg(target_os = "linux")]
+pub(crate) mod control;
+pub(crate) mod expiring;
+#[cfg(target_os = "linux")]
 pub(crate) mod linux;
 #[cfg(not(target_os = "linux"))]
 mod plain;
+pub(crate) mod send_error;
+pub(crate) mod singly;
 
 #[cfg(target_os = "linux")]
 use linux as system;
@@ -16,20 +21,30 @@ use plain as system;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use blinktun_proto::endpoint::Transmit;
+use blinktun_proto::endpoint::four_tuple::FourTuple;
+use blinktun_proto::time::Time;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::inbox::{BUFFERS, Inbox};
+use send_error::{Refusals, SendError};
+use singly::{Singly, send_singly};
 
 /// Errors in a row that are taken for those of earlier datagrams. After more the socket counts as
 /// empty, until the poller says otherwise: an error that stays must not stop the reactor.
 const MAX_ERRORS: usize = 64;
+/// How often one datagram is tried again because of errors of earlier ones.
+const MAX_RETRIES: usize = 8;
+
 /// A bound, non-blocking UDP socket.
 pub struct Udp {
     socket: UdpSocket,
-    /// Whether equal datagrams may be sent as one.
-    segmentation: AtomicBool,
+    /// Whether the kernel can send equal datagrams as one run.
+    segmentation: bool,
+    refusals: Refusals,
+    refused: u64,
+    granted: usize,
 }
 
 impl Udp {
@@ -61,13 +76,40 @@ impl Udp {
         if dscp > 0 {
             system::set_traffic_class(&socket, v6, u32::from(dscp) << 2)?;
         }
-        system::set_buffers(&socket, buffer);
+        let granted = system::set_buffers(&socket, buffer)?;
+        system::allow_fragments(&socket, v6);
         socket.set_nonblocking(true)?;
         let segmentation = system::enable_offloads(&socket);
         Ok(Udp {
             socket: socket.into(),
-            segmentation: AtomicBool::new(segmentation),
+            segmentation,
+            refusals: Refusals::default(),
+            refused: 0,
+            granted,
         })
+    }
+
+    /// If this socket has all addresses of the machine, learn from each datagram which one its
+    /// sender has asked, so that the answer can come from there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn receive_local_ip(&self) -> io::Result<()> {
+        let local = self.local_addr()?;
+        if local.ip().is_unspecified() {
+            system::receive_local_ip(&self.socket, local.is_ipv6())?;
+        }
+        Ok(())
+    }
+
+    /// Bytes that each of the kernel's two queues may hold.
+    pub fn granted(&self) -> usize {
+        self.granted
+    }
+
+    /// Datagrams that the system refused to send.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// The address it is bound to.
@@ -78,32 +120,68 @@ impl Udp {
         self.socket.local_addr()
     }
 
-    /// Send datagrams that lie back to back, each `stride` bytes long, the last maybe shorter.
-    ///
-    /// # Errors
-    /// `WouldBlock` if none of them left. Any other failure to send a datagram is a loss, which the
-    /// protocol repairs.
-    pub fn send(&self, to: SocketAddr, datagrams: &[u8], stride: usize) -> io::Result<()> {
-        if datagrams.len() > stride && self.segmentation.load(Ordering::Relaxed) {
-            match system::send_run(&self.socket, to, datagrams, stride) {
-                Ok(()) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
-                // The route or the kernel refuses segmentation: never ask again.
-                Err(error) if system::is_refusal(&error) => {
-                    self.segmentation.store(false, Ordering::Relaxed)
+    /// Send datagrams that lie back to back, as `transmit` says. Returns how many bytes are dealt
+    /// with: fewer than all if the kernel has no room now. A datagram that it refuses is counted;
+    /// for the protocol that is a loss, which it repairs.
+    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
+        let (to, stride) = (transmit.to, transmit.stride);
+        let path = FourTuple {
+            remote: to,
+            local_ip: transmit.src_ip,
+        };
+        let path = self.refusals.usable(path, now);
+        let is_run = self.segmentation && datagrams.len() > stride;
+        if !is_run || !self.refusals.allows_run(to.ip(), stride, now) {
+            return self.send_singly(path, datagrams, stride, now).0.done;
+        }
+        match attempt(|| system::send(&self.socket, path, datagrams, Some(stride))) {
+            Ok(()) => datagrams.len(),
+            Err(SendError::NoRoom) => 0,
+            Err(error) => {
+                let (singly, used) = self.send_singly(path, datagrams, stride, now);
+                // What leaves from another address only, or not at all, was not refused as a run.
+                if singly.left > 0 && used == path {
+                    self.refusals.note_run(to.ip(), stride, error, now);
                 }
-                Err(_) => return Ok(()),
+                singly.done
             }
         }
-        for (index, datagram) in datagrams.chunks(stride).enumerate() {
-            match self.socket.send_to(datagram, to) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && index == 0 => {
-                    return Err(error);
-                }
-                _ => {}
-            }
+    }
+
+    /// Returns beside what became of them the path that was used in the end.
+    fn send_singly(
+        &mut self,
+        mut path: FourTuple,
+        datagrams: &[u8],
+        stride: usize,
+        now: Time,
+    ) -> (Singly, FourTuple) {
+        let singly = send_singly(datagrams, stride, |rest| {
+            attempt(|| system::send_each(&self.socket, path, rest, stride))
+                .or_else(|error| self.send_from_elsewhere(&mut path, error, rest, stride, now))
+        });
+        self.refused += singly.refused;
+        (singly, path)
+    }
+
+    /// What the system refused because of our address, maybe, leaves from the one that it prefers:
+    /// better than not at all, and programs of Go do not mind.
+    fn send_from_elsewhere(
+        &mut self,
+        path: &mut FourTuple,
+        error: SendError,
+        datagrams: &[u8],
+        stride: usize,
+        now: Time,
+    ) -> Result<usize, SendError> {
+        if path.local_ip.is_none() || !matches!(error, SendError::Invalid | SendError::NoRoute) {
+            return Err(error);
         }
-        Ok(())
+        let elsewhere = FourTuple::from(path.remote);
+        let count = attempt(|| system::send_each(&self.socket, elsewhere, datagrams, stride))?;
+        self.refusals.note_source(*path, now);
+        *path = elsewhere;
+        Ok(count)
     }
 
     /// Receive what is there; returns whether there may be more.
@@ -126,3 +204,18 @@ impl AsRawFd for Udp {
         self.socket.as_raw_fd()
     }
 }
+
+/// Send, again if the error was that of an earlier datagram.
+pub(crate) fn attempt<T>(mut send: impl FnMut() -> io::Result<T>) -> Result<T, SendError> {
+    let mut result = Err(SendError::Earlier);
+    for _ in 0..MAX_RETRIES {
+        result = send().map_err(|error| SendError::from(&error));
+        if !matches!(result, Err(SendError::Earlier)) {
+            break;
+        }
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests;

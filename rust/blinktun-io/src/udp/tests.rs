@@ -1,0 +1,140 @@
+use std::net::{IpAddr, SocketAddr};
+
+use blinktun_proto::endpoint::Transmit;
+use blinktun_proto::time::Time;
+
+use super::Udp;
+use crate::inbox::{Inbox, Run};
+
+/// The number of datagrams of a run, and their length.
+const COUNT: usize = 20;
+const STRIDE: usize = 1200;
+
+fn udp(address: &str) -> Udp {
+    let address = address.parse().expect("an address");
+    Udp::bind(address, 1 << 20, 0).expect("a socket")
+}
+
+fn run_to(to: SocketAddr, source: Option<&str>) -> Transmit {
+    Transmit {
+        to,
+        src_ip: source.map(|ip| ip.parse().expect("an address")),
+        len: COUNT * STRIDE,
+        stride: STRIDE,
+    }
+}
+
+fn receive(socket: &Udp) -> Vec<Run> {
+    let mut inbox = Inbox::default();
+    let mut runs = Vec::new();
+    while socket.receive(&mut inbox) || !inbox.runs.is_empty() {
+        runs.append(&mut inbox.runs);
+    }
+    runs
+}
+
+/// Send a run from a socket bound to `from` to one bound to `to`, which `asked` reaches.
+fn exchange(from: &str, to: &str, asked: &str, source: Option<&str>) -> (Udp, Vec<Run>) {
+    let (mut sender, receiver) = (udp(from), udp(to));
+    receiver.receive_local_ip().expect("known to the system");
+    let port = receiver.local_addr().expect("bound").port();
+    let there = SocketAddr::new(asked.parse().expect("an address"), port);
+    let datagrams = vec![7; COUNT * STRIDE];
+    let done = sender.send(&run_to(there, source), &datagrams, Time::ZERO);
+    assert_eq!((done, sender.refused()), (datagrams.len(), 0));
+    let runs = receive(&receiver);
+    let bytes: usize = runs.iter().map(|run| run.len).sum();
+    assert_eq!(bytes, datagrams.len());
+    assert!(runs.iter().all(|run| run.stride == STRIDE));
+    (sender, runs)
+}
+
+fn asked(runs: &[Run]) -> Option<IpAddr> {
+    let first = runs[0].path.local_ip;
+    assert!(runs.iter().all(|run| run.path.local_ip == first));
+    first
+}
+
+#[test]
+fn a_socket_with_all_addresses_learns_which_was_asked() {
+    for (to, ip) in [
+        ("0.0.0.0:0", "127.0.0.2"),
+        ("[::]:0", "::ffff:127.0.0.2"),
+        ("[::]:0", "::1"),
+    ] {
+        let from = if to.starts_with('[') {
+            "[::]:0"
+        } else {
+            "0.0.0.0:0"
+        };
+        let (_, runs) = exchange(from, to, ip, None);
+        let expected: IpAddr = ip.parse().expect("an address");
+        assert_eq!(asked(&runs), Some(expected.to_canonical()), "{ip}");
+    }
+    let (_, runs) = exchange("127.0.0.1:0", "127.0.0.2:0", "127.0.0.2", None);
+    assert_eq!(asked(&runs), None); // there is only one
+}
+
+#[test]
+fn a_run_leaves_from_the_address_that_is_named() {
+    for (from, to, ip, source) in [
+        ("0.0.0.0:0", "127.0.0.1:0", "127.0.0.1", "127.0.0.9"),
+        ("[::]:0", "127.0.0.1:0", "::ffff:127.0.0.1", "127.0.0.9"),
+        ("[::]:0", "[::1]:0", "::1", "::1"),
+    ] {
+        let (_, runs) = exchange(from, to, ip, Some(source));
+        let expected: IpAddr = source.parse().expect("an address");
+        assert!(runs.iter().all(|run| run.path.remote.ip() == expected));
+        // Where the system has segmentation and coalescing, they are kept.
+        #[cfg(target_os = "linux")]
+        assert_eq!(runs.len(), 1);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_address_that_is_gone_is_left_out() {
+    for (from, to, ip, source) in [
+        ("0.0.0.0:0", "127.0.0.1:0", "127.0.0.1", "203.0.113.9"),
+        ("[::]:0", "127.0.0.1:0", "::ffff:127.0.0.1", "203.0.113.9"),
+        ("[::]:0", "[::1]:0", "::1", "2001:db8::9"),
+    ] {
+        let (mut sender, runs) = exchange(from, to, ip, Some(source));
+        assert!(runs.len() > 1); // one by one, when it was found out
+        // The next run is one again.
+        let (mut inbox, receiver) = (Inbox::default(), udp(to));
+        let there = SocketAddr::new(
+            ip.parse().expect("an address"),
+            receiver.local_addr().expect("bound").port(),
+        );
+        let done = sender.send(
+            &run_to(there, Some(source)),
+            &vec![7; COUNT * STRIDE],
+            Time::ZERO,
+        );
+        receiver.receive(&mut inbox);
+        assert_eq!(done, COUNT * STRIDE);
+        assert_eq!(inbox.runs.len(), 1);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_system_refuses_is_counted() {
+    let mut sender = udp("0.0.0.0:0");
+    // No socket of this kind may send to a broadcast address.
+    let everybody = run_to("255.255.255.255:9".parse().expect("an address"), None);
+    let datagrams = vec![7; COUNT * STRIDE];
+    let done = sender.send(&everybody, &datagrams, Time::ZERO);
+    assert_eq!((done, sender.refused()), (datagrams.len(), COUNT as u64));
+    // That says nothing about others, nor about segmentation.
+    let receiver = udp("127.0.0.1:0");
+    let there = run_to(receiver.local_addr().expect("bound"), None);
+    sender.send(&there, &datagrams, Time::ZERO);
+    assert_eq!(receive(&receiver).len(), 1);
+    assert!(
+        sender
+            .refusals
+            .allows_run(everybody.to.ip(), STRIDE, Time::ZERO)
+    );
+}
