@@ -16,6 +16,7 @@ from blinktun.kcp.core_config import core_config
 from blinktun.kcp.driver import Driver
 from blinktun.kcp.raw_tcp import TcpPort, dial_tcp
 from blinktun.kcp.session import FLUSH, Session
+from blinktun.kcp.socket_buffer import check_buffer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -53,6 +54,7 @@ async def connect(address: str | Address, settings: KcpSettings | None = None) -
         key = driver.core.dial(host, where.port, config)
     except OSError as error:
         raise TransportError(error.strerror or str(error), peer=str(where)) from error
+    check_buffer(driver, key[0], (settings or KcpSettings()).sockbuf)
     return Session(driver, key, peer)
 
 
@@ -149,6 +151,7 @@ class Server:
             undo.pop_all()
         for endpoint in self._endpoints():
             self._driver.sockets[endpoint] = self
+            check_buffer(self._driver, endpoint, settings.sockbuf)
         self._driver.wake()
 
     @property

@@ -65,7 +65,11 @@ class SocketOwner(Protocol):
 
 
 class Driver:
-    """The reactor of one event loop, and who owns what in it."""
+    """The reactor of one event loop, and who owns what in it.
+
+    Attributes:
+        buffer_is_reported: The log says that the system grants too small socket buffers.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.core = Reactor()
@@ -73,6 +77,7 @@ class Driver:
         self.sockets: dict[int, SocketOwner] = {}
         self._relays: dict[int, Callable[[Event.RelayFinished], None]] = {}
         self._tokens = itertools.count(1)
+        self.buffer_is_reported = False
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
