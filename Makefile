@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust python matrix scenarios bench bench-quick bench-micro soak clean
+.PHONY: help demo setup peers test lint rust python matrix scenarios bench bench-quick bench-micro soak goals clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-quick   the same in short, into target/benchmarks"
 	@echo "make bench-micro   the parts of the Rust core alone"
 	@echo "make soak    attack running servers for a quarter of an hour, restart others again and again"
+	@echo "make goals   measure every goal of reliability and security, into docs/benchmarks (ONLY=2,19: some)"
 	@echo "make clean   remove all that was built or installed here"
 
 demo: $(BUILT)
@@ -75,6 +76,9 @@ soak: $(BUILT) peers
 	$(BIN)/python -m benchmarks.hostile
 	INTEROP_ROUNDS=10 $(BIN)/python -m pytest -rP tests/interop/test_restart.py \
 		tests/interop/test_streams.py -k "killed_server or restart or thousand"
+
+goals: $(BUILT) peers
+	$(BIN)/python -m benchmarks.goals --only "$(ONLY)"
 
 clean:
 	rm -rf .venv .peers target build src/blinktun/_core.*.so

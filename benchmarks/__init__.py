@@ -13,5 +13,6 @@
 | `meter` | CPU time, memory and descriptors of a process |
 | `runner` | alternation |
 | `model` | cases, figures, targets, records |
+| `goals` | `python -m benchmarks.goals`: every goal of reliability and security |
 | `report`, `plots` | records into JSON, a page and drawings |
 """

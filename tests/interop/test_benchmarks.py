@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+import pytest
 from benchmarks import report, runner
 from benchmarks.cases import all_cases
 from benchmarks.facts import circumstances
+from benchmarks.goals.__main__ import GOALS
 from benchmarks.model import SMOKE, Record
 
 if TYPE_CHECKING:
@@ -73,3 +75,9 @@ def _check(case: Case, record: Record) -> None:
     names = {figure.name for figure in case.figures}
     for side in case.sides:
         assert [set(sample) for sample in record.samples[side]] == [names]
+
+
+@pytest.mark.parametrize("number", [5, 6, 23])
+async def test_goals_can_be_measured(number: int, tmp_path: Path) -> None:
+    [goal] = [each for each in GOALS if each.number == number]
+    assert (await goal.measure(tmp_path)).held

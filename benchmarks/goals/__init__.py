@@ -1,0 +1,1 @@
+"""The goals of reliability and security, measured: `make goals` writes docs/benchmarks/goals.md."""
