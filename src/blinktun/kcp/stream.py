@@ -41,11 +41,18 @@ class Stream:
         self._broken = ""
         self._read_out = False
         self._finished = False
+        self._on_broken: Callable[[], None] | None = None
 
     @property
     def is_finished(self) -> bool:
         """Whether our direction is ended, or the stream broken."""
         return self._finished or bool(self._broken)
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Have ``on_broken`` called when the stream breaks, even if no task reads."""
+        self._on_broken = on_broken
+        if self._broken and on_broken:
+            on_broken()
 
     async def read(self, max_bytes: int = 65536) -> bytes:
         """What has arrived, at least one byte; empty at the peer's clean end.
@@ -150,6 +157,8 @@ class Stream:
         self._broken = self._broken or reason
         self._changed.set()
         self._on_over(self.key)
+        if self._on_broken:
+            self._on_broken()
 
     def _check(self) -> None:
         if self._broken:

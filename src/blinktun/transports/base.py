@@ -41,6 +41,12 @@ class Stream(ABC):
         """
         return early, self
 
+    def watch(self, on_broken: Callable[[], None] | None) -> None:  # noqa: B027 - not all can tell
+        """Have ``on_broken`` called when the connection breaks, also if no task receives.
+
+        Work for a connection, such as a dial, ends with it that way. None: no more.
+        """
+
     @abstractmethod
     async def receive(self) -> Chunk:
         """Wait for bytes; ``b""`` is the end of the peer's direction.

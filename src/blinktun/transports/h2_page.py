@@ -11,7 +11,7 @@ from blinktun.errors import TransportError
 from blinktun.transports.base import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from blinktun.effects import Chunk
     from blinktun.transports.h2_stream import H2Stream
@@ -59,6 +59,10 @@ class H2Page(Stream):
     def peer(self) -> str:
         """The peer of the stream."""
         return self._stream.peer
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Watch the stream."""
+        self._stream.watch(on_broken)
 
     async def receive(self) -> Chunk:
         """Wait for more of the request; it ends when it has been answered.

@@ -10,6 +10,8 @@ from blinktun.transports.base import Stream
 from blinktun.transports.h2_page import H2Page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blinktun.effects import Chunk
     from blinktun.transports.h2_connection import H2Connection
     from blinktun.transports.h2_page import Headers
@@ -40,6 +42,7 @@ class H2Stream(Stream):
         self._eof_sent = False
         self._closed: TransportError | None = None  # why nothing more can be sent
         self._lost: TransportError | None = None
+        self._on_broken: Callable[[], None] | None = None
 
     @property
     def peer(self) -> str:
@@ -50,6 +53,12 @@ class H2Stream(Stream):
         """As a request of HTTP/1.1."""
         page = H2Page(self, early)
         return page.begin, page
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Have it called when the stream is reset, or its connection lost."""
+        self._on_broken = on_broken
+        if self._lost:
+            self._break_work()
 
     def answer(self, headers: Headers) -> None:
         """Server: send these headers, not those that go with the first data."""
@@ -136,6 +145,7 @@ class H2Stream(Stream):
             return
         self._closed = self._closed or TransportError("the stream is closed", peer=self.peer)
         self.on_end()
+        self._break_work()
 
     def on_goaway(self, error: TransportError) -> None:
         """The peer listens no more; that is no harm to who has said its last word."""
@@ -147,3 +157,8 @@ class H2Stream(Stream):
         """Nothing more will come."""
         self._lost = self._lost or error
         self._changed.set()
+        self._break_work()
+
+    def _break_work(self) -> None:
+        if self._on_broken:
+            self._on_broken()

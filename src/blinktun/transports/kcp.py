@@ -14,7 +14,7 @@ from blinktun.kcp.core_config import core_config
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from blinktun.address import Address
     from blinktun.config.model import ServerLink
@@ -39,6 +39,10 @@ class KcpStream(Stream):
     def peer(self) -> str:
         """The other end of the session, and the stream's number."""
         return f"{self._stream.peer}({self._stream.key[2]})"
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Watch the stream."""
+        self._stream.watch(on_broken)
 
     async def receive(self) -> Chunk:
         """Return what has come, at most 256 KiB."""

@@ -14,7 +14,7 @@ from blinktun.net.resolve import Resolver
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from blinktun.effects import Chunk
 
@@ -49,6 +49,7 @@ class TcpStream(asyncio.Protocol, Stream):
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
         self._closer: asyncio.Future[None] | None = None
+        self._on_broken: Callable[[], None] | None = None
         self._writing_paused = False
 
     @property
@@ -61,6 +62,12 @@ class TcpStream(asyncio.Protocol, Stream):
         """Our end's address and port."""
         name = self._transport.get_extra_info("sockname")
         return Address(*name[:2]) if isinstance(name, tuple) else None
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Have it called when the connection is lost."""
+        self._on_broken = on_broken
+        if self._lost and on_broken:
+            on_broken()
 
     async def receive(self) -> Chunk:
         """Return all bytes that have come, at most about 768 KiB."""
@@ -163,6 +170,8 @@ class TcpStream(asyncio.Protocol, Stream):
         _wake(self._reader)
         _wake(self._writer)
         _wake(self._closer)
+        if self._on_broken:
+            self._on_broken()
 
     def pause_writing(self) -> None:
         """Make ``send`` wait."""

@@ -17,6 +17,8 @@ from blinktun.transports.upgrade import Secure, Upgrade, UpgradingDialer, close_
 from blinktun.transports.upgrade import listen as listen_upgrading
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blinktun.address import Address
     from blinktun.config.model import ServerLink
     from blinktun.effects import Chunk
@@ -108,6 +110,10 @@ class TlsStream(Stream):
     def alpn(self) -> str | None:
         """The protocol that both sides have agreed on."""
         return self._tls.selected_alpn_protocol()
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Watch the wire."""
+        self._wire.watch(on_broken)
 
     async def handshake(self) -> None:
         """Shake hands; comes before everything else.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from blinktun.transports.base import Stream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blinktun.address import Address
     from blinktun.effects import Chunk
 
@@ -30,6 +32,10 @@ class WrappedStream(Stream):
     def local(self) -> Address | None:
         """Of the other stream."""
         return self.inner.local
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Watch the other stream."""
+        self.inner.watch(on_broken)
 
     async def receive(self) -> Chunk:
         """Receive."""

@@ -34,6 +34,8 @@ from blinktun.transports.ws_frames import (
 from blinktun.transports.ws_handshake import ClientHandshake, ServerHandshake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blinktun.address import Address
     from blinktun.config.model import ServerLink
     from blinktun.effects import Chunk
@@ -147,6 +149,10 @@ class WebSocketStream(Stream):
     def peer(self) -> str:
         """The peer on the wire."""
         return self._wire.peer
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Watch the wire."""
+        self._wire.watch(on_broken)
 
     async def receive(self) -> Chunk:
         """Wait for bytes, and answer pings; ``b""`` follows the peer's CLOSE."""

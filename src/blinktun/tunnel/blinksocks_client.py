@@ -21,6 +21,7 @@ from blinktun.relay.relay import linger, relay
 from blinktun.transports import tcp, tls, upgrade
 from blinktun.transports.registry import find_transport
 from blinktun.transports.tls_context import server_context
+from blinktun.transports.watching import unless_broken
 from blinktun.tunnel.application import Application, refusal_of
 from blinktun.tunnel.blinksocks_role import BlinksocksRole
 from blinktun.tunnel.http_forward import HttpForward
@@ -133,7 +134,7 @@ class BlinksocksClientRole(BlinksocksRole):
         """Copy between the application and its target."""
         app.lead_to(target)
         try:
-            tunnel = app.tunnel = await self._outbound.open(target)
+            tunnel = app.tunnel = await unless_broken(app.stream, self._outbound.open(target))
         except (TransportError, LocalError) as error:
             await _refuse(app, error)
             return f"no tunnel: {error}"

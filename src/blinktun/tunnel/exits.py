@@ -6,7 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from blinktun.admission.access import source_of
+from blinktun.net.limits import dial_budget, source_key
 from blinktun.relay.relay import relay
+from blinktun.transports.watching import unless_broken
 from blinktun.tunnel.paced_stream import paced
 from blinktun.tunnel.udp_limits import UdpGate
 from blinktun.tunnel.udp_stream import DATAGRAMS, carry_datagrams
@@ -36,6 +38,7 @@ class Exit:
         self._access = access
         self._idle = idle
         self._datagrams = datagrams
+        self._dials = dial_budget()
 
     async def carry(self, link: Stream, address: Address, traffic: Traffic) -> None:
         """Take a client's stream to its target and to its end.
@@ -53,7 +56,8 @@ class Exit:
             )
             return
         limits = self._access.limits(source, address)
-        target = await self._dialer.connect(address)
+        with self._dials.hold(source_key(source.host)):
+            target = await unless_broken(link, self._dialer.connect(address))
         try:
             await relay(
                 paced(link, limits.upload),

@@ -12,6 +12,7 @@ from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.proxies.http_exchange import Exchange, Origin
 from blinktun.proxies.http_head import HttpError
 from blinktun.relay.relay import linger, relay, silence
+from blinktun.transports.watching import unless_broken
 from blinktun.tunnel.application import refusal_of
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class HttpForward:
             return self._way
         await self._drop_way()
         self._app.lead_to(target)
-        stream = self._app.tunnel = await self._outbound.open(target)
+        stream = await unless_broken(self._app.stream, self._outbound.open(target))
+        self._app.tunnel = stream
         self._way = _Way(target, stream, Origin())
         return self._way
 

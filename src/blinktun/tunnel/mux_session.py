@@ -8,7 +8,6 @@ opened waits for the answer with that, though not for ever: who has left looks l
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from typing import TYPE_CHECKING
@@ -36,7 +35,13 @@ if TYPE_CHECKING:
 _UNREAD = 4 << 20
 """Received bytes, of all sub-connections, from which on the shared one is not read."""
 _MAX_STREAMS = 4096
-"""Sub-connections of one connection; more are closed at once."""
+"""Sub-connections of one connection that are open or still being worked for; more are refused."""
+_MAX_CLOSES = 64 * 1024
+"""Bytes of CLOSE frames that wait for the wire, from which on the shared connection is not read."""
+_SLICE = 64 * 1024
+"""Bytes whose frames are handled before other connections get their turn."""
+_FLUSH_TIMEOUT = 10.0
+"""Seconds that the wire gets to take the last CLOSE frames."""
 _FIRST_WAIT = 0.2
 """Seconds that a client gives its server to connect before it sends a second frame.
 
@@ -77,7 +82,11 @@ class MuxSession:
         self._waiting: dict[MuxStream, None] = {}  # have said their last word; last heard of, last
         self._reader = FrameReader()
         self._sending = asyncio.Lock()
-        self._closes: set[asyncio.Task[None]] = set()
+        self._held: set[MuxStream] = (
+            set()
+        )  # the peer opened them, and our side is not done with them
+        self._closes = bytearray()  # CLOSE frames that wait for the wire
+        self._closing: asyncio.Task[None] | None = None  # sends them
         self._unread = 0
         self._has_room = asyncio.Event()
         self.ended = ""
@@ -93,8 +102,8 @@ class MuxSession:
 
     @property
     def is_stalled(self) -> bool:
-        """Whether somebody does not read, and the others wait for it."""
-        return self._unread >= _UNREAD
+        """Whether one stream is not read and the others wait for it, or the peer does not read."""
+        return self._unread >= _UNREAD or len(self._closes) >= _MAX_CLOSES
 
     async def run(self, *, idle: float) -> None:
         """Serve until the shared connection ends, or has carried nothing for ``idle`` seconds.
@@ -137,7 +146,10 @@ class MuxSession:
 
     async def aclose(self) -> None:
         """End the shared connection, behind what was sent."""
-        await asyncio.gather(*self._closes, return_exceptions=True)
+        if self._closing:
+            await asyncio.wait({self._closing}, timeout=_FLUSH_TIMEOUT)
+            if self._closing:
+                self._closing.cancel()
         await self._wire.aclose()
 
     def abort(self) -> None:
@@ -169,22 +181,45 @@ class MuxSession:
         self._waiting.pop(stream, None)
         if self._streams.pop(stream.cid, None) is None:
             return
-        if tell and not self.ended:
-            task = asyncio.get_running_loop().create_task(self._send_close(stream.cid))
-            self._closes.add(task)
-            task.add_done_callback(self._closes.discard)
+        if tell:
+            self._tell_closed(stream.cid)
 
-    async def _send_close(self, cid: bytes) -> None:
-        with contextlib.suppress(TransportError, RemoteError):
-            await self.send(pack_close(cid))
+    def release(self, stream: MuxStream) -> None:
+        """The work for a stream that the peer opened is over."""
+        self._held.discard(stream)
+
+    def _tell_closed(self, cid: bytes) -> None:
+        if self.ended:
+            return
+        self._closes += pack_close(cid)
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._send_closes())
+
+    async def _send_closes(self) -> None:
+        try:
+            while self._closes:
+                async with self._sending:
+                    frames = bytes(self._closes)
+                    await self._wire.send(frames)
+                del self._closes[: len(frames)]
+                self._has_room.set()
+        except (TransportError, RemoteError):
+            self._closes.clear()  # the reader hears of it too
+        finally:
+            self._closing = None
+            self._has_room.set()
 
     # --- from the wire --------------------------------------------------------------------
 
     async def _read(self) -> None:
         while data := await self._wire.receive():
-            for frame in self._reader.feed(data):
-                self._take(frame)
-            await self._room()
+            view = memoryview(data)
+            for start in range(0, len(view), _SLICE):
+                for frame in self._reader.feed(view[start : start + _SLICE]):
+                    self._take(frame)
+                    await self._room()
+                if start + _SLICE < len(view):
+                    await asyncio.sleep(0)
         if self._reader.inside_frame:
             raise TransportError("ended inside a frame", peer=self.peer)
 
@@ -206,11 +241,12 @@ class MuxSession:
             raise RemoteError("a server opened a sub-connection")
         if cid in self._streams:
             raise RemoteError("a sub-connection was opened twice")
+        if len(self._held) >= _MAX_STREAMS:
+            self._tell_closed(cid)
+            return
         stream = MuxStream(self, cid)
         self._streams[cid] = stream
-        if len(self._streams) > _MAX_STREAMS:
-            stream.abort()
-            return
+        self._held.add(stream)
         self._on_new(stream, target)
 
     async def _close_when_idle(self, idle: float) -> None:
@@ -229,6 +265,8 @@ class MuxSession:
 
     def _end(self, reason: str) -> None:
         self.ended = reason
+        if self._closing:
+            self._closing.cancel()
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
             stream.on_lost(reason)
@@ -251,11 +289,18 @@ class MuxStream(Stream):
         self._closed = False
         self._lost = ""  # why, if it broke; an error kept here would keep its frames and us alive
         self._awaits_answer = False  # has said its last word
+        self._on_broken: Callable[[], None] | None = None
 
     @property
     def peer(self) -> str:
         """The peer of the shared connection."""
         return self._session.peer
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Have it called when the peer closes, which is all that it can say, or is gone."""
+        self._on_broken = on_broken
+        if self._closed or self._lost:
+            self._break_work()
 
     async def receive(self) -> Chunk:
         """Wait for bytes.
@@ -333,11 +378,13 @@ class MuxStream(Stream):
         """The peer has closed."""
         self._closed = True
         self._over(tell=False)
+        self._break_work()
 
     def on_lost(self, reason: str) -> None:
         """The shared connection is over; what has come can still be read."""
         self._lost = reason
         self._over(tell=False)
+        self._break_work()
 
     def give_up(self, reason: str) -> None:
         """Nothing more is expected of the peer."""
@@ -357,7 +404,12 @@ class MuxStream(Stream):
         self._closed = True
         self._over(tell=not self._opening)
 
+    def _break_work(self) -> None:
+        if self._on_broken:
+            self._on_broken()
+
     def _drop(self) -> None:
+        self._session.release(self)
         self._session.consumed(sum(map(len, self._chunks)))
         self._chunks.clear()
 

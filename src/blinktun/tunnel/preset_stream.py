@@ -10,7 +10,7 @@ from blinktun.errors import RemoteError, TransportError
 from blinktun.transports.base import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from blinktun.address import Address
     from blinktun.effects import Chunk
@@ -39,6 +39,10 @@ class PresetStream(Stream):
     def peer(self) -> str:
         """The peer on the wire."""
         return self._wire.peer
+
+    def watch(self, on_broken: Callable[[], None] | None) -> None:
+        """Watch the wire."""
+        self._wire.watch(on_broken)
 
     async def accept(self) -> Address:
         """Wait for the target that the client asks for; what is decoded with it is kept.

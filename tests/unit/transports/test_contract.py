@@ -11,6 +11,7 @@ from tests.unit.transports.ends import BIG, connected, link_over, listening
 from blinktun.errors import TransportError
 from blinktun.testing.loopback import read_all, read_exactly
 from blinktun.transports.registry import TRANSPORTS, find_transport
+from blinktun.transports.watching import unless_broken
 
 if TYPE_CHECKING:
     from blinktun.transports.base import Stream
@@ -176,3 +177,32 @@ async def _send_all(stream: Stream, data: bytes, times: int = 1) -> None:
 async def _send_for_ever(stream: Stream) -> None:
     while True:
         await stream.send(BIG)
+
+
+@every_transport
+async def test_a_watcher_hears_of_a_break_though_no_task_receives(transport: str) -> None:
+    async with connected(transport) as (near, far):
+        never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        work = asyncio.ensure_future(unless_broken(far, never))
+        await near.send(b"more, that is not received")
+        near.abort()
+        with pytest.raises(TransportError, match="gone before its target answered"):
+            await asyncio.wait_for(work, 10)
+        with pytest.raises(TransportError):
+            await asyncio.wait_for(unless_broken(far, asyncio.Event().wait()), 10)
+
+
+@every_transport
+async def test_a_watcher_does_not_disturb_what_succeeds(transport: str) -> None:
+    async with connected(transport) as (near, far):
+        assert await unless_broken(far, asyncio.sleep(0, "done")) == "done"
+        with pytest.raises(ZeroDivisionError):
+            await unless_broken(far, _fail(ZeroDivisionError()))
+        with pytest.raises(TimeoutError):
+            await unless_broken(far, _fail(TimeoutError()))
+        await near.send(b"hello")
+        assert await read_exactly(far, 5) == b"hello"
+
+
+async def _fail(error: Exception) -> None:
+    raise error

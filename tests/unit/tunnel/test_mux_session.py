@@ -4,6 +4,7 @@ import asyncio
 import gc
 import weakref
 from contextlib import asynccontextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +12,14 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import LocalError, RemoteError, TransportError
-from blinktun.presets.mux_frames import MAX_DATA, pack_data, pack_new
+from blinktun.presets.mux_frames import MAX_DATA, pack_close, pack_data, pack_new
 from blinktun.testing.duplex import DuplexStream
+from blinktun.transports.watching import unless_broken
 from blinktun.tunnel import mux_session as room
 from blinktun.tunnel.mux_session import MuxSession, MuxStream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
 TARGET = Address("example.com", 80)
 
@@ -311,3 +313,88 @@ async def test_a_target_that_does_not_fit() -> None:
     async with _ends() as ends:
         with pytest.raises(LocalError):
             ends.client.open(Address("x" * 300, 80))
+
+
+def _new(number: int) -> bytes:
+    return pack_new(number.to_bytes(4, "big"), TARGET)
+
+
+async def test_refusals_are_bytes_within_a_bound_and_not_tasks() -> None:
+    """A peer that opens without end and does not read costs no task, and is not read any more."""
+    near, far = DuplexStream.pair(1024)
+    accepted: list[MuxStream] = []
+    session = MuxSession(far, lambda stream, _target: accepted.append(stream))
+    run = asyncio.ensure_future(session.run(idle=60))
+    before = len(asyncio.all_tasks())
+    flood = asyncio.ensure_future(_send_pieces(near, map(_new, range(100_000)), 1000))
+    await until(lambda: session.is_stalled)
+    await until(lambda: sum(map(len, far._pieces)) >= far.limit)
+    assert not flood.done()
+    assert len(accepted) == room._MAX_STREAMS
+    assert len(asyncio.all_tasks()) <= before + 3  # flood, idle timer, sender
+    assert len(session._closes) <= room._MAX_CLOSES + 5
+    assert len(session) == room._MAX_STREAMS
+    flood.cancel()
+    near.abort()
+    await asyncio.gather(run, flood, return_exceptions=True)
+
+
+async def _send_pieces(wire: DuplexStream, frames: Iterable[bytes], at_once: int) -> None:
+    frames = iter(frames)
+    while piece := b"".join(islice(frames, at_once)):
+        await wire.send(piece)
+
+
+async def test_a_stream_that_its_peer_takes_back_counts_until_its_work_is_over() -> None:
+    near, far = DuplexStream.pair(1 << 20)
+    accepted: list[MuxStream] = []
+    session = MuxSession(far, lambda stream, _target: accepted.append(stream))
+    run = asyncio.ensure_future(session.run(idle=60))
+    pairs = (_new(n) + pack_close(n.to_bytes(4, "big")) for n in range(room._MAX_STREAMS + 100))
+    await _send_pieces(near, pairs, 1000)
+    await near.send(_new(1 << 20))
+    await until(lambda: len(session._closes) == 0 and len(near._pieces) > 0)
+    assert len(accepted) == room._MAX_STREAMS
+    assert len(session) == 0
+    accepted[0].abort()
+    await near.send(_new(1 << 21))
+    await until(lambda: len(accepted) == room._MAX_STREAMS + 1)
+    near.abort()
+    await asyncio.gather(run, return_exceptions=True)
+
+
+@pytest.mark.parametrize("data", [b"", pack_data(b"cid!", b"hello")])
+async def test_work_for_a_stream_ends_with_it(data: bytes) -> None:
+    near, far = DuplexStream.pair()
+    accepted: asyncio.Queue[MuxStream] = asyncio.Queue()
+    session = MuxSession(far, lambda stream, _target: accepted.put_nowait(stream))
+    run = asyncio.ensure_future(session.run(idle=60))
+    await near.send(pack_new(b"cid!", TARGET) + data)
+    first = await accepted.get()
+    work = asyncio.ensure_future(unless_broken(first, asyncio.Event().wait()))
+    await near.send(pack_close(b"cid!"))
+    with pytest.raises(TransportError, match="gone before its target answered"):
+        await asyncio.wait_for(work, 5)
+    await near.send(pack_new(b"cid2", TARGET))
+    second = await accepted.get()
+    work = asyncio.ensure_future(unless_broken(second, asyncio.Event().wait()))
+    near.abort()
+    with pytest.raises(TransportError, match="gone before its target answered"):
+        await asyncio.wait_for(work, 5)
+    await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_closing_does_not_wait_for_a_peer_that_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "_FLUSH_TIMEOUT", 0.01)
+    near, far = DuplexStream.pair(1)
+    accepted: asyncio.Queue[MuxStream] = asyncio.Queue()
+    session = MuxSession(far, lambda stream, _target: accepted.put_nowait(stream))
+    run = asyncio.ensure_future(session.run(idle=60))
+    await near.send(_new(1))
+    (await accepted.get()).abort()
+    await until(lambda: session._closing)
+    await asyncio.wait_for(session.aclose(), 5)
+    near.abort()
+    await asyncio.gather(run, return_exceptions=True)
