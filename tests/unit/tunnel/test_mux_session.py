@@ -16,17 +16,20 @@ from blinktun.presets.mux_frames import MAX_DATA, pack_close, pack_data, pack_ne
 from blinktun.testing.duplex import DuplexStream
 from blinktun.transports.watching import unless_broken
 from blinktun.tunnel import mux_session as room
-from blinktun.tunnel.mux_session import MuxSession, MuxStream
+from blinktun.tunnel import mux_stream
+from blinktun.tunnel.mux_session import MuxSession
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+
+    from blinktun.tunnel.mux_stream import MuxStream
 
 TARGET = Address("example.com", 80)
 
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_FIRST_WAIT", 0.01)
+    monkeypatch.setattr(mux_stream, "_FIRST_WAIT", 0.01)
 
 
 class Ends:
