@@ -14,7 +14,7 @@
 //! | [`endpoint`] | one UDP socket's conversations: who may open, prove, move |
 //!
 //! Beside them: [`time`] and [`wire`] (wrapping clocks and numbers), [`buffer`] (byte queues),
-//! [`random`] (seeded randomness), [`stats`] (counters), [`error`].
+//! [`random`] (seeded randomness), [`stats`] (counters), [`work`] (steps of loops), [`error`].
 //!
 //! Time, randomness and bytes come in as arguments; bytes and events go out as values.
 
@@ -34,3 +34,4 @@ pub mod snappy;
 pub mod stats;
 pub mod time;
 pub mod wire;
+pub mod work;

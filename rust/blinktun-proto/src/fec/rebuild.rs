@@ -3,6 +3,7 @@
 use super::Shards;
 use super::code::interpolate;
 use super::window::Group;
+use crate::work;
 
 /// Memory to rebuild in, kept from group to group: at most `parity` rows of the longest shard.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +78,7 @@ impl Rebuild {
 
     fn interpolate(&mut self, group: &Group) {
         let count = self.wanted.len();
+        work::count(count * self.known.len());
         interpolate(&self.known, &self.wanted, &mut self.coeffs);
         self.rows.clear();
         self.rows.reserve_exact(count * self.len);

@@ -1,6 +1,7 @@
 //! Finding the sender's numbers in the kinds of the packets that arrive (kcptun wire, 4.7).
 
 use crate::wire::SeqId;
+use crate::work;
 
 /// Samples kept: two more than the longest group.
 pub const SAMPLES: usize = 258;
@@ -54,6 +55,7 @@ impl Tuner {
     }
 
     fn sorted(&self) -> Vec<Sample> {
+        work::count(self.samples.len());
         let (newer, older) = self.samples.split_at(self.oldest);
         let mut sorted = [older, newer].concat();
         if let Some(&Sample {

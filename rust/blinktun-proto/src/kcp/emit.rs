@@ -32,25 +32,25 @@ impl Kcp {
     }
 
     fn withhold(&mut self) {
-        if self.withholds && (!self.receiver.owed_acks().is_empty() || self.tell.is_some()) {
-            self.receiver.owed_acks().clear();
+        if self.withholds && (self.receiver.owed_acks() > 0 || self.tell.is_some()) {
+            self.receiver.forget_acks();
             self.tell = None;
             self.withheld = true;
         }
     }
 
-    pub(super) fn control_len(&mut self) -> usize {
+    pub(super) fn control_len(&self) -> usize {
         let asks = usize::from(self.probe.is_due()) + usize::from(self.tell.is_some());
-        (self.receiver.owed_acks().len() + asks) * HEADER
+        (self.receiver.owed_acks() + asks) * HEADER
     }
 
     pub(super) fn write_control(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> usize {
         let clock = self.clock(now);
         let template = self.template();
-        let acks = self.receiver.owed_acks();
-        let fitting = acks.len().min(out.len() / HEADER);
         let mut at = 0;
-        for ack in acks.drain(..fitting) {
+        while at + HEADER <= out.len()
+            && let Some(ack) = self.receiver.next_ack()
+        {
             at += Segment {
                 cmd: ACK,
                 ts: ack.ts,

@@ -3,7 +3,7 @@
 use super::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
-use crate::wire::{Millis, Sn};
+use crate::wire::Millis;
 
 /// The longest wait of any segment.
 const MAX_SEGMENT_RTO: Duration = Duration::from_secs(5);
@@ -23,8 +23,6 @@ pub(super) struct Outgoing {
     pub(super) rto: Duration,
     /// Which transmission of this conversation its last one was.
     pub(super) order: u64,
-    /// Later transmissions acknowledged since.
-    pub(super) passed: u32,
     pub(super) transmissions: u32,
     pub(super) acked: bool,
     /// It waits to leave again, for this reason.
@@ -68,8 +66,7 @@ pub struct Echo {
 /// What the acknowledgements of one input batch said.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) orders: Vec<u64>,
-    pub(super) highest: Option<Sn>,
+    pub(super) segments: u32,
     pub(super) bytes: u64,
     pub(super) exact: Option<Duration>,
     pub(super) advanced: bool,
@@ -85,7 +82,6 @@ impl Outgoing {
             due: now,
             rto: Duration::ZERO,
             order: 0,
-            passed: 0,
             transmissions: 0,
             acked: false,
             queued: None,
@@ -111,20 +107,8 @@ impl Outgoing {
 }
 
 impl Batch {
-    pub(super) fn note(&mut self, segment: &Outgoing, sn: Sn) {
-        self.orders.push(segment.order);
+    pub(super) fn note(&mut self, segment: &Outgoing) {
+        self.segments += 1;
         self.bytes += segment.data.len() as u64;
-        if self.highest.is_none_or(|highest| highest.before(sn)) {
-            self.highest = Some(sn);
-        }
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.orders.clear();
-        self.orders.shrink_to(64);
-        self.highest = None;
-        self.bytes = 0;
-        self.exact = None;
-        self.advanced = false;
     }
 }

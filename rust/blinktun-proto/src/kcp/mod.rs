@@ -12,6 +12,7 @@ mod emit;
 pub mod hush;
 mod in_flight;
 mod input;
+mod overtaken;
 pub mod pool;
 pub mod probe;
 pub mod receiver;

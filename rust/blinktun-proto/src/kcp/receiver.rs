@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::pool::Pool;
 use crate::stats::Stats;
 use crate::wire::{Millis, Sn};
+use crate::work;
 
 /// Where in-order data goes.
 pub trait Sink {
@@ -40,18 +41,43 @@ pub struct Arrival {
     pub regular: bool,
 }
 
-/// Data ahead of order, data in order that nobody has taken yet, and acknowledgements owed.
+/// Data ahead of order, data in order that the sink has not taken yet, and acknowledgements owed.
 ///
-/// Bound: `window` segments ahead of order and `window` segments in order.
+/// Bound: `window` segments ahead of order and `window` segments in order; one acknowledgement a
+/// segment ahead, and one more. A segment costs the same however many are held.
 #[derive(Debug)]
 pub struct Receiver {
     window: u32,
     next: Sn,
-    /// Index 0 is `next`. `None` where nothing has arrived.
-    ahead: VecDeque<Option<Vec<u8>>>,
+    /// Index 0 is `next`.
+    ahead: VecDeque<Slot>,
+    /// Slots of `ahead` that have data.
+    stored: usize,
     /// In order, numbered below `next`, waiting for room in the sink.
     waiting: VecDeque<Vec<u8>>,
-    acks: Vec<OwedAck>,
+    acks: OwedAcks,
+}
+
+/// The place of a segment from `next` on.
+#[derive(Debug, Default)]
+struct Slot {
+    /// `None` if the segment has not arrived.
+    data: Option<Vec<u8>>,
+    /// The newest clock of the segment, if it has to be acknowledged.
+    owed: Option<Millis>,
+}
+
+/// Which segments to acknowledge, in the order in which they arrived: each that is ahead of order
+/// once, with its newest clock, and the last of all. `una` covers the rest (kcptun wire, section 3.6
+/// step 1).
+#[derive(Debug, Default)]
+struct OwedAcks {
+    /// Segments whose slot says that they are owed; and some that `next` has passed since.
+    order: VecDeque<Sn>,
+    /// Slots that are owed.
+    count: usize,
+    /// The last segment that arrived.
+    last: Option<OwedAck>,
 }
 
 impl Receiver {
@@ -61,8 +87,9 @@ impl Receiver {
             window,
             next: Sn(0),
             ahead: VecDeque::new(),
+            stored: 0,
             waiting: VecDeque::new(),
-            acks: Vec::new(),
+            acks: OwedAcks::default(),
         }
     }
 
@@ -95,9 +122,14 @@ impl Receiver {
         if offset >= self.window as i32 {
             return Pushed::Outside;
         }
-        let repeated = offset < 0 || self.ahead.get(offset as usize).is_some_and(Option::is_some);
+        let slot = usize::try_from(offset).ok();
+        let slot = slot.and_then(|offset| self.ahead.get(offset));
+        let repeated = offset < 0 || slot.is_some_and(|slot| slot.data.is_some());
         if !repeated && !self.may_hold(offset, sink.hold_limit()) {
             return Pushed::Outside;
+        }
+        if !repeated {
+            self.take(offset as usize, data, sink, pool);
         }
         if regular || !repeated {
             self.owe(OwedAck { sn, ts });
@@ -105,34 +137,38 @@ impl Receiver {
         if repeated {
             return Pushed::Repeated;
         }
-        if offset == 0 && self.waiting.is_empty() && sink.has_room() {
-            sink.deliver(data);
-            self.next = self.next.plus(1);
-            self.ahead.pop_front();
-        } else {
-            let mut copy = pool.take(data.len());
-            copy.extend_from_slice(data);
-            self.store(offset as usize, copy);
-        }
         self.drain(sink, pool);
         Pushed::New
     }
 
-    /// Whether one more segment may be held. The one that all others wait for always may: refused,
-    /// it would come again for ever, and nothing would move.
-    fn may_hold(&self, offset: i32, limit: usize) -> bool {
-        let is_awaited = offset == 0 && self.waiting.is_empty();
-        // Counting what is held takes time; the lengths alone mostly tell.
-        is_awaited || self.waiting.len() + self.ahead.len() < limit || self.held() < limit
-    }
-
-    /// Remember an acknowledgement. While none can leave, at most `MAX_ACKS` are kept: the peer
-    /// repeats what it misses.
-    fn owe(&mut self, ack: OwedAck) {
-        if self.acks.len() >= MAX_ACKS && self.owed_acks().len() >= MAX_ACKS {
+    fn take<S: Sink + ?Sized>(
+        &mut self,
+        offset: usize,
+        data: &[u8],
+        sink: &mut S,
+        pool: &mut Pool,
+    ) {
+        if offset == 0 && self.waiting.is_empty() && sink.has_room() {
+            sink.deliver(data);
+            self.next = self.next.plus(1);
+            self.ahead.pop_front();
             return;
         }
-        self.acks.push(ack);
+        let mut copy = pool.take(data.len());
+        copy.extend_from_slice(data);
+        while self.ahead.len() <= offset {
+            work::count(1);
+            self.ahead.push_back(Slot::default());
+        }
+        self.ahead[offset].data = Some(copy);
+        self.stored += 1;
+    }
+
+    /// Whether one more segment may be held. The one that all others wait for always may: if it were
+    /// refused each time it comes, nothing would move.
+    fn may_hold(&self, offset: i32, limit: usize) -> bool {
+        let is_awaited = offset == 0 && self.waiting.is_empty();
+        is_awaited || self.held() < limit
     }
 
     /// Move what is in order to the sink, as far as it has room. Returns whether a full queue
@@ -143,6 +179,7 @@ impl Receiver {
             while sink.has_room()
                 && let Some(data) = self.waiting.pop_front()
             {
+                work::count(1);
                 sink.deliver(&data);
                 pool.give(data);
             }
@@ -170,10 +207,12 @@ impl Receiver {
     fn advance(&mut self) -> bool {
         let mut moved = false;
         while (self.waiting.len() as u32) < self.window
-            && let Some(slot) = self.ahead.front_mut()
-            && let Some(data) = slot.take()
+            && let Some(data) = self.ahead.front_mut().and_then(|slot| slot.data.take())
         {
-            self.ahead.pop_front();
+            work::count(1);
+            let slot = self.ahead.pop_front().unwrap_or_default();
+            self.acks.count -= usize::from(slot.owed.is_some());
+            self.stored -= 1;
             self.next = self.next.plus(1);
             self.waiting.push_back(data);
             moved = true;
@@ -181,25 +220,58 @@ impl Receiver {
         moved
     }
 
-    fn store(&mut self, offset: usize, data: Vec<u8>) {
-        while self.ahead.len() <= offset {
-            self.ahead.push_back(None);
-        }
-        self.ahead[offset] = Some(data);
+    // --- acknowledgements -----------------------------------------------------------------
+
+    /// How many acknowledgements must leave.
+    pub fn owed_acks(&self) -> usize {
+        let last_is_covered = self.acks.last.is_some_and(|ack| ack.sn.before(self.next));
+        self.acks.count + usize::from(last_is_covered)
     }
 
-    /// The acknowledgements that must leave: of what is out of order, and the last of all.
-    /// The rest is covered by `una` (kcptun wire, section 3.6 step 1).
-    pub fn owed_acks(&mut self) -> &mut Vec<OwedAck> {
-        if self.acks.len() > 1 {
-            let (next, last) = (self.next, self.acks.len() - 1);
-            let mut index = 0;
-            self.acks.retain(|ack| {
-                index += 1;
-                index - 1 == last || !ack.sn.before(next)
-            });
+    /// The next acknowledgement that must leave. It is owed no more.
+    pub fn next_ack(&mut self) -> Option<OwedAck> {
+        while let Some(sn) = self.acks.order.pop_front() {
+            work::count(1);
+            if let Some(ts) = self.slot(sn).and_then(|slot| slot.owed.take()) {
+                self.acks.count -= 1;
+                self.acks.last.take_if(|last| last.sn == sn);
+                return Some(OwedAck { sn, ts });
+            }
         }
-        &mut self.acks
+        self.acks.last.take()
+    }
+
+    /// Owe no acknowledgement of what has arrived so far.
+    pub fn forget_acks(&mut self) {
+        while self.next_ack().is_some() {}
+    }
+
+    /// Remember an acknowledgement.
+    fn owe(&mut self, ack: OwedAck) {
+        self.acks.last = Some(ack);
+        if let Some(slot) = self.slot(ack.sn)
+            && slot.owed.replace(ack.ts).is_none()
+        {
+            self.acks.count += 1;
+            self.acks.order.push_back(ack.sn);
+        }
+        // Two for each that is added: what `next` has passed cannot pile up.
+        for _ in 0..2 {
+            work::count(1);
+            if self
+                .acks
+                .order
+                .front()
+                .is_some_and(|sn| sn.before(self.next))
+            {
+                self.acks.order.pop_front();
+            }
+        }
+    }
+
+    fn slot(&mut self, sn: Sn) -> Option<&mut Slot> {
+        let offset = usize::try_from(sn.diff(self.next)).ok()?;
+        self.ahead.get_mut(offset)
     }
 
     /// Set the first number, for tests of wrapping.
@@ -209,7 +281,7 @@ impl Receiver {
 
     /// Segments held, in order or not: what this half costs.
     pub fn held(&self) -> usize {
-        self.waiting.len() + self.ahead.iter().filter(|slot| slot.is_some()).count()
+        self.waiting.len() + self.stored
     }
 }
 
@@ -235,7 +307,5 @@ impl Pushed {
 
 /// How far beyond or behind its windows an honest peer's number may lie: the largest window.
 pub const SLACK: i32 = 1 << 16;
-/// Acknowledgements owed at once: more than the datagrams that one turn can bring.
-const MAX_ACKS: usize = 8192;
 /// A ring that once grew this large is given back when it falls empty.
 const IDLE_CAPACITY: usize = 64;

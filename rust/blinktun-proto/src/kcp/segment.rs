@@ -1,6 +1,7 @@
 //! KCP segments on the wire (kcptun wire, section 3.1).
 
 use crate::wire::{Millis, Sn, u16_at, u32_at};
+use crate::work;
 
 /// Bytes in front of a segment's data.
 pub const HEADER: usize = 24;
@@ -89,6 +90,7 @@ impl<'a> Iterator for Segments<'a> {
         if self.rest.is_empty() {
             return None;
         }
+        work::count(1);
         let parsed = parse(self.rest, self.conv);
         self.rest = match &parsed {
             Ok(segment) => &self.rest[HEADER + segment.data.len()..],

@@ -7,12 +7,14 @@ use std::collections::VecDeque;
 use super::control::{Acked, Controller, Loss};
 pub use super::in_flight::Echo;
 use super::in_flight::{Again, Batch, Outgoing};
+use super::overtaken::{Overtaken, Transmission};
 use super::pool::Pool;
 use super::receiver::SLACK;
 use super::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
 use crate::wire::{Millis, Sn};
+use crate::work;
 
 /// The remote window before anything was heard (kcptun wire, section 3.2).
 const INITIAL_REMOTE_WINDOW: u32 = 32;
@@ -28,7 +30,6 @@ const SILENT_RETRY: Duration = Duration::from_millis(400);
 pub struct Sender {
     mss: usize,
     nodelay: bool,
-    resend: u32,
     window: u32,
     remote_window: u32,
     controller: Box<dyn Controller>,
@@ -42,8 +43,11 @@ pub struct Sender {
     in_flight: u32,
     again: VecDeque<Sn>,
     next_order: u64,
+    overtaken: Overtaken,
     /// No segment is due before this; may be early, never late.
     next_due: Option<Time>,
+    /// All segments are looked at for one that is due, so not before this.
+    next_look: Time,
     delivered: u64,
     last_progress: Time,
     advanced_ever: bool,
@@ -62,7 +66,6 @@ impl Sender {
         Sender {
             mss,
             nodelay,
-            resend,
             window,
             remote_window: INITIAL_REMOTE_WINDOW,
             controller,
@@ -74,7 +77,9 @@ impl Sender {
             in_flight: 0,
             again: VecDeque::new(),
             next_order: 0,
+            overtaken: Overtaken::new(resend),
             next_due: None,
+            next_look: now,
             delivered: 0,
             last_progress: now,
             advanced_ever: false,
@@ -174,9 +179,13 @@ impl Sender {
             return;
         }
         for segment in self.buffer.drain(..count as usize) {
+            work::count(1);
             if !segment.acked {
                 self.in_flight -= 1;
-                self.batch.note(&segment, self.una);
+                self.batch.note(&segment);
+                if segment.transmissions == 1 {
+                    self.overtaken.note_acked(segment.order);
+                }
                 self.delivered += segment.data.len() as u64;
             }
             pool.give(segment.data);
@@ -204,7 +213,11 @@ impl Sender {
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
         }
-        self.batch.note(segment, sn);
+        if exact.is_some() || segment.transmissions == 1 {
+            // Else it may be an earlier transmission that has arrived.
+            self.overtaken.note_acked(segment.order);
+        }
+        self.batch.note(segment);
         self.batch.exact = exact.or(self.batch.exact);
         self.note_progress(now);
         Some(Echo { exact, genuine })
@@ -230,55 +243,61 @@ impl Sender {
 
     /// After a batch of input: find what was lost, tell the controller.
     pub fn finish_input(&mut self, rtt: &Rtt, now: Time) {
-        if self.batch.orders.is_empty() {
-            self.batch.advanced = false;
+        let batch = core::mem::take(&mut self.batch);
+        if batch.segments == 0 {
             return;
         }
-        self.find_losses(rtt, now);
+        self.find_losses(now);
+        if self.unsent == 0 && self.queue.is_empty() {
+            self.hasten_overtaken(rtt, now);
+        }
         let acked = Acked {
-            segments: self.batch.orders.len() as u32,
-            bytes: self.batch.bytes,
+            segments: batch.segments,
+            bytes: batch.bytes,
             delivered: self.delivered,
-            rtt: self.batch.exact,
-            advanced: self.batch.advanced,
+            rtt: batch.exact,
+            advanced: batch.advanced,
             in_flight: self.in_flight,
         };
         self.controller.on_acked(&acked, self.remote_window, now);
-        self.batch.clear();
     }
 
-    /// Count, for each segment still out, the acknowledged transmissions that left after its own.
-    fn find_losses(&mut self, rtt: &Rtt, now: Time) {
-        let Some(highest) = self.batch.highest else {
-            return;
-        };
-        let reach = usize::try_from(highest.diff(self.una)).unwrap_or(0);
-        let nothing_new = self.unsent == 0 && self.queue.is_empty();
-        self.batch.orders.sort_unstable();
-        let orders = &self.batch.orders;
+    /// Queue each segment of which the last transmission is lost.
+    fn find_losses(&mut self, now: Time) {
         let mut lost = false;
-        for index in 0..reach.min(self.buffer.len() - self.unsent) {
-            let segment = &mut self.buffer[index];
-            if segment.acked || segment.queued.is_some() {
-                continue;
-            }
-            let later = orders.len() - orders.partition_point(|order| *order <= segment.order);
-            segment.passed += later as u32;
-            if self.resend > 0 && segment.passed >= self.resend {
+        while let Some(transmission) = self.overtaken.next_lost() {
+            if let Some(segment) = self.still_out(transmission) {
                 segment.queued = Some(Again::Fast);
-                self.again.push_back(self.una.plus(index as u32));
+                self.again.push_back(transmission.sn);
                 lost = true;
-            } else if segment.passed > 0 && nothing_new {
-                // Give reordering a quarter of a round trip before repeating the tail.
-                let patience = rtt.smoothed() + rtt.smoothed() / 4;
-                segment.due = segment.due.min((segment.sent + patience).max(now));
-                segment.early = true;
-                self.next_due = earliest(self.next_due, Some(segment.due));
             }
         }
         if lost {
             self.controller.on_lost(Loss::Fast, self.in_flight, now);
         }
+    }
+
+    /// With nothing new to send, repeat what has been overtaken at all after a while.
+    fn hasten_overtaken(&mut self, rtt: &Rtt, now: Time) {
+        // Give reordering a quarter of a round trip before repeating the tail.
+        let patience = rtt.smoothed() + rtt.smoothed() / 4;
+        while let Some(transmission) = self.overtaken.next_passed() {
+            if let Some(segment) = self.still_out(transmission) {
+                segment.due = segment.due.min((segment.sent + patience).max(now));
+                segment.early = true;
+                let due = Some(segment.due);
+                self.next_due = earliest(self.next_due, due);
+            }
+        }
+    }
+
+    /// The segment of a transmission, if that is its last one, not acknowledged, and it does not wait
+    /// to leave again.
+    fn still_out(&mut self, Transmission { order, sn }: Transmission) -> Option<&mut Outgoing> {
+        let index = usize::try_from(sn.diff(self.una)).ok()?;
+        let segment = self.buffer.get_mut(index)?;
+        let is_last = segment.order == order && segment.transmissions > 0;
+        (is_last && !segment.acked && segment.queued.is_none()).then_some(segment)
     }
 
     // --- to the wire ----------------------------------------------------------------------
@@ -297,6 +316,7 @@ impl Sender {
     /// The data length of the next segment that must leave.
     pub fn peek(&mut self) -> Option<usize> {
         while let Some(sn) = self.again.front() {
+            work::count(1);
             match self.index_again(*sn) {
                 Some(index) => return Some(self.buffer[index].data.len()),
                 None => self.again.pop_front(),
@@ -326,7 +346,6 @@ impl Sender {
         }
         segment.ts = ts;
         segment.order = self.next_order;
-        segment.passed = 0;
         segment.transmissions += 1;
         if let Some(again) = segment.queued.take() {
             again.count(stats);
@@ -338,10 +357,17 @@ impl Sender {
             segment.rto
         };
         segment.due = now + wait;
-        self.next_order += 1;
         self.next_due = earliest(self.next_due, Some(segment.due));
+        let (order, sn) = (self.next_order, self.una.plus(index as u32));
+        self.next_order += 1;
+        self.overtaken.note_sent(Transmission { order, sn });
+        self.overtaken.tidy(self.in_flight, |it| {
+            let index = usize::try_from(it.sn.diff(self.una)).ok();
+            let segment = index.and_then(|index| self.buffer.get(index));
+            segment.is_some_and(|segment| segment.order == it.order && !segment.acked)
+        });
         self.controller.on_sent(1, now);
-        Some((self.una.plus(index as u32), &segment.data))
+        Some((sn, &self.buffer[index].data))
     }
 
     fn take_new(&mut self, rtt: &Rtt, now: Time) -> Option<usize> {

@@ -3,6 +3,7 @@
 use super::{Error, Version};
 use crate::buffer::ByteQueue;
 use crate::wire::{u16_at, u32_at};
+use crate::work;
 
 /// The size of a frame's header in bytes; all frames but PSH and UPD are nothing else.
 pub const HEADER: usize = 8;
@@ -74,6 +75,7 @@ impl Decoder {
     /// The header is none that the newest version would accept. It is checked as soon as its eight
     /// bytes are there.
     pub fn next<'a>(&mut self, data: &mut &'a [u8]) -> Result<Option<Frame<'a>>, Error> {
+        work::count(1);
         if self.left > 0 {
             return Ok(self.next_piece(data));
         }

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::qpp::StreamPads;
 use crate::time::{Time, earliest};
+use crate::work;
 use std::collections::VecDeque;
 
 /// Farewells that may wait before we stop taking frames: a peer that makes us refuse streams
@@ -328,6 +329,7 @@ impl Mux {
     pub(super) fn release_first_hold(&mut self) {
         let version = self.version().unwrap_or(Version::V1);
         let Some(id) = self.holds.pop() else { return };
+        work::count(1);
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };

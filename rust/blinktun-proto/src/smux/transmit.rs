@@ -5,6 +5,7 @@ use super::scheduler::Turn;
 use super::stream::{LocalEnd, Stream};
 use super::{Event, HELLO, Mux, Peer, Role, StreamId, Version};
 use crate::time::Time;
+use crate::work;
 
 /// The room from which [`Mux::transmit`] always moves something, in bytes: the longest frames that
 /// cannot be cut.
@@ -58,6 +59,7 @@ impl Mux {
             while frames.room() > HEADER
                 && let Some(turn) = self.scheduler.next()
             {
+                work::count(1);
                 self.serve(turn, version, &mut frames, now);
             }
         }
@@ -85,6 +87,7 @@ impl Mux {
             return false;
         }
         while let Some(&id) = self.updates.front() {
+            work::count(1);
             if frames.room() < UPDATE {
                 return false;
             }
@@ -92,6 +95,7 @@ impl Mux {
             self.send_update(id, frames);
         }
         while let Some(farewell) = self.farewells.front() {
+            work::count(1);
             if !farewell.write(frames) {
                 return false;
             }

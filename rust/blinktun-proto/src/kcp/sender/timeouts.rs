@@ -2,14 +2,19 @@
 
 use super::{SILENCE, SILENT_RETRY, Sender};
 use crate::kcp::control::Loss;
-use crate::kcp::in_flight::Again;
+use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::rtt::Rtt;
 use crate::time::{Duration, Time, earliest};
+use crate::work;
+
+/// All segments are looked at for those that are due, at most once in this time.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 impl Sender {
     /// When [`Sender::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.next_due.filter(|_| self.in_flight > 0)
+        let due = self.next_due.filter(|_| self.in_flight > 0);
+        due.map(|at| at.max(self.next_look))
     }
 
     /// Whether data is in flight and nothing was acknowledged for [`SILENCE`].
@@ -40,7 +45,9 @@ impl Sender {
         let first_only = silent || rtt.min().is_none();
         let reach = self.buffer.len() - self.unsent;
         let (mut worst, mut next) = (None, None);
+        self.next_look = now + LOOK_EVERY;
         for index in 0..reach {
+            work::count(1);
             let segment = &mut self.buffer[index];
             if segment.acked || segment.queued.is_some() {
                 continue;
@@ -71,6 +78,7 @@ impl Sender {
     pub fn retime(&mut self, rtt: &Rtt) {
         let sent = self.buffer.len() - self.unsent;
         for segment in self.buffer.iter_mut().take(sent) {
+            work::count(1);
             segment.rto = rtt.rto();
             segment.due = segment.sent + segment.rto;
             self.next_due = earliest(self.next_due, Some(segment.due));
@@ -81,7 +89,11 @@ impl Sender {
     fn hasten(&mut self) {
         let sent = self.buffer.len() - self.unsent;
         let mut out = self.buffer.iter_mut().take(sent);
-        if let Some(first) = out.find(|segment| !segment.acked && segment.queued.is_none()) {
+        let is_out = |segment: &&mut Outgoing| {
+            work::count(1);
+            !segment.acked && segment.queued.is_none()
+        };
+        if let Some(first) = out.find(is_out) {
             first.due = first.due.min(first.sent + SILENT_RETRY);
             self.next_due = earliest(self.next_due, Some(first.due));
         }
