@@ -7,12 +7,18 @@ use std::net::SocketAddr;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
 use blinktun_proto::endpoint::embryo::EMBRYO_LIFE;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::kcp::pool::Pool;
+use blinktun_proto::kcp::receiver::Sink;
+use blinktun_proto::kcp::segment::{HEADER, Segment, Segments, WINS};
+use blinktun_proto::kcp::{self, Kcp};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{
     Config, Event, Role, UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS,
 };
 use blinktun_proto::smux;
+use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::{Millis, Sn};
 
 const NOW: Time = Time::from_millis(1000);
 const EARLY: usize = 16;
@@ -428,4 +434,65 @@ fn what_we_sent_is_not_taken_for_the_peers() {
         deliver(&mut there, source(1), std::slice::from_ref(answer), NOW);
     }
     assert_eq!(there.stats().replays, answers.len() as u64);
+}
+
+/// Behind a wrong echo the right one proves nothing: else a datagram would be dozens of guesses.
+#[test]
+fn a_datagram_is_one_guess() {
+    let tells = |clocks: &[u32], conv: u32| {
+        let mut payload = Vec::new();
+        for clock in clocks {
+            let start = payload.len();
+            payload.resize(start + HEADER, 0);
+            let (cmd, ts, sn, una) = (WINS, Millis(*clock), Sn(0), Sn(1));
+            let wnd = 32;
+            Segment {
+                conv,
+                cmd,
+                wnd,
+                ts,
+                sn,
+                una,
+                data: &[],
+            }
+            .write(&mut payload[start..]);
+        }
+        payload
+    };
+    for (is_alone, proves) in [(true, true), (false, false)] {
+        let config = kcp::Config {
+            conv: 7,
+            block: 1000,
+            nodelay: false,
+            interval_ms: 10,
+            resend: 2,
+            no_congestion: true,
+            send_window: 32,
+            receive_window: 32,
+            demand_proof: true,
+            asks_after_data: false,
+            clock_offset: 5_000_000,
+        };
+        let mut ours = Kcp::new(config, NOW);
+        let (mut out, mut stats) = ([0; 1000], Stats::default());
+        ours.ask();
+        let asked = ours.emit(&mut out, NOW, &mut stats).unwrap();
+        let clock = Segments::new(&out[..asked.len], 7).next().unwrap().unwrap();
+        let guesses = [clock.ts.0.wrapping_add(1), clock.ts.0];
+        let answer = tells(if is_alone { &guesses[1..] } else { &guesses }, 7);
+        let mut pool = Pool::default();
+        let into = (&mut Nowhere, &mut pool, &mut stats);
+        ours.input(&answer, true, NOW, into).unwrap();
+        assert_eq!(ours.proven(), proves, "alone: {is_alone}");
+    }
+}
+
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn has_room(&self) -> bool {
+        false
+    }
+
+    fn deliver(&mut self, _: &[u8]) {}
 }

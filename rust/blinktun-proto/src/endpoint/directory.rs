@@ -1,7 +1,7 @@
 //! Which session a datagram belongs to: by address and conversation, by either alone.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use ahash::RandomState;
 
@@ -18,6 +18,7 @@ pub struct Directory {
     by_conv: HashMap<u32, usize, RandomState>,
     /// The newest proven session of an address: parity names no conversation.
     by_peer: HashMap<FourTuple, usize, RandomState>,
+    /// Sessions of each [`network`].
     per_source: HashMap<IpAddr, usize, RandomState>,
 }
 
@@ -41,7 +42,10 @@ impl Directory {
         self.by_key.insert((peer, conv), index);
         self.by_conv.entry(conv).or_insert(index);
         self.by_peer.entry(peer).or_insert(index);
-        *self.per_source.entry(peer.remote.ip()).or_insert(0) += 1;
+        *self
+            .per_source
+            .entry(network(peer.remote.ip()))
+            .or_insert(0) += 1;
     }
 
     /// Session `index`, which was added, has a true peer.
@@ -59,10 +63,11 @@ impl Directory {
         if self.by_peer.get(&peer) == Some(&index) {
             self.by_peer.remove(&peer);
         }
-        if let Some(count) = self.per_source.get_mut(&peer.remote.ip()) {
+        let source = network(peer.remote.ip());
+        if let Some(count) = self.per_source.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                self.per_source.remove(&peer.remote.ip());
+                self.per_source.remove(&source);
             }
         }
     }
@@ -81,8 +86,49 @@ impl Directory {
         self.by_conv.get(&conv).copied()
     }
 
-    /// How many sessions an IP address has.
+    /// How many sessions an IP address has, or the network of an IPv6 address.
     pub fn count(&self, source: IpAddr) -> usize {
+        let source = network(source);
         self.per_source.get(&source).copied().unwrap_or(0)
+    }
+}
+
+/// What limits count by: an IPv4 address; of an IPv6 address the first 64 bits, as a host may use
+/// every address of its network.
+fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(address: &str) -> Key {
+        let address: std::net::SocketAddr = address.parse().expect("an address");
+        (address.into(), 7)
+    }
+
+    #[test]
+    fn addresses_of_one_network_count_together() {
+        let mut directory = Directory::new([1, 2]);
+        for (index, address) in ["[2001:db8::1]:1", "[2001:db8::ffff:2]:1"]
+            .iter()
+            .enumerate()
+        {
+            directory.add(index, key(address));
+        }
+        directory.add(2, key("[2001:db8:0:1::1]:1"));
+        directory.add(3, key("[::ffff:192.0.2.1]:1"));
+        let count =
+            |directory: &Directory, ip: &str| directory.count(ip.parse().expect("an address"));
+        assert_eq!(count(&directory, "2001:db8::9"), 2);
+        assert_eq!(count(&directory, "2001:db8:0:1::9"), 1);
+        assert_eq!(count(&directory, "192.0.2.1"), 1);
+        assert_eq!(count(&directory, "192.0.2.2"), 0);
+        directory.remove(0, key("[2001:db8::1]:1"));
+        assert_eq!(count(&directory, "2001:db8::9"), 1);
     }
 }

@@ -42,7 +42,7 @@ use stray::Strays;
 pub struct Limits {
     /// Sessions at once.
     pub sessions: usize,
-    /// Sessions of one source address (without the port).
+    /// Sessions of one source: an IPv4 address, or the first 64 bits of an IPv6 address.
     pub sessions_per_source: usize,
     /// Sessions that may dial before their source is proved.
     pub early: usize,
@@ -130,7 +130,7 @@ pub struct Endpoint {
 impl Endpoint {
     /// An endpoint without sessions. `config` has passed [`Config::check`].
     pub fn new(
-        config: Config,
+        mut config: Config,
         limits: Limits,
         role: Role,
         crypt: PacketCrypt,
@@ -138,6 +138,7 @@ impl Endpoint {
         now: Time,
     ) -> Endpoint {
         let mut cx = Context::new(seed);
+        config.hash_seed = cx.random.next_u64();
         let mut seeds = || [cx.random.next_u64(), cx.random.next_u64()];
         let (directory, embryos, replays) =
             (seeds(), Embryos::new(seeds()), ReplayFilter::new(seeds()));
@@ -336,4 +337,23 @@ fn is_short(payload: &[u8]) -> bool {
         _ => MIN_PAYLOAD,
     };
     payload.len() < least
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypt::CryptKind;
+
+    #[test]
+    fn the_hash_of_stream_tables_is_no_clock_of_the_wire() {
+        let seeds = [1, 2].map(|seed| {
+            let crypt = PacketCrypt::new(CryptKind::Null, &[0; 32]);
+            let (config, limits) = (Config::new(&crypt), Limits::default());
+            Endpoint::new(config, limits, Role::Server, crypt, [seed; 32], Time::ZERO)
+                .config
+                .hash_seed
+        });
+        assert_ne!(seeds[0], seeds[1]);
+        assert!(seeds.iter().all(|seed| *seed > u64::from(u32::MAX)));
+    }
 }

@@ -102,7 +102,7 @@ fn segments_fill(kcp: &[u8], conv: u32) -> bool {
     while rest.len() >= SEGMENT_HEADER {
         let (cmd, len) = (rest[4], u32_at(rest, 20) as usize);
         let is_known = (PUSH..=WINS).contains(&cmd);
-        if u32_at(rest, 0) != conv || !is_known || (cmd == PUSH) != (len > 0) {
+        if u32_at(rest, 0) != conv || !is_known || rest[5] != 0 || (cmd == PUSH) != (len > 0) {
             return false;
         }
         let Some(next) = rest[SEGMENT_HEADER..].get(len..) else {
@@ -172,6 +172,8 @@ mod tests {
     #[test]
     fn an_unsound_shard_gives_nothing() {
         let kcp = segment(81, b"data");
+        let mut fragment = kcp.clone();
+        fragment[5] = 1;
         let too_long = [&200u16.to_le_bytes()[..], &kcp].concat();
         let unsound = [
             ("no bytes", vec![]),
@@ -187,6 +189,7 @@ mod tests {
             ("ACK with data", shard(&segment(82, b"x"), &[])),
             ("unknown command below", shard(&segment(80, b""), &[])),
             ("unknown command above", shard(&segment(85, b""), &[])),
+            ("a fragment", shard(&fragment, &[])),
         ];
         for (why, shard) in unsound {
             assert_eq!(checked_kcp(&shard, CONV), None, "{why}");

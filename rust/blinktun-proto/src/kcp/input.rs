@@ -29,6 +29,7 @@ impl Kcp {
         self.check(payload)?;
         let mut last_ack = None;
         let mut data = false;
+        self.has_guessed = false;
         for segment in Segments::new(payload, self.conv).flatten() {
             stats.in_segs += 1;
             // What `una` covers is gone: the acknowledgement must find its segment before.
@@ -139,21 +140,24 @@ impl Kcp {
             return None; // not a clock of ours
         }
         // Only a clock that its segment left with proves anything: a guess is one in millions.
-        if echo.genuine {
-            self.note_echo(segment.ts);
-        }
+        self.note_echo(segment.ts, echo.genuine);
         Some((age_ms, echo.exact))
     }
 
     /// A window tell echoes the clock of the question, if the peer is blinktun.
     pub(super) fn handle_tell(&mut self, segment: &Segment<'_>, now: Time) {
         self.notice_restart(segment, now);
-        if self.asked.contains(&segment.ts) {
-            self.note_echo(segment.ts);
-        }
+        self.note_echo(segment.ts, self.asked.contains(&segment.ts));
     }
 
-    pub(super) fn note_echo(&mut self, ts: Millis) {
+    /// Take `ts` for a proof, if it `is_ours`. A datagram holds dozens of segments but is one guess: the
+    /// first wrong one ends what it can prove. An honest peer's are all right, but for the window of
+    /// another program, which it tells behind its acknowledgements.
+    fn note_echo(&mut self, ts: Millis, is_ours: bool) {
+        self.has_guessed |= !is_ours;
+        if self.has_guessed {
+            return;
+        }
         if self.echoed.is_none_or(|newest| newest.before(ts)) {
             self.echoed = Some(ts);
         }
@@ -168,9 +172,10 @@ impl Kcp {
     /// Whether `payload` acknowledges a segment that is in flight now, with the clock it left with:
     /// its sender has seen what we sent.
     pub fn is_echoed_by(&self, payload: &[u8]) -> bool {
-        Segments::new(payload, self.conv)
-            .flatten()
-            .any(|segment| segment.cmd == ACK && self.sender.left_with(segment.sn, segment.ts))
+        // The first alone: a datagram is one guess.
+        let mut segments = Segments::new(payload, self.conv).flatten();
+        let ack = segments.find(|segment| segment.cmd == ACK);
+        ack.is_some_and(|segment| self.sender.left_with(segment.sn, segment.ts))
     }
 
     /// Whether `payload`, which has passed [`Kcp::check`], was made after all that was taken so far:

@@ -90,6 +90,8 @@ pub struct Kcp {
     first_una: Option<Millis>,
     /// The newest clock of ours that the peer has echoed.
     echoed: Option<Millis>,
+    /// The payload that is taken now has echoed a clock that is not ours.
+    has_guessed: bool,
     forgotten: bool,
     /// What arrives is not acknowledged yet.
     withholds: bool,
@@ -137,6 +139,7 @@ impl Kcp {
             tell: None,
             first_una: None,
             echoed: None,
+            has_guessed: false,
             forgotten: false,
             withholds: config.demand_proof,
             withheld: false,

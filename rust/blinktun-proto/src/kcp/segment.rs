@@ -62,6 +62,8 @@ pub enum Malformed {
     Conv,
     /// Not PUSH, ACK, WASK or WINS; or data where none may be.
     Command,
+    /// A piece of a message (`frg`); kcptun sends a stream, which has none.
+    Fragment,
     /// `sn` or `una` cannot belong to this conversation now.
     Window,
 }
@@ -116,6 +118,9 @@ fn parse(bytes: &[u8], conv: u32) -> Result<Segment<'_>, Malformed> {
     let length = u32_at(bytes, 20) as usize;
     if !(PUSH..=WINS).contains(&cmd) || (cmd != PUSH && length != 0) {
         return Err(Malformed::Command);
+    }
+    if bytes[5] != 0 {
+        return Err(Malformed::Fragment);
     }
     let data = bytes[HEADER..].get(..length).ok_or(Malformed::Length)?;
     Ok(Segment {

@@ -48,6 +48,8 @@ pub struct Config {
     pub smux: smux::Settings,
     /// What the bytes of every stream go through (QPP).
     pub pads: Option<Arc<Pads>>,
+    /// Seeds the hash of the stream tables; secret. The endpoint draws it.
+    pub hash_seed: u64,
 }
 
 /// Settings that cannot work.
@@ -124,6 +126,7 @@ impl Config {
                 max_streams: 65536,
             },
             pads: None,
+            hash_seed: 0,
         }
     }
 
@@ -153,7 +156,7 @@ impl Config {
         }
     }
 
-    pub(super) fn mux(&self, role: Role, seed: u32) -> smux::Config {
+    pub(super) fn mux(&self, role: Role) -> smux::Config {
         let version = match role {
             Role::Client => Some(self.smux.version.unwrap_or(Version::V1)),
             Role::Server => self.smux.version,
@@ -165,7 +168,7 @@ impl Config {
                 ..self.smux
             },
             pads: self.pads.clone(),
-            hash_seed: seed.into(),
+            hash_seed: self.hash_seed,
         }
     }
 }

@@ -138,7 +138,7 @@ impl Session {
         let block = config.mtu - config.head - config.tail - fec_header;
         Session {
             kcp: Kcp::new(config.kcp(role, conv, block, clock_offset), now),
-            mux: Mux::new(config.mux(role, clock_offset), now),
+            mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
             encoder: None,
             decoder: None,
