@@ -26,7 +26,6 @@ ELSEWHERE = {
     "config/options_blinksocks.py": "unit/config/test_blinksocks_config.py",
     "config/options_kcptun.py": "unit/config/test_kcptun_config.py",
     "config/settings.py": "unit/config/test_kcptun_config.py",
-    "config/weaknesses.py": "unit/config/test_kcptun_config.py",
     "kcp/keys.py": None,
     "presets/base.py": "unit/presets/test_pipeline.py",
     "transports/base.py": "unit/transports/test_tcp.py",

@@ -34,7 +34,7 @@ def need_descriptors(servers: Sequence[KcptunServer]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
         return
     largest = max(servers, key=_sockets)
-    ports = len(largest.listen.ports)
+    ports = len(largest.listen.addresses)
     each = f" in each of {largest.workers} workers" if largest.workers > 1 else ""
     problem = f"asks for {ports} sockets{each}, and the process may open {hard} descriptors"
     fix = f"raise the limit to {needed} (ulimit -n, LimitNOFILE) or write a shorter range"
@@ -52,7 +52,7 @@ def want_descriptors() -> None:
 
 def _sockets(server: KcptunServer) -> int:
     # The supervisor of workers holds the sockets of all of them, and a control socket of each.
-    return (len(server.listen.ports) + 2) * server.workers
+    return (len(server.listen.addresses) + 2) * server.workers
 
 
 def _allows(limit: int, needed: int) -> bool:

@@ -223,10 +223,8 @@ def _bind_range(ports: PortRange, count: int) -> list[list[socket.socket]]:
     """For each of ``count`` workers a socket for each port; none stays open if one fails."""
     workers: list[list[socket.socket]] = [[] for _ in range(count)]
     try:
-        for port in ports.ports:
-            for worker, bound in zip(
-                workers, _bind_all(Address(ports.host, port), count), strict=True
-            ):
+        for address in ports.addresses:
+            for worker, bound in zip(workers, _bind_all(address, count), strict=True):
                 worker.append(bound)
     except TransportError:
         for worker in workers:

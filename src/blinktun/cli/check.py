@@ -11,6 +11,14 @@ from blinktun.config.model import (
     KcptunClient,
     KcptunServer,
 )
+from blinktun.config.protection import (
+    Level,
+    integrity_of_crypt,
+    integrity_of_link,
+    preset_text,
+    replays_of_crypt,
+    replays_of_link,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +28,6 @@ if TYPE_CHECKING:
         KcpSettings,
         LogSettings,
         PortRange,
-        PresetSpec,
         ReportSettings,
         RoleConfig,
         ServerLink,
@@ -83,7 +90,7 @@ def _blinksocks_server(config: BlinksocksServer) -> Iterator[tuple[str, str]]:
     yield "listens", f"{config.server.transport} {config.server.address}{config.server.path}"
     yield from _link(config.server, config.timeout)
     yield "rules", "" if config.acl is None else f"{len(config.acl)}, the last that fits counts"
-    yield "strangers", f"go to {config.redirect}" if config.redirect else "wait, then are closed"
+    yield "without key", _without_key(config)
     yield "mux", "connections are shared" if config.server.mux else ""
     yield "names", _names(config.dns)
     yield from _log(config.log, console="standard output")
@@ -92,6 +99,8 @@ def _blinksocks_server(config: BlinksocksServer) -> Iterator[tuple[str, str]]:
 def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
     yield "disguise", "datagrams look like segments of TCP" if kcp.tcp else ""
     yield "crypt", kcp.crypt
+    yield "integrity", integrity_of_crypt(kcp.crypt).value
+    yield "replays", _replays(replays_of_crypt(kcp.crypt))
     yield "QPP", f"{kcp.qpp_count} pads of revision {kcp.qpp_revision}" if kcp.qpp else ""
     corrected = kcp.datashard and kcp.parityshard
     yield "correction", f"{kcp.datashard} data + {kcp.parityshard} parity" if corrected else "none"
@@ -104,17 +113,25 @@ def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
     yield "end of file", f"passed on after {kcp.closewait} s" if kcp.closewait else ""
 
 
+def _replays(level: Level) -> str:
+    return {Level.YES: "refused", Level.NO: "not refused"}.get(level, level.value)
+
+
+def _without_key(config: BlinksocksServer) -> str:
+    """What a peer that does not show the key meets."""
+    if config.redirect:
+        return f"answered by {config.redirect}"
+    return "kept waiting 5 to 30 s, then reset"
+
+
 def _link(link: ServerLink, timeout: float) -> Iterator[tuple[str, str]]:
-    yield "presets", " > ".join(map(_preset, link.presets))
+    yield "presets", " > ".join(map(preset_text, link.presets))
+    yield "integrity", integrity_of_link(link).value
+    yield "replays", _replays(replays_of_link(link))
     yield "certificate", str(link.tls.cert or "")
     if link.kcp:
         yield from _kcp(link.kcp.kcp)
     yield "timeout", f"{timeout:g} s without a byte"
-
-
-def _preset(preset: PresetSpec) -> str:
-    method = preset.params.get("method")
-    return f"{preset.name} ({method})" if isinstance(method, str) else preset.name
 
 
 def _names(dns: Dns) -> str:

@@ -44,7 +44,7 @@ def stream_address(settings: Settings, name: str) -> StreamAddress:
 
 
 def port_range(settings: Settings, name: str, *, empty_host: str = "") -> PortRange:
-    """``host:port`` or ``host:first-last``.
+    """``host:port`` or ``host:first-last``, or several hosts (``host|host:port``).
 
     Go searches for its pattern anywhere in the text; we refuse what it takes by accident, such as
     ``host:80-90-100``.
@@ -57,18 +57,29 @@ def port_range(settings: Settings, name: str, *, empty_host: str = "") -> PortRa
     Raises:
         ConfigError: it is neither, or a port is out of range.
     """
-    found = _PORT_RANGE.fullmatch(settings.text(name).strip())
-    if not found:
+    *others, last_host = settings.text(name).strip().split("|")
+    found = _PORT_RANGE.fullmatch(last_host)
+    more = [_HOST.fullmatch(text) for text in others]
+    if not found or None in more:
         raise settings.error(name, "is no host:port", fix=_RANGE_FIX)
     first = int(found["first"])
     last = int(found["last"] or first)
     if not 1 <= first <= last <= 65535:
         fix = "write a port 1..65535, or the lower and the higher port of a range as 3000-4000"
         raise settings.error(name, "has a port or range that cannot be", fix=fix)
-    literal = found["literal"]
-    if literal and Address(literal, first).ip is None:
+    every = [*filter(None, more), found]
+    if any(each["literal"] and Address(each["literal"], 0).ip is None for each in every):
         raise settings.error(name, "has no IPv6 address in its brackets", fix=_RANGE_FIX)
-    return PortRange(literal or found["host"] or empty_host, first, last)
+    hosts = _distinct([each["literal"] or each["host"] or empty_host for each in every])
+    return PortRange(hosts[0], first, last, tuple(hosts[1:]))
+
+
+def _distinct(hosts: list[str]) -> list[str]:
+    """Each host once; the addresses for all of IPv4 and all of IPv6 together are one host."""
+    unspecified = {
+        ip.version for host in hosts if (ip := Address(host, 0).ip) and ip.is_unspecified
+    }
+    return [""] if "" in hosts or len(unspecified) > 1 else list(dict.fromkeys(hosts))
 
 
 def _path(settings: Settings, name: str, text: str) -> Path:
@@ -80,7 +91,9 @@ def _path(settings: Settings, name: str, text: str) -> Path:
 
 _STREAM_FIX = "write host:port, [IPv6 address]:port, :port or the path of a UNIX socket"
 _RANGE_FIX = "write host:port, [IPv6 address]:port, :port, or a range as host:3000-4000"
+_ONE_HOST = r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]/]*))"
+_HOST = re.compile(_ONE_HOST)
 _PORT_RANGE = re.compile(
-    r"(?:\[(?P<literal>[^\[\]]+)\]|(?P<host>[^:\[\]/]*)):(?P<first>[0-9]{1,5})(?:-(?P<last>[0-9]{1,5})?)?",
+    rf"{_ONE_HOST}:(?P<first>[0-9]{{1,5}})(?:-(?P<last>[0-9]{{1,5}})?)?",
     re.ASCII,
 )

@@ -41,7 +41,7 @@ from blinktun.config.own_presets import from_folder, is_own_preset
 from blinktun.config.service_url import ServiceUrl, parse_endpoint, parse_service_url
 from blinktun.config.settings import Settings
 from blinktun.config.tolerance import as_blinksocks
-from blinktun.config.weaknesses import weaknesses_of_presets
+from blinktun.config.weaknesses import weakness_of_open_proxy, weaknesses_of_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,18 +78,24 @@ def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     link.read(cast("Mapping[str, object]", top.value("server")))
     server = _link(link)
     https = _own_certificate(top, "https_cert", "https_key") if service.scheme == "https" else Tls()
+    credentials = service.credentials if inbound is not Inbound.TCP else None
+    is_open = weakness_of_open_proxy(service.scheme, service.address, asks=credentials is not None)
     return BlinksocksClient(
         inbound=inbound,
         listen=service.address,
+        written_scheme=service.scheme,
         server=server,
         forward=_forward(top, service) if inbound is Inbound.TCP else None,
-        credentials=service.credentials if inbound is not Inbound.TCP else None,
+        credentials=credentials,
         timeout=top.number("timeout"),
         https=https,
         dns=_dns(top),
         log=_log(top),
         source=source,
-        warnings=(*warnings, *top.warnings, *link.warnings, *_warnings(top, server)),
+        warnings=(
+            *(*warnings, *top.warnings, *link.warnings, *_warnings(top, server)),
+            *((is_open,) if is_open else ()),
+        ),
     )
 
 
@@ -286,5 +292,4 @@ def _warnings(top: Settings, server: ServerLink) -> list[str]:
         warnings.append(f"timeout is short: idle connections close after {top.value('timeout')} s")
     if top.number("dns_expire") > 86400:
         warnings.append(f"dns_expire is long: {top.value('dns_expire')} s is more than a day")
-    weaknesses = weaknesses_of_presets(server.presets, mux=server.mux)
-    return [*warnings, *weaknesses]
+    return [*warnings, *weaknesses_of_link(server)]

@@ -28,11 +28,26 @@ StreamAddress = Address | Path
 
 @dataclass(frozen=True, slots=True)
 class PortRange:
-    """``host:3000-4000``: a host and the first and last of its UDP ports, often the same."""
+    """``host:3000-4000``: a host and the first and last of its UDP ports, often the same.
+
+    Shadowsocks joins several hosts by ``|``; they have the same ports.
+    """
 
     host: str
     first: int
     last: int
+    more: tuple[str, ...] = ()
+    """Hosts besides the first."""
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every host."""
+        return (self.host, *self.more)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Every port of every host."""
+        return tuple(Address(host, port) for host in self.hosts for port in self.ports)
 
     @property
     def ports(self) -> range:
@@ -40,7 +55,8 @@ class PortRange:
         return range(self.first, self.last + 1)
 
     def __str__(self) -> str:
-        first = str(Address(self.host, self.first))
+        others = [f"[{host}]" if ":" in host else host for host in self.hosts[:-1]]
+        first = "|".join([*others, str(Address(self.hosts[-1], self.first))])
         return first if self.first == self.last else f"{first}-{self.last}"
 
 
@@ -288,10 +304,14 @@ class BlinksocksClient:
     source: str = ""
     warnings: tuple[str, ...] = ()
 
+    written_scheme: str = field(default="", compare=False)
+    """The protocol of its service as its owner wrote it; empty: that of ``inbound``."""
+
     @property
     def scheme(self) -> str:
         """What applications connect with, as in URLs."""
-        return "https" if self.https.cert else self.inbound.value
+        plain = "socks5" if self.inbound is Inbound.SOCKS else self.inbound.value
+        return self.written_scheme or ("https" if self.https.cert else plain)
 
 
 class Targets(Enum):

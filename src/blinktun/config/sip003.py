@@ -31,7 +31,8 @@ class Plugin:
     """What a host program said.
 
     Attributes:
-        remote: ``host:port`` where the shadowsocks server is reached by its clients.
+        remote: ``host:port`` where the shadowsocks server is reached by its clients; several hosts
+            are joined by ``|``, as Debian's own configuration of shadowsocks has two.
         local: ``host:port`` where the host program is, or wants us to be.
         options: Names and values of `OPTIONS_VARIABLE`, in its order.
     """
@@ -53,9 +54,14 @@ class Plugin:
         """
         known = _by_any_name(settings.side)
         near, far = ("localaddr", "remoteaddr") if settings.side == CLIENT else ("target", "listen")
+        near_text, ignored = _first_host(self.local)
+        if ignored:
+            settings.warnings.append(
+                f"SS_LOCAL_HOST: of several hosts the first counts: {near_text}"
+            )
         for name, text, variables in (
             (far, self.remote, "SS_REMOTE_HOST, SS_REMOTE_PORT"),
-            (near, self.local, "SS_LOCAL_HOST, SS_LOCAL_PORT"),
+            (near, near_text, "SS_LOCAL_HOST, SS_LOCAL_PORT"),
         ):
             settings.put(known[name], text, Origin(variables, shown=shown(text)))
         for name, text in self.options:
@@ -92,14 +98,24 @@ def without_host_flags(arguments: Sequence[str]) -> list[str]:
 
 
 def _join(host: str, port: str, variable: str) -> str:
-    if "|" in host:
-        origin = Origin(f"{variable}_HOST", shown=shown(host))
-        fix = "give the shadowsocks program one server address"
-        raise origin.error("names several hosts", fix=fix)
     if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535):
         origin = Origin(f"{variable}_PORT", shown=shown(port))
         raise origin.error("is no port", fix="set it to a number, 1..65535")
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+    hosts = [text for text in host.split("|") if text]
+    if not hosts:
+        origin = Origin(f"{variable}_HOST", shown=shown(host))
+        raise origin.error("names no host", fix="set it to a name or an address")
+    return f"{'|'.join(map(_bracketed, hosts))}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def _first_host(text: str) -> tuple[str, bool]:
+    """``host:port`` of the first host, and whether there are others."""
+    first, bar, rest = text.partition("|")
+    return (f"{first}:{rest.rpartition(':')[2]}", True) if bar else (text, False)
 
 
 def _split_options(text: str) -> tuple[tuple[str, str], ...]:
@@ -108,6 +124,8 @@ def _split_options(text: str) -> tuple[tuple[str, str], ...]:
     name, value = "", None
     characters = iter(f"{text};" if text else "")
     for character in characters:
+        if character == ";" and not name and value is None:
+            continue  # one too many, often at the end
         if character == ";":
             options.append(_option(name, value, len(options) + 1))
             name, value = "", None

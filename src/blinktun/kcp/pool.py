@@ -130,7 +130,7 @@ class SessionPool:
     def _server(self) -> Address:
         remote = self._remote
         port = random.randint(remote.first, remote.last)  # noqa: S311 - spreads load, hides nothing
-        return Address(remote.host, port)
+        return Address(random.choice(remote.hosts), port)  # noqa: S311 - as above
 
     async def _scavenge(self) -> None:
         while True:

@@ -24,6 +24,7 @@ from blinktun.transports.tls_context import server_context
 from blinktun.transports.watching import unless_broken
 from blinktun.tunnel.application import Application, refusal_of
 from blinktun.tunnel.blinksocks_role import BlinksocksRole
+from blinktun.tunnel.effective import link_line
 from blinktun.tunnel.http_forward import HttpForward
 from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.mux_session import ANSWER_WAIT
@@ -94,6 +95,9 @@ class BlinksocksClientRole(BlinksocksRole):
     def _announce(self) -> None:
         for address in self.addresses:
             _log.info("blinksocks client is running at %s://%s", self._config.scheme, address)
+        if self._datagrams:
+            _log.info("blinksocks udp server is running at udp://%s", self.addresses[0])
+        _log.info("server %s", link_line(self._config.server))
         if self._config.inbound in _SOCKS and self._config.credentials:
             _log.info("SOCKS4 has no passwords: its requests are refused")
 

@@ -22,6 +22,7 @@ from blinktun.relay.relay import Traffic
 from blinktun.transports.registry import find_transport
 from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel.blinksocks_role import BlinksocksRole
+from blinktun.tunnel.effective import link_line
 from blinktun.tunnel.exits import Exit
 from blinktun.tunnel.mux_session import MuxSession
 from blinktun.tunnel.preset_stream import PresetStream
@@ -123,6 +124,7 @@ class BlinksocksServerRole(BlinksocksRole):
         elif transport != "kcp":  # whose datagrams come in streams
             refusing = self._make_pipeline.without_datagrams[0]
             _log.info("no UDP: %s has no form for datagrams", refusing)
+        _log.info("clients by %s", link_line(self._config.server))
 
     async def _serve(self, wire: Stream) -> None:
         peer = self._unauthenticated.track(wire)

@@ -15,7 +15,7 @@ from blinktun.kcp.raw_tcp import check_rights
 from blinktun.net.accept import TcpListener, reset
 from blinktun.net.unix import UnixListener
 from blinktun.transports.kcp import PoolDialer
-from blinktun.tunnel.effective import effective_settings
+from blinktun.tunnel.effective import start_line
 from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
 
@@ -69,12 +69,7 @@ class KcptunClientRole:
         if self._config.kcp.tcp:
             check_rights(self._config.remoteaddr.host)
         where = self._listen(self._config.localaddr)
-        config = self._config
-        _log.info(
-            "kcptun client listening on %s, server %s %s, %s",
-            where, "disguised as tcp" if config.kcp.tcp else "udp", config.remoteaddr,
-            effective_settings(config.kcp, learned="1"),
-        )  # fmt: skip
+        _log.info("%s", start_line(self._config, where))
 
     async def stop(self, grace: float = 0.0) -> None:
         """Accept no more, let streams end for ``grace`` seconds, break off the rest."""
@@ -94,9 +89,9 @@ class KcptunClientRole:
     def _listen(self, where: StreamAddress) -> str:
         if isinstance(where, Path):
             self._listener = UnixListener(where, self._on_connection)
-            return f"UNIX socket {where}"
+            return str(where)
         self._listener = TcpListener(where, self._on_connection)
-        return f"tcp {self._listener.address}"
+        return str(self._listener.address)
 
     def _on_connection(self, connection: socket.socket) -> None:
         session = self._pool.pick()

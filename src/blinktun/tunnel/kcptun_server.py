@@ -15,13 +15,13 @@ from blinktun.kcp.session import wait_idle
 from blinktun.net.accept import begin_dial, dial
 from blinktun.net.unix import dial_unix
 from blinktun.transports.kcp import KcpStream
-from blinktun.tunnel.effective import effective_settings
+from blinktun.tunnel.effective import start_line
 from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from blinktun.config.model import KcptunServer, StreamAddress
     from blinktun.kcp.keys import StreamKey
@@ -82,19 +82,14 @@ class KcptunServerRole:
             TransportError: the address cannot be bound, or ``tcp`` lacks a right or tool.
         """
         try:
-            for where in self._bound or self._ports():
+            for where in self._bound or self._config.listen.addresses:
                 self._servers.append(self._listen(where))
         except TransportError:
             await self._close()
             raise
-        config = self._config
         several = len(self._servers) > 1
-        _log.info(
-            "kcptun server listening on %s %s, target %s, %s",
-            "udp and disguised as tcp," if config.kcp.tcp else "udp",
-            config.listen if several else self._servers[0].address, _shown(config.target),
-            effective_settings(config.kcp, learned="1 or 2"),
-        )  # fmt: skip
+        listens = self._config.listen if several else self._servers[0].address
+        _log.info("%s", start_line(self._config, listens))
 
     async def stop(self, grace: float = 0.0) -> None:
         """Take no new streams, let the others end for ``grace`` seconds, break off the rest."""
@@ -114,10 +109,6 @@ class KcptunServerRole:
 
     def _sessions(self) -> list[kcp.Session]:
         return [session for server in self._servers for session in server.sessions.values()]
-
-    def _ports(self) -> Iterator[Address]:
-        listen = self._config.listen
-        return (Address(listen.host, port) for port in listen.ports)
 
     def _listen(self, where: Address | socket.socket) -> kcp.Server:
         server = kcp.Server(where, self._config.kcp, self._on_stream)
@@ -185,7 +176,3 @@ class KcptunServerRole:
 
 async def _dial(target: StreamAddress) -> socket.socket:
     return await (dial(target) if isinstance(target, Address) else dial_unix(target))
-
-
-def _shown(target: StreamAddress) -> str:
-    return f"tcp {target}" if isinstance(target, Address) else f"UNIX socket {target}"

@@ -61,7 +61,7 @@ async def program(server_port: int = 9) -> AsyncIterator[Program]:
     made = Program(process)
     try:
         for _ in range(2):
-            _, _, rest = (await made.line()).partition("listening on tcp ")
+            _, _, rest = (await made.line()).partition("listening on: ")
             made.addresses.append(Address.parse(rest.partition(",")[0]))
         yield made
     finally:

@@ -42,7 +42,7 @@ def test_check_says_what_files_mean(
     assert main(["check", *FILES]) == 0
     text = capsys.readouterr().out
     for part in (
-        "blinksocks.client.json: blinksocks client\n  listens     socks 127.0.0.1:1080\n",
+        "blinksocks.client.json: blinksocks client\n  listens     socks5 127.0.0.1:1080\n",
         "  presets     ss-base > ss-stream-cipher (aes-128-ctr)\n",
         "  listens     tcp :12948 (every address)\n  server      udp example.com:29900\n",
         "  sessions    5, replaced after 200 s, closed 600 s later\n",
@@ -63,11 +63,11 @@ def test_check_says_who_may_come(capsys: pytest.CaptureFixture[str], tmp_path: P
     values = {"service": "tcp://0.0.0.0:1", "key": "k", "presets": [{"name": "ss-base"}]}
     path.write_text(json.dumps(values))
     assert main(["check", str(path)]) == 0
-    assert "  strangers   wait, then are closed\n" in capsys.readouterr().out
+    assert "  without key kept waiting 5 to 30 s, then reset\n" in capsys.readouterr().out
     path.write_text(json.dumps({**values, "acl": True, "acl_conf": str(rules), "redirect": "h:2"}))
     assert main(["check", str(path)]) == 0
     text = capsys.readouterr().out
-    assert "  rules       1, the last that fits counts\n  strangers   go to h:2\n" in text
+    assert "  rules       1, the last that fits counts\n  without key answered by h:2\n" in text
     assert "acl.txt: line 2 has a host" in text
 
 
@@ -150,7 +150,7 @@ def test_check_shows_a_forward_and_that_a_password_is_asked(
     text = Path(FILES[0]).read_text()
     path = tmp_path / "x.json"
     for service, shown in (
-        ("socks5://user:hunter2@h:1", "socks h:1, asks for user and password"),
+        ("socks5://user:hunter2@h:1", "socks5 h:1, asks for user and password"),
         ("tcp://h:1?forward=t:2", "forwards to t:2"),
     ):
         path.write_text(text.replace("socks5://127.0.0.1:1080", service))

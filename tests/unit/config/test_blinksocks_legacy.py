@@ -27,8 +27,8 @@ def read(values: Values) -> BlinksocksClient | BlinksocksServer:
 
 def item(**changes: object) -> Values:
     base: Values = {
-        "enabled": True, "transport": "tcp", "host": "h.example", "port": 7000, "key": "k",
-        "presets": PRESETS,
+        "enabled": True, "transport": "tcp", "host": "h.example", "port": 7000,
+        "key": "k7#mQ2!xW9zR", "presets": PRESETS,
     }  # fmt: skip
     return {**base, **changes}
 

@@ -23,6 +23,14 @@ from blinktun.config.model import (
 EXAMPLES = Path(__file__).parents[3] / "examples"
 PRESETS = (PresetSpec("ss-base"), PresetSpec("ss-stream-cipher", {"method": "aes-128-ctr"}))
 KEY = "{cKW#F34y_))kMw7"
+NO_INTEGRITY = (
+    "ss-stream-cipher has no integrity: anybody on the path can change bytes unseen; use"
+    " ss-aead-cipher at both ends if both can"
+)
+PUBLIC = (
+    NO_INTEGRITY,
+    "the key is the one of the examples, which everybody knows: set another at both ends",
+)
 OPEN = ("crypt none protects nothing, whatever the key: carry only encrypted streams",)
 
 
@@ -74,6 +82,7 @@ def test_blinksocks_client() -> None:
         listen=Address("127.0.0.1", 1080),
         server=ServerLink("tcp", Address("127.0.0.1", 12948), KEY, PRESETS),
         source=str(path),
+        warnings=PUBLIC,
     )
 
 
@@ -83,4 +92,5 @@ def test_blinksocks_server() -> None:
         server=ServerLink("tcp", Address("0.0.0.0", 30370), KEY, PRESETS),
         targets=Targets.REMOTE,
         source=str(path),
+        warnings=PUBLIC,
     )

@@ -223,7 +223,7 @@ async def test_stop_resets_what_is_left() -> None:
 async def test_the_log_tells_and_keeps_secrets(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
-        assert f"blinksocks client is running at socks://{there.entry}" in caplog.text
+        assert f"blinksocks client is running at socks5://{there.entry}" in caplog.text
         server = there.server.addresses[0]
         assert f"blinksocks server is running at tcp://{server}" in caplog.text
         await exchange(await socks5(there.entry, target), b"private payload")

@@ -102,8 +102,8 @@ async def test_a_connection_over_unix_sockets_has_its_line(
         for end in (near, far):
             end[1].write_eof()
         await until(lambda: caplog.text.count("stream closed") == 2)
-    assert f"listening on UNIX socket {tmp_path}/local.sock, server udp 127.0.0.1:" in caplog.text
-    assert f"target UNIX socket {tmp_path}/target.sock, " in caplog.text
+    assert f"listening on: {tmp_path}/local.sock, remote address: 127.0.0.1:" in caplog.text
+    assert f"target: {tmp_path}/target.sock, " in caplog.text
     assert f"stream closed in: {tmp_path}/local.sock out: 127.0.0.1:" in caplog.text
     assert f"(2) out: {tmp_path}/target.sock: sent" in caplog.text.replace("(3)", "(2)")
     assert caplog.text.count("s: clean") == 2
@@ -283,7 +283,7 @@ async def test_sessions_spread_over_the_ports_of_a_range(
         await many.stop()
         await _ask(client.addresses[0])
     assert server.addresses == ()
-    assert f"listening on udp {ports}, target" in caplog.text
+    assert f"listening on: {ports}, target: " in caplog.text
 
 
 async def test_a_busy_port_of_a_range_is_named_and_no_other_stays_open() -> None:

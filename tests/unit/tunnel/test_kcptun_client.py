@@ -104,7 +104,7 @@ async def test_quiet_hides_the_line(caplog: pytest.LogCaptureFixture) -> None:
         await app.send_eof()
         assert await read_all(app) == b""
     assert "stream closed" not in caplog.text
-    assert "listening on tcp" in caplog.text
+    assert "listening on: " in caplog.text
 
 
 async def test_no_line_tells_the_secret(caplog: pytest.LogCaptureFixture) -> None:
