@@ -264,7 +264,7 @@ class Exchange:
         self._last_for_origin = endless or response.closes or is_ambiguous(response)
         self._response_framing = self._framing_for_application(framing)
         self.answering = True
-        if self._last_for_origin and not self.asked:
+        if (self._last_for_origin and not self.asked) or _is_coded(framing):
             self._last_for_application = True
         return response_for_application(
             response, self._response_framing, close=self._last_for_application
@@ -276,7 +276,7 @@ class Exchange:
         if self._request.minor >= 1:
             return Chunked(framing.codings)
         # An application of HTTP/1.0 gets no chunks, and nothing behind the last one.
-        if framing.codings:
+        if _is_coded(framing):
             reason = "a Transfer-Encoding that HTTP/1.0 has no words for"
             raise HttpError(HTTPStatus.BAD_GATEWAY, reason)
         return UntilEnd()
@@ -302,6 +302,11 @@ class Exchange:
         """Free the origin's connection if both messages are over."""
         if self.asked and self.answered:
             self._origin.complete(last=self._last_for_origin or self._request.closes)
+
+
+def _is_coded(framing: Framing) -> bool:
+    """Whether the chunks of a body hold a coding: some programs then do not see the chunks."""
+    return isinstance(framing, Chunked | UntilEnd) and bool(framing.codings)
 
 
 def can_skip(application: Reader, request: Request, framing: Framing) -> bool:

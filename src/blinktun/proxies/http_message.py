@@ -121,5 +121,5 @@ def _framing_fields(framing: Framing) -> bytes:
 
 
 def _upgrade(head: Head) -> bytes:
-    protocols = b", ".join(head.values(b"upgrade"))
-    return b"Connection: Upgrade\r\nUpgrade: %b\r\n" % protocols
+    upgrades = b"".join(b"Upgrade: %b\r\n" % value for value in head.values(b"upgrade"))
+    return b"Connection: Upgrade\r\n" + upgrades

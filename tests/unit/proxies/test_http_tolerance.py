@@ -242,9 +242,9 @@ RESPONSES: list[tuple[str, bytes, bytes | int]] = [
      _ok(b"Transfer-Encoding: identity\r\nContent-Length: 5\r\n", b"hello"), RESPONSE),
     ("identity", _ok(b"Transfer-Encoding: identity\r\n", b"hello"), TO_THE_END),
     ("gzip in chunks", _ok(b"Transfer-Encoding: gzip, chunked\r\n", CHUNKS),
-     _ok(b"Transfer-Encoding: gzip, chunked\r\n", CHUNKS)),
+     _ok(b"Transfer-Encoding: gzip, chunked\r\nConnection: close\r\n", CHUNKS)),
     ("gzip to the end", _ok(b"Transfer-Encoding: gzip\r\n", b"hello"),
-     _ok(b"Transfer-Encoding: gzip, chunked\r\n", CHUNKS)),
+     _ok(b"Transfer-Encoding: gzip, chunked\r\nConnection: close\r\n", CHUNKS)),
     ("chunks inside gzip", _ok(b"Transfer-Encoding: chunked, gzip\r\n", b"hello"), 502),
     ("chunks with a parameter", _ok(b"Transfer-Encoding: chunked;x=y\r\n", CHUNKS), 502),
     # --- chunks ---
