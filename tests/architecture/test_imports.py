@@ -105,6 +105,30 @@ def test_rooms_without_io_do_not_touch_the_world(path: Path) -> None:
             assert node.value.id != "socket" or node.attr.startswith(ADDRESS_FUNCTIONS), used
 
 
+LOOKUPS = {"getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getfqdn"}
+"""What waits for name servers as long as it likes, in the event loop or in its few threads."""
+CONNECTING = {"create_connection", "open_connection", "create_server", "start_server"}
+"""What looks names up by such calls, unless it is given a socket."""
+NAMES = PACKAGE / "net" / "system_names.py"
+DEMONSTRATION = PACKAGE / "cli"
+"""What shows the program at work; it knows numbers alone."""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_names_are_looked_up_in_one_place(path: Path) -> None:
+    if path == NAMES or room_of(path) == "testing" or DEMONSTRATION in path.parents:
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            words = {keyword.arg for keyword in node.keywords}
+            where = f"{path.name}:{node.lineno}"
+            if node.func.attr in LOOKUPS and "callback" not in words:  # that is c-ares
+                assert "AI_NUMERICHOST" in path.read_text(), where
+                assert "flags" in words, where
+            if node.func.attr in CONNECTING and ast.unparse(node.func) != "socket.create_server":
+                assert "sock" in words, where
+
+
 def test_every_room_is_in_the_table_and_opens_with_a_note() -> None:
     rooms = {room_of(path) for path in MODULES} - PUBLIC_FACE - {"testing"}
     assert rooms <= set[str]().union(*LEVELS)

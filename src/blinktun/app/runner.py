@@ -47,6 +47,7 @@ def run(configs: Sequence[RoleConfig], *, grace: float = GRACE) -> int:
     for config in configs:
         for warning in config.warnings:
             _log.warning("%s: %s", config.source, warning)
+    want_descriptors()
     need_descriptors([config for config in configs if isinstance(config, KcptunServer)])
     for config in configs:
         if isinstance(config, KcptunServer) and config.workers > 1:
@@ -55,7 +56,6 @@ def run(configs: Sequence[RoleConfig], *, grace: float = GRACE) -> int:
                 raise Origin(config.source, "workers").error(problem, fix=fix)
             return _run_workers(config, grace)
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
-        want_descriptors()
         keep_freed_memory()
     roles = make_roles(configs)
     return run_in_loop(_serve(roles, Reporting(configs, roles), grace))

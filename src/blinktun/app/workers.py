@@ -17,12 +17,15 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.app.reporting import log_counters, snmp_logs
 from blinktun.errors import TransportError
-from blinktun.kcp.api import bind_first
+from blinktun.kcp.api import udp_hosts
+from blinktun.net.dial import numeric
+from blinktun.net.listen import bind_on_one_port, reason_of
 from blinktun.reports.snmp_log import SnmpLog, Ticks
 
 if TYPE_CHECKING:
@@ -220,12 +223,12 @@ def _ask(worker: Worker) -> dict[str, int]:
 
 
 def _bind_range(ports: PortRange, count: int) -> list[list[socket.socket]]:
-    """For each of ``count`` workers a socket for each port; none stays open if one fails."""
+    """For each of ``count`` workers its sockets for all ports; none stays open if one fails."""
     workers: list[list[socket.socket]] = [[] for _ in range(count)]
     try:
         for address in ports.addresses:
             for worker, bound in zip(workers, _bind_all(address, count), strict=True):
-                worker.append(bound)
+                worker.extend(bound)
     except TransportError:
         for worker in workers:
             _close(worker)
@@ -238,19 +241,25 @@ def _close(sockets: Sequence[socket.socket]) -> None:
         bound.close()
 
 
-def _bind_all(address: Address, count: int) -> list[socket.socket]:
-    """``count`` sockets that share one port, after a look whether anyone else has it.
+def _bind_all(address: Address, count: int) -> list[list[socket.socket]]:
+    """For each of ``count`` workers a socket for each address of a host, all sharing one port.
 
-    To share is all that ``SO_REUSEPORT`` asks for: a server that is started twice by mistake would
-    get half of the first one's clients, and nobody would be told.
+    Before that comes a look whether anyone else has it. To share is all that ``SO_REUSEPORT`` asks
+    for: a server that is started twice by mistake would get half of the first one's clients, and
+    nobody would be told.
+
+    Raises:
+        TransportError: an address cannot be bound.
     """
-    with _bind(address, shared=False) as alone:
-        address = Address(address.host, alone.getsockname()[1])
-    return [_bind(address, shared=True) for _ in range(count)]
-
-
-def _bind(address: Address, *, shared: bool) -> socket.socket:
-    return bind_first(address, lambda host: _bind_to(host, address.port, shared=shared))
+    try:
+        hosts = udp_hosts(address)
+        alone = bind_on_one_port(address, hosts, partial(_bind_to, shared=False))
+        here = Address(address.host, alone[0].getsockname()[1])
+        _close(alone)
+        shared = partial(_bind_to, shared=True)
+        return [bind_on_one_port(here, hosts, shared) for _ in range(count)]
+    except (OSError, ValueError) as error:
+        raise TransportError(f"cannot listen on udp {address}: {reason_of(error)}") from error
 
 
 def _bind_to(host: str, port: int, *, shared: bool) -> socket.socket:
@@ -260,7 +269,7 @@ def _bind_to(host: str, port: int, *, shared: bool) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(shared))
         if family == socket.AF_INET6:
             bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
-        bound.bind(socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST)[0][4])
+        bound.bind(numeric(host, port)[1])
     except OSError:
         bound.close()
         raise

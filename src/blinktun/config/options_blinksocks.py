@@ -111,7 +111,7 @@ TOP_OPTIONS: tuple[Option, ...] = (
     Option(
         "dns_expire",
         _NUMBER,
-        "how long a name's address is kept; 0: not at all",
+        "how long a name's address is kept; 0: as long as the answer itself says",
         both(3600),
         unit="seconds",
         low=0,

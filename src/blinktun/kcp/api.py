@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.config.model import KcpSettings
@@ -17,9 +16,13 @@ from blinktun.kcp.driver import Driver
 from blinktun.kcp.raw_tcp import TcpPort, dial_tcp
 from blinktun.kcp.session import FLUSH, Session
 from blinktun.kcp.socket_buffer import check_buffer
+from blinktun.net.dial import numeric
+from blinktun.net.listen import bind_each, is_everywhere, listen_hosts, reason_of
+from blinktun.net.resolve import Resolver
+from blinktun.net.system_names import ip_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from typing import Self
 
     from blinktun.kcp.keys import SessionKey, StreamKey
@@ -27,14 +30,19 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("blinktun.kcp")
 
-_Bound = TypeVar("_Bound")
 
-
-async def connect(address: str | Address, settings: KcpSettings | None = None) -> Session:
+async def connect(
+    address: str | Address, settings: KcpSettings | None = None, *, attempt: int = 0
+) -> Session:
     """Make a session with the server at ``address`` (``host:port``).
 
     Returns at once: UDP has no connection, so whether somebody answers shows when a stream is used.
     With ``tcp`` it returns when there is a TCP connection.
+
+    Args:
+        address: Where the server is.
+        settings: What both ends must agree on; None: the defaults.
+        attempt: Of a name with several addresses: which one, in turn.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -44,39 +52,34 @@ async def connect(address: str | Address, settings: KcpSettings | None = None) -
     """
     where = Address.parse(address) if isinstance(address, str) else address
     config = core_config(settings or KcpSettings())
-    host = await resolve(where)
+    hosts = await resolve(where)
+    host = hosts[attempt % len(hosts)]
     driver = Driver.current()
     peer = str(Address(host, where.port))
     if settings and settings.tcp:
         key, carrier = await dial_tcp(driver, host, where.port, config)
-        return Session(driver, key, peer, carrier=carrier)
+        return Session(driver, key, peer, carrier=carrier, alternatives=len(hosts) - 1)
     try:
         key = driver.core.dial(host, where.port, config)
     except OSError as error:
         raise TransportError(error.strerror or str(error), peer=str(where)) from error
     check_buffer(driver, key[0], (settings or KcpSettings()).sockbuf)
-    return Session(driver, key, peer)
+    return Session(driver, key, peer, alternatives=len(hosts) - 1)
 
 
-async def resolve(address: Address) -> str:
-    """The IP address of a host, IPv4 before IPv6 as the Go program has it.
+async def resolve(address: Address) -> list[str]:
+    """The IP addresses of a host as they are now, IPv4 before IPv6 as the Go program has it.
 
     Raises:
         TransportError: the name cannot be resolved.
     """
-    if address.ip is not None and "%" not in address.host:
-        return address.host
-    loop = asyncio.get_running_loop()
-    host, port = address.host or "localhost", address.port
     try:
-        if address.ip is not None:  # the number of its scope; uvloop's resolver would forget that
-            found = socket.getaddrinfo(host, port, flags=socket.AI_NUMERICHOST)
-        else:
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        if address.ip is not None:
+            return [_core_host(address.host)]
+        found = await Resolver.shared().resolve(address.host or "localhost", fresh=True)
     except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
-        raise TransportError(f"cannot resolve: {error}", peer=str(address)) from error
-    found.sort(key=lambda entry: entry[0] != socket.AF_INET)
-    return _ip_text(found[0][4])
+        raise TransportError(f"cannot resolve: {reason_of(error)}", peer=str(address)) from error
+    return [_core_host(ip) for ip in sorted(found, key=lambda ip: ":" in ip)]
 
 
 async def serve(
@@ -139,13 +142,14 @@ class Server:
         self.sessions: dict[SessionKey, Session] = {}
         self.on_new_session: Callable[[Session], None] | None = None
         self._closing = False
+        self._udp: list[int] = []
         self._tcp_ports: list[TcpPort] = []
         with contextlib.ExitStack() as undo:
             undo.callback(self._close_tcp)
             if settings.tcp and isinstance(where, Address):
                 where = self._open_tcp(where, settings)
-            self._endpoint = self._bind(where, settings)
-            undo.callback(self._driver.core.close_endpoint, self._endpoint)
+            undo.callback(self._close_udp)
+            self._bind(where, settings)
             for port in self._tcp_ports:
                 port.listen()
             undo.pop_all()
@@ -156,8 +160,13 @@ class Server:
 
     @property
     def address(self) -> Address:
-        """Where it listens."""
-        return Address(*self._driver.core.local_address(self._endpoint))
+        """Where it listens, or the first such place."""
+        return self.addresses[0]
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens on UDP."""
+        return [Address(*self._driver.core.local_address(endpoint)) for endpoint in self._udp]
 
     async def aclose(self, within: float = FLUSH) -> None:
         """Take no more streams, cancel the handlers, end all sessions, and stop listening.
@@ -174,7 +183,7 @@ class Server:
         for endpoint in self._endpoints():
             self._driver.sockets.pop(endpoint, None)
         self._close_tcp()
-        self._driver.core.close_endpoint(self._endpoint)
+        self._close_udp()
         self._driver.wake()
         for late in tuple(self.sessions.values()):  # opened meanwhile
             await late.closed.wait()
@@ -186,26 +195,50 @@ class Server:
         await self.aclose()
 
     def _endpoints(self) -> list[int]:
-        return [self._endpoint, *(port.endpoint for port in self._tcp_ports)]
+        return [*self._udp, *(port.endpoint for port in self._tcp_ports)]
 
     def _open_tcp(self, where: Address, settings: KcpSettings) -> Address:
         """Make the TCP ports; returns the address for UDP, whose port is theirs."""
         config = core_config(settings)
-        for host in _tcp_hosts(where):
+        try:
+            hosts = _tcp_hosts(where)
+        except (OSError, ValueError) as error:
+            raise TransportError(f"cannot listen on tcp {where}: {reason_of(error)}") from error
+        for host in hosts:
             port = TcpPort(self._driver, host, where.port, config)
             self._tcp_ports.append(port)
             where = Address(where.host, port.port)
         return where
 
+    def _close_udp(self) -> None:
+        for endpoint in self._udp:
+            self._driver.core.close_endpoint(endpoint)
+
     def _close_tcp(self) -> None:
         for port in self._tcp_ports:
             port.close()
 
-    def _bind(self, where: Address | socket.socket, settings: KcpSettings) -> int:
+    def _bind(self, where: Address | socket.socket, settings: KcpSettings) -> None:
+        """Make a UDP socket for each address of a host, all on one port.
+
+        Raises:
+            TransportError: one of them cannot be bound.
+        """
         config = core_config(settings)
+        core = self._driver.core
         if isinstance(where, socket.socket):
-            return self._driver.core.adopt(where.detach(), config)
-        return bind_first(where, lambda host: self._driver.core.listen(host, where.port, config))
+            self._udp.append(core.adopt(where.detach(), config))
+            return
+
+        def bind(host: str) -> None:
+            port = core.local_address(self._udp[0])[1] if self._udp else where.port
+            self._udp.append(core.listen(host, port, config))
+
+        try:
+            bind_each(where, udp_hosts(where), bind)
+        except (OSError, ValueError) as error:
+            reason = reason_of(error)
+            raise TransportError(f"cannot listen on udp {where}: {reason}") from error
 
     # --- SocketOwner ----------------------------------------------------------------------
 
@@ -234,49 +267,22 @@ class Server:
         )
 
 
-def bind_first(address: Address, bind: Callable[[str], _Bound]) -> _Bound:
-    """What ``bind`` makes of the first IP address of a host that this system can have.
-
-    Args:
-        address: Where to listen on UDP.
-        bind: Gets an IP address; raises ``OSError`` if it cannot be bound.
+def udp_hosts(address: Address) -> list[str]:
+    """The IP addresses to bind: one socket has both families, if the system does.
 
     Raises:
-        TransportError: the name cannot be resolved, or no address can be bound.
+        OSError: the host's name does not resolve.
+        ValueError: the host cannot be a name.
     """
-    error: OSError | None = None
-    for host in listen_hosts(address):
-        try:
-            return bind(host)
-        except OSError as caught:
-            error = error or caught
-            if caught.errno not in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}:
-                break
-    reason = error.strerror or str(error) if error else "no such address"
-    raise TransportError(f"cannot listen on udp {address}: {reason}") from error
-
-
-def listen_hosts(address: Address) -> list[str]:
-    """The IP addresses to try: both families for no host, as the Go program's ``:port`` means.
-
-    Raises:
-        TransportError: the host's name cannot be resolved.
-    """
-    if not address.host:
-        return ["::", "0.0.0.0"]  # noqa: S104 - what the user's configuration asks for
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
-    except (OSError, ValueError) as error:
-        raise TransportError(f"cannot listen on udp {address}: {error}") from error
-    return [_ip_text(entry[4]) for entry in found]
+    if is_everywhere(address.host):
+        return ["::"] if _has_ipv6() else ["0.0.0.0"]  # noqa: S104 - as configured
+    return [_core_host(host) for host in listen_hosts(address)]
 
 
 def _tcp_hosts(address: Address) -> list[str]:
     """The IP addresses for TCP ports: each family of the system has its own, as raw sockets do."""
-    hosts = listen_hosts(address)
-    if address.host not in {"", "::"}:
-        return hosts[:1]
-    return ["0.0.0.0", "::"] if _has_ipv6() else ["0.0.0.0"]  # noqa: S104 - as configured
+    has_ipv6 = _has_ipv6()
+    return [_core_host(host) for host in listen_hosts(address) if has_ipv6 or ":" not in host]
 
 
 def _has_ipv6() -> bool:
@@ -288,8 +294,10 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _ip_text(name: tuple[object, ...]) -> str:
-    """The IP address of a socket name, as the core reads it: with the scope's number, if any."""
-    host, _port, _flow, scope = (*name, 0, 0)[:4]
-    ip = str(host).partition("%")[0]
-    return f"{ip}%{scope}" if scope else ip
+def _core_host(ip: str) -> str:
+    """An IP address as the core reads it: with the scope's number, if any.
+
+    Raises:
+        OSError: there is no such scope.
+    """
+    return ip_text(numeric(ip, 0)[1]) if "%" in ip else ip

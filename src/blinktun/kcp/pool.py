@@ -9,6 +9,7 @@ old session to be given up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from typing import TYPE_CHECKING
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("blinktun.kcptun")
 
 _RETRY = 1.0
-"""Seconds between attempts while the server's name or a socket cannot be had."""
+"""Seconds between attempts while the server's name or a socket cannot be had; twice as many each
+time, unless another stream comes."""
+_MAX_RETRY = 30.0
+_COMPLAINT_PAUSE = 60.0
+"""Seconds between two log lines about that."""
 _UNHEARD_PATIENCE = 10.0
 """Seconds after which a session that was never answered is dialled anew: a name may have moved."""
 _SCAVENGE = 1.0
@@ -54,6 +59,10 @@ class SessionPool:
         self._link = link
         self._slots: list[Session | None] = [None] * link.conn
         self._dialing: list[asyncio.Task[Session] | None] = [None] * link.conn
+        self._waiting = [0] * link.conn
+        self._arrived = asyncio.Event()
+        self._complained: float | None = None
+        self._attempt = 0
         self._replaced: set[Session] = set()
         self._next = 0
         self._scavenger: asyncio.Task[None] | None = None
@@ -68,16 +77,26 @@ class SessionPool:
         return session
 
     async def dial(self) -> Session:
-        """The session for the next stream, made if need be; tries until it can be made."""
+        """The session for the next stream, made if need be.
+
+        It is tried again until it can be made, or until no stream waits for it any more.
+        """
         if self._scavenger is None:
             self._scavenger = asyncio.get_running_loop().create_task(self._scavenge())
         slot = self._next % len(self._slots)
         self._next += 1
         task = self._dialing[slot]
-        if task is None or task.done():
+        if task is None or task.done() or task.cancelling():
             task = asyncio.get_running_loop().create_task(self._dial(slot))
             self._dialing[slot] = task
-        return await asyncio.shield(task)
+        self._arrived.set()
+        self._waiting[slot] += 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            self._waiting[slot] -= 1
+            if not self._waiting[slot]:
+                task.cancel()  # does nothing if it is done
 
     async def aclose(self) -> None:
         """End all sessions, as `Session.aclose` does."""
@@ -101,8 +120,12 @@ class SessionPool:
         if session.is_closed or 0 < self._link.autoexpire <= age:
             return False
         if session.silent:
-            return not session.heard and age < _UNHEARD_PATIENCE
+            return not (session.heard or self._has_other_way(session)) and age < _UNHEARD_PATIENCE
         return True
+
+    def _has_other_way(self, session: Session) -> bool:
+        """Whether the server's name has an address that has not been tried yet."""
+        return self._attempt < session.alternatives
 
     async def _dial(self, slot: int) -> Session:
         old = self._slots[slot]
@@ -111,21 +134,45 @@ class SessionPool:
                 return old
             self._replaced.add(old)
             self._slots[slot] = None
+            if not old.heard and old.silent:
+                self._attempt += 1  # of a name with several addresses, the next one
+        pause = _RETRY
         while True:
+            self._arrived.clear()
             try:
-                session = await api.connect(self._server(), self._link.kcp)
+                session = await api.connect(self._server(), self._link.kcp, attempt=self._attempt)
             except TransportError as error:
-                _log.warning("re-connecting: %s", error)
-                await asyncio.sleep(_RETRY)
+                self._complain(error)
+                await self._rest(pause)
+                pause = min(2 * pause, _MAX_RETRY)
                 continue
             _log.info(
                 "smux version: %s on connection: %s -> %s",
                 session.smux_version, session.local, session.peer,
             )  # fmt: skip
-            session.on_silence = _report_silence
+            session.on_silence = self._on_silence
             session.on_mismatch = self.on_mismatch
             self._slots[slot] = session
             return session
+
+    async def _rest(self, pause: float) -> None:
+        """Wait before the next attempt; one second is enough when another stream comes."""
+        await asyncio.sleep(_RETRY)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause - _RETRY):
+                await self._arrived.wait()
+
+    def _complain(self, error: TransportError) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._complained is None or now >= self._complained + _COMPLAINT_PAUSE:
+            self._complained = now
+            _log.warning("re-connecting: %s", error)
+
+    def _on_silence(self, session: Session) -> None:
+        """Log it; of a name with several addresses each gets one short chance."""
+        _report_silence(session)
+        if not session.heard and self._has_other_way(session):
+            session.close()
 
     def _server(self) -> Address:
         remote = self._remote

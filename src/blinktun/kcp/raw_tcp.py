@@ -14,13 +14,15 @@ import logging
 import os
 import resource
 import socket
-import struct
 import sys
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.firewall import RIGHTS, TTL, Fence, Rule
+from blinktun.net.accept import Acceptor
+from blinktun.net.dial import reset
+from blinktun.net.listen import BACKLOG
 
 if TYPE_CHECKING:
     from blinktun._core import Config
@@ -37,14 +39,8 @@ MAX_CONNECTIONS = 4096
 _LOOK = 10.0
 """Seconds between looks for idle peers."""
 _DIAL_TIMEOUT = 10.0
-_BACKLOG = 1024
-_ACCEPTS = 64
-"""Connections taken before the event loop goes on."""
-_PAUSE = 0.1
-"""Seconds without accepting when the process has no descriptors left."""
 _GULP = 65536
 """Bytes that gather before they are thrown away."""
-_RESET = struct.pack("ii", 1, 0)
 
 _Peer: TypeAlias = "tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]"
 
@@ -119,9 +115,7 @@ class Carrier:
     def close(self) -> None:
         """Close it; a second call does nothing."""
         self._stop_reading()
-        with contextlib.suppress(OSError):  # no goodbye that would be repeated
-            self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._connection.close()
+        reset(self._connection)  # no goodbye that would be repeated
         if self._fence:
             self._fence.lift()
 
@@ -156,6 +150,7 @@ class TcpPort:
         self._core = driver.core
         self._carriers: dict[_Peer, Carrier] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._acceptor: Acceptor | None = None
         self._max = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         family = _family(host)
         where = Address(host, port)
@@ -178,18 +173,18 @@ class TcpPort:
             TransportError: the system does not allow it.
         """
         try:
-            self._socket.listen(_BACKLOG)
+            self._socket.listen(BACKLOG)
         except OSError as error:
             raise _refusal(error, f"cannot listen on tcp port {self.port}") from error
-        self._loop.add_reader(self._socket, self._accept)
+        self._acceptor = Acceptor([self._socket], self._admit)
         self._timer = self._loop.call_later(_LOOK, self._forget_idle)
 
     def close(self) -> None:
         """End all connections, and take the fence away; a second call does nothing."""
         if self._timer:
             self._timer.cancel()
-        if self._socket.fileno() >= 0:
-            self._loop.remove_reader(self._socket)
+        if self._acceptor:
+            self._acceptor.close()
         self._socket.close()
         for carrier in self._carriers.values():
             carrier.close()
@@ -202,34 +197,15 @@ class TcpPort:
         """How many are open."""
         return len(self._carriers)
 
-    def _accept(self) -> None:
-        for _ in range(_ACCEPTS):
-            try:
-                connection, peer = self._socket.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                _log.error("cannot accept: %s", error.strerror)
-                self._loop.remove_reader(self._socket)
-                self._timer_to_resume()
-                return
-            self._admit(connection, peer[0].partition("%")[0], peer[1])
-
-    def _timer_to_resume(self) -> None:
-        def resume() -> None:
-            if self._socket.fileno() >= 0:
-                self._loop.add_reader(self._socket, self._accept)
-
-        self._loop.call_later(_PAUSE, resume)
-
-    def _admit(self, connection: socket.socket, host: str, port: int) -> None:
-        peer = ipaddress.ip_address(host), port
-        if old := self._carriers.pop(peer, None):
-            old.close()
+    def _admit(self, connection: socket.socket) -> None:
         try:
+            host, port = connection.getpeername()[:2]
+            peer = ipaddress.ip_address(host.partition("%")[0]), port
+            if old := self._carriers.pop(peer, None):
+                old.close()
             local = connection.getsockname()[0].partition("%")[0]
             full = len(self._carriers) >= self._max
-            if not full and self._core.admit(self.endpoint, local, host, port):
+            if not full and self._core.admit(self.endpoint, local, str(peer[0]), port):
                 self._carriers[peer] = Carrier(connection)
                 return
         except OSError as error:  # it has ended already

@@ -58,6 +58,7 @@ class Session:
 
     Attributes:
         peer: The other end, as text.
+        alternatives: How many other addresses the server's name has.
         silent: Data in flight has made no progress for a second or more.
         heard: The peer has answered at least once.
         born: When it was made, on the event loop's clock.
@@ -73,10 +74,12 @@ class Session:
         *,
         on_stream: Callable[[Session, StreamKey], None] | None = None,
         carrier: Carrier | None = None,
+        alternatives: int = 0,
     ) -> None:
         self._driver = driver
         self.key = key
         self.peer = peer
+        self.alternatives = alternatives
         self.silent = False
         self.heard = False
         self.born = asyncio.get_running_loop().time()
@@ -89,6 +92,7 @@ class Session:
         self._carrier = carrier
         self._owned: dict[StreamKey, Stream] = {}
         self._relayed: set[StreamKey] = set()
+        self._watched: dict[StreamKey, Callable[[], object]] = {}
         driver.sessions[key] = self
 
     def open_stream(self) -> Stream:
@@ -112,8 +116,13 @@ class Session:
         self._driver.wake()
         return key
 
+    def watch(self, key: StreamKey, on_lost: Callable[[], object]) -> None:
+        """Tell ``on_lost`` if a stream breaks before it has a relay or a reader."""
+        self._watched[key] = on_lost
+
     def adopt(self, key: StreamKey) -> Stream:
         """The stream ``key`` as one to read and write."""
+        self._watched.pop(key, None)
         stream = self._owned[key] = Stream(self._driver, key, self.peer, self._forget)
         return stream
 
@@ -141,6 +150,7 @@ class Session:
             self._relayed.discard(key)
             done(RelayResult(event.sent, event.received, event.error, event.connected))
 
+        self._watched.pop(key, None)
         try:
             self._driver.relay(key, connection.detach(), finished, connecting=connecting)
         except OSError as error:
@@ -160,6 +170,7 @@ class Session:
 
     def reset(self, key: StreamKey) -> None:
         """Break a stream off, with its relay if it has one."""
+        self._watched.pop(key, None)
         self._driver.core.abort_relay(key)
         self._driver.core.reset(key)
         self._driver.wake()
@@ -241,6 +252,9 @@ class Session:
             self._carrier.close()
         for stream in tuple(self._owned.values()):
             stream.on_lost(reason)
+        watched, self._watched = self._watched, {}
+        for on_lost in watched.values():
+            on_lost()
         self.closed.set()
         if self.on_end:
             self.on_end(self)
@@ -289,6 +303,8 @@ class Session:
         """The peer broke off a stream without relay."""
         if owned := self._owned.get(stream):
             owned.on_lost("reset by the other end")
+        if on_lost := self._watched.pop(stream, None):
+            on_lost()
 
 
 async def wait_idle(sessions: Callable[[], Iterable[Session]]) -> None:

@@ -1,201 +1,133 @@
-"""Plain sockets for relays: accepted and dialled here, then handed to the core."""
+"""The one accept loop: bare sockets, accepted and handed over."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
-import ipaddress
 import logging
-import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
-from blinktun.errors import TransportError
+from blinktun.net.limits import has_room
+from blinktun.net.listen import is_everywhere, listen_tcp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    SocketName = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+    from collections.abc import Callable, Sequence
 
 _log = logging.getLogger("blinktun.tcp")
 
-BACKLOG = 1024
-"""Connections that may wait to be accepted."""
 _ACCEPTS = 64
 """Connections taken before the event loop goes on."""
 _PAUSE = 0.1
-"""Seconds without accepting when the process has no descriptors left."""
-DIAL_TIMEOUT = 10.0
-"""Seconds that a target may take to answer."""
-
-
-_EVERY_IPV6 = ipaddress.IPv6Address("::")
+"""Seconds without accepting when the process has no descriptors to spare."""
+_COMPLAINT_PAUSE = 60.0
+"""Seconds between two log lines about that."""
 
 
 class Acceptor:
-    """Accepts the connections of a listening socket and hands them over bare."""
+    """Accepts the connections of listening sockets and hands them over bare.
+
+    It accepts only while the reserve of descriptors is whole. Connections wait in the system's
+    queue meanwhile, and it looks again ten times a second.
+
+    Args:
+        bound: Listening and non-blocking; closed by `close`.
+        on_connection: Gets each connection, blocking as Python makes it.
+    """
 
     def __init__(
-        self, bound: socket.socket, on_connection: Callable[[socket.socket], None]
+        self, bound: Sequence[socket.socket], on_connection: Callable[[socket.socket], None]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_connection = on_connection
         self._resume: asyncio.TimerHandle | None = None
-        self._socket = bound
-        self._loop.add_reader(self._socket, self._accept)
+        self._sockets = tuple(bound)
+        self._watch()
 
     def close(self) -> None:
         """Accept no more."""
         if self._resume:
             self._resume.cancel()
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        sockets, self._sockets = self._sockets, ()
+        for bound in sockets:
+            self._loop.remove_reader(bound)
+            bound.close()
 
-    def _accept(self) -> None:
+    def _watch(self) -> None:
+        self._resume = None
+        for bound in self._sockets:
+            self._loop.add_reader(bound, self._accept, bound)
+
+    def _accept(self, bound: socket.socket) -> None:
         for _ in range(_ACCEPTS):
+            if not has_room(bound.fileno()):
+                self._pause()
+                return
             try:
-                connection, _peer = self._socket.accept()
+                connection, _peer = bound.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
                 self._pause(error)
                 return
             self._on_connection(connection)
+            if bound.fileno() < 0:  # closed by who got it
+                return
 
-    def _pause(self, error: OSError) -> None:
-        """Out of descriptors: the waiting connection would wake us again at once."""
-        _log.error("cannot accept: %s", error.strerror)
-        self._loop.remove_reader(self._socket)
-        self._resume = self._loop.call_later(
-            _PAUSE, self._loop.add_reader, self._socket, self._accept
-        )
+    def _pause(self, error: OSError | None = None) -> None:
+        """Wait for descriptors: the waiting connection would wake us again at once."""
+        _complain(error)
+        for bound in self._sockets:
+            self._loop.remove_reader(bound)
+        self._resume = self._loop.call_later(_PAUSE, self._watch)
 
 
 class TcpListener(Acceptor):
-    """Accepts TCP connections.
+    """Accepts TCP connections at every address of a host.
 
     Raises:
         TransportError: the address cannot be bound.
     """
 
     def __init__(self, address: Address, on_connection: Callable[[socket.socket], None]) -> None:
-        super().__init__(_listen(address), on_connection)
+        sockets = listen_tcp(address)
+        self._everywhere = is_everywhere(address.host)
+        super().__init__(sockets, on_connection)
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens."""
+        return [Address(*bound.getsockname()[:2]) for bound in self._sockets]
 
     @property
     def address(self) -> Address:
-        """Where it listens."""
-        host, port, *_ = self._socket.getsockname()
-        return Address(host, port)
+        """The first of them, or the one that stands for all."""
+        first = self.addresses[0]
+        return Address("::", first.port) if self._everywhere else first
 
 
-def begin_dial(address: Address) -> socket.socket:
-    """A TCP socket that is connecting to an IP address; its relay learns how that ends.
+_complained: float | None = None
 
-    It gives up after 15 s without an answer (Linux).
 
-    Raises:
-        TransportError: the system has no socket or no route.
+def _complain(error: OSError | None) -> None:
+    global _complained  # noqa: PLW0603 - one line a minute for the process
+    now = time.monotonic()
+    if _complained is not None and now < _complained + _COMPLAINT_PAUSE:
+        return
+    _complained = now
+    reason = error.strerror if error else "too many descriptors are in use"
+    _log.error("new connections wait: %s; raise the limit (ulimit -n, LimitNOFILE)", reason)
+
+
+def has_left(connection: socket.socket) -> bool:
+    """Whether the peer of an accepted connection, of which nothing has been read, is gone.
+
+    One that has sent something and then ended its direction may still wait for an answer.
     """
     try:
-        family, where = _numeric(address)
-        made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    except OSError as error:  # a scope that does not exist is one as well
-        raise TransportError(error.strerror or str(error), peer=str(address)) from error
-    with contextlib.suppress(OSError, AttributeError):  # elsewhere the system's own patience holds
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 3)
-    code = made.connect_ex(where)
-    if code not in {0, errno.EINPROGRESS}:
-        made.close()
-        raise TransportError(os.strerror(code), peer=str(address))
-    return made
-
-
-async def dial(address: Address) -> socket.socket:
-    """A connected, non-blocking TCP socket.
-
-    Raises:
-        TransportError: none of the host's addresses answers within 10 s.
-    """
-    loop = asyncio.get_running_loop()
-    failure: Exception = TransportError("has no address")
-    try:
-        async with asyncio.timeout(DIAL_TIMEOUT):
-            for family, where in await _candidates(address):
-                made = socket.socket(family, socket.SOCK_STREAM)
-                made.setblocking(False)
-                try:
-                    await loop.sock_connect(made, where)
-                except OSError as error:
-                    made.close()
-                    failure = error
-                except BaseException:
-                    made.close()
-                    raise
-                else:
-                    return made
-    except (OSError, ValueError) as error:  # out of time; a name that does not resolve
-        failure = error
-    raise TransportError(_reason(failure), peer=str(address)) from failure
-
-
-def _reason(failure: Exception) -> str:
-    number = getattr(failure, "errno", None) or 0
-    if number in errno.errorcode:
-        return os.strerror(number)  # asyncio writes "Connect call failed" in its place
-    return getattr(failure, "strerror", None) or str(failure) or "timed out"
-
-
-def reset(connection: socket.socket) -> None:
-    """Close so that the application sees a reset, not an end."""
-    with contextlib.suppress(OSError):
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
-    connection.close()
-
-
-_LINGER_NOT = (1).to_bytes(4, "little") + bytes(4)
-
-
-async def _candidates(address: Address) -> list[tuple[int, SocketName]]:
-    if address.ip is not None:
-        return [_numeric(address)]
-    loop = asyncio.get_running_loop()
-    host = address.host or "localhost"
-    found = await loop.getaddrinfo(host, address.port, type=socket.SOCK_STREAM)
-    return [(entry[0], entry[4]) for entry in found]
-
-
-def _numeric(address: Address) -> tuple[int, SocketName]:
-    """The family of an IP address, and its socket name: for IPv6 that carries the scope."""
-    flags = socket.AI_NUMERICHOST
-    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=flags)
-    return found[0][0], found[0][4]
-
-
-def _listen(address: Address) -> socket.socket:
-    try:
-        if not address.host or address.ip == _EVERY_IPV6:
-            return _listen_everywhere(address.port)
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-        family, where = found[0][0], found[0][4]
-        made = socket.create_server(where, family=family, backlog=BACKLOG)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise TransportError(f"cannot listen on tcp {address}: {reason}") from error
-    made.setblocking(False)
-    return made
-
-
-def _listen_everywhere(port: int) -> socket.socket:
-    """Both families, as the Go program's ``:port`` and ``[::]:port`` mean."""
-    try:
-        made = socket.create_server(
-            ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
-        )
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise
-        made = socket.create_server(("", port), backlog=BACKLOG)
-    made.setblocking(False)
-    return made
+        return not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        return True

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import resource
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 _MOST = 4096
 DIALS_PER_SOURCE = 1024
 """Targets that one source may have dialled at once: more than many browsers behind one address."""
+
+
+_MAX_RESERVE = 64
+"""Descriptors that connections leave to the rest: UDP sockets of sessions, log files, resolvers."""
+
+_cause: ContextVar[str] = ContextVar("cause", default="")
 
 
 class DialBudget:
@@ -102,3 +112,56 @@ def share_for_unauthenticated() -> int:
     """A quarter of the descriptors, 4096 at most; such a peer may need a second one."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST if soft == resource.RLIM_INFINITY else min(_MOST, soft // 4)
+
+
+def charge_to(host: str) -> None:
+    """From now on this task, and those that it starts, work for a source: an IP address."""
+    _cause.set(source_key(host))
+
+
+def cause() -> str:
+    """The source that this task works for, as `source_key` says; empty: the owner's own work."""
+    return _cause.get()
+
+
+def has_room(descriptor: int) -> bool:
+    """Whether one more connection may be accepted: the reserve would still be whole.
+
+    The system gives out the lowest number that is free. So if that is high, all below are in use.
+
+    Args:
+        descriptor: Any that is open.
+    """
+    limit = _for_connections()
+    if limit is None:
+        return True
+    try:
+        lowest = os.dup(descriptor)
+    except OSError:
+        return False
+    os.close(lowest)
+    return lowest < limit
+
+
+def keep_reserve(made: socket.socket) -> socket.socket:
+    """A socket that was made on behalf of a connection, unless it takes from the reserve.
+
+    Half of the reserve is left for what connections need beside themselves: their targets.
+
+    Raises:
+        OSError: it does; it has been closed.
+    """
+    limit = _for_connections()
+    if limit is not None and made.fileno() >= limit + _reserve(limit) // 2:
+        made.close()
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return made
+
+
+def _for_connections() -> int | None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft - _reserve(soft)
+
+
+def _reserve(soft: int) -> int:
+    return min(_MAX_RESERVE, soft // 4)

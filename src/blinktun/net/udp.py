@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.net.dial import numeric
+from blinktun.net.limits import keep_reserve
+from blinktun.net.listen import bind_on_one_port, listen_hosts, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +64,7 @@ class UdpSocket:
         """
         family = socket.AF_INET6 if ":" in ip else socket.AF_INET
         try:
-            sock = socket.socket(family, socket.SOCK_DGRAM)
+            sock = keep_reserve(socket.socket(family, socket.SOCK_DGRAM))
             sock.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104
         except OSError as error:
             raise TransportError(f"no UDP socket: {error.strerror}", peer=ip) from error
@@ -109,28 +112,11 @@ def bind(address: Address) -> list[socket.socket]:
     Raises:
         TransportError: the address cannot be bound.
     """
-    sockets: list[socket.socket] = []
     try:
-        infos = socket.getaddrinfo(
-            address.host or None,
-            address.port,
-            type=socket.SOCK_DGRAM,
-            flags=socket.AI_PASSIVE,
-        )
-        for family, kind, protocol, _, name in infos:
-            sock = socket.socket(family, kind, protocol)
-            sockets.append(sock)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            # Where the system chooses the port, the other addresses get the same one.
-            port = address.port or (sockets[0].getsockname()[1] if len(sockets) > 1 else 0)
-            sock.bind((name[0], port, *name[2:]))
-    except OSError as error:
-        for sock in sockets:
-            sock.close()
-        reason = (error.strerror or str(error)).lower()
+        return bind_on_one_port(address, listen_hosts(address), _bound)
+    except (OSError, ValueError) as error:
+        reason = reason_of(error).lower()
         raise TransportError(f"cannot listen: {reason}", peer=f"udp {address}") from error
-    return sockets
 
 
 class Route(NamedTuple):
@@ -227,14 +213,29 @@ class UdpPort:
     def __init__(self, address: Address, on_datagram: Callable[[bytes, Route], None]) -> None:
         self._sockets = [_PortSocket(sock, on_datagram) for sock in bind(address)]
         self._by_family = {":" in one.address.host: one for one in self._sockets}
+        self._by_host = {one.address.host: one for one in self._sockets}
         self.port = self._sockets[0].address.port
 
     def send(self, data: bytes, route: Route) -> None:
         """Send to a peer, or lose it."""
-        if socket_of_family := self._by_family.get(":" in route.remote.host):
-            socket_of_family.answer(data, route)
+        own = self._by_host.get(route.local) or self._by_family.get(":" in route.remote.host)
+        if own:
+            own.answer(data, route)
 
     def close(self) -> None:
         """Receive no more."""
         for one in self._sockets:
             one.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family, where = numeric(host, port)
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        made.bind(where)
+    except OSError:
+        made.close()
+        raise
+    return made

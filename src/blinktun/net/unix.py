@@ -14,7 +14,10 @@ import stat
 from typing import TYPE_CHECKING
 
 from blinktun.errors import TransportError
-from blinktun.net.accept import BACKLOG, DIAL_TIMEOUT, Acceptor
+from blinktun.net.accept import Acceptor
+from blinktun.net.dial import DIAL_TIMEOUT
+from blinktun.net.limits import keep_reserve
+from blinktun.net.listen import BACKLOG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +41,7 @@ class UnixListener(Acceptor):
         bound = _listen(path)
         self._path = path
         self._file = None if _is_abstract(path) else _identity(path)
-        super().__init__(bound, on_connection)
+        super().__init__([bound], on_connection)
 
     def close(self) -> None:
         """Accept no more, and remove the file unless it has become somebody else's."""
@@ -56,6 +59,7 @@ async def dial_unix(path: Path) -> socket.socket:
     """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
+        keep_reserve(made)
         async with asyncio.timeout(DIAL_TIMEOUT):
             while not _has_connected(made, path):  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(_BUSY_PAUSE)

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
@@ -21,9 +20,11 @@ from urllib.parse import parse_qsl, urlsplit
 import h11
 
 from blinktun.address import Address
-from blinktun.errors import TransportError
+from blinktun.net.accept import TcpListener
+from blinktun.net.dial import reset
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Awaitable, Callable, Mapping
 
 _log = logging.getLogger("blinktun")
@@ -74,16 +75,13 @@ class HttpServer:
 
     def __init__(self, answer: Callable[[Request], Awaitable[Answer]]) -> None:
         self._answer = answer
-        self._server: asyncio.Server | None = None
+        self._listener: TcpListener | None = None
         self._connections: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> Address | None:
         """Where it listens, while it does."""
-        if self._server is None:
-            return None
-        host, port, *_ = self._server.sockets[0].getsockname()
-        return Address(host, port)
+        return self._listener.address if self._listener else None
 
     async def start(self, port: int) -> None:
         """Listen on ``port``; 0: any.
@@ -91,35 +89,32 @@ class HttpServer:
         Raises:
             TransportError: the port cannot be had.
         """
-        try:
-            self._server = await asyncio.start_server(
-                self._on_connection, LOOPBACK, port, limit=MAX_HEAD
-            )
-        except OSError as error:
-            # asyncio wraps the system's word into a sentence of its own.
-            reason = os.strerror(error.errno) if error.errno else str(error)
-            where = Address(LOOPBACK, port)
-            raise TransportError(f"cannot listen on tcp {where}: {reason}") from error
+        self._listener = TcpListener(Address(LOOPBACK, port), self._on_connection)
 
     async def stop(self) -> None:
         """Listen no more and break off what is being answered."""
-        if self._server is None:
+        if self._listener is None:
             return
-        self._server.close()
-        self._server = None
+        self._listener.close()
+        self._listener = None
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _on_connection(self, connection: socket.socket) -> None:
         if len(self._connections) >= CONNECTIONS:
-            writer.transport.abort()
+            reset(connection)
             return
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        task = asyncio.get_running_loop().create_task(self._serve(connection))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
+        try:
+            reader, writer = await asyncio.open_connection(sock=connection, limit=MAX_HEAD)
+        except BaseException:
+            connection.close()
+            raise
         http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         try:
             async with asyncio.timeout(PATIENCE):

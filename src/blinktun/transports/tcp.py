@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
-import struct
 from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.net.happy_eyeballs import Permits, first_to_connect
+from blinktun.net.accept import TcpListener
+from blinktun.net.dial import Permits, dial, linger_not
 from blinktun.net.resolve import Resolver
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
 
     from blinktun.effects import Chunk
 
+_log = logging.getLogger("blinktun.transports")
+
 _READ_HIGH = 512 * 1024
 """Received bytes, not yet asked for, from which on reading pauses; one read more may come."""
 _WRITE_HIGH = 512 * 1024
 """Sent bytes, not yet taken by the system, from which on ``send`` waits."""
 _FLUSH_TIMEOUT = 10.0
 """Seconds that ``aclose`` gives a peer to take what is still queued."""
-_CONNECT_TIMEOUT = 10.0
-"""Seconds for a whole ``connect``."""
-_BACKLOG = 1024
 
 
 class TcpStream(asyncio.Protocol, Stream):
@@ -129,8 +129,7 @@ class TcpStream(asyncio.Protocol, Stream):
             return
         sock = self._transport.get_extra_info("socket")
         if sock is not None:
-            # Lingering for no time makes the kernel send RST instead of FIN.
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            linger_not(sock)
         self._transport.abort()
         self.connection_lost(None)
 
@@ -207,26 +206,30 @@ class TcpDialer(Dialer):
     """
 
     def __init__(self, resolver: Resolver | None = None, permits: Permits | None = None) -> None:
-        self._resolver = resolver or Resolver()
+        self._resolver = resolver or Resolver.shared()
         self._permits = permits
 
     async def connect(self, address: Address) -> TcpStream:
         """Connect within 10 s."""
+        connected = await dial(address, self._resolver, self._permits)
         try:
-            async with asyncio.timeout(_CONNECT_TIMEOUT):
-                return await first_to_connect(address, _connect, self._resolver, self._permits)
-        except TimeoutError as error:
-            raise TransportError("timed out", peer=str(address)) from error
-        except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
+            return await _stream_of(connected)
+        except OSError as error:  # it has ended already
             raise TransportError(_reason(error), peer=str(address)) from error
 
 
-class TcpListener(Listener):
-    """A listening TCP socket."""
+class StreamListener(Listener):
+    """Makes a stream of each TCP connection that is accepted.
 
-    def __init__(self, server: asyncio.Server) -> None:
-        self._server = server
-        self._addresses = [Address(*sock.getsockname()[:2]) for sock in server.sockets]
+    Raises:
+        TransportError: the address cannot be bound.
+    """
+
+    def __init__(self, address: Address, on_stream: OnStream) -> None:
+        self._on_stream = on_stream
+        self._making: set[asyncio.Task[None]] = set()
+        self._listener = TcpListener(address, self._accepted)
+        self._addresses = self._listener.addresses
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -234,28 +237,43 @@ class TcpListener(Listener):
         return self._addresses
 
     async def aclose(self) -> None:
-        """Stop listening. Not ``wait_closed``: that would wait for every connection."""
-        self._server.close()
+        """Stop listening."""
+        self._listener.close()
+        for task in self._making:
+            task.cancel()
+        await asyncio.gather(*self._making, return_exceptions=True)
+
+    def _accepted(self, connection: socket.socket) -> None:
+        task = asyncio.get_running_loop().create_task(self._make(connection))
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
+
+    async def _make(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        connection.setblocking(False)
+        try:
+            await loop.connect_accepted_socket(lambda: TcpStream(self._on_stream), connection)
+        except OSError as error:  # it has ended already
+            _log.debug("a connection ended before it was served: %s", error)
+            connection.close()
 
 
-async def listen(address: Address, on_stream: OnStream) -> TcpListener:
+async def listen(address: Address, on_stream: OnStream) -> StreamListener:
     """Listen; an empty host means every local address.
 
     Raises:
         TransportError: the address cannot be bound.
     """
+    return StreamListener(address, on_stream)
+
+
+async def _stream_of(connected: socket.socket) -> TcpStream:
     loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(
-            lambda: TcpStream(on_stream), address.host or None, address.port, backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise TransportError(f"cannot listen: {_reason(error)}", peer=str(address)) from error
-    return TcpListener(server)
-
-
-async def _connect(ip: str, port: int) -> TcpStream:
-    _, stream = await asyncio.get_running_loop().create_connection(TcpStream, ip, port)
+        _, stream = await loop.create_connection(TcpStream, sock=connected)
+    except BaseException:
+        connected.close()
+        raise
     return stream
 
 

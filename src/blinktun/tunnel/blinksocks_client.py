@@ -67,7 +67,7 @@ class BlinksocksClientRole(BlinksocksRole):
     def __init__(self, config: BlinksocksClient, dialer: Dialer | None = None) -> None:
         self._config = config
         self._make_handshake = handshake_maker(config)
-        resolver = Resolver(config.dns)
+        resolver = Resolver.shared(config.dns)
         make_pipeline = PipelineMaker(
             config.server.presets,
             role=Role.CLIENT,

@@ -66,7 +66,7 @@ class BlinksocksServerRole(BlinksocksRole):
         self._config = config
         self._make_pipeline = PipelineMaker(config.server.presets, source=config.source)
         self._transport = find_transport(config.server, source=config.source)
-        resolver = Resolver(config.dns)
+        resolver = Resolver.shared(config.dns)
         self._access = Access(config.acl, TargetPolicy(config.targets))
         redirecting = dialer or TcpDialer(resolver)  # where to is the owner's word, not a client's
         dialer = dialer or TcpDialer(resolver, self._access.permits)

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from blinktun.admission.access import source_of
-from blinktun.net.limits import dial_budget, source_key
+from blinktun.net.limits import charge_to, dial_budget, source_key
 from blinktun.relay.relay import relay
 from blinktun.transports.watching import unless_broken
 from blinktun.tunnel.paced_stream import paced
@@ -49,6 +49,7 @@ class Exit:
             AccessDenied: a rule bans the client or the target; nothing has been closed.
         """
         source = source_of(link.peer)
+        charge_to(source.host)
         if self._datagrams and address == DATAGRAMS:
             gate = UdpGate(self._access, source)
             await carry_datagrams(

@@ -12,12 +12,14 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp import SessionPool
 from blinktun.kcp.raw_tcp import check_rights
-from blinktun.net.accept import TcpListener, reset
+from blinktun.net.accept import TcpListener
+from blinktun.net.dial import reset
 from blinktun.net.unix import UnixListener
 from blinktun.transports.kcp import PoolDialer
 from blinktun.tunnel.effective import start_line
 from blinktun.tunnel.fec_notice import FecNotice
 from blinktun.tunnel.relay_log import Relays
+from blinktun.tunnel.waiting import WaitingConnections
 
 if TYPE_CHECKING:
     import socket
@@ -43,12 +45,12 @@ class KcptunClientRole:
         self._pool = SessionPool(config.remoteaddr, config.link)
         self._pool.on_mismatch = FecNotice(config.kcp)
         self._listener: TcpListener | UnixListener | None = None
-        self._waiting: dict[asyncio.Task[None], socket.socket] = {}
+        self._waiting = WaitingConnections(self._pool.dial, self._relay)
 
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens on TCP, while it runs."""
-        return (self._listener.address,) if isinstance(self._listener, TcpListener) else ()
+        return self._listener.addresses if isinstance(self._listener, TcpListener) else ()
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -76,10 +78,7 @@ class KcptunClientRole:
         if self._listener:
             self._listener.close()
             self._listener = None
-        for task, connection in list(self._waiting.items()):
-            task.cancel()
-            reset(connection)
-        await asyncio.gather(*self._waiting, return_exceptions=True)
+        await self._waiting.aclose()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._relays.wait_idle()
@@ -95,20 +94,10 @@ class KcptunClientRole:
 
     def _on_connection(self, connection: socket.socket) -> None:
         session = self._pool.pick()
-        if session is not None:
+        if session is None:
+            self._waiting.add(connection)
+        else:
             self._relay(session, connection)
-            return
-        task = asyncio.get_running_loop().create_task(self._relay_later(connection))
-        self._waiting[task] = connection
-        task.add_done_callback(self._waiting.pop)
-
-    async def _relay_later(self, connection: socket.socket) -> None:
-        try:
-            session = await self._pool.dial()
-        except BaseException:
-            reset(connection)
-            raise
-        self._relay(session, connection)
 
     def _relay(self, session: kcp.Session, connection: socket.socket) -> None:
         try:

@@ -12,7 +12,9 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.kcp.session import wait_idle
-from blinktun.net.accept import begin_dial, dial
+from blinktun.net.dial import begin_dial, dial
+from blinktun.net.limits import charge_to, dial_budget, source_key
+from blinktun.net.resolve import Resolver
 from blinktun.net.unix import dial_unix
 from blinktun.transports.kcp import KcpStream
 from blinktun.tunnel.effective import start_line
@@ -58,6 +60,7 @@ class KcptunServerRole:
         self._relays = Relays(quiet=config.log.quiet)
         self._fec_notice = FecNotice(config.kcp)
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
+        self._budget = dial_budget()
         self._servers: list[kcp.Server] = []
         self._stopping = False
         self._target = str(config.target)
@@ -68,7 +71,7 @@ class KcptunServerRole:
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens, while it runs."""
-        return tuple(server.address for server in self._servers)
+        return tuple(where for server in self._servers for where in server.addresses)
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -135,6 +138,7 @@ class KcptunServerRole:
             return
         task = asyncio.get_running_loop().create_task(self._serve(session, key))
         self._dials[task] = session, key
+        session.watch(key, task.cancel)  # a target that nobody wants any more is not dialled
         task.add_done_callback(self._dials.pop)
 
     def _connect(self, session: kcp.Session, key: StreamKey, address: Address) -> None:
@@ -147,8 +151,11 @@ class KcptunServerRole:
         self._join(session, key, target, connecting=True)
 
     async def _serve(self, session: kcp.Session, key: StreamKey) -> None:
+        source = source_key(Address.parse(session.peer).host)
+        charge_to(source)
         try:
-            target = await _dial(self._config.target)
+            with self._budget.hold(source):
+                target = await _dial(self._config.target)
         except TransportError as error:
             _log.warning("target %s", error)
             session.reset(key)
@@ -175,4 +182,6 @@ class KcptunServerRole:
 
 
 async def _dial(target: StreamAddress) -> socket.socket:
-    return await (dial(target) if isinstance(target, Address) else dial_unix(target))
+    return await (
+        dial(target, Resolver.shared()) if isinstance(target, Address) else dial_unix(target)
+    )

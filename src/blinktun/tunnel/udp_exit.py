@@ -13,7 +13,7 @@ from blinktun.net.udp import UdpSocket
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from blinktun.net.happy_eyeballs import Permits
+    from blinktun.net.dial import Permits
     from blinktun.net.resolve import Resolver
 
 _log = logging.getLogger("blinktun.blinksocks")

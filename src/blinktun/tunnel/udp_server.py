@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from blinktun.errors import AccessDenied, LocalError, RemoteError
+from blinktun.net.limits import charge_to
 from blinktun.net.udp import UdpPort
 from blinktun.presets.base import PresetContext, Role
 from blinktun.tunnel.associations import Associations
@@ -100,6 +101,7 @@ class UdpServer:
             association = self._admit(route)
         else:
             self._associations.touch(route, by_peer=True)
+        charge_to(route.remote.host)
         association.forward(target, payload)
 
     def _drop_unauthenticated(self, data: bytes, route: Route) -> None:

@@ -88,7 +88,7 @@ def listening(
 
 def crash(server: kcp.Server) -> None:
     """Take a server away without a word to anyone, as the end of its process would."""
-    server._driver.core.close_endpoint(server._endpoint)
+    server._close_udp()
     server._driver.wake()
 
 

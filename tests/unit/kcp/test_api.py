@@ -13,6 +13,7 @@ from blinktun import kcp
 from blinktun.address import Address
 from blinktun.errors import ConfigError, TransportError
 from blinktun.kcp import api
+from blinktun.net.resolve import Resolver
 
 if TYPE_CHECKING:
     from blinktun.config.model import KcpSettings
@@ -50,23 +51,36 @@ async def test_a_port_alone_serves_both_families(host: str) -> None:
 async def test_a_link_local_address_keeps_its_scope() -> None:
     scope = socket.if_nametoindex("lo")
     for text in ("fe80::1%lo", f"fe80::1%{scope}"):
-        assert await api.resolve(Address(text, 1)) == f"fe80::1%{scope}"
+        assert await api.resolve(Address(text, 1)) == [f"fe80::1%{scope}"]
         async with await kcp.connect(Address(text, 1), SETTINGS) as session:
             assert session.peer == f"[fe80::1%{scope}]:1"
-    assert api.listen_hosts(Address("fe80::1%lo", 1)) == [f"fe80::1%{scope}"]
+    assert api.udp_hosts(Address("fe80::1%lo", 1)) == [f"fe80::1%{scope}"]
     with pytest.raises(TransportError, match="cannot resolve"):
         await kcp.connect(Address("fe80::1%nowhere", 1), SETTINGS)
 
 
-async def test_of_a_name_with_both_families_ipv4_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(*_: object, **__: object) -> list[tuple[object, ...]]:
-        hosts = [(socket.AF_INET6, ("2001:db8::1", 1, 0, 0)), (socket.AF_INET, ("192.0.2.1", 1))]
-        return [(family, socket.SOCK_DGRAM, 17, "", name) for family, name in hosts]
+async def test_of_a_name_with_both_families_ipv4_is_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Names:
+        async def resolve(self, _host: str, *, fresh: bool) -> list[str]:
+            assert fresh
+            return ["2001:db8::1", "192.0.2.1"]
 
-    monkeypatch.setattr(socket, "getaddrinfo", found)
-    if isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):  # uvloop asks the system
-        assert await api.resolve(Address("both.example", 1)) == "192.0.2.1"
-    assert api.listen_hosts(Address("both.example", 1)) == ["2001:db8::1", "192.0.2.1"]
+    monkeypatch.setattr(Resolver, "shared", Names)
+    where = Address("both.example", 1)
+    assert await api.resolve(where) == ["192.0.2.1", "2001:db8::1"]
+    for attempt, peer in enumerate(["192.0.2.1:1", "[2001:db8::1]:1", "192.0.2.1:1"]):
+        async with await api.connect(where, SETTINGS, attempt=attempt) as session:
+            assert session.peer == peer
+            assert session.alternatives == 1
+
+
+async def test_a_name_is_served_at_all_its_addresses() -> None:
+    async with await kcp.serve(echo, "localhost:0", SETTINGS) as server:
+        assert [where.host for where in server.addresses] == ["127.0.0.1", "::1"]
+        for where in server.addresses:
+            assert where.port == server.address.port
+            async with await kcp.connect(where, SETTINGS) as session:
+                assert await _ask(session) == b"hello"
 
 
 @pytest.mark.parametrize(

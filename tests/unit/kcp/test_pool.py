@@ -33,10 +33,14 @@ class FakeSession:
         self.is_idle = True
         self.streams = 0
         self.smux_version = 1
+        self.alternatives = 0
         self.local = Address("127.0.0.1", 1)
         self.on_silence: Callable[[kcp.Session], None] | None = None
 
     async def aclose(self) -> None:
+        self.is_closed = True
+
+    def close(self) -> None:
         self.is_closed = True
 
     def age(self, seconds: float) -> None:
@@ -59,13 +63,19 @@ class Network:
     def __init__(self) -> None:
         self.dialled: list[FakeSession] = []
         self.failures = 0
+        self.alternatives = 0
+        self.attempts: list[int] = []
 
-    async def connect(self, address: Address, _settings: KcpSettings) -> FakeSession:
+    async def connect(
+        self, address: Address, _settings: KcpSettings, *, attempt: int = 0
+    ) -> FakeSession:
         await asyncio.sleep(0)
         if self.failures:
             self.failures -= 1
             raise TransportError("cannot resolve", peer=str(address))
+        self.attempts.append(attempt)
         self.dialled.append(FakeSession(address))
+        self.dialled[-1].alternatives = self.alternatives
         return self.dialled[-1]
 
 
@@ -136,7 +146,69 @@ async def test_dialling_goes_on_until_it_works(
     network.failures = 3
     async with pool() as sessions:
         assert await next_session(sessions) is network.dialled[0]
-    assert caplog.messages == ["re-connecting: server:1: cannot resolve"] * 3
+    assert caplog.messages == ["re-connecting: server:1: cannot resolve"]  # one line a minute
+
+
+async def test_nothing_is_dialled_while_no_stream_waits(network: Network) -> None:
+    async with pool() as sessions:
+        network.failures = 10**9
+        impatient = [asyncio.create_task(dial(sessions)) for _ in range(3)]
+        await until(lambda: network.failures < 10**9)
+        for task in impatient:
+            task.cancel()
+        await asyncio.wait(impatient)
+        await until(lambda: len(asyncio.all_tasks()) == 2)  # this test, and who looks for the old
+        network.failures = 0
+        assert await dial(sessions) == network.dialled[0]
+
+
+async def test_retries_become_rare_until_another_stream_comes(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    rested = asyncio.Event()
+
+    async def rest(_sessions: SessionPool, pause: float) -> None:
+        pauses.append(pause)
+        if len(pauses) == 8:
+            rested.set()
+
+    monkeypatch.setattr(room, "_RETRY", 1.0)
+    monkeypatch.setattr(SessionPool, "_rest", rest)
+    async with pool() as sessions:
+        network.failures = 8
+        await dial(sessions)
+        assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+    monkeypatch.undo()
+    monkeypatch.setattr(room, "_RETRY", 0.001)
+    async with pool() as sessions:
+        resting = asyncio.create_task(sessions._rest(1000))
+        await asyncio.sleep(0)
+        sessions._arrived.set()
+        await resting
+
+
+async def test_each_address_of_a_name_gets_one_short_chance(network: Network) -> None:
+    network.alternatives = 1
+    async with pool() as sessions:
+        first = await next_session(sessions)
+        first.fall_silent(heard=False)
+        assert first.is_closed
+        second = await next_session(sessions)
+        second.fall_silent(heard=False)
+        assert not second.is_closed
+        assert await next_session(sessions) is second
+        second.age(room._UNHEARD_PATIENCE)
+        await next_session(sessions)
+        assert network.attempts == [0, 1, 2]
+
+
+async def test_an_address_that_has_answered_is_kept(network: Network) -> None:
+    network.alternatives = 1
+    async with pool() as sessions:
+        for _ in range(2):
+            (await next_session(sessions)).fall_silent(heard=True)
+        assert network.attempts == [0, 0]
 
 
 async def test_ports_of_a_range_are_used(network: Network) -> None:

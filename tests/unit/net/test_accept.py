@@ -3,61 +3,27 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import pytest
-from tests.unit.kcp.support import descriptors, open_descriptors
+from tests.unit.net.support import listening
 from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.net import accept
-from blinktun.net.accept import TcpListener, begin_dial, dial, reset
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-HERE = Address("127.0.0.1", 0)
+from blinktun.net.accept import TcpListener
+from blinktun.net.dial import begin_dial, dial
+from blinktun.net.listen import listen_tcp
+from blinktun.net.resolve import Resolver
 
 
-@contextmanager
-def listening(
-    address: Address = HERE,
-) -> Iterator[tuple[TcpListener, asyncio.Queue[socket.socket]]]:
-    accepted: asyncio.Queue[socket.socket] = asyncio.Queue()
-    listener = TcpListener(address, accepted.put_nowait)
-    try:
-        yield listener, accepted
-    finally:
-        listener.close()
-        while not accepted.empty():
-            accepted.get_nowait().close()
-
-
-@contextmanager
-def closed_port() -> Iterator[Address]:
-    """A port that nobody listens on, and nobody else takes."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield Address(*taken.getsockname())
-
-
-@contextmanager
-def deaf_port() -> Iterator[Address]:
-    """A port whose queue is full: it neither accepts nor refuses."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
-        where = Address(*deaf.getsockname())
-        waiting = [begin_dial(where) for _ in range(4)]
-        try:
-            yield where
-        finally:
-            for connection in waiting:
-                connection.close()
+@pytest.fixture(autouse=True)
+def complaints_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accept, "_complained", None)
 
 
 async def _connect(host: str, port: int) -> socket.socket:
-    return await dial(Address(host, port))
+    return await dial(Address(host, port), Resolver())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -117,19 +83,41 @@ async def test_accepting_pauses_without_descriptors(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(accept, "_PAUSE", 0.02)
-    plain = accept._listen
+    plain = listen_tcp
 
-    def listen(address: Address) -> socket.socket:
-        return OutOfDescriptors(fileno=plain(address).detach())
+    def listen(address: Address) -> list[socket.socket]:
+        return [OutOfDescriptors(fileno=bound.detach()) for bound in plain(address)]
 
-    monkeypatch.setattr(accept, "_listen", listen)
+    monkeypatch.setattr(accept, "listen_tcp", listen)
     with listening() as (listener, accepted):
-        began = asyncio.get_running_loop().time()
         near = await _connect("127.0.0.1", listener.address.port)
         (await accepted.get()).close()
         near.close()
-        assert asyncio.get_running_loop().time() - began >= 0.04
-    assert caplog.messages == ["cannot accept: Too many open files"] * 2
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        "new connections wait: Too many open files"
+    ]
+
+
+async def test_connections_wait_while_only_the_reserve_is_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(accept, "_PAUSE", 0.01)
+    room = False
+    looks = 0
+
+    def has_room(_descriptor: int) -> bool:
+        nonlocal looks
+        looks += 1
+        return room
+
+    monkeypatch.setattr(accept, "has_room", has_room)
+    with listening(Address("localhost", 0)) as (listener, accepted):
+        near = begin_dial(listener.address)
+        await until(lambda: looks >= 3)
+        assert accepted.empty()
+        room = True
+        (await accepted.get()).close()
+        near.close()
 
 
 async def test_a_listener_may_close_while_it_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,73 +130,19 @@ async def test_a_listener_may_close_while_it_pauses(monkeypatch: pytest.MonkeyPa
     assert not reported
 
 
-async def test_a_refused_dial_is_named() -> None:
-    with closed_port() as where:
-        with pytest.raises(TransportError) as caught:
-            await dial(where)
-        assert caught.value.peer == str(where)
-        assert "refused" in caught.value.reason.lower()
+async def test_a_name_is_listened_on_at_all_its_addresses() -> None:
+    with listening(Address("localhost", 0)) as (listener, accepted):
+        assert {where.host for where in listener.addresses} == {"127.0.0.1", "::1"}
+        assert len({where.port for where in listener.addresses}) == 1
+        for where in listener.addresses:
+            near = await dial(where, Resolver())
+            (await accepted.get()).close()
+            near.close()
 
 
-async def test_a_dial_without_an_answer_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(accept, "DIAL_TIMEOUT", 0.05)
-    with deaf_port() as where, pytest.raises(TransportError, match=f"{where}: timed out"):
-        await dial(where)
-
-
-@pytest.mark.parametrize("host", ["nobody.invalid", "x" * 300])
-async def test_a_name_that_does_not_resolve_is_named(host: str) -> None:
-    with pytest.raises(TransportError) as caught:
-        await dial(Address(host, 1))
-    assert caught.value.peer == f"{host}:1"
-    assert caught.value.reason
-
-
-async def test_every_address_of_a_name_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    with closed_port() as closed, listening() as (listener, accepted):
-
-        async def candidates(_address: Address) -> list[tuple[int, tuple[str, int]]]:
-            family = socket.AF_INET
-            return [(family, (where.host, where.port)) for where in (closed, listener.address)]
-
-        monkeypatch.setattr(accept, "_candidates", candidates)
-        near = await dial(Address("many.example", 1))
-        (await accepted.get()).close()
-        near.close()
-
-
-async def test_a_cancelled_dial_closes_its_socket() -> None:
-    with deaf_port() as where:
-        before = open_descriptors()
-        dialling = asyncio.create_task(dial(where))
-        await until(lambda: descriptors() > before)
-        dialling.cancel()
-        await asyncio.wait([dialling])
-        assert dialling.cancelled()
-        assert descriptors() == before
-
-
-async def test_begin_dial_names_what_cannot_begin() -> None:
-    with pytest.raises(TransportError) as caught:
-        begin_dial(Address("255.255.255.255", 1))
-    assert caught.value.peer == "255.255.255.255:1"
-
-
-async def test_a_scope_that_does_not_exist_is_named() -> None:
-    where = Address("fe80::1%nowhere", 1)
-    with pytest.raises(TransportError, match="fe80::1%nowhere"):
-        begin_dial(where)
-    with pytest.raises(TransportError, match="fe80::1%nowhere"):
-        await dial(where)
-    with pytest.raises(TransportError, match=r"cannot listen on tcp .fe80::1%nowhere.:1: "):
-        TcpListener(where, socket.socket.close)
-
-
-async def test_reset_is_seen_as_a_reset() -> None:
-    with listening() as (listener, accepted):
+async def test_ipv4_peers_have_ipv4_addresses() -> None:
+    with listening(Address("::", 0)) as (listener, accepted):
         near = await _connect("127.0.0.1", listener.address.port)
-        reset(await accepted.get())
-        with pytest.raises(ConnectionResetError):
-            await asyncio.get_running_loop().sock_recv(near, 1)
+        with await accepted.get() as far:
+            assert far.getpeername()[0] == "127.0.0.1"
         near.close()
-        reset(near)

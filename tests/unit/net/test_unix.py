@@ -12,7 +12,7 @@ from tests.unit.waiting import until
 
 from blinktun.errors import TransportError
 from blinktun.net import unix
-from blinktun.net.accept import reset
+from blinktun.net.dial import reset
 from blinktun.net.unix import UnixListener, dial_unix
 
 if TYPE_CHECKING:

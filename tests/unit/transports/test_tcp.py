@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.unit.net.support import deaf_port
 from tests.unit.transports.ends import BIG
 from tests.unit.waiting import PATIENCE, until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.net import dial
+from blinktun.net.dial import begin_dial
 from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving
 from blinktun.transports import tcp
 from blinktun.transports.tcp import TcpDialer
@@ -179,14 +183,24 @@ async def test_refused_and_unknown() -> None:
 
 
 async def test_connect_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*_args: object) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(tcp, "_CONNECT_TIMEOUT", 0.02)
-    monkeypatch.setattr(tcp, "_connect", never)
-    with pytest.raises(TransportError, match="timed out") as caught:
-        await TcpDialer().connect(Address("127.0.0.1", 1))
+    monkeypatch.setattr(dial, "DIAL_TIMEOUT", 0.02)
+    with deaf_port() as where, pytest.raises(TransportError, match="timed out") as caught:
+        await TcpDialer().connect(where)
     assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+async def test_a_connection_that_breaks_before_it_is_served(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def gone(_on_stream: object) -> Stream:
+        raise ConnectionAbortedError("gone")
+
+    monkeypatch.setattr(tcp, "TcpStream", gone)
+    async with serving(echo) as address:
+        begin_dial(address).close()
+        await until(lambda: "ended before it was served" in caplog.text)
 
 
 async def test_a_port_in_use() -> None:

@@ -227,9 +227,9 @@ async def test_the_servers_name_is_resolved_for_each_session(
     caplog.set_level(logging.DEBUG)
     hosts = iter(["127.0.0.1", "::1"])
 
-    async def resolve(address: Address) -> str:
+    async def resolve(address: Address) -> list[str]:
         assert address.host == "moving.example"
-        return next(hosts)
+        return [next(hosts)]
 
     monkeypatch.setattr(api, "resolve", resolve)
     async with serving(echo) as target:

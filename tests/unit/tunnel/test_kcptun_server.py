@@ -14,13 +14,15 @@ from tests.unit.waiting import PATIENCE, until
 from blinktun.address import Address
 from blinktun.config.model import PortRange
 from blinktun.errors import ConfigError, TransportError
-from blinktun.net.accept import dial
+from blinktun.net.dial import dial
+from blinktun.net.limits import DialBudget
 from blinktun.testing.loopback import echo, read_all, serving
 from blinktun.tunnel import kcptun_server
 from blinktun.tunnel.kcptun_server import KcptunServerRole
 
 if TYPE_CHECKING:
     from blinktun import kcp
+    from blinktun.net.resolve import Resolver
 
 
 class Gate:
@@ -30,10 +32,10 @@ class Gate:
         self.begun = asyncio.Event()
         self.open = asyncio.Event()
 
-    async def __call__(self, address: Address) -> socket.socket:
+    async def __call__(self, address: Address, resolver: Resolver) -> socket.socket:
         self.begun.set()
         await self.open.wait()
-        return await dial(address)
+        return await dial(address, resolver)
 
 
 def by_name(address: Address) -> Address:
@@ -87,22 +89,40 @@ async def test_what_was_sent_before_the_target_answered_arrives(
         assert await read_all(app) == b""
 
 
-async def test_a_client_may_give_up_while_its_target_is_dialled(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("whole_session", [False, True])
+async def test_a_dial_ends_with_its_stream(
+    monkeypatch: pytest.MonkeyPatch, *, whole_session: bool
 ) -> None:
-    gate, target = Gate(), Target()
+    gate = Gate()
     monkeypatch.setattr(kcptun_server, "dial", gate)
-    async with serving(target) as address, tunnel(by_name(address)) as both:
+    async with tunnel(Address("localhost", 9)) as both:
         app = await both.connect()
         await gate.begun.wait()
-        app.abort()
-        (session,) = server_sessions(both.server)
-        await until(lambda: session.is_idle)
-        gate.open.set()
-        with pytest.raises(TransportError, match="reset"):
-            await (await target.accept()).receive()
+        assert len(both.server._dials) == 1
+        if whole_session:
+            (session,) = server_sessions(both.server)
+            session.close()
+        else:
+            app.abort()
+        await until(lambda: not both.server._dials)
+        assert len(both.server._budget) == 0
         async with asyncio.timeout(PATIENCE):
             await both.server.stop(grace=100)  # nothing is counted as open
+
+
+async def test_dials_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    gate = Gate()
+    monkeypatch.setattr(kcptun_server, "dial", gate)
+    async with tunnel(Address("localhost", 9)) as both:
+        both.server._budget = DialBudget(1, 1)
+        await both.connect()
+        await gate.begun.wait()
+        one_too_many = await both.connect()
+        with pytest.raises(TransportError, match="reset"):
+            await one_too_many.receive()
+        assert "target too many dials at once for 127.0.0.1 (1)" in caplog.text
 
 
 def server_sessions(role: KcptunServerRole) -> list[kcp.Session]:
