@@ -15,6 +15,7 @@ ELSEWHERE = {
     "cli/check.py": "unit/cli/test_main.py",
     "cli/common.py": "unit/cli/test_main.py",
     "cli/demo.py": None,
+    "__main__.py": "unit/cli/test_main.py",
     "cli/demo_target.py": None,
     "cli/help.py": "unit/cli/test_kcptun_command.py",
     "cli/kcptun.py": "unit/cli/test_kcptun_command.py",

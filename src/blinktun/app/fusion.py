@@ -60,7 +60,7 @@ def _joined(config: RoleConfig, neighbours: Iterable[tuple[RoleConfig, Role]]) -
     """The role of ``config``, if it meets one of those that have been made."""
     for other, role in neighbours:
         if joined := _join(config, other, role):
-            meeting = "%s and %s meet in this process: no connection between them"
+            meeting = "joined in memory: %s -> %s (no TCP socket needed)"
             _log.info(meeting, config.source, other.source)
             return joined
     return None

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.cli import init
 from blinktun.cli.common import fail, launch, say, version
-from blinktun.cli.help import blinksocks_help
-from blinktun.config.explain import Origin, suggestion
+from blinktun.cli.help import blinksocks_help, preset_list
+from blinktun.config.explain import Origin, shown, suggestion
 from blinktun.config.flags import COMMAND_LINE
 from blinktun.config.kinds import BLINKSOCKS
 from blinktun.config.load import load
-from blinktun.config.options_blinksocks import PRESETS
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_NAME = re.compile(r"-{0,2}[a-z][a-z-]{0,20}")
+"""What can be a mistyped word; anything else may be a secret and is not shown."""
 _KNOWN = ("-c", "--config", "-h", "--help", "-v", "--version", "--list-presets", "init")
 
 
@@ -37,25 +39,30 @@ def _obey(arguments: list[str]) -> int:
     if first.endswith(".json") and Path(first).exists():
         return _run(first)
     if first == "init":
-        return init.main(arguments[1:])
+        return say(init.HELP) if _wants_help(arguments) else init.main(arguments[1:])
     if (text := _asked_for(arguments)) is not None:
         return say(text)
     path = _config_path(arguments)
     if path is not None:
         return _run(path)
     if "--list-presets" in arguments:
-        return say("\n".join(PRESETS))
+        return say(preset_list())
     if first.endswith(".json"):
         return _run(first)  # which says why it cannot be read
     fix = suggestion(first.partition("=")[0], _KNOWN)
-    raise Origin(COMMAND_LINE).error("argument 1 is not known", fix=fix)
+    word = shown(first) if _NAME.fullmatch(first) else "argument 1"
+    raise Origin(COMMAND_LINE).error(f"{word} is not known", fix=fix)
+
+
+def _wants_help(arguments: Sequence[str]) -> bool:
+    return bool({"-h", "--help"} & set(arguments))
 
 
 def _asked_for(arguments: Sequence[str]) -> str | None:
     """The help or the version, if that is wanted."""
-    if not arguments or {"-h", "--help"} & set(arguments):
+    if not arguments or _wants_help(arguments):
         return blinksocks_help()
-    return version() if {"-v", "--version"} & set(arguments) else None
+    return f"blinksocks (blinktun) {version()}" if {"-v", "--version"} & set(arguments) else None
 
 
 def _run(path: str) -> int:

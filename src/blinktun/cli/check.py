@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from blinktun.cli.common import CONFIG_STATUS, fail, say
+from blinktun.config.load import load
 from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,
     KcptunClient,
     KcptunServer,
+    RoleConfig,
 )
+from blinktun.config.pairs import differences, shared_ports
 from blinktun.config.protection import (
     Level,
     integrity_of_crypt,
@@ -19,9 +25,10 @@ from blinktun.config.protection import (
     replays_of_crypt,
     replays_of_link,
 )
+from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from blinktun.config.model import (
         Dns,
@@ -29,10 +36,45 @@ if TYPE_CHECKING:
         LogSettings,
         PortRange,
         ReportSettings,
-        RoleConfig,
         ServerLink,
         StreamAddress,
     )
+
+
+def check_all(paths: Sequence[str]) -> int:
+    """Look at every file, whatever the one before was, and at all of them together."""
+    from blinktun.app import make_role
+
+    status, configs = 0, list[RoleConfig]()
+    for path in paths:
+        try:
+            config = load(path)
+            make_role(config)  # the parameters of presets are looked at here
+        except ConfigError as error:
+            status = fail("blinktun", error)
+            continue
+        configs.append(config)
+        if say("\n".join((describe(config), *_readable_by_others(config, path)))):
+            return 1  # whoever read it has left
+    problems = list(differences(configs))
+    for problem in (*problems, *shared_ports(configs)):
+        if say(f"warning: {problem}"):
+            return 1
+    return CONFIG_STATUS if problems else status
+
+
+def _readable_by_others(config: RoleConfig, path: str) -> Iterator[str]:
+    """A warning about keys that every user of the machine can read."""
+    files = [(Path(path), "this file, which holds the key,")]
+    if isinstance(config, BlinksocksServer) and config.server.tls.key:
+        files.append((config.server.tls.key, f"the private key {config.server.tls.key}"))
+    if isinstance(config, BlinksocksClient) and config.https.key:
+        files.append((config.https.key, f"the private key {config.https.key}"))
+    for file, name in files:
+        with contextlib.suppress(OSError):
+            if file.stat().st_mode & stat.S_IROTH:
+                text = f"every user of this machine can read {name.rstrip(',')}"
+                yield f"  {'warning':<12}{text}: chmod o-rwx {file}"
 
 
 def describe(config: RoleConfig) -> str:

@@ -52,10 +52,13 @@ def say(text: str) -> int:
 
 
 def version() -> str:
-    """The version of the installed package; ``unknown`` when run from a source tree."""
+    """The versions of the package and of Python, for reports of errors."""
+    import platform
     from importlib import metadata  # 1 MB, and few ask
 
     try:
-        return metadata.version("blinktun")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+        ours = metadata.version("blinktun")
+    except metadata.PackageNotFoundError:  # run from a source tree
+        ours = "unknown"
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{ours} ({platform.python_implementation()} {platform.python_version()}, {system})"

@@ -38,14 +38,6 @@ _HOST = "127.0.0.1"
 _SECRET = "only for the demo"  # noqa: S105 - it never leaves this machine
 _DOWNLOAD = 100_000_000
 
-HELP = """\
-blinktun demo: all four roles on this machine, with a web server behind them
-
-usage: blinktun demo [--once]
-
-  --once    end after the first download; without it the demo stays up until Ctrl-C
-"""
-
 
 def main(arguments: Sequence[str]) -> int:
     """Run the demo; returns the exit status.
@@ -53,9 +45,6 @@ def main(arguments: Sequence[str]) -> int:
     Raises:
         ConfigError: an unknown argument.
     """
-    if {"-h", "--help"} & set(arguments):
-        print(HELP, end="")
-        return 0
     for argument in arguments:
         if argument != "--once":
             fix = "write blinktun demo or blinktun demo --once"

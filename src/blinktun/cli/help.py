@@ -9,7 +9,10 @@ from blinktun.config.options import CLIENT, SERVER, Kind
 from blinktun.config.options_blinksocks import (
     CLIENT_SCHEMES,
     LINK_OPTIONS,
+    OLD_PRESETS,
+    PRESET_HELP,
     PRESET_OPTIONS,
+    PRESETS,
     TOP_OPTIONS,
     TRANSPORTS,
 )
@@ -24,25 +27,6 @@ if TYPE_CHECKING:
 _WIDTH = 96
 _COLUMN = 30
 _PLAIN = frozenset({"false", "empty", "unset"})
-
-BLINKTUN_HELP = """\
-blinktun: TCP streams over lossy networks, kcptun and blinksocks in one program
-
-usage: blinktun COMMAND [ARGUMENT]...
-
-Commands
-  run FILE...      run every role that the files describe, kcptun's and blinksocks', in one process
-  check FILE...    say what the files mean, without running anything; status 0 if all can be used
-  demo             show a tunnel at work on this machine
-  version          show the version
-  help             show this; so do -h and --help
-
-The programs kcptun-client, kcptun-server, kcptun and blinksocks take the arguments and files of
-the originals. A configuration that cannot be used ends with status 2 and one line that says what
-to write instead.
-
-example: blinktun run blinksocks.client.json kcptun.client.json
-"""
 
 
 def kcptun_help(program: str, side: str | None) -> str:
@@ -80,6 +64,11 @@ def blinksocks_help() -> str:
         f"  between client and server: {', '.join(TRANSPORTS)}",
     ]
     return "\n".join([*lines, "", _BLINKSOCKS_EXAMPLE])
+
+
+def preset_list() -> str:
+    """What ``--list-presets`` prints: each preset, and what it is for."""
+    return "\n".join(f"{name:<22}{PRESET_HELP[name]}" for name in (*PRESETS, *OLD_PRESETS))
 
 
 def _groups(options: Iterable[Option], side: str | None) -> Iterator[str]:

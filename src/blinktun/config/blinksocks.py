@@ -190,6 +190,10 @@ def _dns(top: Settings) -> Dns:
 def _service(settings: Settings, known: Sequence[str]) -> ServiceUrl:
     text = settings.text("service")
     scheme = text.partition("://")[0].strip().lower() if "://" in text else ""
+    if scheme in CLIENT_SCHEMES and scheme not in known and settings.side == SERVER:
+        problem = "is for applications, and the file has no server"
+        fix = "a client's file needs \"server\"; without it the file is a server's"
+        raise settings.error("service", problem, fix=fix)
     if scheme and scheme not in known:
         raise settings.error("service", "has no known protocol", fix=suggestion(scheme, known))
     try:

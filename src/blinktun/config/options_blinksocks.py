@@ -32,6 +32,27 @@ OLD_PRESETS = (
     "auto-conf",
 )
 """Presets that later releases dropped, and that exist here."""
+PRESET_HELP: Mapping[str, str] = {
+    "base-auth": "carries the target, encrypted; the rest in clear, or by a preset behind it",
+    "ss-base": "carries the target in clear: put a cipher behind it",
+    "ss-stream-cipher": "encrypts; no integrity",
+    "ss-aead-cipher": "encrypts, with integrity: the usual choice",
+    "ssr-auth-aes128-md5": "MACs of 2 and 4 bytes in front of a stream cipher",
+    "ssr-auth-aes128-sha1": "the same with SHA-1",
+    "ssr-auth-chain-a": "encrypts with RC4, which is broken; MACs of 2 bytes",
+    "ssr-auth-chain-b": "the same with other lengths",
+    "v2ray-vmess": "carries the target and encrypts, with integrity unless security is none",
+    "obfs-random-padding": "hides lengths; does not encrypt",
+    "obfs-http": "looks like HTTP; does not encrypt",
+    "obfs-tls1.2-ticket": "looks like TLS 1.2; does not encrypt",
+    "aead-random-cipher": "encrypts, with integrity and random padding",
+    "exp-base-with-padding": "of 2.5: carries the target in clear",
+    "base-with-padding": "of 2.8: the same",
+    "exp-base-auth-stream": "of 2.5: carries the target and encrypts; no integrity",
+    "base-auth-stream": "of 2.8: the same",
+    "auto-conf": "of 2.8 to 3.1: draws its presets from a list for each connection",
+}
+"""What each preset is for, and what it protects."""
 PRESET_PARAMS: Mapping[str, tuple[str, ...]] = {
     "base-auth": ("method",),
     "ss-stream-cipher": ("method",),

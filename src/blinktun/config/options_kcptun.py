@@ -222,7 +222,7 @@ _FEC = (
     Option(
         "datashard",
         _INTEGER,
-        "data packets of a group; 0: no error correction",
+        "data packets of a group; 0: this end sends no parity",
         both(10),
         aliases=("ds",),
         low=0,
@@ -231,7 +231,7 @@ _FEC = (
     Option(
         "parityshard",
         _INTEGER,
-        "parity packets added to a group; 0: no error correction",
+        "parity packets added to a group; 0: this end sends no parity",
         both(3),
         aliases=("ps",),
         low=0,
@@ -303,7 +303,7 @@ _MANUAL = (
     Option(
         "interval",
         _INTEGER,
-        "a term of the retransmission timeout; nothing here waits for it",
+        "adds to the retransmission timeout (the clock of kcptun is not used)",
         both(50),
         unit="milliseconds",
         low=10,
@@ -322,7 +322,7 @@ _MANUAL = (
     Option(
         "acknodelay",
         _BOOLEAN,
-        "acknowledge at once; accepted, and done in any case",
+        "ignored: acknowledgements are always sent at once",
         both(False),
     ),
 )
@@ -376,7 +376,7 @@ KCPTUN_OPTIONS: tuple[Option, ...] = tuple(
         ("Secret and cipher", _SECRECY),
         ("Sessions", _SESSIONS),
         ("Packets", _PACKETS),
-        ("Forward error correction, the same at both ends", _FEC),
+        ("Forward error correction, the same at both ends unless one end has none", _FEC),
         ("Streams", _STREAMS),
         ("With -mode manual", _MANUAL),
         ("Log and counters", _REPORTS),

@@ -114,8 +114,8 @@ async def test_the_picture_in_one_process(caplog: pytest.LogCaptureFixture) -> N
             await app.aclose()
             assert roles[1].traffic == (0, 0)  # no TCP connection was relayed
             assert roles[2].traffic == (0, 0)
-    assert "bs-client and kt-client meet in this process: no connection between them" in caplog.text
-    assert "kt-server and bs-server meet in this process" in caplog.text
+    assert "joined in memory: bs-client -> kt-client (no TCP socket needed)" in caplog.text
+    assert "joined in memory: kt-server -> bs-server " in caplog.text
 
 
 async def test_others_may_still_use_the_ports_between() -> None:

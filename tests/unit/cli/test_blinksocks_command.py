@@ -9,7 +9,7 @@ import pytest
 
 from blinktun.cli import blinksocks
 from blinktun.config import BlinksocksClient, RoleConfig
-from blinktun.config.options_blinksocks import LINK_OPTIONS, PRESETS, TOP_OPTIONS
+from blinktun.config.options_blinksocks import LINK_OPTIONS, OLD_PRESETS, PRESETS, TOP_OPTIONS
 
 EXAMPLE = str(Path(__file__).parents[3] / "examples" / "blinksocks.client.json")
 
@@ -59,7 +59,9 @@ def test_version_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert blinksocks.main(["-v", "-c", EXAMPLE]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     assert blinksocks.main(["--list-presets"]) == 0
-    assert capsys.readouterr().out.splitlines() == list(PRESETS)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [*PRESETS, *OLD_PRESETS]
+    assert all(len(line) > 40 for line in lines)  # what it is for, and what it protects
 
 
 @pytest.mark.parametrize(
@@ -69,8 +71,9 @@ def test_version_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
         (["--config="], "--config: needs a file"),
         (["-c", "missing.json"], "missing.json: cannot be read"),
         (["missing.json"], "missing.json: cannot be read"),
-        (["--list-preset"], "argument 1 is not known; did you mean --list-presets?"),
-        (["run"], "argument 1 is not known; "),
+        (["--list-preset"], '"--list-preset" is not known; did you mean --list-presets?'),
+        (["run"], '"run" is not known; '),
+        (["hunter2 secret"], "argument 1 is not known; "),
     ],
 )
 def test_errors_are_one_line_and_status_2(

@@ -25,7 +25,7 @@ def test_the_files_fit_together_and_can_be_used(
     assert isinstance(client, BlinksocksClient)
     assert isinstance(server, BlinksocksServer)
     assert client.server.key == server.server.key
-    assert len(server.server.key) == 16
+    assert len(server.server.key) == 32
     assert client.server.address.port == server.server.address.port
     assert client.server.presets == server.server.presets
     assert client.timeout == server.timeout
@@ -60,13 +60,47 @@ def test_what_is_there_stays(
     monkeypatch.chdir(tmp_path)
     mine = tmp_path / "blinksocks.client.json"
     mine.write_text("mine")
-    assert main(["init", "-m"]) == 0
+    mine.chmod(0o644)
+    assert main(["init", "-m"]) == 1
     assert mine.read_text() == "mine"
-    assert '> File blinksocks.client.json exist, skip. Use "-w" to overwrite.' in (
-        capsys.readouterr().out
-    )
+    assert not (tmp_path / "blinksocks.server.json").exists()  # it would not fit
+    out = capsys.readouterr().out
+    assert out == '> blinksocks.client.json exist: nothing written. Use "-w" to overwrite.\n'
     assert main(["init", "-m", "--write"]) == 0
     assert json.loads(mine.read_text())["service"] == "socks5://127.0.0.1:1080"
+    assert mine.stat().st_mode & 0o777 == 0o600
+    assert mine.read_text().endswith("}\n")
+
+
+def test_the_files_are_safe_unless_compatible_ones_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for flags, preset, method in (
+        ([], "ss-aead-cipher", "aes-256-gcm"),
+        (["-w", "-c", "compat"], "ss-stream-cipher", "aes-128-ctr"),
+        (["--choice", "safe", "-w"], "ss-aead-cipher", "aes-256-gcm"),
+    ):
+        assert main(["init", "-m", *flags]) == 0
+        config = load(tmp_path / "blinksocks.server.json")
+        assert isinstance(config, BlinksocksServer)
+        assert config.server.presets[-1].name == preset
+        assert config.server.presets[-1].params["method"] == method
+        assert bool(config.warnings) == (preset == "ss-stream-cipher"), config.warnings
+
+
+@pytest.mark.parametrize("flags", [["-c"], ["-c", "comapt"], ["-c", "-m"]])
+def test_an_unknown_choice_writes_nothing(
+    flags: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", *flags]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_has_a_page_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "--help"]) == 0
+    assert "usage: blinksocks init" in capsys.readouterr().out
 
 
 def test_keys_differ_from_run_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

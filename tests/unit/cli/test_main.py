@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from blinktun import cli
-from blinktun.cli.main import main
+from blinktun.cli.main import COMMANDS, main
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from blinktun.config import RoleConfig
 
@@ -172,9 +175,7 @@ def test_demo_is_handed_its_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["demo", "x"]) == 5
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["help"], ["-h"], ["--help"], ["run", "-h"], ["check", "--help"]]
-)
+@pytest.mark.parametrize("arguments", [[], ["help"], ["-h"], ["--help"]])
 def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 0
     text = capsys.readouterr().out
@@ -184,14 +185,82 @@ def test_help_names_the_commands(arguments: list[str], capsys: pytest.CaptureFix
 @pytest.mark.parametrize("argument", ["version", "-v", "--version"])
 def test_version(argument: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([argument]) == 0
-    assert capsys.readouterr().out.strip()
+    text = capsys.readouterr().out
+    assert re.fullmatch(r"blinktun \S+ \(CPython 3\.\d+\.\S+, Linux \S+\)\n", text)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("ask", [lambda name: [name, "--help"], lambda name: ["help", name]])
+def test_every_command_has_a_page_of_its_own(
+    name: str, ask: Callable[[str], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(ask(name)) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"blinktun {name}: {COMMANDS[name].summary}\n\nusage: blinktun {name}")
+
+
+def test_python_m_blinktun_is_the_command() -> None:
+    command = [sys.executable, "-m", "blinktun", "version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith("blinktun ")
+
+
+@pytest.mark.parametrize("argument", [*FILES, "missing.json"])
+def test_check_ends_quietly_when_its_reader_has_left(argument: str) -> None:
+    """As with ``| head -1``: the pipe is closed before anything is written."""
+    command = [sys.executable, "-m", "blinktun", "check", argument, *FILES]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as out:
+        done = subprocess.run(
+            command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
+
+
+def _pair(folder: Path, near: dict[str, object], far: dict[str, object]) -> list[str]:
+    files = [folder / "near.json", folder / "far.json"]
+    for file, values in zip(files, (near, far), strict=True):
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(values))
+    return [str(file) for file in files]
+
+
+def test_check_compares_the_files_of_both_ends(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "a text that is long, and random?"
+    near: dict[str, object] = {"remoteaddr": "example.com:29900", "key": key, "crypt": "aes"}
+    far: dict[str, object] = {"listen": ":29900", "key": key, "crypt": "salsa20"}
+    files = _pair(tmp_path, near, far)
+    assert main(["check", *files]) == 2
+    out = capsys.readouterr().out
+    assert f"warning: {files[0]} and {files[1]} will not understand each other: crypt\n" in out
+    _pair(tmp_path, near, {**far, "crypt": "aes"})
+    assert main(["check", *files]) == 0
+    assert "understand" not in capsys.readouterr().out
+
+
+def test_check_names_files_that_others_can_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = _pair(tmp_path, {"remoteaddr": "h:1"}, {"listen": ":2"})
+    Path(files[0]).chmod(0o644)
+    assert main(["check", *files]) == 0
+    out = capsys.readouterr().out
+    fix = f"chmod o-rwx {files[0]}"
+    assert f"every user of this machine can read this file, which holds the key: {fix}\n" in out
+    assert out.count("every user of this machine") == 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["chekc"], "argument 1 is no command; did you mean check?"),
-        (["zzz"], "commands: run, check, demo, version, help"),
+        (["chekc"], '"chekc" is no command; did you mean check?'),
+        (["start", "x.json"], '"start" is no command; did you mean run?'),
+        (["zzz"], '"zzz" is no command; commands: run, check, demo, version, help'),
         (["run"], "run: names no file; write blinktun run FILE..."),
         (["check", "-x"], "check: takes files alone, no flags"),
     ],

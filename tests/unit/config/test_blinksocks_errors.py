@@ -94,7 +94,7 @@ def test_wrong_values_at_the_top(name: str, value: object, fix: str) -> None:
     ("changes", "key", "problem", "fix"),
     [
         ({"service": "tcp://h"}, "service", "no port", "tcp://example.com:7000"),
-        ({"service": "http://h:1"}, "service", "no known protocol", "known: tcp, ws"),
+        ({"service": "ftp://h:1"}, "service", "no known protocol", "known: tcp, ws"),
         ({"service": "wsss://h:1"}, "service", "no known protocol", "did you mean wss?"),
         ({"key": ""}, "key", "is empty", "random"),
         ({"presets": []}, "presets", "is empty", "ss-base"),
@@ -137,6 +137,15 @@ def test_wrong_values_of_the_link(changes: Values, key: str, problem: str, fix: 
         assert error.key == prefix + key
         assert problem in error.problem
         assert fix in error.fix
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "http", "auto"])
+def test_a_clients_file_without_server_is_taken_for_a_servers(scheme: str) -> None:
+    error = refused(link(service=f"{scheme}://127.0.0.1:1080"))
+    assert error.key == "service"
+    assert "is for applications" in error.problem
+    assert error.fix.startswith('a client\'s file needs "server"')
+    assert "no known protocol" in refused(client_values({"service": f"{scheme}://h:1"})).problem
 
 
 @pytest.mark.parametrize("name", ["service", "key", "presets"])
