@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import h11
@@ -14,19 +13,17 @@ from tests.interop.harness import traffic
 from tests.interop.harness.boxes import (
     Blinksocks,
     Link,
-    Presets,
     blinksocks_from_file,
-    bs_pair,
     bs_server,
 )
+from tests.interop.harness.http_proxies import HTTP_PRESETS, curl, http_proxy, nginx
 from tests.interop.harness.peers import system
 from tests.interop.harness.ports import free_port
-from tests.interop.harness.processes import Program, output_of
+from tests.interop.harness.processes import output_of
 
 from blinktun.testing.loopback import serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.interop.harness.target import Target
@@ -34,25 +31,7 @@ if TYPE_CHECKING:
     from blinktun.transports.base import Stream
 
 SERVERS: list[Blinksocks] = ["ours", "3.3.0"]
-PRESETS: Presets = [
-    {"name": "ss-base"},
-    {"name": "ss-aead-cipher", "params": {"method": "aes-256-gcm"}},
-]
 BODY = bytes(range(251)) * 20_000
-NGINX = """
-daemon off; master_process off; worker_processes 1; error_log {folder}/error.log crit;
-pid {folder}/nginx.pid; events {{ worker_connections 1000; }}
-http {{
-  access_log off; keepalive_requests 1000000; client_max_body_size 1m;
-  gzip on; gzip_types text/plain; gzip_min_length 1; types {{ text/plain txt; }}
-  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{port}; root {folder};
-    location /page {{ return 200 "a page"; }}
-  }}
-}}
-"""
 
 
 class Origin:
@@ -121,18 +100,18 @@ async def test_curl_asks_for_several_pages(server: Blinksocks, tmp_path: Path) -
     async with (
         serving(origin.serve) as one,
         serving(origin.serve) as two,
-        _proxy(server, tmp_path) as proxy,
+        http_proxy(server, tmp_path) as proxy,
     ):
         paths = [f"{one}/a?b=c", f"{one}/unknown", f"{two}/c", f"{one}/end", f"{one}/d"]
-        said = await _curl(proxy, *(f"http://{path}" for path in paths))
+        said = await curl(proxy, *(f"http://{path}" for path in paths))
         assert said == b"".join(
             _told(f"GET {path} length") for path in ("/a?b=c", "/unknown", "/c", "/end", "/d")
         )
         # /a and /unknown shared one; and curl itself had but one connection.
         assert origin.connections == 4
-        opened = await _curl(proxy, f"http://{one}/[1-3]", "--write-out", "%{num_connects};")
+        opened = await curl(proxy, f"http://{one}/[1-3]", "--write-out", "%{num_connects};")
         assert re.findall(rb"(\d);", opened) == [b"1", b"0", b"0"]
-        heads = await _curl(proxy, f"http://{one}/", f"http://{one}/unknown", "--head")
+        heads = await curl(proxy, f"http://{one}/", f"http://{one}/unknown", "--head")
         assert heads.count(b"HTTP/1.1 200") == 2
     assert not {name for name in origin.names if name.startswith(b"proxy-")}
 
@@ -142,46 +121,46 @@ async def test_curl_sends_bodies(server: Blinksocks, tmp_path: Path) -> None:
     file = tmp_path / "body"
     file.write_bytes(BODY)
     expects = ("--header", "Expect: 100-continue", "--expect100-timeout", "30")
-    async with serving(Origin().serve) as origin, _proxy(server, tmp_path) as proxy:
+    async with serving(Origin().serve) as origin, http_proxy(server, tmp_path) as proxy:
         url = f"http://{origin}/up"
         put, post = _told("PUT /up length", BODY), _told("POST /up length", BODY)
         upload = ("--upload-file", str(file))
-        assert await _curl(proxy, url, "--data-binary", f"@{file}") == post
-        assert await _curl(proxy, url, *upload) == put
-        assert await _curl(proxy, url, *upload, *expects) == put
-        assert await _curl(proxy, url, *upload, "--http1.0") == put
-        chunked = await _curl(proxy, url, "--upload-file", "-", sends=BODY)
+        assert await curl(proxy, url, "--data-binary", f"@{file}") == post
+        assert await curl(proxy, url, *upload) == put
+        assert await curl(proxy, url, *upload, *expects) == put
+        assert await curl(proxy, url, *upload, "--http1.0") == put
+        chunked = await curl(proxy, url, "--upload-file", "-", sends=BODY)
         assert chunked == _told("PUT /up chunked", BODY)
         posts = [url, url, "--data-binary", f"@{file}", "--header", "Transfer-Encoding: chunked"]
-        assert await _curl(proxy, *posts) == _told("POST /up chunked", BODY) * 2
+        assert await curl(proxy, *posts) == _told("POST /up chunked", BODY) * 2
 
 
 async def test_curl_with_a_password(tmp_path: Path) -> None:
     origin = Origin()
     async with (
         serving(origin.serve) as target,
-        _proxy("ours", tmp_path, user="user:p%40ss") as proxy,
+        http_proxy("ours", tmp_path, user="user:p%40ss") as proxy,
     ):
         url = f"http://{target}/"
         told = _told("GET / length")
         # --proxy-anyauth asks without a password first, on the same connection.
         login = ("--proxy-user", "user:p@ss")
-        asked = await _curl(
+        asked = await curl(
             proxy, url, url, *login, "--proxy-anyauth", "--write-out", "%{num_connects};"
         )
         assert asked == told + b"1;" + told + b"0;"
-        assert await _curl(proxy, url, "--proxytunnel", *login, "--proxy-anyauth") == told
-        wrong = await _curl(proxy, url, "--proxy-user", "user:no", "--write-out", "%{http_code}")
+        assert await curl(proxy, url, "--proxytunnel", *login, "--proxy-anyauth") == told
+        wrong = await curl(proxy, url, "--proxy-user", "user:no", "--write-out", "%{http_code}")
         assert wrong == b"wrong or no credentials\n407"
     assert b"proxy-authorization" not in origin.names
 
 
 @pytest.mark.parametrize("scheme", ["socks4", "socks4a", "socks5", "socks5h", "http"])
 async def test_one_port_of_a_file_of_2_5(scheme: str, tmp_path: Path) -> None:
-    link = Link(PRESETS)
+    link = Link(HTTP_PRESETS)
     remote = {"enabled": True, "transport": "tcp", "host": "127.0.0.1", "port": link.port}
     values = {"host": "127.0.0.1", "port": free_port(), "log_path": "bs.log", "workers": 0}
-    values["servers"] = [remote | {"key": link.key, "presets": PRESETS}]
+    values["servers"] = [remote | {"key": link.key, "presets": HTTP_PRESETS}]
     config = tmp_path / "client.json"
     config.write_text(json.dumps(values))
     async with (
@@ -189,13 +168,13 @@ async def test_one_port_of_a_file_of_2_5(scheme: str, tmp_path: Path) -> None:
         bs_server("3.3.0", tmp_path, link),
         blinksocks_from_file("ours", config) as near,
     ):
-        said = await _curl(f"{scheme}://127.0.0.1:{near.port}", f"http://{target}/")
+        said = await curl(f"{scheme}://127.0.0.1:{near.port}", f"http://{target}/")
         assert said == _told("GET / length")
 
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_a_long_download(server: Blinksocks, target: Target, tmp_path: Path) -> None:
-    async with _proxy(server, tmp_path) as proxy:
+    async with http_proxy(server, tmp_path) as proxy:
         output = tmp_path / "fetched"
         await traffic.curl(proxy, f"http://127.0.0.1:{target.port}/50000000", output)
         traffic.check_file(output, 50_000_000)
@@ -208,14 +187,14 @@ async def test_a_long_download(server: Blinksocks, target: Target, tmp_path: Pat
 async def test_nginx(server: Blinksocks, tmp_path: Path) -> None:
     text = b"words " * 50_000
     (tmp_path / "words.txt").write_bytes(text)
-    async with _nginx(tmp_path) as port, _proxy(server, tmp_path) as proxy:
+    async with nginx(tmp_path) as port, http_proxy(server, tmp_path) as proxy:
         url = f"http://127.0.0.1:{port}"
         # gzip on the fly has no length: chunks.
-        fetched = await _curl(proxy, f"{url}/words.txt", f"{url}/words.txt", "--compressed")
+        fetched = await curl(proxy, f"{url}/words.txt", f"{url}/words.txt", "--compressed")
         assert fetched == text * 2
-        part = await _curl(proxy, f"{url}/words.txt", "--range", "6-10")
+        part = await curl(proxy, f"{url}/words.txt", "--range", "6-10")
         assert part == b"words"
-        early = await _curl(
+        early = await curl(
             proxy, f"{url}/words.txt", "--data-binary", "@-", "--write-out", "%{http_code}",
             "--output", "/dev/null", "--header", "Expect: 100-continue", sends=BODY
         )  # fmt: skip
@@ -224,7 +203,7 @@ async def test_nginx(server: Blinksocks, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("server", SERVERS)
 async def test_wrk(server: Blinksocks, tmp_path: Path) -> None:
-    async with _nginx(tmp_path) as port, _proxy(server, tmp_path) as proxy:
+    async with nginx(tmp_path) as port, http_proxy(server, tmp_path) as proxy:
         script = tmp_path / "proxied.lua"
         script.write_text(
             f'request = function() return wrk.format("GET", "http://127.0.0.1:{port}/page") end\n'
@@ -274,41 +253,7 @@ Promise.all([...Array(40).keys()].map(ask)).then(() => {
 @pytest.mark.parametrize("server", SERVERS)
 async def test_an_agent_of_node(server: Blinksocks, tmp_path: Path) -> None:
     origin = Origin()
-    async with serving(origin.serve) as target, _proxy(server, tmp_path) as proxy:
+    async with serving(origin.serve) as target, http_proxy(server, tmp_path) as proxy:
         port = proxy.rpartition(":")[2]
         assert await output_of("node", "-e", NODE, port, str(target.port)) == b"2 connections\n"
     assert origin.connections == 2
-
-
-# --- helpers ---
-
-
-@asynccontextmanager
-async def _proxy(server: Blinksocks, folder: Path, *, user: str = "") -> AsyncIterator[str]:
-    """Our client with a server; yields the URL of its HTTP proxy, without the password."""
-    if not user:
-        async with bs_pair("ours", server, folder, Link(PRESETS), scheme="http") as near:
-            yield f"http://127.0.0.1:{near.port}"
-        return
-    link, port = Link(PRESETS), free_port()
-    config = folder / "client.json"
-    remote = {"service": link.service("127.0.0.1"), "key": link.key, "presets": PRESETS}
-    service = f"http://{user}@127.0.0.1:{port}"
-    config.write_text(json.dumps({"service": service, "server": remote}))
-    async with bs_server(server, folder, link), blinksocks_from_file("ours", config):
-        yield f"http://127.0.0.1:{port}"
-
-
-@asynccontextmanager
-async def _nginx(folder: Path) -> AsyncIterator[int]:
-    port = free_port()
-    config = folder / "nginx.conf"
-    config.write_text(NGINX.format(folder=folder, port=port))
-    argv: list[str | Path] = [system("nginx"), "-e", folder / "error.log", "-c", config]
-    async with Program("nginx", argv, folder, listens=("tcp", port)):
-        yield port
-
-
-async def _curl(proxy: str, *options: str, sends: bytes = b"") -> bytes:
-    common = ("--silent", "--show-error", "--max-time", "30", "--noproxy", "", "--proxy", proxy)
-    return await output_of("curl", *common, *options, sends=sends)
