@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from blinktun.tunnel.outbound import Outbound
 
 _PIECE = 65536
-"""Bytes that are parsed before others get their turn: as tiny chunks they take about 0.1 s."""
+"""Bytes that are parsed before others get their turn: as tiny chunks they take about 0.04 s."""
 
 
 @dataclass(frozen=True, slots=True)
