@@ -61,7 +61,6 @@ async def test_with_and_without_a_key(
 ) -> None:
     # Without a key our client believes another source only by the echo of its clock.
     options: Options = {"mode": "fast3", "smuxver": 2, "crypt": crypt}
-    options |= {"datashard": 0, "parityshard": 0}
     async with target_on(routed.server) as target:
         far = kcptun_server(routed.server, server, tmp_path, target=target.port, options=options)
         near = kcptun_client(routed.client, "ours", tmp_path, remote=asked, options=options)
@@ -70,14 +69,26 @@ async def test_with_and_without_a_key(
 
 
 @pytest.mark.parametrize("asked", SECOND)
+@pytest.mark.parametrize("workers", [1, 2])
 async def test_our_server_answers_from_the_address_that_was_asked(
-    asked: str, routed: Routed, tmp_path: Path
+    workers: int, asked: str, routed: Routed, tmp_path: Path
 ) -> None:
     pass_on_only_the_second(routed)
     options: Options = {"mode": "fast3", "smuxver": 2}
+    served = options | {"workers": workers}
+    async with target_on(routed.server) as target:
+        far = kcptun_server(routed.server, "ours", tmp_path, target=target.port, options=served)
+        near = kcptun_client(routed.client, "theirs", tmp_path, remote=asked, options=options)
+        async with far, near:
+            await traffic.echo(direct(routed.client), SIZE, within=30)
+
+
+@pytest.mark.parametrize("asked", SECOND)
+async def test_disguised_as_tcp(asked: str, routed: Routed, tmp_path: Path) -> None:
+    options: Options = {"mode": "fast3", "tcp": True}
     async with target_on(routed.server) as target:
         far = kcptun_server(routed.server, "ours", tmp_path, target=target.port, options=options)
-        near = kcptun_client(routed.client, "theirs", tmp_path, remote=asked, options=options)
+        near = kcptun_client(routed.client, "ours", tmp_path, remote=asked, options=options)
         async with far, near:
             await traffic.echo(direct(routed.client), SIZE, within=30)
 
