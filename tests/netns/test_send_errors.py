@@ -41,12 +41,13 @@ SERVERS = [("10.0.1.2", "10.0.2.2"), ("2001:db8:1::2", "2001:db8:2::2")]
 
 @asynccontextmanager
 async def tunnel(
-    client: Machine, server: Machine, remote: str, folder: Path
+    client: Machine, server: Machine, remote: str, folder: Path, *, tcp: bool = False
 ) -> AsyncIterator[tuple[Program, Program]]:
     """Our client and our server, with a target on the server's machine."""
+    options = OPTIONS | {"tcp": tcp}
     async with target_on(server) as target:
-        far = kcptun_server(server, "ours", folder, target=target.port, options=OPTIONS)
-        near = kcptun_client(client, "ours", folder, remote=remote, options=OPTIONS)
+        far = kcptun_server(server, "ours", folder, target=target.port, options=options)
+        near = kcptun_client(client, "ours", folder, remote=remote, options=options)
         async with far, near:
             yield near, far
 
@@ -71,11 +72,12 @@ def bracketed(host: str) -> str:
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("host", LOOPBACK)
+@pytest.mark.parametrize("tcp", [False, True])
 async def test_the_mtu_of_the_interface_falls(
-    host: str, direction: str, bed: Bed, tmp_path: Path
+    tcp: bool, host: str, direction: str, bed: Bed, tmp_path: Path
 ) -> None:
     machine = bed.machine("alone")
-    async with tunnel(machine, machine, host, tmp_path):
+    async with tunnel(machine, machine, host, tmp_path, tcp=tcp):
         await transfer_over(
             direct(machine), direction, (machine, "lo"), lambda: machine.mtu("lo", 1280)
         )
