@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunClient, KcptunServer
+from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,16 +67,39 @@ def make_role(config: RoleConfig) -> Role:
             assert_never(unknown)
 
 
-async def start_all(roles: Sequence[Role]) -> None:
+def listening_key(config: RoleConfig) -> str:
+    """The setting that says where a role listens, for messages."""
+    match config:
+        case KcptunClient():
+            return "localaddr"
+        case KcptunServer():
+            return "listen"
+        case BlinksocksClient() | BlinksocksServer():
+            return "service"
+        case unknown:
+            assert_never(unknown)
+
+
+async def start_all(roles: Sequence[Role], configs: Sequence[RoleConfig] = ()) -> None:
     """Start roles one after the other; if one cannot start, none goes on.
+
+    Args:
+        roles: What to start.
+        configs: Theirs, in the same order, for messages; empty: unknown.
 
     Raises:
         TransportError: an address cannot be bound.
     """
     started: list[Role] = []
     try:
-        for role in roles:
-            await role.start()
+        for role, config in zip_longest(roles, configs):
+            try:
+                await role.start()
+            except TransportError as error:
+                if config is None:
+                    raise
+                where = f"{config.source}: {listening_key(config)}"
+                raise TransportError(str(error), peer=where) from error
             started.append(role)
     except BaseException:
         await stop_all(started, 0)

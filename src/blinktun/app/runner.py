@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from blinktun.app.descriptors import need_descriptors, want_descriptors
@@ -18,6 +19,7 @@ from blinktun.config.explain import Origin
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunServer
 from blinktun.errors import TransportError
 from blinktun.kcp import Driver
+from blinktun.logs.destinations import is_on_console
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -58,7 +60,7 @@ def run(configs: Sequence[RoleConfig], *, grace: float = GRACE) -> int:
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
         keep_freed_memory()
     roles = make_roles(configs)
-    return run_in_loop(_serve(roles, Reporting(configs, roles), grace))
+    return run_in_loop(_serve(roles, Reporting(configs, roles), grace, configs))
 
 
 def _run_workers(config: KcptunServer, grace: float) -> int:
@@ -69,13 +71,20 @@ def _run_workers(config: KcptunServer, grace: float) -> int:
     def work(worker: Worker) -> int:
         roles = [KcptunServerRole(config, worker.bound)]
         # The supervisor reports for all workers.
-        return run_in_loop(_serve(roles, Reporting([], roles), grace, worker))
+        return run_in_loop(_serve(roles, Reporting([], roles), grace, worker=worker))
 
     try:
         return supervise(config, work)
     except TransportError as error:
-        _log.error("%s", error)
+        _report_failed_start(TransportError(str(error), peer=f"{config.source}: listen"))
         return START_FAILED
+
+
+def _report_failed_start(error: TransportError) -> None:
+    """Log it; and where the log goes to files alone, say it to who started the program as well."""
+    _log.error("%s", error)
+    if not is_on_console():
+        sys.stderr.write(f"{error}\n")
 
 
 def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
@@ -88,15 +97,19 @@ def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
 
 
 async def _serve(
-    roles: Sequence[Role], reporting: Reporting, grace: float, worker: Worker | None = None
+    roles: Sequence[Role],
+    reporting: Reporting,
+    grace: float,
+    configs: Sequence[RoleConfig] = (),
+    worker: Worker | None = None,
 ) -> int:
     stop = watch_signals()
     _offer_counters(worker)
     try:
         await reporting.start()
-        await start_all(roles)
+        await start_all(roles, configs)
     except TransportError as error:
-        _log.error("%s", error)
+        _report_failed_start(error)
         await reporting.stop()
         return START_FAILED
     await stop.wait()

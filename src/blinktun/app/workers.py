@@ -25,7 +25,7 @@ from blinktun.app.reporting import log_counters, snmp_logs
 from blinktun.errors import TransportError
 from blinktun.kcp.api import udp_hosts
 from blinktun.net.dial import numeric
-from blinktun.net.listen import bind_on_one_port, reason_of
+from blinktun.net.listen import bind_on_one_port, listen_failure
 from blinktun.reports.snmp_log import SnmpLog, Ticks
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def _bind_all(address: Address, count: int) -> list[list[socket.socket]]:
         shared = partial(_bind_to, shared=True)
         return [bind_on_one_port(here, hosts, shared) for _ in range(count)]
     except (OSError, ValueError) as error:
-        raise TransportError(f"cannot listen on udp {address}: {reason_of(error)}") from error
+        raise listen_failure("udp", address, error) from error
 
 
 def _bind_to(host: str, port: int, *, shared: bool) -> socket.socket:

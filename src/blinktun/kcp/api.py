@@ -17,7 +17,13 @@ from blinktun.kcp.raw_tcp import TcpPort, dial_tcp
 from blinktun.kcp.session import FLUSH, Session
 from blinktun.kcp.socket_buffer import check_buffer
 from blinktun.net.dial import numeric
-from blinktun.net.listen import bind_each, is_everywhere, listen_hosts, reason_of
+from blinktun.net.listen import (
+    bind_each,
+    is_everywhere,
+    listen_failure,
+    listen_hosts,
+    reason_of,
+)
 from blinktun.net.resolve import Resolver
 from blinktun.net.system_names import ip_text
 
@@ -203,7 +209,7 @@ class Server:
         try:
             hosts = _tcp_hosts(where)
         except (OSError, ValueError) as error:
-            raise TransportError(f"cannot listen on tcp {where}: {reason_of(error)}") from error
+            raise listen_failure("tcp", where, error) from error
         for host in hosts:
             port = TcpPort(self._driver, host, where.port, config)
             self._tcp_ports.append(port)
@@ -237,8 +243,7 @@ class Server:
         try:
             bind_each(where, udp_hosts(where), bind)
         except (OSError, ValueError) as error:
-            reason = reason_of(error)
-            raise TransportError(f"cannot listen on udp {where}: {reason}") from error
+            raise listen_failure("udp", where, error) from error
 
     # --- SocketOwner ----------------------------------------------------------------------
 

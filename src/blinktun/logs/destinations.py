@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 ROOT = "blinktun"
 """The logger above all of ours."""
+_CONSOLE = "console"
+"""The name of the handler for standard output or standard error."""
 
 
 def set_up(configs: Sequence[RoleConfig]) -> None:
@@ -47,18 +49,30 @@ def set_up(configs: Sequence[RoleConfig]) -> None:
     logger.propagate = False
 
 
+def is_on_console() -> bool:
+    """Whether log lines reach standard output or standard error, as far as is known here."""
+    handlers = logging.getLogger(ROOT).handlers
+    return not handlers or any(handler.name == _CONSOLE for handler in handlers)
+
+
 def _handlers(configs: Sequence[RoleConfig]) -> Iterator[logging.Handler]:
     """One handler for each destination, however many roles share it; one of them the console."""
     npm = [c.log for c in configs if isinstance(c, BlinksocksClient | BlinksocksServer)]
     go = [c.log for c in configs if not isinstance(c, BlinksocksClient | BlinksocksServer)]
     if npm:
-        yield QueuedHandler(_Console(sys.stdout), NpmFormatter())
+        yield _on_console(sys.stdout, NpmFormatter())
     elif not go or any(log.path is None for log in go):
-        yield QueuedHandler(_Console(sys.stderr), GoFormatter())
+        yield _on_console(sys.stderr, GoFormatter())
     for path in dict.fromkeys(log.path for log in go if log.path):
         yield QueuedHandler(_opened("log", path, _File(path)), GoFormatter())
     for path, days in {log.path: log.max_days for log in npm if log.path}.items():
         yield QueuedHandler(_opened("log_path", path, _DailyFile(path, days)), NpmFormatter())
+
+
+def _on_console(stream: TextIO, formatter: logging.Formatter) -> logging.Handler:
+    handler = QueuedHandler(_Console(stream), formatter)
+    handler.set_name(_CONSOLE)
+    return handler
 
 
 def _opened(key: str, path: Path, file: _File) -> _File:

@@ -23,6 +23,8 @@ _log = logging.getLogger("blinktun.net")
 
 BACKLOG = 1024
 """Connections that may wait to be accepted."""
+_FIRST_FREE_PORT = 1024
+"""Lower ports need a capability (Linux: ``net.ipv4.ip_unprivileged_port_start``)."""
 _NAME_TIMEOUT = 5.0
 """Seconds that the system gets for a name to listen on."""
 _FAMILIES_TRIED = 8
@@ -96,8 +98,7 @@ def listen_tcp(address: Address) -> list[socket.socket]:
         attempts = 1 if address.port or len(hosts) == 1 else _FAMILIES_TRIED
         return bind_on_one_port(address, hosts, _listening, attempts)
     except (OSError, ValueError) as error:
-        reason = reason_of(error)
-        raise TransportError(f"cannot listen on tcp {address}: {reason}") from error
+        raise listen_failure("tcp", address, error) from error
 
 
 def bind_on_one_port(
@@ -130,6 +131,21 @@ def bind_on_one_port(
                 continue  # somebody else has that port in the other family
             undo.pop_all()
             return made
+
+
+def listen_failure(protocol: str, address: Address, error: Exception) -> TransportError:
+    """The error about an address that cannot be listened on, with what its owner can do."""
+    reason = reason_of(error)
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            letter = "t" if protocol == "tcp" else "u"
+            reason += f" by another program (find it: ss -ln{letter}p sport = :{address.port})"
+        case errno.EACCES | errno.EPERM if address.port < _FIRST_FREE_PORT:
+            reason += f": ports below {_FIRST_FREE_PORT} need CAP_NET_BIND_SERVICE (systemd: "
+            reason += "AmbientCapabilities=CAP_NET_BIND_SERVICE), or take a higher port"
+        case errno.EADDRNOTAVAIL:
+            reason += ": this machine does not have that address (ip address lists them)"
+    return TransportError(f"cannot listen on {protocol} {address}: {reason}")
 
 
 def reason_of(error: Exception) -> str:

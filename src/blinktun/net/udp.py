@@ -17,7 +17,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.net.dial import numeric
 from blinktun.net.limits import keep_reserve
-from blinktun.net.listen import bind_on_one_port, listen_hosts, reason_of
+from blinktun.net.listen import bind_on_one_port, listen_failure, listen_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,8 +115,7 @@ def bind(address: Address) -> list[socket.socket]:
     try:
         return bind_on_one_port(address, listen_hosts(address), _bound)
     except (OSError, ValueError) as error:
-        reason = reason_of(error).lower()
-        raise TransportError(f"cannot listen: {reason}", peer=f"udp {address}") from error
+        raise listen_failure("udp", address, error) from error
 
 
 class Route(NamedTuple):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 PROGRAM = """
 import logging, sys
@@ -110,6 +112,41 @@ def test_an_address_in_use_is_exit_status_1(caplog: pytest.LogCaptureFixture) ->
         free = KcptunClient(Address("127.0.0.1", 0), nobody)
         assert app.run([free, KcptunClient(where, nobody)]) == app.START_FAILED == 1
     assert f"cannot listen on tcp {where}" in caplog.text
+
+
+def test_a_failed_start_names_file_key_and_remedy(caplog: pytest.LogCaptureFixture) -> None:
+    nobody = PortRange("127.0.0.1", 9, 9)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        where = Address(*taken.getsockname())
+        assert app.run([KcptunClient(where, nobody, source="k.json")]) == 1
+    assert (
+        f"k.json: localaddr: cannot listen on tcp {where}: Address already in use by another"
+        f" program (find it: ss -lntp sport = :{where.port})"
+    ) in caplog.text
+
+
+def test_a_failed_start_is_said_on_standard_error_when_the_log_goes_to_a_file(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "k.log"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from blinktun.cli.kcptun import client_main; sys.exit(client_main())",
+        ]
+        done = subprocess.run(
+            [*command, "-l", f"127.0.0.1:{port}", "-r", "h:1", "-log", str(log)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    line = f"command line: localaddr: cannot listen on tcp 127.0.0.1:{port}: "
+    assert done.stderr.startswith(line)
+    assert line in log.read_text()
 
 
 def test_a_configuration_that_cannot_work_keeps_all_from_starting(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 
 import pytest
@@ -8,7 +9,13 @@ import pytest
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.net import listen as room
-from blinktun.net.listen import bind_each, bind_on_one_port, listen_hosts, listen_tcp
+from blinktun.net.listen import (
+    bind_each,
+    bind_on_one_port,
+    listen_failure,
+    listen_hosts,
+    listen_tcp,
+)
 
 NAME = Address("name.example", 1)
 
@@ -89,3 +96,20 @@ def test_any_port_is_one_that_is_free_in_both_families() -> None:
 def test_a_name_that_does_not_resolve_is_named() -> None:
     with pytest.raises(TransportError, match=r"cannot listen on tcp nobody\.invalid:1: \w"):
         listen_tcp(Address("nobody.invalid", 1))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "port", "number", "said"),
+    [
+        ("tcp", 1080, errno.EADDRINUSE, r"in use by another program .*ss -lntp sport = :1080"),
+        ("udp", 29900, errno.EADDRINUSE, r"in use by another program .*ss -lnup sport = :29900"),
+        ("udp", 53, errno.EACCES, r"ports below 1024 need CAP_NET_BIND_SERVICE .*Ambient"),
+        ("tcp", 80, errno.EPERM, r"ports below 1024 need CAP_NET_BIND_SERVICE"),
+        ("tcp", 8080, errno.EACCES, r"Permission denied$"),
+        ("tcp", 8080, errno.EADDRNOTAVAIL, r"does not have that address"),
+        ("tcp", 8080, errno.ENOBUFS, r"No buffer space available$"),
+    ],
+)
+def test_a_failure_says_what_can_be_done(protocol: str, port: int, number: int, said: str) -> None:
+    error = listen_failure(protocol, Address("h", port), OSError(number, "x"))
+    assert re.search(f"^cannot listen on {protocol} h:{port}: .*{said}", str(error))
