@@ -13,7 +13,7 @@ from blinktun.errors import TransportError
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls_context import client_context, reason, server_context
-from blinktun.transports.upgrade import Secure, Upgrade, UpgradingDialer, close_behind
+from blinktun.transports.upgrade import Refused, Secure, Upgrade, UpgradingDialer, close_behind
 from blinktun.transports.upgrade import listen as listen_upgrading
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _RECORD = 16384
 """What one read of OpenSSL gives at most."""
+_PLAIN_HTTP = {"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"}
+"""What OpenSSL calls the first bytes of a request without TLS."""
 _ANSWERS = 65536
 """Bytes of TLS's own that wait for the next ``send``; a peer that causes more is dropped."""
 
@@ -64,12 +66,22 @@ def connecting(context: ssl.SSLContext) -> Upgrade:
     return connect
 
 
-def accepting(context: ssl.SSLContext) -> Secure:
-    """The server's handshake."""
+def accepting(context: ssl.SSLContext, *, to_plain_http: bytes = b"") -> Secure:
+    """The server's handshake.
 
-    async def secure(wire: Stream) -> Stream:
+    Args:
+        context: The certificate.
+        to_plain_http: The answer to an HTTP request without TLS; empty: there is none.
+    """
+
+    async def secure(wire: Stream) -> Stream | Refused:
         stream = TlsStream(wire, context)
-        await stream.handshake()
+        try:
+            await stream.handshake()
+        except TransportError as error:
+            if to_plain_http and getattr(error.__cause__, "reason", None) in _PLAIN_HTTP:
+                return Refused("HTTP without TLS, but this port speaks HTTPS", to_plain_http)
+            raise
         return stream
 
     return secure

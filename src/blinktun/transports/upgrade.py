@@ -28,7 +28,7 @@ _FLUSH_TIMEOUT = 10.0
 Upgrade: TypeAlias = "Callable[[Stream, Address], Awaitable[Stream]]"
 """Makes a stream of a wire and the address that was dialled, or raises ``TransportError``."""
 
-Secure: TypeAlias = "Callable[[Stream], Awaitable[Stream]]"
+Secure: TypeAlias = "Callable[[Stream], Awaitable[Stream | Refused]]"
 """The same for a wire that was taken in; it answers who fails by itself, as TLS does."""
 
 BAD_REQUEST = (
@@ -134,8 +134,9 @@ class UpgradingListener(Listener):
         try:
             async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
                 if self._secure:
-                    found = last = await self._secure(wire)
-                if self._accept:
+                    found = await self._secure(wire)
+                    last = found if isinstance(found, Stream) else wire
+                if self._accept and isinstance(found, Stream):
                     last = Rewindable(last)
                     found = await self._accept(last)
         except TimeoutError:

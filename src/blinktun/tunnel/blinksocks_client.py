@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, assert_never
 
 from blinktun.address import Address
@@ -17,6 +18,7 @@ from blinktun.presets.registry import PipelineMaker
 from blinktun.proxies.base import Associate, Refusal
 from blinktun.proxies.detect import handshake_maker
 from blinktun.proxies.http_exchange import Exchange
+from blinktun.proxies.http_message import answer
 from blinktun.relay.relay import linger, relay
 from blinktun.transports import tcp, tls, upgrade
 from blinktun.transports.registry import find_transport
@@ -90,7 +92,10 @@ class BlinksocksClientRole(BlinksocksRole):
         if not self._config.https.cert:
             return await tcp.listen(self._config.listen, add)
         context = server_context(self._config.https, keys="https")
-        return await upgrade.listen(self._config.listen, add, secure=tls.accepting(context))
+        text = "this port speaks HTTPS: write https:// for the proxy, not http://"
+        page = answer(None, HTTPStatus.BAD_REQUEST, text, close=True)
+        secure = tls.accepting(context, to_plain_http=page)
+        return await upgrade.listen(self._config.listen, add, secure=secure)
 
     def _announce(self) -> None:
         for address in self.addresses:

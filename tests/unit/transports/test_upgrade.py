@@ -96,6 +96,18 @@ async def test_who_cannot_be_secured_is_none() -> None:
     await listener.aclose()
 
 
+async def test_a_peer_that_is_not_secured_is_answered_on_the_wire() -> None:
+    refused = Accepted()
+    listener = await listen(
+        ANY_PORT, Accepted(), secure=_first_byte, accept=_never, on_refused=refused
+    )
+    stream = await _said(b"!", to=listener)
+    assert await read_all(stream) == b"what?"
+    assert not refused.waiting
+    stream.abort()
+    await listener.aclose()
+
+
 @pytest.mark.parametrize("words", [b"", b"?"])
 @pytest.mark.parametrize("end", ["eof", "time"])
 async def test_silence_is_strange_too(

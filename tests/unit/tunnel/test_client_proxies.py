@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,6 +137,21 @@ async def test_an_http_proxy_over_tls(tmp_path: Path) -> None:
         assert bytes(await app.receive()).startswith(b"HTTP/1.1 200 ")
         assert await exchange(app, b"x" * 300_000) == b"x" * 300_000
         await app.aclose()
+
+
+@pytest.mark.parametrize("request_", [b"GET http://h/ HTTP/1.1", b"CONNECT h:443 HTTP/1.1"])
+async def test_a_request_without_tls_at_an_https_proxy_reads_what_to_do(
+    request_: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with tunnel(Inbound.HTTP, https=self_signed(tmp_path, "localhost")) as tun:
+        app = await TcpDialer().connect(tun.entry)
+        page = await exchange(app, request_ + b"\r\nHost: h\r\n\r\n")
+    assert page.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert page.endswith(
+        b"\r\n\r\nthis port speaks HTTPS: write https:// for the proxy, not http://\n"
+    )
+    assert "HTTP without TLS, but this port speaks HTTPS" in caplog.text
 
 
 @pytest.mark.parametrize("answers", [True, False])
