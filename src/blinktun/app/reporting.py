@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("blinktun")
 
+_FIGURES_EVERY = 60.0
+"""Seconds between the counters in a log of level debug."""
 PPROF_PORT = 6060
 """Go's."""
 
@@ -51,6 +53,8 @@ class Reporting:
         for path, period in self._logs.items():
             keeping = keep_snmp_log(SnmpLog(path), period, core.stats)
             self._tasks.append(loop.create_task(keeping))
+        if _log.isEnabledFor(logging.DEBUG):
+            self._tasks.append(loop.create_task(_log_figures(core.stats)))
 
     async def stop(self) -> None:
         """Report no more."""
@@ -84,6 +88,15 @@ def log_counters(counters: Mapping[str, int]) -> None:
     """The lines that SIGUSR1 asks for."""
     for line in snmp_lines(counters):
         _log.info("%s", line)
+
+
+async def _log_figures(stats: Callable[[], Mapping[str, int]]) -> None:
+    """Write the counters of KCP once a minute, until cancelled; nothing if there is no session."""
+    while True:
+        await asyncio.sleep(_FIGURES_EVERY)
+        if Driver.current().sessions:
+            for line in snmp_lines(stats()):
+                _log.debug("%s", line)
 
 
 def snmp_logs(configs: Sequence[RoleConfig]) -> dict[str, int]:

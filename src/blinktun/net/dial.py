@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.errors import AccessDenied, TransportError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from blinktun.net.resolve import Resolver
 
     SocketName = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
+
+_log = logging.getLogger("blinktun.net")
 
 Permits: TypeAlias = "Callable[[Address, str], bool]"
 """Whether a target may be reached at one of its IP addresses."""
@@ -71,6 +75,7 @@ async def dial(
     async def connect(ip: str) -> socket.socket:
         return await _connect(ip, address.port)
 
+    began = time.monotonic()
     try:
         async with asyncio.timeout(DIAL_TIMEOUT):
             ips = await resolver.resolve(address.host or "localhost")
@@ -79,10 +84,16 @@ async def dial(
                 if not ips:
                     banned = f"refused: {address.host} leads to addresses that are not allowed"
                     raise AccessDenied(banned)
-            return await first_to_connect(ips, connect)
+            found = time.monotonic()
+            made = await first_to_connect(ips, connect)
     except (OSError, ValueError) as error:  # out of time as well; a name that no resolver takes
         resolver.forget(address.host)
         raise TransportError(_reason(error), peer=str(address)) from error
+    _log.debug(
+        "%s: its addresses (%s) were found after %.3f s, one was connected to after %.3f s",
+        address, ", ".join(ips), found - began, time.monotonic() - began,
+    )  # fmt: skip
+    return made
 
 
 def reset(connection: socket.socket) -> None:

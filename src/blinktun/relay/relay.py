@@ -24,21 +24,25 @@ class Traffic:
         up: Bytes from the first stream to the second.
         down: Bytes from the second stream to the first.
         last: When a byte last moved, on the monotonic clock.
+        first_down: When the first byte came from the second stream; None: none has yet.
     """
 
-    __slots__ = ("_total", "down", "last", "up")
+    __slots__ = ("_total", "down", "first_down", "last", "up")
 
     def __init__(self, total: Traffic | None = None) -> None:
         self.up = 0
         self.down = 0
         self.last = time.monotonic()
+        self.first_down: float | None = None
         self._total = total
 
     def add(self, *, up: int = 0, down: int = 0) -> None:
         """Count bytes, here and in the total that this one is a part of."""
         self.up += up
-        self.down += down
         self.last = time.monotonic()
+        if down and not self.down:
+            self.first_down = self.last
+        self.down += down
         if self._total is not None:
             self._total.add(up=up, down=down)
 

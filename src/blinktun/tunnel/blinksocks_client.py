@@ -142,11 +142,13 @@ class BlinksocksClientRole(BlinksocksRole):
     async def _tunnel(self, app: Application, target: Address) -> str:
         """Copy between the application and its target."""
         app.lead_to(target)
+        app.record.step("the application has said where to")
         try:
             tunnel = app.tunnel = await unless_broken(app.stream, self._outbound.open(target))
         except (TransportError, LocalError) as error:
             await _refuse(app, error)
             return f"no tunnel: {error}"
+        app.record.step("the way to the server is open")
         if reply := app.handshake.granted():
             await app.stream.send(reply)
         await self._send_first(app, tunnel)

@@ -149,6 +149,7 @@ class BlinksocksServerRole(BlinksocksRole):
         link = PresetStream(peer, self._make_pipeline(self._context))
         with record.ending(link):
             record.target = await link.accept()
+            record.step("the presets have named a target")
             peer.trust()
             await self._exit.carry(link, record.target, record.traffic)
 

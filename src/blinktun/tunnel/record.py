@@ -59,11 +59,19 @@ class Record:
         else:
             self.log_end("closed")
 
+    def step(self, what: str) -> None:
+        """Write how far the connection has come, for those who look for what takes its time."""
+        after = time.monotonic() - self._started
+        _log.debug("%s -> %s: %s after %.3f s", self._peer, self.target or "?", what, after)
+
     def log_end(self, how: str) -> None:
         """Write the connection's line, once."""
         if self._ended:
             return
         self._ended = True
+        if self.traffic.first_down is not None:
+            after = self.traffic.first_down - self._started
+            _log.debug("%s: the first byte came back after %.3f s", self._peer, after)
         _log.info(
             "%s -> %s: %d bytes up, %d bytes down, %.2f s, %s",
             self._peer,

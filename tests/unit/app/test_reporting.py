@@ -25,6 +25,7 @@ from blinktun.config.model import (
     ServerLink,
 )
 from blinktun.errors import TransportError
+from blinktun.kcp import Driver
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,3 +113,35 @@ async def test_the_file_is_written_while_the_roles_run(tmp_path: Path) -> None:
 def fetch(port: int, path: str) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
         return str(answer.read().decode())
+
+
+class Sessions(dict[int, None]):
+    """Counts how often it is asked whether there are any."""
+
+    looks = 0
+
+    def __bool__(self) -> bool:
+        self.looks += 1
+        return len(self) > 0
+
+
+@pytest.mark.parametrize("sessions", [Sessions(), Sessions({1: None})])
+async def test_a_log_of_level_debug_has_the_counters_now_and_then(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setattr(module, "_FIGURES_EVERY", 0.01)
+    monkeypatch.setattr(Driver.current(), "sessions", sessions)
+    reporting = Reporting([BLINKSOCKS], [])
+    await reporting.start()
+    await until(lambda: sessions.looks > 2)
+    await reporting.stop()
+    assert ("KCP SNMP" in caplog.text) == (len(sessions) > 0)
+
+
+async def test_a_log_of_level_info_has_no_counters(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    reporting = Reporting([BLINKSOCKS], [])
+    await reporting.start()
+    assert not reporting._tasks
+    await reporting.stop()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import resource
 import socket
 
@@ -150,3 +151,10 @@ async def test_a_dial_leaves_the_reserve_of_descriptors_alone(
         assert caught.value.__cause__.errno == errno.EMFILE
         with pytest.raises(TransportError, match="too many open files"):
             begin_dial(listener.address)
+
+
+async def test_the_steps_of_a_dial_are_written_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with listening() as (listener, _accepted):
+        (await dial(listener.address, Resolver())).close()
+    assert f"{listener.address}: its addresses (127.0.0.1) were found after 0.0" in caplog.text

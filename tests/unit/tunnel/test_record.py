@@ -53,3 +53,17 @@ def test_how_a_connection_ends(
             raise error
     assert caplog.messages[0].endswith(f" s, {line}")
     assert stream.aborted is (error is not None and not isinstance(error, RemoteError))
+
+
+def test_the_steps_of_a_connection_are_written_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    record = Record("192.0.2.1:5", Traffic())
+    for level in (logging.INFO, logging.DEBUG):
+        caplog.set_level(level)
+        record.step("the presets have named a target")
+    record.traffic.add(up=1)
+    assert record.traffic.first_down is None
+    record.traffic.add(down=1)
+    record.log_end("closed")
+    step, first, _end = caplog.messages
+    assert "192.0.2.1:5 -> ?: the presets have named a target after 0.0" in step
+    assert "the first byte came back after 0.0" in first
