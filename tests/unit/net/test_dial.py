@@ -156,5 +156,6 @@ async def test_a_dial_leaves_the_reserve_of_descriptors_alone(
 async def test_the_steps_of_a_dial_are_written_at_debug(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with listening() as (listener, _accepted):
-        (await dial(listener.address, Resolver())).close()
-    assert f"{listener.address}: its addresses (127.0.0.1) were found after 0.0" in caplog.text
+        where = listener.address
+        (await dial(where, Resolver())).close()
+    assert f"{where}: its addresses (127.0.0.1) were found after 0.0" in caplog.text
