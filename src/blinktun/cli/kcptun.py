@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from blinktun.cli.common import fail, launch, say, version
 from blinktun.cli.help import kcptun_help
-from blinktun.config.kcptun import kcptun_flags, kcptun_from_flags
+from blinktun.cli.process_list import hide_arguments, hide_variables
+from blinktun.config.kcptun import KEY_VARIABLE, kcptun_flags, kcptun_from_flags, secret_values
 from blinktun.config.options import CLIENT, SERVER
-from blinktun.config.sip003 import plugin_of, without_host_flags
+from blinktun.config.sip003 import OPTIONS_VARIABLE, plugin_of, without_host_flags
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def _command(program: str, side: str | None, argv: Sequence[str] | None) -> int:
         if asked & {"version", "v"}:
             return say(f"{program} (blinktun) {version()}")
         config = kcptun_from_flags(command, side, os.environ, plugin)
+        hide_arguments(secret_values(command))
+        hide_variables((KEY_VARIABLE, OPTIONS_VARIABLE))
         # The host program of a plugin ends its own connections, and waits for nobody.
         return launch([config]) if plugin is None else launch([config], grace=0)
     except ConfigError as error:

@@ -54,6 +54,12 @@ def kcptun_flags(arguments: Sequence[str]) -> CommandLine:
     return split_flags(arguments, by_flag(KCPTUN_OPTIONS))
 
 
+def secret_values(command: CommandLine) -> list[str]:
+    """The values of flags that nobody else should see."""
+    known = by_flag(KCPTUN_OPTIONS)
+    return [flag.text for flag in command.flags if known[flag.name].secret and flag.text]
+
+
 def kcptun_from_flags(
     command: CommandLine,
     side: str | None,
