@@ -21,19 +21,54 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("blinktun.transports")
 
-_READ_HIGH = 512 * 1024
-"""Received bytes, not yet asked for, from which on reading pauses; one read more may come."""
-_WRITE_HIGH = 512 * 1024
-"""Sent bytes, not yet taken by the system, from which on ``send`` waits."""
+_HIGH = 512 * 1024
+"""Received bytes, not yet asked for, from which on reading pauses; one read more may come. Also:
+sent bytes, not yet taken by the system, from which on ``send`` waits."""
+_ONE_READ = 256 * 1024
+"""Bytes that one read takes at most."""
+_SCARCE = 8 << 20
+"""Received bytes, not yet asked for, of all connections, from which on each gets little."""
+_SCARCE_HIGH = _SCARCE_READ = 16 * 1024
+"""The same limits as above while memory is scarce."""
 _FLUSH_TIMEOUT = 10.0
 """Seconds that ``aclose`` gives a peer to take what is still queued."""
 
 
-class TcpStream(asyncio.Protocol, Stream):
+class _Memory:
+    """What the connections of the process hold together, and where all of them are read into.
+
+    Large buffers make one connection fast. A thousand whose readers stand still would hold more
+    than a gigabyte in them.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+        """Received bytes that nobody has asked for yet."""
+        self._room = memoryview(bytearray(_ONE_READ))
+        self._scarce_room = self._room[:_SCARCE_READ]
+
+    @property
+    def is_scarce(self) -> bool:
+        """Whether each connection gets little now."""
+        return self.held > _SCARCE
+
+    def room(self) -> memoryview:
+        """Where the next read goes."""
+        return self._scarce_room if self.held > _SCARCE else self._room
+
+    def copy(self, size: int) -> bytes:
+        """What was read; nothing else is read before it is copied."""
+        return bytes(self._room[:size])
+
+
+_memory = _Memory()
+
+
+class TcpStream(asyncio.BufferedProtocol, Stream):
     """A TCP connection.
 
-    The event loop reads (256 KiB at once) and pushes here; ``receive`` takes everything that has
-    come, so a slow consumer gets few large chunks.
+    The event loop reads and pushes here; ``receive`` takes everything that has come, so a slow
+    consumer gets few large chunks.
     """
 
     def __init__(self, on_stream: OnStream | None = None) -> None:
@@ -51,6 +86,11 @@ class TcpStream(asyncio.Protocol, Stream):
         self._closer: asyncio.Future[None] | None = None
         self._on_broken: Callable[[], None] | None = None
         self._writing_paused = False
+        self._write_high = _HIGH
+
+    def __del__(self) -> None:
+        """Give back what was never asked for, where nobody closed the stream."""
+        self._empty()
 
     @property
     def peer(self) -> str:
@@ -82,17 +122,20 @@ class TcpStream(asyncio.Protocol, Stream):
             finally:
                 self._reader = None
         chunk = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._queued = 0
+        self._empty()
         if self._reading_paused:
             self._reading_paused = False
             self._transport.resume_reading()
         return chunk
 
     async def send(self, data: Chunk) -> None:
-        """Write, and wait while more than 512 KiB are queued."""
+        """Write, and wait while more than 512 KiB are queued, or 16 KiB where memory is scarce."""
         if self._lost:
             raise self._ended()
+        high = _SCARCE_HIGH if _memory.is_scarce else _HIGH
+        if high != self._write_high:
+            self._write_high = high
+            self._transport.set_write_buffer_limits(high=high)
         self._transport.write(data)
         if self._writing_paused:
             await self._writable()
@@ -124,7 +167,8 @@ class TcpStream(asyncio.Protocol, Stream):
             raise
 
     def abort(self) -> None:
-        """Reset the connection."""
+        """Reset the connection; what has come and was not asked for is dropped."""
+        self._empty()
         if self._lost:
             return
         sock = self._transport.get_extra_info("socket")
@@ -139,7 +183,7 @@ class TcpStream(asyncio.Protocol, Stream):
         """Set the socket up, and announce the stream if it was taken in."""
         self._loop = asyncio.get_running_loop()
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=_WRITE_HIGH)
+        self._transport.set_write_buffer_limits(high=_HIGH)
         self._peer = _peer_text(transport.get_extra_info("peername"))
         sock = transport.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -147,11 +191,18 @@ class TcpStream(asyncio.Protocol, Stream):
         if self._on_stream:
             self._on_stream(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to read to."""
+        del sizehint
+        return _memory.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Queue what was read."""
-        self._chunks.append(data)
-        self._queued += len(data)
-        if self._queued >= _READ_HIGH and not self._reading_paused:
+        self._chunks.append(_memory.copy(nbytes))
+        self._queued += nbytes
+        _memory.held += nbytes
+        high = _SCARCE_HIGH if _memory.is_scarce else _HIGH
+        if self._queued >= high and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
         _wake(self._reader)
@@ -180,6 +231,11 @@ class TcpStream(asyncio.Protocol, Stream):
         """Let ``send`` go on."""
         self._writing_paused = False
         _wake(self._writer)
+
+    def _empty(self) -> None:
+        self._chunks.clear()
+        _memory.held -= self._queued
+        self._queued = 0
 
     async def _writable(self) -> None:
         self._writer = self._loop.create_future()

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import random
 import socket
 import struct
 from contextlib import suppress
@@ -121,6 +123,53 @@ async def test_send_waits_for_a_slow_reader() -> None:
             received += len(await peer.receive())
         await sending
         stream.abort()
+
+
+async def test_readers_that_stand_still_share_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each gets little once all of them hold much; what they hold arrives whole."""
+    monkeypatch.setattr(tcp, "_SCARCE", 2 << 20)
+    gc.collect()  # streams of other tests
+    held_before = tcp._memory.held
+    accepted: list[Stream] = []
+    payload = random.Random(1).randbytes(1 << 20)
+
+    async def hold(stream: Stream) -> None:
+        accepted.append(stream)
+        await asyncio.Event().wait()
+
+    async with serving(hold) as address:
+        streams = [await TcpDialer().connect(address) for _ in range(60)]
+        sends = [asyncio.create_task(stream.send(payload)) for stream in streams]
+        await until(lambda: len(accepted) == len(streams))
+        await until(lambda: all(stream._reading_paused for stream in accepted))  # type: ignore[attr-defined]
+        each = 2 * tcp._SCARCE_HIGH
+        most = (2 << 20) + tcp._HIGH + tcp._ONE_READ + len(streams) * each
+        assert held_before < tcp._memory.held <= held_before + most
+        for stream in accepted:
+            assert await read_exactly(stream, len(payload)) == payload
+        await asyncio.gather(*sends)
+        assert tcp._memory.held == held_before
+        for stream in streams:
+            stream.abort()
+
+
+async def test_what_nobody_asks_for_is_given_back() -> None:
+    accepted = Accepted()
+    gc.collect()  # streams of other tests
+    held_before = tcp._memory.held
+    async with serving(accepted) as address:
+        stream = await TcpDialer().connect(address)
+        await stream.send(b"hello")
+        await accepted.stream
+        await until(lambda: tcp._memory.held == held_before + 5)
+        stream.abort()
+    del stream, accepted
+
+    def is_given_back() -> bool:
+        gc.collect()
+        return tcp._memory.held == held_before
+
+    await until(is_given_back)
 
 
 async def test_what_is_queued_is_flushed_on_close() -> None:
