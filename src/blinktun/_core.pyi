@@ -314,4 +314,4 @@ class Reactor:
         """Break a stream off in both directions."""
 
     def stats(self) -> dict[str, int]:
-        """The counters of the core (kcptun wire, section 9), and ``embryos`` waiting now."""
+        """The counters of the core (kcptun wire, section 9)."""

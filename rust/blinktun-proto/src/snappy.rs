@@ -27,6 +27,9 @@ const UNCOMPRESSED: u8 = 0x01;
 const IDENTIFIER: u8 = 0xff;
 const IDENTIFIER_BODY: &[u8] = b"sNaPpY";
 
+/// The first chunk of every stream.
+pub const STREAM_IDENTIFIER: [u8; 10] = *b"\xff\x06\x00\x00sNaPpY";
+
 /// Compresses one direction of a conversation.
 #[derive(Clone, Debug, Default)]
 pub struct Encoder {
@@ -39,17 +42,20 @@ impl Encoder {
         Encoder::default()
     }
 
+    /// Put the stream identifier in front of all, unless it has left already.
+    pub fn identify(&mut self, out: &mut Vec<u8>) {
+        if !core::mem::replace(&mut self.identified, true) {
+            out.extend_from_slice(&STREAM_IDENTIFIER);
+        }
+    }
+
     /// Append `plain` to `out` as whole chunks, all of which the peer can decode at once. The first
     /// call with any data puts the stream identifier in front.
     pub fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         if plain.is_empty() {
             return;
         }
-        if !self.identified {
-            self.identified = true;
-            out.extend_from_slice(&header(IDENTIFIER, IDENTIFIER_BODY.len()));
-            out.extend_from_slice(IDENTIFIER_BODY);
-        }
+        self.identify(out);
         // Its tables, up to 34 KiB, live for this call only: most sessions are idle.
         let mut compressor = snap::raw::Encoder::new();
         for plain in plain.chunks(MAX_PLAIN) {

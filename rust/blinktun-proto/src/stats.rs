@@ -122,8 +122,10 @@ counters! {
     spurious_retrans_segs: sum,
     /// Datagrams that were opened before (replays).
     replays: sum,
-    /// Unproven conversations that were dropped, expired or refused.
-    embryos_dropped: sum,
+    /// Openings that were answered without making a session.
+    half_open: sum,
+    /// Openings refused because a limit was reached, and sessions whose source never proved itself.
+    openings_dropped: sum,
     /// Payloads of unknown conversations that may not open one.
     strays: sum,
     /// Conversations that moved to another address.

@@ -9,7 +9,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use blinktun_proto::crypt::CryptKind;
-use blinktun_proto::endpoint::embryo::MAX_EMBRYOS;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent};
 use blinktun_proto::session::{Event, Role};
 use blinktun_proto::time::{Duration, Time};
@@ -148,20 +147,22 @@ fn forged_openings_get_and_cost_little() {
     let before = live();
     PEAK.store(before, Ordering::Relaxed);
     let mut after_hundred = 0;
+    let mut sessions = 0;
     for (n, opening) in (0..).zip(&openings) {
         victim.hear(forged(n), opening);
         match n {
-            100 => after_hundred = live(),
+            100 => (after_hundred, sessions) = (live(), victim.server.session_ids().len()),
             4000 => {
-                let each = (live() - after_hundred) / 3900;
-                assert!(each <= 1024, "{each} bytes an embryo");
+                let grown = live().saturating_sub(after_hundred);
+                // The nonces that must not come again, and nothing else.
+                assert!(grown <= 256 << 10, "{grown} bytes for 3900 openings");
+                assert_eq!(victim.server.session_ids().len(), sessions);
             }
             _ => {}
         }
         if n % 20 == 0 {
             victim.pass(Duration::from_millis(1));
         }
-        assert!(victim.server.embryos() <= MAX_EMBRYOS);
         assert!(victim.server.session_ids().len() <= setup.limits.early);
     }
     let peak = PEAK.load(Ordering::Relaxed) - before;
@@ -169,10 +170,7 @@ fn forged_openings_get_and_cost_little() {
     victim.check_ledger();
     victim.pass(Duration::from_secs(30));
     victim.check_ledger();
-    assert_eq!(
-        (victim.server.embryos(), victim.server.session_ids().len()),
-        (0, 0)
-    );
+    assert_eq!(victim.server.session_ids().len(), 0);
     let left = live().saturating_sub(before);
     assert!(left <= 2 << 20, "{left} bytes are left");
 }
@@ -252,4 +250,65 @@ fn an_honest_client_gets_through_a_flood() {
             .filter(|s| s.closed().is_none());
         assert_eq!(living.count(), 1);
     });
+}
+
+/// However many openings come between a client's and its proof, they take nobody's place.
+#[test]
+fn ten_thousand_openings_within_a_round_trip_keep_nobody_out() {
+    let _turn = TURN.lock();
+    let flood = openings(&Setup::new(77), 10_000);
+    for compress in [true, false] {
+        let setup = Setup::new(5).both(|config| config.compress = compress);
+        let mut victim = Victim::new(&setup);
+        for (n, opening) in (0..).zip(&flood[..20]) {
+            victim.hear(forged(n), opening);
+        }
+        let mut client = setup.endpoint(Role::Client, 9, Time::ZERO);
+        let id = client.dial(SERVER, Time::ZERO);
+        let (session, _) = client.session_mut(id).expect("dialed");
+        let stream = session.open_stream().expect("room");
+        session.write(stream, b"GET / HTTP/1.1").expect("open");
+        let mut buffer = vec![0; 65536];
+        let mut hand_over = |from: &mut Endpoint, to: &mut Endpoint, now: Time| {
+            while let Some(transmit) = from.poll_transmit(&mut buffer, now) {
+                let path = if transmit.to == SERVER {
+                    CLIENT
+                } else {
+                    SERVER
+                };
+                if transmit.to == SERVER || transmit.to == CLIENT {
+                    to.handle_datagrams(path, &mut buffer[..transmit.len], transmit.stride, now);
+                }
+            }
+            to.finish_input(now);
+        };
+        hand_over(&mut client, &mut victim.server, victim.now);
+        hand_over(&mut victim.server, &mut client, victim.now);
+        for (n, opening) in (0..).zip(&flood[20..]) {
+            victim.hear(forged(20 + n), opening);
+        }
+        let count = |server: &Endpoint| {
+            let of_client = |id: &_| server.peer(*id) == Some(CLIENT);
+            server
+                .session_ids()
+                .iter()
+                .filter(|id| of_client(id))
+                .count()
+        };
+        assert_eq!(count(&victim.server), 0, "it has proved nothing");
+        hand_over(&mut client, &mut victim.server, victim.now);
+        assert_eq!(count(&victim.server), 1, "compressed: {compress}");
+        // Its opening was not kept: it comes again, and the stream opens.
+        let later = victim.now + Duration::from_millis(900);
+        client.handle_timeout(later);
+        hand_over(&mut client, &mut victim.server, later);
+        hand_over(&mut victim.server, &mut client, later);
+        let opened = std::iter::from_fn(|| victim.server.next_event()).any(|event| {
+            matches!(
+                event,
+                EndpointEvent::Session(_, Event::Stream(blinktun_proto::smux::Event::Opened(_)))
+            )
+        });
+        assert!(opened, "compressed: {compress}");
+    }
 }

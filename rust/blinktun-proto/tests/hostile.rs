@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
-use blinktun_proto::endpoint::embryo::MAX_EMBRYOS;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits};
 use blinktun_proto::fec::{Decoder, Shards};
 use blinktun_proto::kcp::segment::{ACK, HEADER, PUSH, Segment, WASK, WINS};
@@ -128,7 +127,6 @@ fn drive(endpoint: &mut Endpoint, now: Time, buffer: &mut [u8]) {
 fn check_bounds(endpoint: &Endpoint, setup: &Setup) {
     let ids = endpoint.session_ids();
     assert!(ids.len() <= setup.limits.sessions);
-    assert!(endpoint.embryos() <= MAX_EMBRYOS);
     let widest = Shards::new(128, 127).expect("valid numbers");
     let fec_bound = Decoder::memory_bound(widest) + 100_000;
     for session in ids.iter().filter_map(|id| endpoint.session(*id)) {
@@ -390,7 +388,7 @@ fn forge(world: &World, attacker: &mut Attacker, side: Side) -> Option<Vec<u8>> 
 // --- openings in bad company ----------------------------------------------------------------------
 
 #[test]
-fn an_embryo_that_proves_itself_becomes_a_whole_conversation() {
+fn a_source_that_proves_itself_gets_a_whole_conversation() {
     for_each_seed(|seed| {
         for (compress, shards) in [(true, Some((10, 3))), (false, None)] {
             let setup = Setup::new(seed).weather(slow()).both(|config| {
@@ -406,18 +404,17 @@ fn an_embryo_that_proves_itself_becomes_a_whole_conversation() {
             };
             let mut world = setup.build();
             world.add(Flow::new(200_000, 200_000));
-            world.run_until(SECOND, |world| world.server.embryos() == 1);
+            world.run_until(SECOND, |world| world.server.stats().half_open == 1);
             assert!(world.server.session_ids().is_empty());
             world.run(10 * SECOND);
-            assert_eq!(world.server.embryos(), 0);
-            assert_eq!(world.server.stats().embryos_dropped, 0);
+            assert_eq!(world.server.stats().openings_dropped, 0);
             world.rest();
         }
     });
 }
 
 #[test]
-fn embryos_survive_loss() {
+fn proofs_survive_loss() {
     for_each_seed(|seed| {
         let limits = Limits {
             early: 0,

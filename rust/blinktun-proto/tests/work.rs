@@ -238,8 +238,10 @@ fn backwards(victim: &mut Victim, n: u32) -> Vec<Spec> {
 /// Each second datagram closes the gaps that the one before has left, behind a segment far away.
 fn gaps_that_close(victim: &mut Victim, n: u32) -> Vec<Spec> {
     let first = victim.next.plus(n / 2 * 2 * FULL);
-    let place = |k: u32| first.plus(2 * k + u32::from(n % 2 == 0));
-    let far = (n % 8 == 0).then(|| push(first.plus(WINDOW - 1), &[1]));
+    let place = |k: u32| first.plus(2 * k + u32::from(n.is_multiple_of(2)));
+    let far = n
+        .is_multiple_of(8)
+        .then(|| push(first.plus(WINDOW - 1), &[1]));
     let near = (0..FULL - 1).map(|k| push(place(k), &[1]));
     far.into_iter().chain(near).collect()
 }
@@ -272,7 +274,13 @@ fn acks_with_holes(victim: &mut Victim, n: u32) -> Vec<Spec> {
 }
 
 fn questions(_: &mut Victim, n: u32) -> Vec<Spec> {
-    let cmd = |k| if (n + k) % 2 == 0 { WASK } else { WINS };
+    let cmd = |k: u32| {
+        if (n + k).is_multiple_of(2) {
+            WASK
+        } else {
+            WINS
+        }
+    };
     (0..FULL).map(|k| bare(cmd(k), Sn(k))).collect()
 }
 

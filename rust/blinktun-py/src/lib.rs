@@ -203,7 +203,6 @@ impl Reactor {
         for (name, value) in self.inner.stats().entries() {
             stats.set_item(name, value)?;
         }
-        stats.set_item("embryos", self.inner.embryos())?;
         Ok(stats)
     }
 }

@@ -43,8 +43,13 @@ _SNMP = (
 )
 """The columns of kcptun's table (kcptun wire, 9.2), in their order."""
 _OURS = (
-    *("spurious_retrans_segs", "replays", "embryos_dropped", "strays", "moves", "out_errs"),
-    "embryos",
+    "spurious_retrans_segs",
+    "replays",
+    "half_open",
+    "openings_dropped",
+    "strays",
+    "moves",
+    "out_errs",
 )
 
 

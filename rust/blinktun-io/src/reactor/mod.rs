@@ -349,14 +349,6 @@ impl Reactor {
         total.max_conn = self.most_sessions;
         total
     }
-
-    /// Openings that wait for proof, over all sockets.
-    pub fn embryos(&self) -> usize {
-        self.sockets
-            .values()
-            .map(|socket| socket.endpoint.embryos())
-            .sum()
-    }
 }
 
 impl AsRawFd for Reactor {

@@ -7,9 +7,9 @@
 //! Bounds: [`Limits`].
 
 pub mod directory;
-pub mod embryo;
 mod entry;
 pub mod four_tuple;
+pub mod half_open;
 pub mod moving;
 mod openings;
 mod other_source;
@@ -29,11 +29,11 @@ use crate::fec::{self, PacketKind};
 use crate::kcp::segment::peek_conv;
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
-use crate::time::{Duration, Time, earliest};
+use crate::time::{Duration, Time};
 use directory::Directory;
-use embryo::{Embryos, kcp_bytes};
 use entry::{EarlySlots, Entry};
 use four_tuple::FourTuple;
+use half_open::{HalfOpen, kcp_bytes};
 use replay::ReplayFilter;
 use stray::Strays;
 
@@ -115,7 +115,7 @@ pub struct Endpoint {
     generation: u32,
     directory: Directory,
     early: EarlySlots,
-    embryos: Embryos,
+    half_open: HalfOpen,
     replays: ReplayFilter,
     strays: Strays,
     answers: VecDeque<(FourTuple, Vec<u8>)>,
@@ -140,8 +140,9 @@ impl Endpoint {
         let mut cx = Context::new(seed);
         config.hash_seed = cx.random.next_u64();
         let mut seeds = || [cx.random.next_u64(), cx.random.next_u64()];
-        let (directory, embryos, replays) =
-            (seeds(), Embryos::new(seeds()), ReplayFilter::new(seeds()));
+        let (directory, replays) = (seeds(), ReplayFilter::new(seeds()));
+        let mut secret = [0; 32];
+        cx.random.fill(&mut secret);
         Endpoint {
             config,
             limits,
@@ -152,7 +153,7 @@ impl Endpoint {
             generation: 0,
             directory: Directory::new(directory),
             early: EarlySlots::default(),
-            embryos,
+            half_open: HalfOpen::new(secret),
             replays,
             strays: Strays::new(now),
             answers: VecDeque::new(),
@@ -173,11 +174,6 @@ impl Endpoint {
     /// The counters.
     pub fn stats(&self) -> &Stats {
         &self.cx.stats
-    }
-
-    /// Openings that wait for proof.
-    pub fn embryos(&self) -> usize {
-        self.embryos.len()
     }
 
     /// Begin a conversation with `peer`.
@@ -236,6 +232,9 @@ impl Endpoint {
         match (self.directory.find(path, conv), conv) {
             (Some(index), _) => {
                 self.sessions[index].candidate = None;
+                if let Some(conv) = conv {
+                    self.note_proof(index, (path, conv), payload, now);
+                }
                 self.feed(index, payload, datagram.len(), now);
             }
             (None, Some(conv)) if self.role == Role::Server => {
@@ -299,13 +298,11 @@ impl Endpoint {
 
     /// When [`Endpoint::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        let first = self.timers.first().map(|(at, _)| *at);
-        earliest(first, self.embryos.next_timeout())
+        self.timers.first().map(|(at, _)| *at)
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.cx.stats.embryos_dropped += self.embryos.expire(now);
         while let Some(&(at, index)) = self.timers.first()
             && at <= now
         {
@@ -315,7 +312,7 @@ impl Endpoint {
             entry.session.handle_timeout(now, &mut self.cx);
             if entry.unproven.as_ref().is_some_and(|u| u.deadline() <= now) {
                 entry.session.close(CloseReason::Unproven);
-                self.cx.stats.embryos_dropped += 1;
+                self.cx.stats.openings_dropped += 1;
             }
             if !entry.dirty {
                 entry.dirty = true;

@@ -1,19 +1,19 @@
 //! Payloads of conversations that the endpoint does not have at this address.
 
 use super::directory::Key;
-use super::embryo::{Embryo, Opening, kcp_bytes, opening};
 use super::entry::{AMPLIFICATION, Unproven};
 use super::four_tuple::FourTuple;
+use super::half_open::{Opening, kcp_bytes, opening};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
-use crate::session::{Role, Session};
-use crate::stats::Stats;
+use crate::kcp::segment::{HEADER, PUSH, Segment};
+use crate::session::{Greeting, Role, Session};
+use crate::smux::Version;
 use crate::time::Time;
+use crate::wire::{Millis, Sn};
 
 /// Answers waiting to leave; more are dropped.
 const MAX_ANSWERS: usize = 1024;
-/// The longest answer to an embryo, in bytes: a hello needs less, and acknowledges nothing.
-const MAX_ANSWER: usize = 512;
 
 impl Endpoint {
     /// A payload from an address that has no such conversation: a moved peer, a proof, an opening,
@@ -22,11 +22,8 @@ impl Endpoint {
         if self.handle_elsewhere(key, payload, size, now) {
             return;
         }
-        if let Some(embryo) = self.embryos.prove(&key, payload) {
-            return self.hatch(key, &embryo, payload, size, now);
-        }
-        if self.embryos.contains(&key) {
-            return self.handle_embryo(key, payload, size, now);
+        if let Some(proof) = self.half_open.proof(&key, payload, now) {
+            return self.promote(key, proof, payload, size, now);
         }
         if let Some(opening) = opening(payload, key.1) {
             return self.handle_opening(key, opening, payload, size, now);
@@ -40,24 +37,41 @@ impl Endpoint {
     fn handle_opening(
         &mut self,
         key: Key,
-        opening: Opening,
+        opening: Opening<'_>,
         payload: &[u8],
         size: usize,
         now: Time,
     ) {
-        let has_slot = self.early.taken(now).max(self.embryos.len()) < self.limits.early;
+        let greeting = Greeting::answering(&self.config, opening.data);
         if !self.may_open(&key) {
-            self.cx.stats.embryos_dropped += 1;
-        } else if has_slot && opening == Opening::Fresh {
-            let clock = self.cx.random.next_u32();
-            let session = Session::new(&self.config, Role::Server, key.1, clock, now);
-            let unproven = Unproven::new(now);
-            self.early.take(&unproven);
-            let id = self.accept(session, key.0, Some(unproven));
-            self.feed(id.index(), payload, size, now);
-        } else {
-            self.keep(key, payload, size, now);
+            self.cx.stats.openings_dropped += 1;
+        } else if opening.is_fresh && self.early.taken(now) < self.limits.early {
+            self.open_early(key, greeting, payload, size, now);
+        } else if let Some(greeting) = greeting {
+            self.greet(key, greeting, size, now);
         }
+    }
+
+    /// Make a session at once. Its greeting leaves with the clock that it would leave with without
+    /// one: the source may have got that before, and echo it.
+    fn open_early(
+        &mut self,
+        key: Key,
+        greeting: Option<Greeting>,
+        payload: &[u8],
+        size: usize,
+        now: Time,
+    ) {
+        let clock = match greeting {
+            Some(greeting) => self.half_open.clock(&key, greeting, now),
+            None => Millis(self.cx.random.next_u32()),
+        };
+        let offset = clock.0.wrapping_sub(now.as_millis() as u32);
+        let session = Session::new(&self.config, Role::Server, key.1, offset, now);
+        let unproven = Unproven::new(now);
+        self.early.take(&unproven);
+        let id = self.accept(session, key.0, Some(unproven));
+        self.feed(id.index(), payload, size, now);
     }
 
     fn may_open(&self, key: &Key) -> bool {
@@ -65,76 +79,58 @@ impl Endpoint {
             && self.directory.count(key.0.remote.ip()) < self.limits.sessions_per_source
     }
 
-    // --- embryos ----------------------------------------------------------------------------
+    // --- half open --------------------------------------------------------------------------
 
-    /// Keep an opening as an embryo and answer it. The session that would answer is made and
-    /// thrown away: it can be made again, exactly, from the opening and the clock.
-    fn keep(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        let mut embryo = Embryo::new(self.cx.random.next_u32(), now);
-        if !embryo.absorb(payload, key.1) {
-            self.cx.stats.embryos_dropped += 1;
+    /// Answer an opening without a session, if that is not too much for the `size` bytes that came.
+    fn greet(&mut self, key: Key, greeting: Greeting, size: usize, now: Time) {
+        let bytes = greeting.bytes();
+        let mut answer = vec![0; HEADER + bytes.len()];
+        if self.crypt.head() + answer.len() + self.crypt.tail() > size * AMPLIFICATION {
             return;
         }
-        self.answer_embryo(key, &mut embryo, size, now);
-        self.cx.stats.embryos_dropped += self.embryos.insert(key, embryo);
-    }
-
-    /// The source of an embryo sends on without its proof: it may have missed the answer, or got
-    /// none because its first frame was not whole.
-    fn handle_embryo(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        let Some(mut embryo) = self.embryos.take_to_answer(&key, now) else {
-            return;
-        };
-        if embryo.answered.is_some() || embryo.absorb(payload, key.1) {
-            self.answer_embryo(key, &mut embryo, size, now);
+        Segment {
+            conv: key.1,
+            cmd: PUSH,
+            wnd: self.config.receive_window.min(u16::MAX.into()) as u16,
+            ts: self.half_open.clock(&key, greeting, now),
+            sn: Sn(0),
+            una: Sn(0),
+            data: &bytes,
         }
-        self.embryos.put_back(key, embryo);
+        .write(&mut answer);
+        self.cx.stats.half_open += 1;
+        self.cx.stats.out_segs += 1;
+        self.answer(key.0, &answer);
     }
 
-    /// Send the first data that the embryo's session would send, always the same, if there is any
-    /// and it is not too much for the `size` bytes that came. Only data is acknowledged with our
-    /// clock.
-    fn answer_embryo(&mut self, key: Key, embryo: &mut Embryo, size: usize, now: Time) {
-        let mut out = [0; MAX_ANSWER];
-        let before = self.cx.stats.clone();
-        let (_, answer) = self.replay_opening(key, embryo, &mut out, size * AMPLIFICATION);
-        // Of a session that is thrown away only what it sent counts.
-        let out_segs = self.cx.stats.out_segs;
-        self.cx.stats = Stats { out_segs, ..before };
-        let Some(len) = answer else { return };
-        embryo.answered = Some(now);
-        self.answer(key.0, &out[self.crypt.head()..len - self.crypt.tail()]);
-    }
-
-    /// The session that `embryo` stands for, and the length of its first datagram. That holds data
-    /// and acknowledges nothing.
-    fn replay_opening(
+    /// Make the session of a source that has echoed what it was greeted with. Its opening comes again.
+    fn promote(
         &mut self,
         key: Key,
-        embryo: &Embryo,
-        out: &mut [u8; MAX_ANSWER],
-        limit: usize,
-    ) -> (Session, Option<usize>) {
-        let (clock, born) = (embryo.clock_offset, embryo.born);
-        let mut session = Session::new(&self.config, Role::Server, key.1, clock, born);
-        session.handle_payload(&embryo.opening, born, &mut self.cx);
-        session.finish_input(born, &mut self.cx);
-        let limit = limit.min(MAX_ANSWER);
-        let batch = session.poll_transmit(out, limit, born, &mut self.cx);
-        (session, batch.map(|batch| batch.stride))
-    }
-
-    fn hatch(&mut self, key: Key, embryo: &Embryo, proof: &[u8], size: usize, now: Time) {
+        (version, clock): (Version, Millis),
+        proof: &[u8],
+        size: usize,
+        now: Time,
+    ) {
         if !self.may_open(&key) {
-            self.cx.stats.embryos_dropped += 1;
+            self.cx.stats.openings_dropped += 1;
             return;
         }
-        let mut out = [0; MAX_ANSWER];
-        let out_segs = self.cx.stats.out_segs;
-        let (session, _) = self.replay_opening(key, embryo, &mut out, MAX_ANSWER);
-        self.cx.stats.out_segs = out_segs; // they left when it was answered
+        let greeting = Greeting::of(&self.config, version);
+        self.cx.stats.bytes_sent += greeting.bytes().len() as u64;
+        let session = Session::greeted(&self.config, key.1, (greeting, clock), now);
         let id = self.accept(session, key.0, None);
         self.feed(id.index(), proof, size, now);
+    }
+
+    /// An early session was greeted as if there were none, perhaps; then another clock is its proof.
+    pub(super) fn note_proof(&mut self, index: usize, key: Key, payload: &[u8], now: Time) {
+        let entry = &mut self.sessions[index];
+        if entry.unproven.is_some()
+            && let Some((_, clock)) = self.half_open.proof(&key, payload, now)
+        {
+            entry.session.prove(clock);
+        }
     }
 
     /// Queue one small datagram that belongs to no session.

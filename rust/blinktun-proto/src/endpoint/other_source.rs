@@ -8,7 +8,7 @@
 
 use super::Endpoint;
 use super::directory::Key;
-use super::embryo::kcp_bytes;
+use super::half_open::kcp_bytes;
 use crate::time::Time;
 
 impl Endpoint {

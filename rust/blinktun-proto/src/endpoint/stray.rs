@@ -8,7 +8,7 @@ use crate::kcp::segment::{HEADER, PUSH, Segment, WASK, WINS};
 use crate::time::{Duration, Time};
 use crate::wire::Sn;
 
-use super::embryo::kcp_segments;
+use super::half_open::kcp_segments;
 
 /// Answers a second, over all sources.
 const RATE: f64 = 1000.0;

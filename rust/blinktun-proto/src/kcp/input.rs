@@ -92,7 +92,7 @@ impl Kcp {
                 PUSH => self.receiver.plausible(segment.sn),
                 _ => true,
             };
-            // Before the proof nothing is taken from `una`; 1 tells of an embryo that is gone.
+            // Before the proof nothing is taken from `una`; 1 tells of a greeting that left before.
             let is_greeted = segment.una.0 == 1 && self.demand_proof && !self.proven();
             if !numbers || !(is_greeted || self.sender.plausible_una(segment.una)) {
                 return Err(Malformed::Window);

@@ -172,6 +172,18 @@ impl Kcp {
         self.echoed.is_some()
     }
 
+    /// The peer has echoed `clock`, which was sent to its address before there was a conversation.
+    pub fn prove(&mut self, clock: Millis) {
+        self.echoed.get_or_insert(clock);
+    }
+
+    /// Our first segment has left with `clock` before there was a conversation, and has arrived.
+    pub fn begin_behind_greeting(&mut self, clock: Millis, now: Time) {
+        self.prove(clock);
+        self.sender.begin_behind_greeting();
+        self.first_una = Some(self.clock(now));
+    }
+
     /// The newest clock of ours that the peer has echoed.
     pub fn echoed(&self) -> Option<Millis> {
         self.echoed

@@ -357,6 +357,11 @@ impl Sender {
             .min(self.controller.window())
     }
 
+    /// The first segment has left and arrived before there was a sender.
+    pub fn begin_behind_greeting(&mut self) {
+        (self.una, self.advanced_ever) = (Sn(1), true);
+    }
+
     /// Set the first number, for tests of wrapping.
     pub fn start_at(&mut self, sn: Sn) {
         self.una = sn;

@@ -17,6 +17,11 @@ impl Compression {
         }
     }
 
+    /// Append the identifier of the stream to `out`, unless it has left already.
+    pub fn identify(&mut self, out: &mut Vec<u8>) {
+        self.encoder.identify(out);
+    }
+
     /// Append the wire form of `plain` to `out`.
     pub fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         self.encoder.encode(plain, out);

@@ -52,6 +52,7 @@ impl Session {
         let result = self.kcp.input(payload, regular, now, into);
         let (received, failed) = (sink.received, sink.failed);
         cx.stats.bytes_received += received;
+        self.heard |= received > 0;
         match (result, regular) {
             (Ok(()), true) => {}
             (Ok(()), false) => cx.stats.fec_recovered += 1,

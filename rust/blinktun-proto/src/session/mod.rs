@@ -15,6 +15,7 @@
 
 mod compression;
 mod config;
+mod greeting;
 mod incoming;
 pub mod pace;
 mod protection;
@@ -32,11 +33,12 @@ use crate::random::Random;
 use crate::smux::{self, Mux};
 use crate::stats::Stats;
 use crate::time::{Time, earliest};
-use crate::wire::{SeqId, Sn};
+use crate::wire::{Millis, SeqId, Sn};
 
 pub use crate::smux::Role;
 use compression::Compression;
 pub use config::{Config, ConfigError, MAX_MTU};
+pub use greeting::Greeting;
 use pace::Pace;
 pub use protection::PeerShards;
 use protection::Survey;
@@ -118,6 +120,8 @@ pub struct Session {
     /// A datagram longer than the batch it came up in; the next batch begins with it.
     carry: Vec<u8>,
     pace: Option<Pace>,
+    /// Data of the peer has come.
+    heard: bool,
     /// Our first data has left.
     opened: bool,
     /// The peer is unproven: what goes beyond the bounds for such waits in KCP.
@@ -152,12 +156,39 @@ impl Session {
             tail: config.tail,
             carry: Vec::new(),
             pace: config.pace(now),
+            heard: false,
             opened: false,
             restrained: role == Role::Server,
             silent: false,
             closed: None,
             events: VecDeque::new(),
         }
+    }
+
+    /// A server's end of conversation `conv`, of which the greeting was sent with `clock` before there
+    /// was a session, and has arrived.
+    pub fn greeted(
+        config: &Config,
+        conv: u32,
+        (greeting, clock): (Greeting, Millis),
+        now: Time,
+    ) -> Session {
+        // When it left is not known; our clock goes on behind it.
+        let offset = clock.plus(1).0.wrapping_sub(now.as_millis() as u32);
+        let mut session = Session::new(config, Role::Server, conv, offset, now);
+        session.kcp.begin_behind_greeting(clock, now);
+        (session.opened, session.restrained) = (true, false);
+        match (greeting, &mut session.compression) {
+            (Greeting::Hello(version), _) => session.mux.begin_behind_hello(version),
+            (Greeting::Identifier, Some(compression)) => compression.identify(&mut Vec::new()),
+            (Greeting::Identifier, None) => {}
+        }
+        session
+    }
+
+    /// The peer has echoed `clock`, which was sent to its address before there was a session.
+    pub fn prove(&mut self, clock: Millis) {
+        self.kcp.prove(clock);
     }
 
     // --- time and events ------------------------------------------------------------------

@@ -3,13 +3,9 @@
 use super::{Batch, Context, MAX_BATCH, Session};
 use crate::fec;
 use crate::kcp::Emitted;
-use crate::smux;
+use crate::smux::{self, Role};
 use crate::time::Time;
 
-/// The first data of either side stays this small: a server under attack can keep a client's for less
-/// than a kilobyte, and a server's fits what an unproven client may get, whatever follows it.
-const OPENING_BLOCK: usize = 128;
-const OPENING_BYTES: usize = 64;
 /// A server that may send less acknowledges nothing. An unproven client that has sent little would
 /// have nothing more to say, and we might lose all that we may send without hearing of it; now its
 /// repetitions let us go on. To a proved one there is no limit.
@@ -99,15 +95,10 @@ impl Session {
         let header = if self.protected { fec::HEADER } else { 0 };
         let room = out.len().checked_sub(overhead + header)?;
         self.fill(now, cx);
-        let limit = if self.opened {
-            room
-        } else {
-            room.min(OPENING_BLOCK)
-        };
         let start = self.head + header;
         let emitted = self
             .kcp
-            .emit(&mut out[start..start + limit], now, &mut cx.stats)?;
+            .emit(&mut out[start..start + room], now, &mut cx.stats)?;
         self.opened |= emitted.has_data;
         Some(overhead + self.frame(out, emitted, now))
     }
@@ -137,13 +128,12 @@ impl Session {
     /// Take from the streams what can leave now.
     pub(super) fn fill(&mut self, now: Time, cx: &mut Context) {
         self.drain(now, cx);
+        if self.role == Role::Server && !self.opened {
+            return self.greet(now, cx);
+        }
         while self.mux.wants_transmit() {
-            let room = if self.opened {
-                self.kcp.room()
-            } else {
-                OPENING_BYTES
-            };
-            if room < smux::MIN_TRANSMIT || (!self.opened && self.kcp.waiting() > 0) {
+            let room = self.kcp.room();
+            if room < smux::MIN_TRANSMIT {
                 break;
             }
             cx.frames.clear();
@@ -162,6 +152,25 @@ impl Session {
     }
 }
 
+impl Session {
+    /// A server's first segment holds its [`Greeting`](super::Greeting) alone.
+    fn greet(&mut self, now: Time, cx: &mut Context) {
+        if !self.heard || self.kcp.waiting() > 0 {
+            return;
+        }
+        cx.packed.clear();
+        match &mut self.compression {
+            Some(compression) => compression.identify(&mut cx.packed),
+            None => {
+                self.mux.transmit(smux::frame::HEADER, &mut cx.packed, now);
+            }
+        }
+        if !cx.packed.is_empty() {
+            self.kcp.send(&cx.packed, &mut cx.pool, &mut cx.stats);
+        }
+    }
+}
+
 /// `Config` has checked the shards.
 pub(super) fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder> {
     shards.and_then(|(data, parity)| fec::Encoder::new(data, parity).ok())
@@ -172,7 +181,6 @@ mod tests {
     use super::*;
     use crate::crypt::{CryptKind, PacketCrypt};
     use crate::session::Config;
-    use crate::smux::Role;
 
     #[test]
     fn parity_leaves_room_for_the_tag() {

@@ -154,7 +154,7 @@ impl Version {
         }
     }
 
-    fn from_byte(byte: u8) -> Result<Version, Error> {
+    pub(crate) fn from_byte(byte: u8) -> Result<Version, Error> {
         match byte {
             1 => Ok(Version::V1),
             2 => Ok(Version::V2),

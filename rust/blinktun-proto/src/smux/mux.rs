@@ -95,6 +95,12 @@ impl Mux {
         }
     }
 
+    /// The client speaks `version`, and our hello has left already.
+    pub(crate) fn begin_behind_hello(&mut self, version: Version) {
+        self.decoder = Decoder::new(Some(version));
+        self.hello_due = false;
+    }
+
     /// The next thing that happened.
     pub fn next_event(&mut self) -> Option<Event> {
         let event = self.events.pop_front();

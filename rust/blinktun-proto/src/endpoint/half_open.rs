@@ -1,0 +1,195 @@
+//! Conversations whose source has not yet proved that it receives what we send, without state.
+//!
+//! Anyone can put a foreign source address on a datagram. So an opening is answered with one small
+//! datagram, which holds the first bytes of every server ([`Greeting`]) and a `ts` that only the true
+//! owner of the address can echo: a MAC over what the server has to know when the echo comes. Nothing
+//! is kept, so a flood of openings takes nobody's place.
+//!
+//! Nothing is acknowledged before the echo: so the opening comes again, and brings what was not kept.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
+use super::directory::Key;
+use crate::fec::{self, PacketKind};
+use crate::kcp::segment::{ACK, PUSH, Segment, Segments};
+use crate::session::Greeting;
+use crate::smux::Version;
+use crate::time::{Duration, Time};
+use crate::wire::{Millis, Sn, u32_at};
+
+/// A clock is valid in the epoch that it was made in, and in the next one.
+pub const EPOCH: Duration = Duration::from_secs(5);
+
+/// The lowest bits of a clock: what it was made from besides the address. The other 30 are the MAC.
+const VERSION_2: u32 = 1;
+const ODD_EPOCH: u32 = 2;
+const MAC_BITS: u32 = !(VERSION_2 | ODD_EPOCH);
+
+/// Makes the clocks of answers, and knows them again.
+pub struct HalfOpen {
+    mac: Hmac<Sha256>,
+}
+
+impl HalfOpen {
+    /// With a secret of this endpoint.
+    pub fn new(secret: [u8; 32]) -> HalfOpen {
+        HalfOpen {
+            mac: Hmac::new_from_slice(&secret).expect("a key of any length"),
+        }
+    }
+
+    /// The clock with which the greeting leaves for this source now.
+    pub fn clock(&self, key: &Key, greeting: Greeting, now: Time) -> Millis {
+        let version = match greeting {
+            Greeting::Hello(Version::V2) => VERSION_2,
+            _ => 0,
+        };
+        self.clock_of(key, version, epoch(now))
+    }
+
+    /// What this source was greeted with, and the clock of that, if `payload` echoes it. The first
+    /// acknowledgement counts alone: a datagram is one guess.
+    pub fn proof(&self, key: &Key, payload: &[u8], now: Time) -> Option<(Version, Millis)> {
+        let ack = kcp_segments(payload, key.1).find(|segment| segment.cmd == ACK)?;
+        let (echo, epoch) = (ack.ts.0, epoch(now));
+        let is_odd = echo & ODD_EPOCH != 0;
+        let made = match (epoch % 2 == 1) == is_odd {
+            true => epoch,
+            false => epoch.checked_sub(1)?,
+        };
+        let is_ours = ack.sn == Sn(0) && self.clock_of(key, echo & VERSION_2, made) == ack.ts;
+        let version = match echo & VERSION_2 {
+            0 => Version::V1,
+            _ => Version::V2,
+        };
+        is_ours.then_some((version, ack.ts))
+    }
+
+    fn clock_of(&self, (path, conv): &Key, version: u32, epoch: u64) -> Millis {
+        let mut mac = self.mac.clone();
+        let local = path.local_ip.map_or([0; 16], octets);
+        mac.update(&octets(path.remote.ip()));
+        mac.update(&path.remote.port().to_le_bytes());
+        mac.update(&local);
+        mac.update(&conv.to_le_bytes());
+        mac.update(&epoch.to_le_bytes());
+        mac.update(&version.to_le_bytes());
+        let tag = u32_at(&mac.finalize().into_bytes(), 0);
+        let parity = if epoch % 2 == 1 { ODD_EPOCH } else { 0 };
+        Millis(tag & MAC_BITS | parity | version)
+    }
+}
+
+fn epoch(now: Time) -> u64 {
+    now.as_millis() / EPOCH.as_millis() as u64
+}
+
+fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits()),
+    }
+    .octets()
+}
+
+/// The KCP bytes of a payload: behind the FEC header if there is one; `None` if it shows none.
+pub fn kcp_bytes(payload: &[u8]) -> Option<&[u8]> {
+    match fec::classify(payload) {
+        PacketKind::Plain => Some(payload),
+        PacketKind::Data => payload.get(fec::HEADER..),
+        PacketKind::Parity | PacketKind::OutOfBand => None,
+    }
+}
+
+/// The well-formed segments of a payload, up to the first that is not.
+pub fn kcp_segments(payload: &[u8], conv: u32) -> impl Iterator<Item = Segment<'_>> {
+    Segments::new(kcp_bytes(payload).unwrap_or(&[]), conv).map_while(Result::ok)
+}
+
+/// A payload that may open a conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening<'a> {
+    /// Its sender has heard nothing yet. Otherwise it was greeted before.
+    pub is_fresh: bool,
+    /// The first bytes of its stream.
+    pub data: &'a [u8],
+}
+
+/// Whether a payload may open conversation `conv`: whole, with data number 0, and at most our first
+/// acknowledged.
+pub fn opening(payload: &[u8], conv: u32) -> Option<Opening<'_>> {
+    let (mut first, mut is_fresh) = (None, true);
+    for segment in Segments::new(kcp_bytes(payload)?, conv) {
+        let segment = segment.ok().filter(|segment| segment.una.0 <= 1)?;
+        is_fresh &= segment.una.0 == 0 && segment.cmd != ACK;
+        if segment.cmd == PUSH && segment.sn == Sn(0) && !segment.data.is_empty() {
+            first = Some(segment.data);
+        }
+    }
+    first.map(|data| Opening { is_fresh, data })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kcp::segment::HEADER;
+    use std::net::SocketAddr;
+
+    const HELLO: Greeting = Greeting::Hello(Version::V2);
+
+    fn key(port: u16, conv: u32) -> Key {
+        (SocketAddr::from(([10, 0, 0, 1], port)).into(), conv)
+    }
+
+    fn acks(clocks: &[Millis], conv: u32) -> Vec<u8> {
+        let mut payload = vec![0; HEADER * clocks.len()];
+        for (ts, out) in clocks.iter().zip(payload.chunks_mut(HEADER)) {
+            let (cmd, sn, una) = (ACK, Sn(0), Sn(1));
+            let (ts, wnd, data) = (*ts, 32, &[]);
+            Segment {
+                conv,
+                cmd,
+                wnd,
+                ts,
+                sn,
+                una,
+                data,
+            }
+            .write(out);
+        }
+        payload
+    }
+
+    #[test]
+    fn an_echo_proves_one_source_for_one_or_two_epochs() {
+        let half_open = HalfOpen::new([7; 32]);
+        for first in [0, 5_000, 12_345] {
+            let born = Time::from_millis(first);
+            let clock = half_open.clock(&key(1, 9), HELLO, born);
+            let proof = |key: &Key, after: u64| {
+                let payload = acks(&[clock], key.1);
+                half_open.proof(key, &payload, born + Duration::from_millis(after))
+            };
+            assert_eq!(proof(&key(1, 9), 0), Some((Version::V2, clock)));
+            assert!(proof(&key(1, 9), 5_000).is_some());
+            assert_eq!(proof(&key(1, 9), 10_000), None);
+            assert_eq!(proof(&key(2, 9), 0), None);
+            assert_eq!(proof(&key(1, 8), 0), None);
+            let other = HalfOpen::new([8; 32]);
+            assert_eq!(other.proof(&key(1, 9), &acks(&[clock], 9), born), None);
+        }
+    }
+
+    #[test]
+    fn a_datagram_is_one_guess() {
+        let (half_open, now) = (HalfOpen::new([7; 32]), Time::from_millis(1));
+        let clock = half_open.clock(&key(1, 9), HELLO, now);
+        let guesses = acks(&[Millis(clock.0.wrapping_add(4)), clock], 9);
+        assert_eq!(half_open.proof(&key(1, 9), &guesses, now), None);
+        let first = acks(&[clock, Millis(0)], 9);
+        assert!(half_open.proof(&key(1, 9), &first, now).is_some());
+    }
+}
