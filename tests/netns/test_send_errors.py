@@ -21,20 +21,17 @@ from tests.netns.programs import (
 from tests.unit.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.interop.harness.boxes import Options
     from tests.interop.harness.processes import Program
-    from tests.interop.harness.traffic import Connect
     from tests.netns.bed import Bed, Routed
     from tests.netns.machine import Machine
 
 OPTIONS: Options = {"mode": "fast3", "crypt": "aes-128-gcm", "sndwnd": 1024, "rcvwnd": 1024}
-SIZE, BEFORE = 40_000_000, 4_000_000
-"""Bytes of a transfer, and how many of them have left before the path changes."""
-WITHIN = 100.0
-DIRECTIONS = ["up", "down"]
+SIZE, WITHIN = 16_000_000, 100.0
+"""Bytes that go to the target and back, and the seconds that they may take."""
 LOOPBACK = ["127.0.0.1", "[::1]"]
 SERVERS = [("10.0.1.2", "10.0.2.2"), ("2001:db8:1::2", "2001:db8:2::2")]
 
@@ -52,80 +49,61 @@ async def tunnel(
             yield near, far
 
 
-async def transfer_over(
-    connect: Connect, direction: str, sender: tuple[Machine, str], change: Callable[[], None]
-) -> None:
-    """Move `SIZE` bytes, and change the path when `BEFORE` have left through the interface."""
-    machine, interface = sender
-    transfer = traffic.upload if direction == "up" else traffic.download
-    start, _ = machine.sent(interface)
-    task = asyncio.create_task(transfer(connect, SIZE, within=WITHIN))
-    await until(lambda: task.done() or machine.sent(interface)[0] - start > BEFORE)
-    change()
-    assert not task.done(), "the path changed too late"
-    await task
-
-
 def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("host", LOOPBACK)
 @pytest.mark.parametrize("tcp", [False, True])
 async def test_the_mtu_of_the_interface_falls(
-    tcp: bool, host: str, direction: str, bed: Bed, tmp_path: Path
+    tcp: bool, host: str, bed: Bed, tmp_path: Path
 ) -> None:
     machine = bed.machine("alone")
+
+    def fall() -> None:
+        machine.mtu("lo", 1280)
+
     async with tunnel(machine, machine, host, tmp_path, tcp=tcp):
-        await transfer_over(
-            direct(machine), direction, (machine, "lo"), lambda: machine.mtu("lo", 1280)
-        )
+        await traffic.changing_echo(direct(machine), SIZE, fall, WITHIN)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("behind", ["client", "server"])
 @pytest.mark.parametrize("server", [server for _, server in SERVERS])
 async def test_the_mtu_behind_the_router_falls(
-    server: str, direction: str, routed: Routed, tmp_path: Path
+    server: str, behind: str, routed: Routed, tmp_path: Path
 ) -> None:
-    behind = "server" if direction == "up" else "client"
+    def fall() -> None:
+        routed.router.mtu(behind, 1280)
+
     async with tunnel(routed.client, routed.server, bracketed(server), tmp_path):
-        await transfer_over(
-            direct(routed.client),
-            direction,
-            (routed.client if direction == "up" else routed.server, "router"),
-            lambda: routed.router.mtu(behind, 1280),
-        )
+        await traffic.changing_echo(direct(routed.client), SIZE, fall, WITHIN)
 
 
 async def test_the_mtu_behind_a_router_that_says_nothing(routed: Routed, tmp_path: Path) -> None:
     # Without the bit that forbids it a router of IPv4 cuts what is too long; one of IPv6 may not.
+    def fall() -> None:
+        routed.router.mtu("server", 1280)
+
     routed.router.hide_icmp()
     async with tunnel(routed.client, routed.server, "10.0.2.2", tmp_path):
-        await transfer_over(
-            direct(routed.client),
-            "up",
-            (routed.client, "router"),
-            lambda: routed.router.mtu("server", 1280),
-        )
+        await traffic.changing_echo(direct(routed.client), SIZE, fall, WITHIN)
 
 
-@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize(("client", "server"), SERVERS)
 async def test_a_forged_icmp_error(
-    client: str, server: str, direction: str, routed: Routed, tmp_path: Path
+    client: str, server: str, routed: Routed, tmp_path: Path
 ) -> None:
     is_v6 = ":" in client
     forge, mtu = (forge_packet_too_big, 1280) if is_v6 else (forge_fragmentation_needed, 576)
 
-    def lie() -> None:
+    def lie_to_both() -> None:
         for port in routed.client.udp_ports:
             ends = ((client, port), (server, SERVER_PORT))
-            forge(routed.router, ends if direction == "up" else ends[::-1], mtu)
+            forge(routed.router, ends, mtu)
+            forge(routed.router, ends[::-1], mtu)
 
     async with tunnel(routed.client, routed.server, bracketed(server), tmp_path):
-        sender = routed.client if direction == "up" else routed.server
-        await transfer_over(direct(routed.client), direction, (sender, "router"), lie)
+        await traffic.changing_echo(direct(routed.client), SIZE, lie_to_both, WITHIN)
 
 
 async def test_a_route_that_takes_no_runs(routed: Routed, tmp_path: Path) -> None:
@@ -136,12 +114,26 @@ async def test_a_route_that_takes_no_runs(routed: Routed, tmp_path: Path) -> Non
         routed.client.run(peers.system("iptables"), "-w", "5", "-A", *rule)
 
     async with tunnel(routed.client, routed.server, "10.0.2.2", tmp_path):
-        await transfer_over(
-            direct(routed.client),
-            "up",
-            (routed.client, "router"),
-            forbid,
-        )
+        await traffic.changing_echo(direct(routed.client), SIZE, forbid, WITHIN)
+
+
+async def test_a_route_that_goes_and_comes_back(routed: Routed, tmp_path: Path) -> None:
+    async with tunnel(routed.client, routed.server, "10.0.2.2", tmp_path) as (near, far):
+        changed = asyncio.Event()
+
+        def forget() -> None:
+            for machine in (routed.client, routed.server):
+                machine.ip("-4", "route", "delete", "default")
+            changed.set()
+
+        echo = traffic.changing_echo(direct(routed.client), SIZE, forget, WITHIN)
+        transfer = asyncio.create_task(echo)
+        await changed.wait()
+        while not (await counter(near, "OutErrs") and await counter(far, "OutErrs")):
+            assert not transfer.done()
+        routed.client.gateway("10.0.1.1")
+        routed.server.gateway("10.0.2.1")
+        await transfer
 
 
 @pytest.fixture
@@ -185,14 +177,20 @@ async def test_what_is_refused_is_counted_and_harms_nobody_else(
         first = kcptun_client(narrow, "ours", tmp_path, remote="10.0.1.1", options=OPTIONS)
         second = kcptun_client(wide, "ours", tmp_path, remote="10.0.2.1", options=OPTIONS)
         async with far, first, second:
-            refused = asyncio.create_task(traffic.download(direct(narrow), SIZE, within=WITHIN))
-            await until(lambda: server.sent("narrow")[0] > BEFORE)
-            server.run(*firewall, "-I", *rule)
-            assert not refused.done()
+            forbidden = asyncio.Event()
+
+            def forbid() -> None:
+                server.run(*firewall, "-I", *rule)
+                forbidden.set()
+
+            echo = traffic.changing_echo(direct(narrow), SIZE, forbid, WITHIN)
+            refused = asyncio.create_task(echo)
+            await forbidden.wait()
             await traffic.download(direct(wide), SIZE, within=WITHIN)
+            assert await counter(far, "OutErrs") > 0
+            assert not refused.done()
             server.run(*firewall, "-D", *rule)
             await refused
-            assert await counter(far, "OutErrs") > 0
             assert await counter(far, "CurrEstab") == 2
 
 

@@ -86,6 +86,30 @@ async def echo(connect: Connect, size: int, start: int = 0, within: float = 60.0
         await sending
 
 
+async def changing_echo(
+    connect: Connect, size: int, change: Callable[[], None], within: float = 60.0
+) -> None:
+    """As `echo`, and call `change` while the first half of the bytes is on its way.
+
+    The second half waits for that, so that it always comes behind the change.
+    """
+    changed = asyncio.Event()
+    half, quarter = size // 2, size // 4
+
+    async def send(writer: asyncio.StreamWriter) -> None:
+        await _send(writer, half, 0)
+        await changed.wait()
+        await _send(writer, size - half, half)
+
+    async with asyncio.timeout(within), _request(connect, f"ECHO {size}") as (reader, writer):
+        sending = asyncio.create_task(send(writer))
+        await _receive(reader, quarter, 0)
+        change()
+        changed.set()
+        await _receive(reader, size - quarter, quarter)
+        await sending
+
+
 async def download(connect: Connect, size: int, start: int = 0, within: float = 60.0) -> None:
     """Fetch `size` bytes and check them."""
     async with asyncio.timeout(within), _request(connect, f"DOWN {size} {start}") as (reader, _):

@@ -1,9 +1,11 @@
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use blinktun_proto::endpoint::Transmit;
 use blinktun_proto::time::Time;
 
-use super::Udp;
+use super::send_error::SendError;
+use super::{MAX_RETRIES, Udp, attempt};
 use crate::inbox::{Inbox, Run};
 
 /// The number of datagrams of a run, and their length.
@@ -137,4 +139,19 @@ fn what_the_system_refuses_is_counted() {
             .refusals
             .allows_run(everybody.to.ip(), STRIDE, Time::ZERO)
     );
+}
+
+#[test]
+fn the_error_of_an_earlier_datagram_is_not_that_of_this_one() {
+    let refused = || io::Error::from_raw_os_error(libc::ECONNREFUSED);
+    let mut earlier = vec![refused(), refused()];
+    let sent = attempt(|| earlier.pop().map_or(Ok(7), Err));
+    assert_eq!(sent, Ok(7));
+    // One that stays is this one's.
+    let mut calls = 0;
+    let sent = attempt(|| {
+        calls += 1;
+        Err::<(), _>(refused())
+    });
+    assert_eq!((sent, calls), (Err(SendError::Earlier), MAX_RETRIES));
 }
