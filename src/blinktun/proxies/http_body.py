@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 _MAX_SIZE_LINE = 4096
 """Bytes of the line before a chunk, extensions included."""
+_MAX_SIZE_DIGITS = 15
+"""Of a chunk's size, without leading zeros: what every reader holds in 64 bits."""
 _MAX_TRAILERS = 65536
 """Bytes of the fields behind the last chunk."""
 
 _SIZE_LINE = re.compile(
-    rb"(?P<size>[0-9A-Fa-f]{1,15})[ \t]*(?P<extension>;[\t\x20-\x7e\x80-\xff]*)?(?P<cr>\r?)"
+    rb"(?P<size>[0-9A-Fa-f]+)[ \t]*(?P<extension>;[\t\x20-\x7e\x80-\xff]*)?(?P<cr>\r?)"
 )
 
 
@@ -182,5 +184,7 @@ class _Chunks(Body):
         match = _SIZE_LINE.fullmatch(line)
         if not match or (self._strict and match["extension"] and not match["cr"]):
             raise BodyError("illegal chunk size")
+        if len(match["size"].lstrip(b"0")) > _MAX_SIZE_DIGITS:
+            raise BodyError("a chunk is too large")
         self._left = int(match["size"], 16)
         self._expecting = _Expecting.DATA if self._left else _Expecting.TRAILER

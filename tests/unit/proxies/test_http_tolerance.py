@@ -125,12 +125,13 @@ REQUESTS: list[tuple[str, bytes, bytes | int]] = [
     ("many chunks", POST + TE + b"\r\n2\r\nhe\r\n003\r\nllo\r\n000\r\n\r\n", AS_CHUNKS),
     ("an extension", POST + TE + b'\r\n5;a="b\xfc"\r\nhello\r\n0;c\r\n\r\n', AS_CHUNKS),
     ("spaces behind a size", POST + TE + b"\r\n5 \t\r\nhello\r\n0 \r\n\r\n", AS_CHUNKS),
+    ("zeros before a size", POST + TE + b"\r\n" + b"0" * 20 + CHUNKS, AS_CHUNKS),
     ("chunks with LF alone", POST + TE + b"\r\n5\nhello\n0\n\n", AS_CHUNKS),
     ("an extension before LF alone", POST + TE + b"\r\n5;\nhello\r\n0\r\n\r\n", 400),
     ("CR behind a chunk", POST + TE + b"\r\n5\r\nhello\r0\r\n\r\n", 400),
     ("a chunk too long", POST + TE + b"\r\n4\r\nhello\r\n0\r\n\r\n", 400),
     *((f"size {odd!r}", POST + TE + b"\r\n" + odd + b"\r\nhello\r\n0\r\n\r\n", 400) for odd in (
-        b"", b" 5", b"+5", b"-5", b"0x5", b"5h", b"5 5", b"0" * 15 + b"5", b"5;\x00", b"5;\r")),
+        b"", b" 5", b"+5", b"-5", b"0x5", b"5h", b"5 5", b"1" * 16, b"5;\x00", b"5;\r")),
     ("a long extension", POST + TE + b"\r\n5;" + b"x" * 5000 + b"\r\nhello\r\n0\r\n\r\n", 400),
     ("trailers", POST + TE + b"\r\n" + CHUNKS[:-2] + b"A: b\r\nContent-Length: 9\r\n\r\n",
      AS_CHUNKS[:-2] + b"A: b\r\n\r\n"),
@@ -253,7 +254,7 @@ RESPONSES: list[tuple[str, bytes, bytes | int]] = [
     ("spaces behind a size", _ok(TE, b"5  \r\nhello\r\n0\r\n\r\n"), IN_CHUNKS),
     ("trailers", _ok(TE, CHUNKS[:-2] + b"A: b\r\n\r\n"), IN_CHUNKS[:-2] + b"A: b\r\n\r\n"),
     *((f"size {odd!r}", _ok(TE, odd + b"\r\nhello\r\n0\r\n\r\n"), 502) for odd in (
-        b"", b"+5", b"0x5", b"5h", b"0" * 15 + b"5")),
+        b"", b"+5", b"0x5", b"5h", b"1" * 16)),
     ("half a body", _ok(b"Content-Length: 5\r\n", b"hell"), 502),
     ("half a chunk", _ok(TE, b"5\r\nhell"), 502),
     ("no last chunk", _ok(TE, b"5\r\nhello\r\n"), 502),
