@@ -32,7 +32,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
             "-l",
             f"127.0.0.1:{port}",
             "-r",
-            "127.0.0.1:9",
+            "h:9",
             *request.param,
         ],
         env={**os.environ, "KCPTUN_KEY": f"{SECRET}-too", "OTHER": "stays"},
