@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from blinktun.cli import init
 from blinktun.cli.common import fail, launch, say, version
 from blinktun.cli.help import blinksocks_help, preset_list
-from blinktun.config.explain import Origin, shown, suggestion
-from blinktun.config.flags import COMMAND_LINE
+from blinktun.config.explain import COMMAND_LINE, Origin, shown, suggestion
 from blinktun.config.kinds import BLINKSOCKS
 from blinktun.config.load import load
 from blinktun.errors import ConfigError

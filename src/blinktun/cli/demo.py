@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from blinktun import app
 from blinktun.address import Address
 from blinktun.cli.demo_target import WebTarget, block_at
-from blinktun.config.explain import Origin
-from blinktun.config.flags import COMMAND_LINE
+from blinktun.config.explain import COMMAND_LINE, Origin
 from blinktun.config.model import (
     BlinksocksClient,
     BlinksocksServer,

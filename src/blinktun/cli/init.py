@@ -7,8 +7,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blinktun.config.explain import Origin, shown, suggestion
-from blinktun.config.flags import COMMAND_LINE
+from blinktun.config.explain import COMMAND_LINE, Origin, shown, suggestion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.cli.check import check_all
 from blinktun.cli.common import fail, launch, say, version
-from blinktun.config.explain import Origin, shown, suggestion
-from blinktun.config.flags import COMMAND_LINE
+from blinktun.config.explain import COMMAND_LINE, Origin, shown, suggestion
 from blinktun.config.load import load
 from blinktun.errors import ConfigError
 

@@ -11,7 +11,7 @@ from blinktun.address import Address
 from blinktun.config.acl_file import read_rules, warnings_of_rules, warnings_of_targets
 from blinktun.config.blinksocks_legacy import modernize
 from blinktun.config.explain import Origin, pass_over, suggestion
-from blinktun.config.files import existing_file
+from blinktun.config.files import existing_file, input_path, output_path
 from blinktun.config.kcp_link import kcp_link
 from blinktun.config.model import (
     BlinksocksClient,
@@ -29,6 +29,7 @@ from blinktun.config.options_blinksocks import (
     CLIENT_SCHEMES,
     LINK_OPTIONS,
     OWN_PRESET_OPTIONS,
+    PRESET_FILES,
     PRESET_OPTIONS,
     PRESET_PARAMS,
     PRESETS,
@@ -245,6 +246,10 @@ def _preset(link: Settings, index: int, item: object) -> PresetSpec:
     if isinstance(params, dict) and not own:
         _refuse_misspelt(link, f"{where.key}.params.", params, entry.text("name"))
     link.warnings.extend(entry.warnings)
+    if isinstance(params, dict) and (option := PRESET_FILES.get(str(item.get("name")))):
+        text = params.get(option)
+        if isinstance(text, str) and text and "://" not in text:
+            params = {**params, option: str(input_path(link, "presets", text))}
     frozen = MappingProxyType(dict(params)) if isinstance(params, dict) else MappingProxyType({})
     return PresetSpec(_own_name(entry) if own else entry.text("name"), frozen)
 
@@ -279,12 +284,12 @@ def _refuse_special(origin: Origin, name: str) -> None:
 
 
 def _log(top: Settings) -> LogSettings:
-    path = top.text("log_path")
-    if os.path.isdir(path):  # noqa: PTH112 - as above
+    path = output_path(top, "log_path")
+    if path is not None and os.path.isdir(path):  # noqa: PTH112 - is_dir() raises for no name
         raise top.error("log_path", "is a directory", fix="add a file name, for example bs.log")
     days = top.value("log_max_days")
     return LogSettings(
-        path=Path(path) if path else None,
+        path=path,
         level=top.text("log_level"),
         max_days=int(days) if isinstance(days, int | float) else None,
     )

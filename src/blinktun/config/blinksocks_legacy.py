@@ -97,7 +97,8 @@ class _Reader:
 
     def name_log_file(self) -> None:
         path = self.values.get("log_path")
-        if self._is_old and isinstance(path, str) and os.path.isdir(path):  # noqa: PTH112
+        here = os.path.join(os.path.dirname(self._source), str(path))  # noqa: PTH118, PTH120
+        if self._is_old and isinstance(path, str) and os.path.isdir(here):  # noqa: PTH112
             name = "bs-client.log" if "server" in self.values else "bs-server.log"
             self.values["log_path"] = str(Path(path) / name)
 

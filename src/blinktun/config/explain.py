@@ -13,6 +13,8 @@ from blinktun.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+COMMAND_LINE = "command line"
+"""The source of what stands in no file."""
 HIDDEN = "(hidden)"
 _SHOWN_LENGTH = 60
 _FEW = 20

@@ -12,15 +12,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blinktun.config.explain import Origin, shown, suggestion
+from blinktun.config.explain import COMMAND_LINE, Origin, shown, suggestion
 from blinktun.config.options import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from blinktun.config.options import Option
-
-COMMAND_LINE = "command line"
 
 
 @dataclass(frozen=True, slots=True)

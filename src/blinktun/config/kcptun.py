@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NoReturn
 from blinktun.address import Address
 from blinktun.config.addresses import port_range, stream_address
 from blinktun.config.document import read_document
-from blinktun.config.explain import Origin, shown
-from blinktun.config.flags import COMMAND_LINE, CommandLine, flag_value, split_flags
+from blinktun.config.explain import COMMAND_LINE, Origin, shown
+from blinktun.config.files import output_path
+from blinktun.config.flags import CommandLine, flag_value, split_flags
 from blinktun.config.kinds import KCPTUN, refuse_other_program
 from blinktun.config.model import (
     KcpLink,
@@ -153,7 +154,7 @@ def _refuse_other_side(flag: Flag, side: str) -> NoReturn:
 
 
 def _client(settings: Settings, source: str) -> KcptunClient:
-    link = client_link(settings)
+    link, log, reports = client_link(settings), _log(settings), _reports(settings)
     warnings = [*settings.warnings, *weaknesses_of_kcp(link.kcp)]
     if settings.given("scavengettl") and 0 < link.autoexpire < link.scavengettl:
         warnings.append(
@@ -164,15 +165,15 @@ def _client(settings: Settings, source: str) -> KcptunClient:
         localaddr=stream_address(settings, "localaddr"),
         remoteaddr=port_range(settings, "remoteaddr", empty_host="127.0.0.1"),
         link=link,
-        log=_log(settings),
-        reports=_reports(settings),
+        log=log,
+        reports=reports,
         source=source,
         warnings=tuple(warnings),
     )
 
 
 def _server(settings: Settings, source: str) -> KcptunServer:
-    kcp = kcp_settings(settings)
+    kcp, log, reports = kcp_settings(settings), _log(settings), _reports(settings)
     if settings.integer("workers") > 1 and settings.boolean("pprof"):
         problem = "shows one process, and workers makes several"
         raise settings.error("pprof", problem, fix="leave out one of the two")
@@ -184,8 +185,8 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         target=_target(settings),
         kcp=kcp,
         workers=settings.integer("workers"),
-        log=_log(settings),
-        reports=_reports(settings),
+        log=log,
+        reports=reports,
         source=source,
         warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),
     )
@@ -291,13 +292,12 @@ def _overhead(settings: Settings) -> int:
 
 
 def _log(settings: Settings) -> LogSettings:
-    path = settings.text("log")
-    return LogSettings(path=Path(path) if path else None, quiet=settings.boolean("quiet"))
+    return LogSettings(path=output_path(settings, "log"), quiet=settings.boolean("quiet"))
 
 
 def _reports(settings: Settings) -> ReportSettings:
     return ReportSettings(
-        snmplog=settings.text("snmplog"),
+        snmplog=str(output_path(settings, "snmplog") or ""),
         snmpperiod=settings.integer("snmpperiod"),
         pprof=settings.boolean("pprof"),
     )

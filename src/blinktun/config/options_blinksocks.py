@@ -68,6 +68,8 @@ PRESET_PARAMS: Mapping[str, tuple[str, ...]] = {
     "auto-conf": ("suites",),
 }
 """The parameters that presets know; those that are not here know none."""
+PRESET_FILES: Mapping[str, str] = {"obfs-http": "file", "auto-conf": "suites"}
+"""The parameters of presets that name files."""
 REMOVED_PRESETS: Mapping[str, str] = {"exp-compress": "2.7"}
 """Presets that do not exist here, and the release that dropped them."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from blinktun.config.explain import Origin, pass_over, shown
+from blinktun.config.explain import COMMAND_LINE, Origin, pass_over, shown
 from blinktun.config.options import Kind, by_key
 
 if TYPE_CHECKING:
@@ -153,6 +153,11 @@ class Settings:
     def origin(self, key: str, value: object = None) -> Origin:
         """Where something inside these settings was written."""
         return Origin(self._source, f"{self._prefix}{key}", "" if value is None else shown(value))
+
+    def source_of(self, name: str) -> str | None:
+        """The file in which an option was set; None: it was set elsewhere, or is the default."""
+        source = self._given[name][1].source if name in self._given else ""
+        return self._source if source == self._source and source != COMMAND_LINE else None
 
     def error(self, name: str, problem: str, *, fix: str) -> ConfigError:
         """The error about an option's value, wherever that came from."""

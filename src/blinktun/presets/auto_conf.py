@@ -59,7 +59,7 @@ class AutoConf(AddressingPreset):
 
     @classmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
-        """Read ``suites``, a JSON file; a relative path starts at the working directory."""
+        """Read ``suites``, a JSON file."""
         # The registry names this class.
         from blinktun.presets.registry import PipelineMaker
 

@@ -192,7 +192,7 @@ def text_param(
 
 
 def file_param(params: Mapping[str, object], key: str, *, example: str) -> tuple[Path, str]:
-    """Read the file that a parameter names; a relative path starts at the working directory.
+    """Read the file that a parameter names.
 
     Returns:
         Its path and its text.

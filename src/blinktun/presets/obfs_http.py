@@ -43,7 +43,7 @@ class ObfsHttp(Preset):
 
     @classmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
-        """Read ``file``, a path; a relative one starts at the working directory."""
+        """Read ``file``, a path."""
         path, text = file_param(params, "file", example='"heads.txt"')
         try:
             return partial(cls, parse_heads(text))
