@@ -103,7 +103,7 @@ async def test_every_port_of_a_range_serves_the_go_client(
             await _all_ended(target)
         far.terminate()
         assert await far.exit_code(5) == 0
-    assert f"udp {listen}" in far.log
+    assert f"listening on: {listen}" in far.log
 
 
 async def _all_ended(target: Target) -> None:
