@@ -298,6 +298,9 @@ class Reactor:
     def relayed(self, stream: _StreamKey) -> tuple[int, int] | None:
         """Bytes that a stream's relay has moved to and from the stream; None: it has none."""
 
+    def relay_idle(self, stream: _StreamKey) -> float | None:
+        """Seconds since a stream's relay moved a byte, 0 while bytes wait in the kernel."""
+
     def abort_relay(self, stream: _StreamKey) -> None:
         """Break off a stream's relay both ways."""
 

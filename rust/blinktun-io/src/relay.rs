@@ -32,6 +32,8 @@ pub struct Relay {
     /// Whether the connection has been made; one may be handed over while it is being made.
     pub connected: bool,
     connection: TcpStream,
+    /// When a byte was moved last, or when it began.
+    moved: Option<Time>,
     readable: bool,
     writable: bool,
     /// The kernel reported the end of input: read until it shows.
@@ -97,6 +99,7 @@ impl Relay {
             received: 0,
             connected: !connecting,
             connection,
+            moved: None,
             readable: true,
             writable: true,
             hung_up: false,
@@ -111,6 +114,23 @@ impl Relay {
     /// Hold each end back for this long, of those that come from now on.
     pub fn set_close_wait(&mut self, wait: Duration) {
         self.close_wait = wait;
+    }
+
+    /// For how long nothing has been moved, and nothing waits in the kernel for the application to
+    /// take it.
+    pub fn idle(&self, now: Time) -> Duration {
+        if self.is_unsent() {
+            return Duration::ZERO;
+        }
+        self.moved.map_or(Duration::ZERO, |moved| now.since(moved))
+    }
+
+    /// Whether the kernel still has bytes that the application's system has not taken.
+    fn is_unsent(&self) -> bool {
+        let mut count: libc::c_int = 0;
+        // SAFETY: the descriptor is open, and TIOCOUTQ writes one int.
+        let asked = unsafe { libc::ioctl(self.connection.as_raw_fd(), libc::TIOCOUTQ, &mut count) };
+        asked == 0 && count > 0
     }
 
     /// When [`Relay::pump`] has something to do even if nothing happens.
@@ -151,6 +171,9 @@ impl Relay {
             .pump_down((session, cx), now)
             .and_then(|down| Ok(down + self.pump_up(session, scratch, now)?))
             .and_then(|moved| self.check().map(|()| moved));
+        if self.moved.is_none() || moved.as_ref().is_ok_and(|bytes| *bytes > 0) {
+            self.moved = Some(now);
+        }
         match moved {
             Err(error) => {
                 session.reset(stream);

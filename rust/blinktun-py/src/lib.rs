@@ -170,6 +170,11 @@ impl Reactor {
         self.inner.relayed(stream_key(stream))
     }
 
+    fn relay_idle(&self, stream: StreamKey) -> Option<f64> {
+        let idle = self.inner.relay_idle(stream_key(stream))?;
+        Some(idle.as_secs_f64())
+    }
+
     fn abort_relay(&mut self, stream: StreamKey) {
         self.inner.abort_relay(stream_key(stream));
     }

@@ -152,6 +152,10 @@ class UnauthenticatedPeers:
         self._known[peer] = None
         return peer
 
+    def wires(self) -> set[Stream]:
+        """Their connections."""
+        return {peer.inner for peer in self._known}
+
     def forget(self, peer: UnauthenticatedPeer) -> None:
         """It is trusted, or gone."""
         self._known.pop(peer, None)

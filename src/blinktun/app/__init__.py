@@ -10,10 +10,10 @@ May import every room but ``cli``.
 from __future__ import annotations
 
 from blinktun.app.roles import Role, make_role, start_all, stop_all
-from blinktun.app.runner import GRACE, START_FAILED, run, run_in_loop, watch_signals
+from blinktun.app.runner import START_FAILED, run, run_in_loop
+from blinktun.app.signals import watch_signals
 
 __all__ = [
-    "GRACE",
     "START_FAILED",
     "Role",
     "make_role",

@@ -14,6 +14,7 @@ from blinktun.app.fusion import make_roles
 from blinktun.app.memory import keep_freed_memory
 from blinktun.app.reporting import Reporting, log_counters
 from blinktun.app.roles import start_all, stop_all
+from blinktun.app.signals import watch_signals
 from blinktun.app.workers import Worker, supervise
 from blinktun.config.explain import Origin
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunServer
@@ -30,22 +31,24 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("blinktun")
 
-GRACE = 10.0
-"""Seconds that connections get to end after SIGTERM; a second signal ends them at once."""
+LAST_WORDS = 1.0
+"""Seconds of ``grace`` that are kept for telling peers: the ends of sessions, of HTTP/2."""
 START_FAILED = 1
 """Exit status when an address cannot be bound."""
 
 
-def run(configs: Sequence[RoleConfig], *, grace: float = GRACE) -> int:
+def run(configs: Sequence[RoleConfig], *, grace: float | None = None) -> int:
     """Run roles until SIGTERM or SIGINT; returns the exit status.
 
     Args:
         configs: What to run.
-        grace: Seconds that connections get to end.
+        grace: Seconds that stopping may take; None: what the configurations say.
 
     Raises:
         ConfigError: a configuration cannot be used. Nothing listens then.
     """
+    if grace is None:
+        grace = max(config.grace for config in configs)
     for config in configs:
         for warning in config.warnings:
             _log.warning("%s: %s", config.source, warning)
@@ -113,9 +116,9 @@ async def _serve(
         await reporting.stop()
         return START_FAILED
     await stop.wait()
-    _log.info("stopping: connections have %.0f s to end", grace)
+    _log.info("stopping: transfers have %g s to end, a second signal ends them at once", grace)
     stop.clear()
-    stopping = asyncio.create_task(stop_all(roles, grace))
+    stopping = asyncio.create_task(stop_all(roles, max(0.0, grace - LAST_WORDS)))
     hurry = asyncio.create_task(stop.wait())
     await asyncio.wait({stopping, hurry}, return_when=asyncio.FIRST_COMPLETED)
     hurry.cancel()
@@ -126,15 +129,6 @@ async def _serve(
         await stop_all(roles, 0)
     await reporting.stop()
     return 0
-
-
-def watch_signals() -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 def _offer_counters(worker: Worker | None) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.app.reporting import log_counters, snmp_logs
+from blinktun.app.signals import hangup_ends, ignore_hangup
 from blinktun.errors import TransportError
 from blinktun.kcp.api import udp_hosts
 from blinktun.net.dial import numeric
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("blinktun")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR1)
 _SHORT_LIFE = 1.0
 """A worker that dies younger than this waits so long for its successor: no spinning."""
 _STATS_PATIENCE = 1.0
@@ -128,13 +129,15 @@ def _watch(
                         )
                         _wait_out_youth(worker)
                         _spawn(worker, workers, work)
+            case signal.SIGHUP if not hangup_ends():
+                ignore_hangup()
             case signal.SIGUSR1:
                 log_counters(_add_up(workers))
             case number:
-                stopping = True
+                stopping = True  # a second signal hurries them
                 for worker in workers:
                     if worker.pid:
-                        os.kill(worker.pid, number)
+                        os.kill(worker.pid, signal.SIGTERM if number == signal.SIGHUP else number)
     return 0
 
 

@@ -89,6 +89,7 @@ def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         forward=_forward(top, service) if inbound is Inbound.TCP else None,
         credentials=credentials,
         timeout=top.number("timeout"),
+        grace=top.number("grace"),
         https=https,
         dns=_dns(top),
         log=_log(top),
@@ -109,6 +110,7 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
     return BlinksocksServer(
         server=server,
         timeout=settings.number("timeout"),
+        grace=settings.number("grace"),
         redirect=redirect,
         acl=acl,
         targets=Targets(settings.text("targets")),

@@ -167,6 +167,7 @@ def _client(settings: Settings, source: str) -> KcptunClient:
         link=link,
         log=log,
         reports=reports,
+        grace=float(settings.integer("grace")),
         source=source,
         warnings=tuple(warnings),
     )
@@ -187,6 +188,7 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         workers=settings.integer("workers"),
         log=log,
         reports=reports,
+        grace=float(settings.integer("grace")),
         source=source,
         warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),
     )

@@ -172,6 +172,8 @@ class KcptunClient:
     link: KcpLink = field(default_factory=KcpLink)
     log: LogSettings = field(default_factory=LogSettings)
     reports: ReportSettings = field(default_factory=ReportSettings)
+    grace: float = 5.0
+    """Seconds that stopping may take, for transfers in progress to end."""
     source: str = ""
     """Where this was read, for messages."""
     warnings: tuple[str, ...] = ()
@@ -194,6 +196,8 @@ class KcptunServer:
     """Processes that share the UDP port; each serves the sessions the kernel deals it."""
     log: LogSettings = field(default_factory=LogSettings)
     reports: ReportSettings = field(default_factory=ReportSettings)
+    grace: float = 5.0
+    """Seconds that stopping may take, for transfers in progress to end."""
     source: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -301,6 +305,8 @@ class BlinksocksClient:
     """Certificate and key of an https service."""
     dns: Dns = Dns()
     log: LogSettings = field(default_factory=LogSettings)
+    grace: float = 5.0
+    """Seconds that stopping may take, for transfers in progress to end."""
     source: str = ""
     warnings: tuple[str, ...] = ()
 
@@ -338,6 +344,8 @@ class BlinksocksServer:
     targets: Targets = Targets.ANY
     dns: Dns = Dns()
     log: LogSettings = field(default_factory=LogSettings)
+    grace: float = 5.0
+    """Seconds that stopping may take, for transfers in progress to end."""
     source: str = ""
     warnings: tuple[str, ...] = ()
 

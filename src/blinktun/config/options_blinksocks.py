@@ -104,6 +104,14 @@ TOP_OPTIONS: tuple[Option, ...] = (
         low=1,
     ),
     Option(
+        "grace",
+        _NUMBER,
+        "how long stopping may take: transfers go on meanwhile, what is idle ends at once",
+        both(5),
+        unit="seconds",
+        low=0,
+    ),
+    Option(
         "targets",
         _TEXT,
         "which targets clients can reach: remote leaves out loopback, link-local and multicast"

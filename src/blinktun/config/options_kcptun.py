@@ -358,6 +358,16 @@ _REPORTS = (
 
 _PROGRAM = (
     Option(
+        "grace",
+        _INTEGER,
+        "how long stopping may take (blinktun's own): transfers go on meanwhile, what is idle ends"
+        " at once",
+        both(5),
+        unit="seconds",
+        low=0,
+        high=86400,
+    ),
+    Option(
         "c",
         _TEXT,
         "JSON file; what it says overrides the flags",

@@ -168,6 +168,13 @@ class Session:
         counts = [self._driver.core.relayed(key) or (0, 0) for key in self._relayed]
         return sum(sent for sent, _ in counts), sum(received for _, received in counts)
 
+    def quiet_relays(self, quiet: float) -> list[StreamKey]:
+        """Relays that have moved nothing for ``quiet`` seconds, while nothing is on its way."""
+        if not (self.silent or self._driver.core.is_drained(self.key)):
+            return []
+        idle = self._driver.core.relay_idle
+        return [key for key in self._relayed if (idle(key) or 0.0) >= quiet]
+
     def reset(self, key: StreamKey) -> None:
         """Break a stream off, with its relay if it has one."""
         self._watched.pop(key, None)

@@ -18,7 +18,12 @@ class Stream(ABC):
     One task may receive while another sends; neither call may be made twice at once. Cancelling
     ``receive`` loses nothing. Ends are truthful: ``b""`` only after the peer has ended its
     direction on purpose, ``TransportError`` for everything else.
+
+    Attributes:
+        owes_answer: Whether the peer waits for the answer to a request, which may take its time.
     """
+
+    owes_answer = False
 
     @property
     @abstractmethod
@@ -29,6 +34,14 @@ class Stream(ABC):
     def local(self) -> Address | None:
         """Our end, if it has an address."""
         return None
+
+    @property
+    def idle(self) -> float:
+        """Seconds since a byte came or went, 0 while bytes wait to be taken by the peer's system.
+
+        A program that stops ends at once what has been idle for a second.
+        """
+        return 0.0
 
     def for_service(self, early: bytes) -> tuple[bytes, Stream]:
         """This connection as another service is to see it, in words that such services speak.

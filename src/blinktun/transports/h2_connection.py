@@ -80,6 +80,11 @@ class H2Connection:
         """The peer on the wire."""
         return self._wire.peer
 
+    @property
+    def idle(self) -> float:
+        """Seconds since a byte came or went."""
+        return self._wire.idle
+
     async def run(self) -> None:
         """Serve until the wire ends; whoever cancels this also aborts the connection."""
         writer = asyncio.get_running_loop().create_task(self._write())

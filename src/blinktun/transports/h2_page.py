@@ -64,6 +64,11 @@ class H2Page(Stream):
         """Watch the stream."""
         self._stream.watch(on_broken)
 
+    @property
+    def idle(self) -> float:
+        """Of the stream."""
+        return self._stream.idle
+
     async def receive(self) -> Chunk:
         """Wait for more of the request; it ends when it has been answered.
 

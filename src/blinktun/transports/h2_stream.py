@@ -65,6 +65,11 @@ class H2Stream(Stream):
         self.check()
         self._connection.answer(self, headers)
 
+    @property
+    def idle(self) -> float:
+        """Of the connection that it shares."""
+        return self._connection.idle
+
     async def receive(self) -> Chunk:
         """Wait for bytes; taking them opens the peer's window again."""
         while not self._chunks:

@@ -6,6 +6,7 @@ The wire is kcptun's; each connection is a stream of a session that they share.
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from blinktun import kcp
@@ -34,6 +35,7 @@ class KcpStream(Stream):
 
     def __init__(self, stream: kcp.Stream) -> None:
         self._stream = stream
+        self._moved = time.monotonic()
 
     @property
     def peer(self) -> str:
@@ -44,13 +46,22 @@ class KcpStream(Stream):
         """Watch the stream."""
         self._stream.watch(on_broken)
 
+    @property
+    def idle(self) -> float:
+        """Seconds since a byte came or went."""
+        return time.monotonic() - self._moved
+
     async def receive(self) -> Chunk:
         """Return what has come, at most 256 KiB."""
-        return await self._stream.read(_CHUNK)
+        data = await self._stream.read(_CHUNK)
+        self._moved = time.monotonic()
+        return data
 
     async def send(self, data: Chunk) -> None:
         """Write."""
+        self._moved = time.monotonic()
         await self._stream.write(data)
+        self._moved = time.monotonic()
 
     async def send_eof(self) -> None:
         """End our direction."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import socket
+import termios
+import time
 from typing import TYPE_CHECKING, cast
 
 from blinktun.address import Address
@@ -87,6 +90,7 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
         self._on_broken: Callable[[], None] | None = None
         self._writing_paused = False
         self._write_high = _HIGH
+        self._moved = time.monotonic()
 
     def __del__(self) -> None:
         """Give back what was never asked for, where nobody closed the stream."""
@@ -108,6 +112,13 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
         self._on_broken = on_broken
         if self._lost and on_broken:
             on_broken()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since a byte came or went, 0 while the peer's system has not taken everything."""
+        if not self._lost and (self._transport.get_write_buffer_size() or self._is_unsent()):
+            return 0.0
+        return time.monotonic() - self._moved
 
     async def receive(self) -> Chunk:
         """Return all bytes that have come, at most about 768 KiB."""
@@ -132,6 +143,7 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
         """Write, and wait while more than 512 KiB are queued, or 16 KiB where memory is scarce."""
         if self._lost:
             raise self._ended()
+        self._moved = time.monotonic()
         high = _SCARCE_HIGH if _memory.is_scarce else _HIGH
         if high != self._write_high:
             self._write_high = high
@@ -198,6 +210,7 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Queue what was read."""
+        self._moved = time.monotonic()
         self._chunks.append(_memory.copy(nbytes))
         self._queued += nbytes
         _memory.held += nbytes
@@ -236,6 +249,14 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
         self._chunks.clear()
         _memory.held -= self._queued
         self._queued = 0
+
+    def _is_unsent(self) -> bool:
+        """Whether the kernel still has bytes that the peer's system has not taken."""
+        sock = self._transport.get_extra_info("socket")
+        try:
+            return any(fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
+        except OSError:
+            return False
 
     async def _writable(self) -> None:
         self._writer = self._loop.create_future()

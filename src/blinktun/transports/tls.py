@@ -127,6 +127,11 @@ class TlsStream(Stream):
         """Watch the wire."""
         self._wire.watch(on_broken)
 
+    @property
+    def idle(self) -> float:
+        """Of the wire."""
+        return self._wire.idle
+
     async def handshake(self) -> None:
         """Shake hands; comes before everything else.
 

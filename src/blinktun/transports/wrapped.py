@@ -37,6 +37,11 @@ class WrappedStream(Stream):
         """Watch the other stream."""
         self.inner.watch(on_broken)
 
+    @property
+    def idle(self) -> float:
+        """Of the other stream."""
+        return self.inner.idle
+
     async def receive(self) -> Chunk:
         """Receive."""
         return await self.inner.receive()

@@ -154,6 +154,11 @@ class WebSocketStream(Stream):
         """Watch the wire."""
         self._wire.watch(on_broken)
 
+    @property
+    def idle(self) -> float:
+        """Of the wire."""
+        return self._wire.idle
+
     async def receive(self) -> Chunk:
         """Wait for bytes, and answer pings; ``b""`` follows the peer's CLOSE."""
         while not self._chunks:

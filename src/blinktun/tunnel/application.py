@@ -35,6 +35,7 @@ class Application:
         handshake: What is spoken on it.
         record: What the log will say about the current tunnel, or about there being none.
         tunnel: Leads to the target, once it does.
+        is_resting: Whether nothing has been asked for, or all that was has been answered.
     """
 
     def __init__(self, stream: Stream, handshake: Handshake, total: Traffic) -> None:
@@ -42,6 +43,7 @@ class Application:
         self.handshake = handshake
         self.record = Record(stream.peer, total)
         self.tunnel: Stream | None = None
+        self.is_resting = True
         self._total = total
 
     async def negotiate(self) -> Errand:
@@ -101,6 +103,12 @@ class Application:
                 return await self.stream.receive()
         except TimeoutError:
             return b""
+
+    async def stop(self) -> None:
+        """End because the program stops: cleanly if nothing is cut off by that."""
+        if self.is_resting:
+            await self.stream.aclose()
+        self.abort()
 
     def abort(self) -> None:
         """End everything with an error."""

@@ -36,6 +36,8 @@ from blinktun.tunnel.udp_path import udp_path_maker
 from blinktun.tunnel.udp_stream import StreamPath
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from blinktun.config.model import BlinksocksClient
     from blinktun.effects import Chunk
     from blinktun.transports.base import Dialer, Listener, Stream
@@ -68,6 +70,7 @@ class BlinksocksClientRole(BlinksocksRole):
 
     def __init__(self, config: BlinksocksClient, dialer: Dialer | None = None) -> None:
         self._config = config
+        self._apps: dict[Stream, Application] = {}
         self._make_handshake = handshake_maker(config)
         resolver = Resolver.shared(config.dns)
         make_pipeline = PipelineMaker(
@@ -84,6 +87,9 @@ class BlinksocksClientRole(BlinksocksRole):
         """Stop as every role, and then let go of the way to the server."""
         await super().stop(grace)
         await self._outbound.aclose()
+
+    def _hopeless(self) -> Collection[Stream]:
+        return {stream for stream, app in self._apps.items() if app.is_resting}
 
     async def _listen(self) -> Listener:
         def add(app: Stream) -> None:
@@ -108,15 +114,22 @@ class BlinksocksClientRole(BlinksocksRole):
 
     async def _serve(self, stream: Stream) -> None:
         app = Application(stream, self._make_handshake(), self._total)
+        self._apps[stream] = app
         try:
             ended = await self._run(app)
         except (ProtocolError, TransportError) as error:
             app.abort()
             ended = str(error)
-        except BaseException as error:
-            app.abort()
-            app.record.log_end("stopped" if isinstance(error, asyncio.CancelledError) else "failed")
+        except asyncio.CancelledError:
+            await app.stop()
+            app.record.log_end("stopped")
             raise
+        except BaseException:
+            app.abort()
+            app.record.log_end("failed")
+            raise
+        finally:
+            del self._apps[stream]
         app.record.log_end(ended)
 
     async def _run(self, app: Application) -> str:
@@ -126,6 +139,7 @@ class BlinksocksClientRole(BlinksocksRole):
         except RemoteError as error:
             await linger(app.stream)
             return str(error)
+        app.is_resting = False
         match errand:
             case ConnectTo(target):
                 return await self._tunnel(app, target)

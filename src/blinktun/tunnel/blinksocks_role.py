@@ -11,10 +11,10 @@ from blinktun.relay.relay import Traffic
 from blinktun.tunnel.connections import Connections
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from blinktun.address import Address
-    from blinktun.transports.base import Listener
+    from blinktun.transports.base import Listener, Stream
 
 
 class DatagramRelay(Protocol):
@@ -77,10 +77,14 @@ class BlinksocksRole(ABC):
             await self._listener.aclose()
         if self._datagrams:
             self._datagrams.stop()
-        await self._connections.stop(grace)
+        await self._connections.stop(grace, self._hopeless)
         if self._listener:
             await self._listener.release()
             self._listener = None
+
+    def _hopeless(self) -> Collection[Stream]:
+        """Connections that stopping ends at once, whatever comes on them."""
+        return ()
 
     @abstractmethod
     async def _listen(self) -> Listener:

@@ -30,7 +30,7 @@ from blinktun.tunnel.record import Record
 from blinktun.tunnel.udp_server import Service, UdpServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Collection, Coroutine
 
     from blinktun.address import Address
     from blinktun.config.model import BlinksocksServer
@@ -114,6 +114,10 @@ class BlinksocksServerRole(BlinksocksRole):
     async def _listen(self) -> Listener:
         on_refused = self._take_refused if self._config.redirect else None
         return await self._transport.listen(self._config.server, self.take, on_refused)
+
+    def _hopeless(self) -> Collection[Stream]:
+        # A visitor whom another service answers may be in the middle of a page.
+        return () if self._config.redirect else self._unauthenticated.wires()
 
     def _announce(self) -> None:
         transport = self._config.server.transport

@@ -63,14 +63,18 @@ class HttpForward:
         """
         wanted: Exchange | ConnectTo | str = exchange
         while isinstance(wanted, Exchange):
+            self._app.stream.owes_answer, self._app.is_resting = True, False
             await self._serve(wanted)
+            self._app.stream.owes_answer = False
             if wanted.switched:
                 await self._go_raw(wanted)
                 return "closed"
             if not wanted.lasts:
                 await self._leave()
                 return "closed"
+            self._app.is_resting = True
             wanted = await self._next()
+        self._app.is_resting = False
         await self._drop_way()
         if isinstance(wanted, str):
             await linger(self._app.stream)

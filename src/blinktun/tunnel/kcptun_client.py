@@ -81,7 +81,7 @@ class KcptunClientRole:
         await self._waiting.aclose()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
-                await self._relays.wait_idle()
+                await self._relays.stop(self._pool.sessions)
                 await self._pool.wait_idle()  # streams that other roles of this process have
         await self._pool.aclose()
 

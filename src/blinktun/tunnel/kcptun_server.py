@@ -102,7 +102,7 @@ class KcptunServerRole:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await asyncio.gather(*self._dials, return_exceptions=True)
-                await self._relays.wait_idle()
+                await self._relays.stop(self._sessions)
                 await wait_idle(self._sessions)  # streams that other roles of this process have
         for task, (session, key) in self._dials.items():
             task.cancel()

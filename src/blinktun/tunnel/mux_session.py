@@ -93,6 +93,11 @@ class MuxSession:
         return self._wire.peer
 
     @property
+    def idle(self) -> float:
+        """Seconds since a byte came or went."""
+        return self._wire.idle
+
+    @property
     def is_stalled(self) -> bool:
         """Whether one stream is not read and the others wait for it, or the peer does not read."""
         return self._unread >= _UNREAD or len(self._closes) >= _MAX_CLOSES

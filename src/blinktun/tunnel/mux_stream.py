@@ -53,6 +53,11 @@ class MuxStream(Stream):
         if self._closed or self._lost:
             self._break_work()
 
+    @property
+    def idle(self) -> float:
+        """Of the connection that it shares."""
+        return self._session.idle
+
     async def receive(self) -> Chunk:
         """Wait for bytes.
 

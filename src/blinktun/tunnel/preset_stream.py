@@ -44,6 +44,11 @@ class PresetStream(Stream):
         """Watch the wire."""
         self._wire.watch(on_broken)
 
+    @property
+    def idle(self) -> float:
+        """Of the wire."""
+        return self._wire.idle
+
     async def accept(self) -> Address:
         """Wait for the target that the client asks for; what is decoded with it is kept.
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from typing import TYPE_CHECKING
 
+from blinktun.tunnel.connections import LOOK, QUIET
+
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from blinktun.kcp import RelayResult, Session
     from blinktun.kcp.keys import StreamKey
@@ -77,3 +80,13 @@ class Relays:
     async def wait_idle(self) -> None:
         """Wait until no relay is left."""
         await self._idle.wait()
+
+    async def stop(self, sessions: Callable[[], Iterable[Session]]) -> None:
+        """Break off what is not expected to end by itself, and wait for the rest."""
+        while self._open:
+            for session in sessions():
+                for key in session.quiet_relays(QUIET):
+                    session.reset(key)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._idle.wait()

@@ -77,7 +77,7 @@ async def test_a_signal_ends_idle_roles_at_once(number: signal.Signals) -> None:
     async with program() as running:
         running.process.send_signal(number)
         assert await running.exit_code(within=PATIENCE) == 0
-        assert "connections have 10 s to end" in await running.line()
+        assert "transfers have 5 s to end" in await running.line()
 
 
 async def test_a_second_signal_breaks_connections_off() -> None:

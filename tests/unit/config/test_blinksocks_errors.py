@@ -64,6 +64,7 @@ def test_every_link_key_refuses_every_wrong_type(option: Option) -> None:
         ("timeout", 0.5, "at least 1"),
         ("timeout", 0, "at least 1"),
         ("timeout", -600, "at least 1"),
+        ("grace", -1, "at least 0"),
         ("dns_expire", -1, "at least 0"),
         ("log_max_days", 0, "1..36500"),
         ("log_max_days", 1e30, "1..36500"),

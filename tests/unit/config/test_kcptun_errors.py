@@ -88,7 +88,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
             *("qpp", "qpp-count", "conn", "workers", "autoexpire", "scavengettl", "sndwnd"),
             *("rcvwnd", "ratelimit", "dscp", "sockbuf", "tcp", "nocomp", "smuxver", "framesize"),
             *("keepalive", "closewait", "nodelay", "interval", "resend", "nc", "acknodelay"),
-            *("quiet", "snmpperiod", "pprof"),
+            *("quiet", "snmpperiod", "pprof", "grace"),
         ),
         (),
     ),

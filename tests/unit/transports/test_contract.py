@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.transports.ends import BIG, connected, link_over, listening
+from tests.unit.waiting import until
 
 from blinktun.errors import TransportError
 from blinktun.testing.loopback import read_all, read_exactly
@@ -206,3 +207,16 @@ async def test_a_watcher_does_not_disturb_what_succeeds(transport: str) -> None:
 
 async def _fail(error: Exception) -> None:
     raise error
+
+
+@every_transport
+async def test_a_stream_knows_for_how_long_nothing_has_moved(transport: str) -> None:
+    async with connected(transport) as (near, far):
+        await near.send(b"a")
+        assert await read_exactly(far, 1) == b"a"
+        for stream in (near, far):
+            await until(lambda stream=stream: stream.idle > 0.1)  # type: ignore[misc]
+        before = min(near.idle, far.idle)
+        await near.send(b"b")
+        assert await read_exactly(far, 1) == b"b"
+        assert far.idle < before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.tunnel.applications import Watching, exchange, socks5
-from tests.unit.waiting import until
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun.address import Address
 from blinktun.config.model import (
@@ -26,6 +26,7 @@ from blinktun.errors import TransportError
 from blinktun.presets.socks_address import pack
 from blinktun.testing.loopback import ANY_PORT, echo, read_all, read_exactly, serving, tunnel
 from blinktun.transports.tcp import TcpDialer
+from blinktun.tunnel import connections
 from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
 
 if TYPE_CHECKING:
@@ -201,7 +202,8 @@ async def test_an_application_that_leaves_or_never_asks(monkeypatch: pytest.Monk
                 await stream.receive()
 
 
-async def test_stop_lets_connections_end_for_a_while() -> None:
+async def test_stop_lets_connections_end_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "QUIET", 1000)
     async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
         stream = await socks5(there.entry, target)
         stopping = asyncio.create_task(there.client.stop(grace=5))
@@ -210,6 +212,62 @@ async def test_stop_lets_connections_end_for_a_while() -> None:
             await TcpDialer().connect(there.entry)
         assert await exchange(stream, b"still here") == b"still here"
         await stopping
+
+
+async def test_stop_ends_cleanly_what_has_not_asked_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "QUIET", 0.01)
+    async with tunnel(Inbound.AUTO) as there:
+        spare = await TcpDialer().connect(there.entry)
+        await until(lambda: len(there.client._connections) == 1)
+        async with asyncio.timeout(PATIENCE):
+            await there.client.stop(grace=1000)
+        assert await spare.receive() == b""
+        await spare.aclose()
+
+
+async def test_stop_resets_idle_tunnels_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "QUIET", 0.01)
+    async with serving(echo) as target, tunnel(Inbound.SOCKS) as there:
+        stream = await socks5(there.entry, target)
+        async with asyncio.timeout(PATIENCE):
+            await there.client.stop(grace=1000)
+        with pytest.raises(TransportError, match="reset"):
+            await stream.receive()
+
+
+async def test_a_request_is_answered_before_the_client_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "QUIET", 0.01)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(stream: Stream) -> None:
+        await read_until(stream, b"\r\n\r\n")
+        asked.set()
+        await answer.wait()
+        await stream.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone")
+        await stream.receive()
+
+    async with serving(slow) as target, tunnel(Inbound.HTTP) as there:
+        app = await TcpDialer().connect(there.entry)
+        await app.send(f"GET http://{target}/ HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        await asked.wait()
+        stopping = asyncio.create_task(there.client.stop(grace=1000))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await asyncio.shield(stopping)
+        answer.set()
+        assert (await read_all(app)).endswith(b"done")  # and then a clean end
+        async with asyncio.timeout(PATIENCE):
+            await stopping
+        await app.aclose()
+
+
+async def read_until(stream: Stream, end: bytes) -> bytes:
+    data = b""
+    while not data.endswith(end):
+        data += await stream.receive()
+    return data
 
 
 async def test_stop_resets_what_is_left() -> None:

@@ -113,7 +113,7 @@ async def test_a_stop_that_was_cancelled_is_finished_by_the_next() -> None:
     notes = Notes()
     role = Plain(notes)
     await role.start()
-    role.take(ScriptedStream())
+    role.take(ScriptedStream())  # which never counts as idle
     patient = asyncio.create_task(role.stop(grace=60))
     await until(lambda: role._connections._stopped)
     patient.cancel()

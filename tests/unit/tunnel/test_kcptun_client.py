@@ -26,6 +26,7 @@ from blinktun.errors import ConfigError, TransportError
 from blinktun.kcp import pool
 from blinktun.testing.loopback import echo, read_all, read_exactly, serving
 from blinktun.transports.tcp import TcpDialer
+from blinktun.tunnel import relay_log
 from blinktun.tunnel.kcptun_client import KcptunClientRole
 from blinktun.tunnel.kcptun_server import KcptunServerRole
 
@@ -204,7 +205,8 @@ async def test_a_restarted_server_serves_new_connections_at_once() -> None:
 # --- the end ------------------------------------------------------------------------------------
 
 
-async def test_stop_lets_streams_end() -> None:
+async def test_stop_lets_streams_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_log, "QUIET", 1000)
     target = Target()
     async with serving(target) as address, tunnel(address) as both:
         where = both.client.addresses[0]
@@ -237,7 +239,44 @@ async def test_stop_breaks_the_rest_off(grace: float) -> None:
                     await end.receive()
 
 
-async def test_a_second_stop_hurries_the_first() -> None:
+async def test_stop_resets_idle_streams_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_log, "QUIET", 0.05)
+    target = Target()
+    async with serving(target) as address, tunnel(address) as both:
+        app = await both.connect()
+        await app.send(b"hello")
+        far = await target.accept()
+        assert await read_exactly(far, 5) == b"hello"
+        async with asyncio.timeout(PATIENCE):
+            await both.client.stop(1000)
+            for end in (app, far):
+                with pytest.raises(TransportError, match="reset"):
+                    await end.receive()
+
+
+async def test_stop_lets_a_slow_reader_have_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_log, "QUIET", 0.05)
+    data = bytes(3_000_000)
+    target = Target()
+    async with serving(target) as address, tunnel(address) as both:
+        app = await both.connect()
+        far = await target.accept()
+        await app.send(b"request")
+        assert await read_exactly(far, 7) == b"request"
+        sending = asyncio.create_task(far.send(data))
+        assert await app.receive()
+        stopping = asyncio.create_task(both.client.stop(1000))
+        with pytest.raises(TimeoutError):  # the application pauses
+            async with asyncio.timeout(0.3):
+                await asyncio.shield(stopping)
+        sending.cancel()
+        await asyncio.wait([sending])
+        await both.client.stop()
+        await asyncio.wait([stopping])
+
+
+async def test_a_second_stop_hurries_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_log, "QUIET", 1000)
     target = Target()
     async with serving(target) as address, tunnel(address) as both:
         app = await both.connect()

@@ -16,8 +16,8 @@ from blinktun.config.model import PortRange
 from blinktun.errors import ConfigError, TransportError
 from blinktun.net.dial import dial
 from blinktun.net.limits import DialBudget
-from blinktun.testing.loopback import echo, read_all, serving
-from blinktun.tunnel import kcptun_server
+from blinktun.testing.loopback import echo, read_all, read_exactly, serving
+from blinktun.tunnel import kcptun_server, relay_log
 from blinktun.tunnel.kcptun_server import KcptunServerRole
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ async def test_stop_breaks_off_what_is_being_dialled(
 
 
 async def test_stop_waits_for_what_is_being_dialled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_log, "QUIET", 1000)
     gate = Gate()
     monkeypatch.setattr(kcptun_server, "dial", gate)
     async with serving(echo) as address, tunnel(by_name(address)) as both:
@@ -159,7 +160,23 @@ async def test_stop_waits_for_what_is_being_dialled(monkeypatch: pytest.MonkeyPa
             await stopping
 
 
-async def test_stop_lets_streams_end_and_takes_no_more() -> None:
+async def test_stop_resets_idle_streams_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_log, "QUIET", 0.05)
+    target = Target()
+    async with serving(target) as address, tunnel(address) as both:
+        app = await both.connect()
+        await app.send(b"hello")
+        far = await target.accept()
+        assert await read_exactly(far, 5) == b"hello"
+        async with asyncio.timeout(PATIENCE):
+            await both.server.stop(1000)
+            for end in (app, far):
+                with pytest.raises(TransportError, match="reset"):
+                    await end.receive()
+
+
+async def test_stop_lets_streams_end_and_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_log, "QUIET", 1000)
     target = Target()
     async with serving(target) as address, tunnel(address) as both:
         app = await both.connect()

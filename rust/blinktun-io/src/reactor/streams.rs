@@ -7,6 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use blinktun_proto::endpoint::SessionId;
 use blinktun_proto::session::Session;
 use blinktun_proto::smux::StreamId;
+use blinktun_proto::time::Duration;
 use mio::Interest;
 use mio::unix::SourceFd;
 
@@ -97,6 +98,12 @@ impl Reactor {
     pub fn relayed(&self, key: StreamKey) -> Option<(u64, u64)> {
         let relay = self.relays.get(self.relay_of(key)?)?;
         Some((relay.sent, relay.received))
+    }
+
+    /// For how long a stream's relay has moved nothing.
+    pub fn relay_idle(&self, key: StreamKey) -> Option<Duration> {
+        let relay = self.relays.get(self.relay_of(key)?)?;
+        Some(relay.idle(self.now()))
     }
 
     pub(super) fn relay_of(&self, key: StreamKey) -> Option<usize> {

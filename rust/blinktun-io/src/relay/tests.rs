@@ -201,3 +201,26 @@ fn a_break_does_not_wait() {
     let reset = smux::Event::Reset(path.stream);
     assert!((0..3).any(|_| path.pump(at(2)).1.contains(&reset)));
 }
+
+#[test]
+fn a_relay_knows_for_how_long_nothing_has_moved() {
+    let mut path = Path::new();
+    path.pump(at(1));
+    assert_eq!(path.relay.idle(at(4)), Duration::from_secs(3));
+    path.application.write_all(b"news").expect("room");
+    path.pump(at(5));
+    assert_eq!(path.relay.idle(at(5)), Duration::ZERO);
+    path.pump(at(7));
+    assert_eq!(path.relay.idle(at(9)), Duration::from_secs(4));
+}
+
+#[test]
+fn a_relay_is_not_idle_while_its_application_has_something_to_take() {
+    let mut path = Path::new();
+    path.pump(at(1));
+    path.relay.connection.write_all(b"unread").expect("room");
+    assert_eq!(path.relay.idle(at(9)), Duration::ZERO);
+    let mut unread = [0; 6];
+    path.application.read_exact(&mut unread).expect("bytes");
+    assert_eq!(path.relay.idle(at(9)), Duration::from_secs(8));
+}
