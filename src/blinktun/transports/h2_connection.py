@@ -15,7 +15,8 @@ import h2.exceptions
 import h2.settings
 
 from blinktun.errors import TransportError
-from blinktun.transports.h2_lengths import FrameLengths
+from blinktun.transports.h2_budget import FrameBudget
+from blinktun.transports.h2_frames import FrameHeaders
 from blinktun.transports.h2_stream import H2Stream
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ _SLICE = 65536
 """Bytes that are parsed at once."""
 _IDLE = 10.0
 """Seconds that a connection lives without a stream: before its first, and behind its last."""
+_BODY_WAIT = 10.0
+"""Seconds for the first byte behind a request; then it is handed over without any."""
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _FAREWELL = 1.0
 """Seconds that a peer has to take our last word, if the connection ends in spite of it."""
 
@@ -59,8 +63,10 @@ class H2Connection:
         self._on_stream = on_stream
         self._is_client: Final = on_stream is None
         self._h2 = _new_h2(is_client=self._is_client)
-        self._lengths = FrameLengths(_MAX_FRAME, skip=0 if self._is_client else 24)
+        self._frames = FrameHeaders(_MAX_FRAME, preface=b"" if self._is_client else _PREFACE)
+        self._budget = FrameBudget()
         self._streams: dict[int, H2Stream] = {}
+        self._silent: dict[int, asyncio.TimerHandle] = {}  # requests that have sent no body yet
         self._outgoing = bytearray()
         self._work = asyncio.Event()  # there is something to write
         self._changed = asyncio.Event()  # a window has opened, or the wire has taken something
@@ -166,6 +172,7 @@ class H2Connection:
         """A stream is over; what it has sent is flushed if it was the last one."""
         if self._streams.pop(stream.number, None) is None:
             return
+        self._count_end(stream)
         if not stream.ended:
             self._reset(stream, h2.errors.ErrorCodes.NO_ERROR)
         if not self._streams:
@@ -176,10 +183,20 @@ class H2Connection:
         """A stream is over, and its peer shall know that it did not end well."""
         if self._streams.pop(stream.number, None) is None:
             return
+        self._count_end(stream)
         if self._streams:
             self._reset(stream, h2.errors.ErrorCodes.CANCEL)
         else:
             self._wire.abort()
+
+    def _count_end(self, stream: H2Stream) -> None:
+        """Server: a stream is done with; too many that failed end the connection."""
+        if self._is_client:
+            return
+        try:
+            self._budget.on_stream_end(served=stream.answered or stream.ended)
+        except h2.exceptions.ProtocolError as error:
+            self._say_goodbye(error.error_code)
 
     def _send_some(self, stream: H2Stream, view: memoryview) -> memoryview:
         window = self._h2.local_flow_control_window(stream.number)
@@ -187,6 +204,7 @@ class H2Connection:
         if size > 0:
             self._answer(stream)
         frame = self._h2.max_outbound_frame_size
+        self._budget.earn(-(-max(size, 0) // frame))
         for start in range(0, size, frame):
             self._h2.send_data(stream.number, view[start : min(start + frame, size)])
         return view[max(size, 0) :]
@@ -239,10 +257,13 @@ class H2Connection:
         async with self._limit:
             self._set_limit()
             while data := await self._wire.receive():
-                if not self._deaf:
-                    self._take(memoryview(data))
-                if len(self._outgoing) > _MAX_OUTGOING:
-                    raise TransportError("does not read our answers", peer=self.peer)
+                for start in range(0, len(data), _SLICE):
+                    if not self._deaf:
+                        self._take(memoryview(data)[start : start + _SLICE])
+                    if len(self._outgoing) > _MAX_OUTGOING:
+                        raise TransportError("does not read our answers", peer=self.peer)
+                    if start + _SLICE < len(data):
+                        await asyncio.sleep(0)
         error = TransportError("cut off: TLS has ended, HTTP/2 has not", peer=self.peer)
         for stream in self._streams.values():
             stream.on_goaway(error)
@@ -252,10 +273,9 @@ class H2Connection:
 
     def _take(self, data: memoryview) -> None:
         try:
-            for start in range(0, len(data), _SLICE):
-                for event in self._h2.receive_data(data[start : start + _SLICE]):
-                    self._take_event(event)
-            self._lengths.check(data)
+            self._spend(self._frames.check(data))
+            for event in self._h2.receive_data(data):
+                self._take_event(event)
         finally:
             self._pass_on()
             self._changed.set()
@@ -263,16 +283,20 @@ class H2Connection:
     def _take_event(self, event: h2.events.Event) -> None:
         match event:
             case h2.events.RequestReceived(stream_id=number, headers=headers):
-                stream = self._add(number, headers)
-                if self._on_stream is not None:
-                    self._on_stream(stream)
+                self._add(number, headers)
+                later = asyncio.get_running_loop().call_later
+                self._silent[number] = later(_BODY_WAIT, self._announce, number)
             case h2.events.ConnectionTerminated():
                 self._deaf = True  # the library takes no frames behind this one
                 error = TransportError("the peer ends the connection", peer=self.peer)
                 for stream in self._streams.values():
                     stream.on_goaway(error)
             case h2.events.DataReceived(stream_id=number, flow_controlled_length=size):
+                if not event.data:
+                    self._spend(1)
                 if found := self._streams.get(number):
+                    if event.data:
+                        self._announce(number)
                     found.on_data(event.data or b"", size or 0)
                 else:
                     self._h2.acknowledge_received_data(size or 0, number)
@@ -288,8 +312,13 @@ class H2Connection:
                 if status != "200":
                     stream.on_lost(TransportError(f"answered {status}", peer=self.peer))
             case h2.events.StreamEnded():
+                self._announce(stream.number)
                 stream.on_end()
             case h2.events.StreamReset(error_code=code):
+                if self._is_silent(stream.number):
+                    del self._streams[stream.number]
+                    self._set_limit()
+                    self._budget.on_stream_end(served=False)
                 stream.on_reset(int(code or 0))
 
     async def _write(self) -> None:
@@ -324,7 +353,24 @@ class H2Connection:
         with contextlib.suppress(RuntimeError):  # not yet reading, or no more
             self._limit.reschedule(None if self._streams else clock() + _IDLE)
 
+    def _spend(self, frames: int) -> None:
+        self._budget.spend(frames, asyncio.get_running_loop().time())
+
+    def _announce(self, number: int) -> None:
+        """Hand a request over, once it has sent something or has had its time."""
+        if self._is_silent(number) and self._on_stream is not None:
+            self._on_stream(self._streams[number])
+
+    def _is_silent(self, number: int) -> bool:
+        """Whether a request was not handed over so far; from now on it is taken care of."""
+        timer = self._silent.pop(number, None)
+        if timer:
+            timer.cancel()
+        return timer is not None
+
     def _lose(self, error: TransportError) -> None:
+        for number in list(self._silent):
+            self._is_silent(number)
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
             stream.on_lost(error)

@@ -100,6 +100,7 @@ async def test_a_bug_in_a_connection_is_logged(caplog: pytest.LogCaptureFixture)
     listener = await h2.listen(link_over("h2"), buggy)
     dialer = h2.dialer(link_over("h2"), Resolver())
     near = await dialer.connect(Address("localhost", listener.addresses[0].port))
+    await near.send(b"hello")
     with pytest.raises(TransportError):
         await near.receive()
     assert "ZeroDivisionError" in caplog.text

@@ -15,9 +15,10 @@ from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import read_all
 from blinktun.transports import h2_connection
 from blinktun.transports.h2_connection import H2Connection
+from blinktun.transports.h2_stream import H2Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 _E = TypeVar("_E", bound=h2.events.Event)
 
@@ -191,7 +192,9 @@ async def test_windows_open_when_a_reader_reads() -> None:
             peer.h2.send_data(1, bytes(min(frame, window - start)))
         await peer.flush()
         assert peer.h2.local_flow_control_window(1) == 0
-        assert len(await stream.receive()) > 0
+        received = 0
+        while received < window:
+            received += len(await stream.receive())
         await peer.until(h2.events.WindowUpdated)
 
 
@@ -281,8 +284,102 @@ async def test_a_peer_that_does_not_read_its_answers(monkeypatch: pytest.MonkeyP
         await peer.flush()
         stream = await accepted.next()
         far.limit = 0
-        for _ in range(2_000):
+        for _ in range(900):
             peer.h2.ping(b"12345678")
         await peer.flush()
         with pytest.raises(TransportError, match="does not read our answers"):
             await stream.receive()
+
+
+def _frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
+    head = len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big")
+    return head + payload
+
+
+def _opened(number: int) -> bytes:
+    """HEADERS of a POST, by the static table of HPACK alone."""
+    return _frame(1, b"\x83\x84\x87\x41\x01h", flags=4, stream=number)
+
+
+NUMBERS = range(3, 20_003, 2)
+FLOODS: dict[str, Callable[[], bytes]] = {
+    "ping": lambda: _frame(6, b"12345678") * 10_000,
+    "settings": lambda: _frame(4) * 10_000,
+    "priority": lambda: _frame(2, b"\0\0\0\0\1", stream=1) * 10_000,
+    "window": lambda: _frame(8, b"\0\0\0\1") * 10_000,
+    "window of a stream": lambda: _frame(8, b"\0\0\0\1", stream=1) * 10_000,
+    "empty data": lambda: _frame(0, stream=1) * 10_000,
+    "padded data": lambda: _frame(0, b"\0", flags=8, stream=1) * 10_000,
+    "unknown": lambda: _frame(99, stream=1) * 10_000,
+    "continuation": lambda: _frame(1, b"\x83", stream=3) + _frame(9, stream=3) * 10_000,
+    "reset": lambda: b"".join(_opened(n) + _frame(3, bytes(4), stream=n) for n in NUMBERS),
+    # Each stream is reset by the server: its window cannot grow by nothing.
+    "made you reset": lambda: b"".join(_opened(n) + _frame(8, bytes(4), stream=n) for n in NUMBERS),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+async def test_floods_end_the_connection_after_a_bounded_work(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counted: bytes that the library parses, and streams that are handed over."""
+    parsed: list[int] = []
+    real = h2.connection.H2Connection.receive_data
+
+    def receive_data(self: h2.connection.H2Connection, data: bytes) -> list[h2.events.Event]:
+        parsed.append(len(data))
+        return real(self, data)
+
+    monkeypatch.setattr(h2_connection, "_BODY_WAIT", 60)
+    async with server() as (peer, accepted, _far):
+        peer.h2.send_headers(1, REQUEST)
+        peer.h2.send_data(1, b"?")
+        await peer.flush()
+        stream = await accepted.next()
+        monkeypatch.setattr(h2.connection.H2Connection, "receive_data", receive_data)
+        await peer.wire.send(FLOODS[name]())
+        assert await stream.receive() == b"?"
+        with pytest.raises(TransportError, match="HTTP/2"):
+            await stream.receive()
+        heard = await asyncio.wait_for(read_all(peer.wire), 5)
+        assert b"\0\0\x08\7\0\0\0\0\0" in heard  # GOAWAY
+        assert not accepted.waiting
+    assert sum(parsed) <= 2 * 65536
+
+
+async def test_use_is_no_flood() -> None:
+    """Requests one after the other, with windows opened for each frame of the answers."""
+    async with server() as (peer, accepted, _far):
+        peer.h2.send_headers(1, REQUEST)
+        peer.h2.send_data(1, b"?")
+        await peer.flush()
+        first = await accepted.next()  # it stays open, so the connection lives
+        for number in range(3, 4001, 2):
+            peer.h2.send_headers(number, REQUEST)
+            peer.h2.send_data(number, b"?", end_stream=True)
+            await peer.flush()
+            stream = await accepted.next()
+            assert await stream.receive() == b"?"
+            await stream.send(b"!" * 100)
+            data = await peer.until(h2.events.DataReceived)
+            peer.h2.acknowledge_received_data(data.flow_controlled_length or 0, number)
+            peer.h2.increment_flow_control_window(100)
+            await stream.aclose()
+            await peer.until(h2.events.StreamEnded)
+        await first.send(b"still here")
+
+
+async def test_a_request_is_handed_over_with_its_first_byte_or_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(h2_connection, "_BODY_WAIT", 60)
+    async with server() as (peer, accepted, _far):
+        peer.h2.send_headers(1, REQUEST)
+        peer.h2.send_headers(3, REQUEST)
+        peer.h2.reset_stream(3)
+        peer.h2.send_headers(5, REQUEST, end_stream=True)
+        await peer.flush()
+        stream = await accepted.next()
+        assert isinstance(stream, H2Stream)
+        assert stream.number == 5
+        assert not accepted.waiting
