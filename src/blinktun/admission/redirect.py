@@ -50,20 +50,23 @@ class Fallback:
         # Not a secret: it only has to differ from time to time.
         until = now + random.uniform(*self._hold) if peer.is_trusted else peer.deadline  # noqa: S311
         if self._redirect and not peer.is_trusted:
-            target = await self._open(peer, self._redirect)
+            await peer.settle()
+            target = peer.shadow.service if peer.shadow else await self.open_service()
             if target:
+                _log.info("%s is redirected to %s", peer.peer, self._redirect)
                 await self._splice(peer, target)
                 return
         await _hold(peer.inner, until)
 
-    async def _open(self, peer: UnauthenticatedPeer, redirect: Address) -> Stream | None:
-        try:
-            target = await self._dialer.connect(redirect)
-        except TransportError as error:
-            _log.warning("%s cannot be redirected: %s", peer.peer, error)
+    async def open_service(self) -> Stream | None:
+        """Connect to the service that answers; None: it is not there, or there is none."""
+        if self._redirect is None:
             return None
-        _log.info("%s is redirected to %s", peer.peer, redirect)
-        return target
+        try:
+            return await self._dialer.connect(self._redirect)
+        except TransportError as error:
+            _log.warning("no peer can be redirected: %s", error)
+            return None
 
     async def _splice(self, peer: UnauthenticatedPeer, target: Stream) -> None:
         """Join a peer and the service that is to answer, as if it had come there first."""
@@ -71,6 +74,8 @@ class Fallback:
             early, wire = peer.inner.for_service(peer.take_early())
             if early:
                 await target.send(early)
+            if peer.shadow and peer.shadow.answer:
+                await wire.send(peer.shadow.answer)
             await relay(wire, target, idle=self._idle, traffic=Traffic(), patience=_PATIENCE)
             await asyncio.gather(peer.aclose(), target.aclose())
         except TransportError as error:

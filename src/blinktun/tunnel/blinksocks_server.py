@@ -81,10 +81,13 @@ class BlinksocksServerRole(BlinksocksRole):
         )
         takes_datagrams = not (over_kcp or self._make_pipeline.without_datagrams)
         super().__init__(config.server.address, UdpServer(service) if takes_datagrams else None)
-        self._unauthenticated = UnauthenticatedPeers(
-            hold, idle=config.timeout, keeps=config.redirect is not None, limit=max_unauthenticated
-        )
         self._fallback = Fallback(hold, config.redirect, redirecting, idle=config.timeout)
+        self._unauthenticated = UnauthenticatedPeers(
+            hold,
+            idle=config.timeout,
+            open_service=self._fallback.open_service if config.redirect else None,
+            limit=max_unauthenticated,
+        )
         self._context = PresetContext(Role.SERVER, config.server.key)
 
     def take(self, wire: Stream) -> None:

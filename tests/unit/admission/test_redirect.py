@@ -24,7 +24,12 @@ _HELD = 0.045
 
 
 def _peer(wire: Stream, hold: float = 0.05, *, keeps: bool = False) -> UnauthenticatedPeer:
-    return UnauthenticatedPeers((hold, hold), idle=60, keeps=keeps).track(wire)
+    open_service = _no_service if keeps else None
+    return UnauthenticatedPeers((hold, hold), idle=60, open_service=open_service).track(wire)
+
+
+async def _no_service() -> None:
+    return None
 
 
 def _fallback(

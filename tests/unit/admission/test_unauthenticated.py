@@ -14,7 +14,12 @@ from blinktun.testing.scripted import ScriptedStream
 def _unauthenticated(
     hold: float = 60, *, idle: float = 60, keeps: bool = True, limit: int = 10
 ) -> UnauthenticatedPeers:
-    return UnauthenticatedPeers((hold, hold), idle=idle, keeps=keeps, limit=limit)
+    open_service = _no_service if keeps else None
+    return UnauthenticatedPeers((hold, hold), idle=idle, open_service=open_service, limit=limit)
+
+
+async def _no_service() -> None:
+    return None
 
 
 async def test_what_comes_is_kept_until_trust() -> None:
@@ -98,9 +103,9 @@ async def test_the_oldest_makes_room() -> None:
 
 def test_few_descriptors_few_unauthenticated_peers() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    peers = UnauthenticatedPeers((1, 1), idle=1, keeps=False)
+    peers = UnauthenticatedPeers((1, 1), idle=1)
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
-    few = UnauthenticatedPeers((1, 1), idle=1, keeps=False)
+    few = UnauthenticatedPeers((1, 1), idle=1)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     wires = [ScriptedStream() for _ in range(101)]
     for wire in wires:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.unit.transports.ends import certificate
+from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.config.acl import parse_rules
@@ -27,6 +28,7 @@ from blinktun.presets.base import AddressingPreset, PresetContext, Role
 from blinktun.presets.registry import PRESETS, PipelineMaker
 from blinktun.testing.loopback import ANY_PORT, answering, echo, read_all, serving
 from blinktun.testing.pair import PipelinePair, forwarded
+from blinktun.transports import ws
 from blinktun.transports.tcp import TcpDialer
 from blinktun.transports.tls import TlsStream
 from blinktun.transports.tls_context import client_context
@@ -447,3 +449,98 @@ def test_replays_are_noticed_where_the_format_allows() -> None:
         if _is_refused_twice(presets, _handshake(presets, Address("a.example", 1)))
     }
     assert noticed >= {"ss-stream-cipher", "ss-aead-cipher", "aead-random-cipher", "padded"}
+
+
+def _wires(presets: Sequence[PresetSpec], lengths: Sequence[int]) -> Iterator[bytes]:
+    """What probers send: noise, the start of a request, and the start of an honest connection."""
+    noise = random.Random(7)
+    request = b"GET /" + b"a" * 400
+    for length in lengths:
+        honest = _handshake(presets, Address("a" * 240 + ".example", 80))
+        yield noise.randbytes(length)
+        yield request[:length]
+        if length < len(honest):
+            yield honest[:length]
+
+
+LONG = tuple(range(1, 301))
+FEW = (1, 2, 15, 16, 17, 33, 34, 49, 50, 51, 66, 120, 121, 300)
+
+
+@pytest.mark.parametrize(
+    ("name", "transport", "lengths"),
+    [
+        ("ss-aead-cipher", "tcp", LONG),
+        *((name, "tcp", FEW) for name in LISTS if name != "ss-aead-cipher"),
+        *(("ss-aead-cipher", transport, FEW) for transport in ("tls", "ws")),
+    ],
+)
+async def test_every_length_is_answered_by_the_other_service(
+    name: str, transport: str, lengths: Sequence[int]
+) -> None:
+    """A prober that sends a few bytes and waits hears what the other service says to them."""
+    presets = LISTS[name]
+    async with (
+        serving(_service) as elsewhere,
+        _server(presets, redirect=elsewhere, transport=transport, hold=60) as server,
+    ):
+        wires = [wire for wire in _wires(presets, lengths) if _is_undecided_or_wrong(presets, wire)]
+        assert len(wires) > len(lengths)
+        for at in range(0, len(wires), 100):
+            await asyncio.gather(*(_answered(server, w, transport) for w in wires[at : at + 100]))
+
+
+def _is_undecided_or_wrong(presets: Sequence[PresetSpec], wire: bytes) -> bool:
+    """Neither a target by chance, nor a greeting that presets answer themselves."""
+    effects = PipelineMaker(presets)(PresetContext(Role.SERVER, "secret")).decode(wire)
+    return not any(isinstance(effect, ConnectTo | Reply) for effect in effects)
+
+
+async def _answered(server: Address, wire: bytes, transport: str) -> None:
+    stream = await _knock(server, transport)
+    if transport == "ws":
+        stream = await ws.connect(stream, host="h", path="/p")
+    expected = bytes((byte + number) & 255 for number, byte in enumerate(wire))
+    try:
+        await stream.send(wire)
+        async with asyncio.timeout(20):
+            assert await _receive(stream, len(wire)) == expected, wire
+    finally:
+        stream.abort()
+
+
+@each_list
+async def test_a_client_whose_first_bytes_pause_is_served(name: str) -> None:
+    """The other service has heard the beginning by then; it is left without a word."""
+    presets = LISTS[name]
+    left: asyncio.Queue[str] = asyncio.Queue()
+    heard = bytearray()
+
+    async def silent(stream: Stream) -> None:
+        try:
+            while data := await stream.receive():
+                heard.extend(data)
+            left.put_nowait("ended")
+        except TransportError:
+            left.put_nowait("broken off")
+
+    async with (
+        serving(echo) as target,
+        serving(silent) as elsewhere,
+        _server(presets, redirect=elsewhere, hold=60) as server,
+    ):
+        pair = PipelineMaker(presets)(PresetContext(Role.CLIENT, "secret"))
+        pair.set_target(target)
+        wire = forwarded(pair.encode(b"hello"))
+        if pair.holds_back:
+            return  # its presets say something themselves first: a pause means nothing there
+        stream = await TcpDialer().connect(server)
+        await stream.send(wire[:5])
+        await until(lambda: len(heard) == 5)
+        await stream.send(wire[5:])
+        answer = b""
+        async with asyncio.timeout(20):
+            while answer != b"hello":
+                answer += forwarded(pair.decode(await stream.receive()))
+            assert await left.get() == "broken off"
+        stream.abort()
