@@ -32,6 +32,7 @@ _FRAMING_FOLD = re.compile(
 )
 # Header injection: some readers end a line at CR alone, some end a string at NUL.
 _NUL_OR_BARE_CR = re.compile(rb"\x00|\r(?!\n)")
+_SPACE_OR_CONTROL = re.compile(rb"[\x00-\x20\x7f]")
 _CONTROL = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding"})
@@ -135,7 +136,7 @@ def read_request(head: bytes) -> Request:
     Raises:
         HttpError: it is malformed, or could be read in two ways.
     """
-    if _NUL_OR_BARE_CR.search(head) or _CONTROL.search(head):
+    if _NUL_OR_BARE_CR.search(head):
         raise _bad_request("a control character in the head")
     if _FRAMING_FOLD.search(head):
         raise _bad_request("a folded line that frames the message")
@@ -195,11 +196,16 @@ def _request_field(line: bytes) -> Field | None:
         HttpError: there is no telling how others read it.
     """
     name, colon, value = line.partition(b":")
-    if not colon or not name or b" " in name or b"\t" in name:
+    key = name.lower()
+    if not colon or not name or _SPACE_OR_CONTROL.search(name):
         raise _bad_request("illegal header line")
+    if _CONTROL.search(value):
+        if key in FRAMING:
+            raise _bad_request("a control character in a header that frames the message")
+        value = _CONTROL.sub(b" ", value)
     if TOKEN.fullmatch(name):
-        return Field(name.lower(), name, value.strip(b" \t"))
-    if _NOT_TOKEN.sub(b"", name).lower() in FRAMING:
+        return Field(key, name, value.strip(b" \t"))
+    if _NOT_TOKEN.sub(b"", key) in FRAMING:
         raise _bad_request("illegal header line")
     return None
 
