@@ -237,6 +237,7 @@ class Server:
             return
 
         def bind(host: str) -> None:
+            _check_family(host)
             port = core.local_address(self._udp[0])[1] if self._udp else where.port
             self._udp.append(core.listen(host, port, config))
 
@@ -292,11 +293,21 @@ def _tcp_hosts(address: Address) -> list[str]:
 
 def _has_ipv6() -> bool:
     try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-            probe.bind(("::1", 0))
+        _check_family("::1")
     except OSError:
         return False
     return True
+
+
+def _check_family(host: str) -> None:
+    """Try an IP address on any port.
+
+    Raises:
+        OSError: this system does not have it; its number says so, which the core's errors lack.
+    """
+    family, where = numeric(host, 0)
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind(where)
 
 
 def _core_host(ip: str) -> str:
