@@ -241,6 +241,7 @@ class Exchange:
             response = read_response(head)
             if response.status >= 200:
                 parts += [self._respond(response), self._read_body(b"")]
+                self.answering = True  # not before: a malformed body that came with it is a 502
                 break
             parts.append(self._interim(response))
             if self.switched:
@@ -263,7 +264,6 @@ class Exchange:
         endless = isinstance(framing, UntilEnd)
         self._last_for_origin = endless or response.closes or is_ambiguous(response)
         self._response_framing = self._framing_for_application(framing)
-        self.answering = True
         if (self._last_for_origin and not self.asked) or _is_coded(framing):
             self._last_for_application = True
         return response_for_application(
