@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from blinktun.address import Address
-from blinktun.net.limits import has_room
+from blinktun.net.limits import descriptors_for_connections, has_room
 from blinktun.net.listen import is_everywhere, listen_tcp
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Acceptor:
         self._on_connection = on_connection
         self._resume: asyncio.TimerHandle | None = None
         self._sockets = tuple(bound)
+        self._limit = descriptors_for_connections() - 1
         self._watch()
 
     def close(self) -> None:
@@ -56,14 +57,14 @@ class Acceptor:
 
     def _watch(self) -> None:
         self._resume = None
+        if self._sockets and not has_room(self._sockets[0].fileno()):
+            self._pause()
+            return
         for bound in self._sockets:
             self._loop.add_reader(bound, self._accept, bound)
 
     def _accept(self, bound: socket.socket) -> None:
         for _ in range(_ACCEPTS):
-            if not has_room(bound.fileno()):
-                self._pause()
-                return
             try:
                 connection, _peer = bound.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -71,8 +72,12 @@ class Acceptor:
             except OSError as error:
                 self._pause(error)
                 return
+            number = connection.fileno()
             self._on_connection(connection)
             if bound.fileno() < 0:  # closed by who got it
+                return
+            if number >= self._limit:  # the last one for now
+                self._pause()
                 return
 
     def _pause(self, error: OSError | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import math
 import os
 import resource
 from contextlib import contextmanager
@@ -127,20 +128,24 @@ def cause() -> str:
 def has_room(descriptor: int) -> bool:
     """Whether one more connection may be accepted: the reserve would still be whole.
 
-    The system gives out the lowest number that is free. So if that is high, all below are in use.
-
     Args:
         descriptor: Any that is open.
     """
-    limit = _for_connections()
-    if limit is None:
-        return True
     try:
         lowest = os.dup(descriptor)
     except OSError:
         return False
     os.close(lowest)
-    return lowest < limit
+    return lowest < descriptors_for_connections()
+
+
+def descriptors_for_connections() -> float:
+    """The number from which on descriptors are the reserve's; infinite if there is no limit.
+
+    The system gives out the lowest number that is free. So if that is high, all below are in use.
+    """
+    limit = _for_connections()
+    return math.inf if limit is None else limit
 
 
 def keep_reserve(made: socket.socket) -> socket.socket:
