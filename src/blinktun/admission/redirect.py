@@ -11,6 +11,8 @@ from blinktun.errors import TransportError
 from blinktun.relay.relay import Traffic, relay
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blinktun.address import Address
     from blinktun.admission.unauthenticated import UnauthenticatedPeer
     from blinktun.transports.base import Dialer, Stream
@@ -41,10 +43,16 @@ class Fallback:
         self._dialer = dialer
         self._idle = idle
 
-    async def take(self, peer: UnauthenticatedPeer) -> None:
+    async def take(
+        self, peer: UnauthenticatedPeer, on_service: Callable[[], None] | None = None
+    ) -> None:
         """Let another service answer a peer, or close the connection late and without a word.
 
         An immediate close would tell a prober which byte was wrong.
+
+        Args:
+            peer: The connection.
+            on_service: Told when another service has it.
         """
         now = asyncio.get_running_loop().time()
         # Not a secret: it only has to differ from time to time.
@@ -54,6 +62,8 @@ class Fallback:
             target = peer.shadow.service if peer.shadow else await self.open_service()
             if target:
                 _log.info("%s is redirected to %s", peer.peer, self._redirect)
+                if on_service:
+                    on_service()
                 await self._splice(peer, target)
                 return
         await _hold(peer.inner, until)

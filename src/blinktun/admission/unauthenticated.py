@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.admission.shadow import Shadow
 from blinktun.errors import RemoteError, TransportError
-from blinktun.net.limits import share_for_unauthenticated
+from blinktun.net.half_open import HalfOpen
 from blinktun.relay.relay import silence
 from blinktun.transports.wrapped import WrappedStream
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 OpenService: TypeAlias = "Callable[[], Awaitable[Stream | None]]"
 """Connects to a fallback service; None: it is not there."""
 
-HOLD = (5.0, 30.0)
+HOLD = (5.0, 10.0)
 """Bounds, in seconds, of the time from the first byte to the deadline."""
 PAUSE = 0.2
 """Seconds without a byte after which a fallback service hears what has come.
@@ -193,7 +193,7 @@ class UnauthenticatedPeer(WrappedStream):
 
 
 class UnauthenticatedPeers:
-    """All of them, the longest known first to go when there are too many.
+    """All of them, the oldest first to go when there are too many, in all or of one source.
 
     Args:
         hold: Bounds, in seconds, of the time to the deadline.
@@ -213,18 +213,14 @@ class UnauthenticatedPeers:
         self._bounds = hold
         self._idle = idle
         self._open_service = open_service
-        self._limit = share_for_unauthenticated() if limit is None else limit
-        self._known: dict[UnauthenticatedPeer, None] = {}
+        self._half_open = HalfOpen(limit)
+        self._numbers: dict[UnauthenticatedPeer, int] = {}
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._half_open)
 
     def track(self, wire: Stream) -> UnauthenticatedPeer:
         """Watch a new connection; the oldest of too many is broken off."""
-        while len(self._known) >= self._limit:
-            oldest = next(iter(self._known))
-            del self._known[oldest]
-            oldest.abort()
         # Not a secret: it only has to differ from time to time.
         hold = random.uniform(*self._bounds)  # noqa: S311
         peer = UnauthenticatedPeer(
@@ -234,13 +230,20 @@ class UnauthenticatedPeers:
             open_service=self._open_service,
             on_trust=self.forget,
         )
-        self._known[peer] = None
+        self._numbers[peer] = self._half_open.add(wire.peer, peer.abort)
         return peer
 
     def wires(self) -> set[Stream]:
         """Their connections."""
-        return {peer.inner for peer in self._known}
+        return {peer.inner for peer in self._numbers}
+
+    def hand_over(self, peer: UnauthenticatedPeer) -> None:
+        """A fallback service has it: its source may have as many as that service allows."""
+        if peer in self._numbers:
+            self._half_open.settle(self._numbers[peer])
 
     def forget(self, peer: UnauthenticatedPeer) -> None:
         """It is trusted, or gone."""
-        self._known.pop(peer, None)
+        number = self._numbers.pop(peer, None)
+        if number is not None:
+            self._half_open.remove(number)

@@ -163,7 +163,7 @@ def _without_key(config: BlinksocksServer) -> str:
     """What a peer that does not show the key meets."""
     if config.redirect:
         return f"answered by {config.redirect}"
-    return "kept waiting 5 to 30 s, then reset"
+    return "kept waiting 5 to 10 s, then reset"
 
 
 def _link(link: ServerLink, timeout: float) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from blinktun.address import Address
 from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
@@ -91,6 +92,14 @@ def dial_budget() -> DialBudget:
     """The budget of a server for the dials of its clients; each of them needs a descriptor."""
     total = share_for_unauthenticated()
     return DialBudget(min(DIALS_PER_SOURCE, total), total)
+
+
+def host_of(peer: str) -> str:
+    """The host in a stream's ``peer``; all of it if there is none."""
+    try:
+        return Address.parse(peer.partition("(")[0]).host  # a stream of KCP has its number behind
+    except ValueError:
+        return peer
 
 
 def source_key(host: str) -> str:

@@ -71,7 +71,7 @@ async def tunnel(
     credentials: Credentials | None = None,
     client_key: str = "secret",
     idle: float = 60.0,
-    hold: tuple[float, float] = (5.0, 30.0),
+    hold: tuple[float, float] = (5.0, 10.0),
     https: Tls = _NO_TLS,
     mux: bool = False,
 ) -> AsyncIterator[Tunnel]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.errors import TransportError
-from blinktun.net.limits import share_for_unauthenticated
+from blinktun.net.half_open import HANDSHAKE_TIMEOUT, HalfOpen
+from blinktun.net.tally import Tally
 from blinktun.transports import tcp
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 from blinktun.transports.rewindable import Rewindable
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("blinktun.transports")
 
-_HANDSHAKE_TIMEOUT = 10.0
-"""Seconds that a peer has for a handshake."""
 _FLUSH_TIMEOUT = 10.0
 """Seconds that a peer has to make room for our last words, before the wire's own 10 s."""
 
@@ -93,8 +92,9 @@ class UpgradingListener(Listener):
         self._secure = secure
         self._accept = accept
         self._on_refused = on_refused
-        self._limit = share_for_unauthenticated() if limit is None else limit
-        self._tasks: dict[asyncio.Task[None], None] = {}  # the oldest first
+        self._half_open = HalfOpen(limit)
+        self._tasks: dict[asyncio.Task[None], int] = {}
+        self._failures = Tally(_log, "%s: no connection: %s", "failed the handshake")
         self._tcp: Listener | None = None
 
     @property
@@ -118,21 +118,18 @@ class UpgradingListener(Listener):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        self._failures.close()
 
     def _take(self, wire: Stream) -> None:
-        while len(self._tasks) >= self._limit:
-            oldest = next(iter(self._tasks))
-            del self._tasks[oldest]
-            oldest.cancel()
         task = asyncio.get_running_loop().create_task(self._serve(wire))
-        self._tasks[task] = None
+        self._tasks[task] = self._half_open.add(wire.peer, lambda: _cancel(task))
         task.add_done_callback(lambda task: self._on_done(task, wire))
 
     async def _serve(self, wire: Stream) -> None:
         last = wire  # as far as it got
         found: Stream | Refused = wire
         try:
-            async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT):
                 if self._secure:
                     found = await self._secure(wire)
                     last = found if isinstance(found, Stream) else wire
@@ -146,7 +143,7 @@ class UpgradingListener(Listener):
         if isinstance(found, Stream):
             self._on_stream(found)
             return
-        _log.info("%s: no connection: %s", wire.peer, found.reason)
+        self._failures.note(wire.peer, found.reason)
         if isinstance(last, Rewindable) and self._on_refused:
             last.rewind()
             self._on_refused(last)
@@ -154,12 +151,16 @@ class UpgradingListener(Listener):
             await close_behind(last, last.send(found.answer))
 
     def _on_done(self, task: asyncio.Task[None], wire: Stream) -> None:
-        self._tasks.pop(task, None)
+        self._half_open.remove(self._tasks.pop(task))
         if task.cancelled():
             wire.abort()
         elif error := task.exception():
             wire.abort()
             _log.error("a handshake ended with a bug", exc_info=error)
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
 
 
 async def listen(
@@ -195,7 +196,7 @@ async def close_behind(wire: Stream, last_words: Awaitable[None]) -> None:
 
 async def _in_time(wire: Stream, handshake: Awaitable[Stream]) -> Stream:
     try:
-        async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+        async with asyncio.timeout(HANDSHAKE_TIMEOUT):
             return await handshake
     except TimeoutError as error:
         wire.abort()

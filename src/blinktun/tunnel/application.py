@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from blinktun.effects import ConnectTo, Forward, Reject, Reply
 from blinktun.errors import LocalError, RemoteError, TransportError
+from blinktun.net.half_open import HANDSHAKE_TIMEOUT
 from blinktun.proxies.base import Associate, Refusal
 from blinktun.proxies.http_exchange import Exchange
 from blinktun.tunnel.record import Record
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from blinktun.transports.base import Stream
 
     Errand = ConnectTo | Associate | Exchange
-
-_HANDSHAKE_TIMEOUT = 30.0
-"""Seconds for an application to say where it wants to go."""
 
 
 class Application:
@@ -55,7 +53,7 @@ class Application:
             TransportError: the application left, or was silent for too long.
         """
         try:
-            async with asyncio.timeout(_HANDSHAKE_TIMEOUT):
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT):
                 errand = await self.perform(self.handshake.start())
                 while errand is None:
                     data = await self.stream.receive()

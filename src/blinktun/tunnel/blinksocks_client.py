@@ -12,6 +12,7 @@ from blinktun.address import Address
 from blinktun.config.model import Inbound
 from blinktun.effects import ConnectTo
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
+from blinktun.net.half_open import HalfOpen
 from blinktun.net.resolve import Resolver
 from blinktun.presets.base import Role
 from blinktun.presets.registry import PipelineMaker
@@ -82,6 +83,7 @@ class BlinksocksClientRole(BlinksocksRole):
         self._outbound = _outbound(config, make_pipeline, resolver, dialer)
         datagrams = _datagrams(config, make_pipeline, resolver, self._outbound)
         super().__init__(config.listen, datagrams)
+        self._half_open = HalfOpen()
 
     async def stop(self, grace: float = 0.0) -> None:
         """Stop as every role, and then let go of the way to the server."""
@@ -135,7 +137,8 @@ class BlinksocksClientRole(BlinksocksRole):
     async def _run(self, app: Application) -> str:
         """Take a connection from its first byte to its end, and return how it ended."""
         try:
-            errand = await app.negotiate()
+            with self._half_open.hold(app.stream.peer, app.stream.abort):
+                errand = await app.negotiate()
         except RemoteError as error:
             await linger(app.stream)
             return str(error)

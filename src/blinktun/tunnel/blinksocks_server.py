@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from blinktun.admission.access import Access, source_of
@@ -15,7 +16,9 @@ from blinktun.admission.unauthenticated import (
     UnfinishedError,
 )
 from blinktun.errors import AccessDenied, RemoteError
+from blinktun.net.half_open import HANDSHAKE_TIMEOUT
 from blinktun.net.resolve import Resolver
+from blinktun.net.tally import Tally
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.relay.relay import Traffic
@@ -84,11 +87,18 @@ class BlinksocksServerRole(BlinksocksRole):
         self._fallback = Fallback(hold, config.redirect, redirecting, idle=config.timeout)
         self._unauthenticated = UnauthenticatedPeers(
             hold,
-            idle=config.timeout,
+            idle=min(config.timeout, HANDSHAKE_TIMEOUT),
             open_service=self._fallback.open_service if config.redirect else None,
             limit=max_unauthenticated,
         )
         self._context = PresetContext(Role.SERVER, config.server.key)
+        self._failures = Tally(
+            _log,
+            "wrong key, preset or method from %s (%s)",
+            "failed authentication",
+            level=logging.WARNING,
+        )
+        self._unfinished = Tally(_log, "no request from %s (%s)", "sent no request")
 
     def take(self, wire: Stream) -> None:
         """Serve a connection, from the listener or from another role of this process."""
@@ -110,7 +120,7 @@ class BlinksocksServerRole(BlinksocksRole):
     async def _redirect(self, wire: Stream) -> None:
         peer = self._unauthenticated.track(wire)
         try:
-            await self._fallback.take(peer)
+            await self._fallback.take(peer, partial(self._unauthenticated.hand_over, peer))
         finally:
             self._unauthenticated.forget(peer)
 
@@ -139,7 +149,7 @@ class BlinksocksServerRole(BlinksocksRole):
             await (self._serve_shared(peer) if self._config.server.mux else self._serve_one(peer))
         except RemoteError as error:
             if not self._bans(peer, error):
-                await self._fallback.take(peer)
+                await self._fallback.take(peer, partial(self._unauthenticated.hand_over, peer))
         finally:
             self._unauthenticated.forget(peer)
 
@@ -150,25 +160,41 @@ class BlinksocksServerRole(BlinksocksRole):
             return False
         return self._access.note_failure(source_of(peer.peer))
 
+    def _note(self, peer: UnauthenticatedPeer, error: Exception) -> None:
+        is_wrong = isinstance(error, RemoteError) and not isinstance(error, UnfinishedError)
+        tally = self._failures if is_wrong else self._unfinished
+        tally.note(peer.peer, getattr(error, "reason", "") or str(error))
+
+    async def stop(self, grace: float = 0.0) -> None:
+        """Stop as every role; failures that were only counted so far are written."""
+        await super().stop(grace)
+        self._failures.close()
+        self._unfinished.close()
+
     async def _serve_one(self, peer: UnauthenticatedPeer) -> None:
         """A connection that leads to one target."""
         record = Record(peer.peer, self._total)
+        record.on_unauthenticated = partial(self._note, peer)
         link = PresetStream(peer, self._make_pipeline(self._context))
         with record.ending(link):
             record.target = await link.accept()
+            record.on_unauthenticated = None
             record.step("the presets have named a target")
             peer.trust()
             await self._exit.carry(link, record.target, record.traffic)
 
     async def _serve_shared(self, peer: UnauthenticatedPeer) -> None:
         """A connection that carries many."""
+        record = Record(peer.peer, Traffic())
+        record.on_unauthenticated = partial(self._note, peer)
 
         def on_new(stream: Stream, target: Address) -> None:
+            record.on_unauthenticated = None
             peer.trust()
             self._connections.add(stream, lambda stream: self._carry(stream, target))
 
         link = PresetStream(peer, self._make_pipeline.for_mux(self._context))
-        with Record(peer.peer, Traffic()).ending(link):
+        with record.ending(link):
             await MuxSession(link, on_new).run(idle=self._config.timeout + _SHARED_GRACE)
 
     async def _carry(self, stream: Stream, target: Address) -> None:

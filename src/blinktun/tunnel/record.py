@@ -12,7 +12,7 @@ from blinktun.errors import AccessDenied, RemoteError, TransportError
 from blinktun.relay.relay import Traffic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from blinktun.address import Address
     from blinktun.transports.base import Stream
@@ -26,6 +26,7 @@ class Record:
     Attributes:
         target: Where it leads, once that is known.
         traffic: Counts its bytes, and those of its role.
+        on_unauthenticated: Gets the error that ends it in place of the log, until it is trusted.
     """
 
     def __init__(self, peer: str, total: Traffic) -> None:
@@ -34,6 +35,7 @@ class Record:
         self.traffic = Traffic(total)
         self._started = time.monotonic()
         self._ended = False
+        self.on_unauthenticated: Callable[[Exception], None] | None = None
 
     @contextmanager
     def ending(self, stream: Stream) -> Iterator[None]:
@@ -48,9 +50,9 @@ class Record:
             yield
         except (TransportError, AccessDenied) as error:
             stream.abort()
-            self.log_end(str(error))
+            self._end_by(error, str(error))
         except RemoteError as error:
-            self.log_end(f"refused: {error}")
+            self._end_by(error, f"refused: {error}")
             raise
         except BaseException as error:
             stream.abort()
@@ -58,6 +60,12 @@ class Record:
             raise
         else:
             self.log_end("closed")
+
+    def _end_by(self, error: Exception, how: str) -> None:
+        if self.on_unauthenticated:
+            self.on_unauthenticated(error)
+        else:
+            self.log_end(how)
 
     def step(self, what: str) -> None:
         """Write how far the connection has come, for those who look for what takes its time."""

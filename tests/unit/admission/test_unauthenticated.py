@@ -101,7 +101,7 @@ async def test_the_oldest_makes_room() -> None:
     assert len(peers) == 2
 
 
-def test_few_descriptors_few_unauthenticated_peers() -> None:
+async def test_few_descriptors_few_unauthenticated_peers() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     peers = UnauthenticatedPeers((1, 1), idle=1)
     resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))

@@ -113,7 +113,7 @@ async def test_a_peer_that_is_not_secured_is_answered_on_the_wire() -> None:
 async def test_silence_is_strange_too(
     words: bytes, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upgrade, "_HANDSHAKE_TIMEOUT", 0.05 if end == "time" else 60)
+    monkeypatch.setattr(upgrade, "HANDSHAKE_TIMEOUT", 0.05 if end == "time" else 60)
 
     async def two_bytes(wire: Stream) -> Stream | Refused:
         while await wire.receive():
@@ -135,7 +135,7 @@ async def test_silence_is_strange_too(
 
 
 async def test_handshakes_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upgrade, "_HANDSHAKE_TIMEOUT", 0.02)
+    monkeypatch.setattr(upgrade, "HANDSHAKE_TIMEOUT", 0.02)
     listener = await listen(ANY_PORT, Accepted(), accept=_first_byte)
     silent = await TcpDialer().connect(listener.addresses[0])
     assert await read_all(silent) == b""

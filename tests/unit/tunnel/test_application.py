@@ -34,7 +34,7 @@ async def test_what_an_application_wants() -> None:
 
 
 async def test_who_is_rejected_leaves_or_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blinktun.tunnel.application._HANDSHAKE_TIMEOUT", 0.01)
+    monkeypatch.setattr("blinktun.tunnel.application.HANDSHAKE_TIMEOUT", 0.01)
     with pytest.raises(RemoteError, match="HTTP, but this port speaks SOCKS"):
         await _application(b"x")[0].negotiate()
     with pytest.raises(TransportError, match="left"):

@@ -191,7 +191,7 @@ async def test_a_rejected_handshake_is_answered_and_closed() -> None:
 
 
 async def test_an_application_that_leaves_or_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blinktun.tunnel.application._HANDSHAKE_TIMEOUT", 0.05)
+    monkeypatch.setattr("blinktun.tunnel.application.HANDSHAKE_TIMEOUT", 0.05)
     async with tunnel(Inbound.SOCKS) as there:
         leaving = await TcpDialer().connect(there.entry)
         await leaving.send(b"\x05")

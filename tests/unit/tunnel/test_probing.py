@@ -23,6 +23,7 @@ from blinktun.config.acl import parse_rules
 from blinktun.config.model import BlinksocksServer, PresetSpec, ServerLink
 from blinktun.effects import ConnectTo, Reply
 from blinktun.errors import TransportError
+from blinktun.net import half_open
 from blinktun.net.udp import UdpSocket
 from blinktun.presets.base import AddressingPreset, PresetContext, Role
 from blinktun.presets.registry import PRESETS, PipelineMaker
@@ -544,3 +545,39 @@ async def test_a_client_whose_first_bytes_pause_is_served(name: str) -> None:
                 answer += forwarded(pair.decode(await stream.receive()))
             assert await left.get() == "broken off"
         stream.abort()
+
+
+@pytest.mark.parametrize("words", [b"", b"x", bytes(17)])
+async def test_one_source_cannot_hold_many_connections_half_open(
+    words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(half_open, "_GRACE", 0.2)
+    async with _server((BASE, AEAD), hold=60) as server:
+        streams = [await TcpDialer().connect(server) for _ in range(half_open.PER_SOURCE + 50)]
+        ends = [asyncio.ensure_future(_end(stream, words)) for stream in streams]
+        await until(lambda: sum(end.done() for end in ends) == 50)
+        assert all(end.done() for end in ends[:50])
+        for stream in streams:
+            stream.abort()
+        await asyncio.gather(*ends)
+
+
+async def _end(stream: Stream, words: bytes) -> None:
+    with suppress(TransportError):
+        await stream.send(words)
+        await stream.receive()
+
+
+async def test_failures_without_the_key_are_counted_and_not_written_one_by_one(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    async with _server((BASE, AEAD), hold=0.05) as server:
+        await asyncio.gather(
+            *(_endures(server, Probe(bytes(100 + n), b""), ends=False) for n in range(50))
+        )
+        lines = [record for record in caplog.records if "wrong key" in record.getMessage()]
+        assert [line.levelname for line in lines] == ["WARNING"]
+        assert lines[0].getMessage().startswith("wrong key, preset or method from 127.0.0.1 (")
+        assert len(caplog.records) < 10
+    assert "49 more connections from 127.0.0.1 failed authentication" in caplog.text
