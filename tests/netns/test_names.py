@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.interop.harness import traffic
+from tests.interop.harness.boxes import flags, kcptun_command
 from tests.netns.programs import (
     CLIENT_PORT,
     SERVER_PORT,
+    Resident,
     blinksocks,
     direct,
     kcptun_client,
@@ -176,3 +178,28 @@ async def test_a_family_that_is_missing_is_no_reason_not_to_start(
         await traffic.echo(direct(box), 100_000)
         assert f"localhost:{CLIENT_PORT}: not listening on ::1 as well" in client.log
     assert SERVER_PORT not in box.udp_ports
+
+
+async def test_applications_that_left_are_in_the_way_of_nobody(
+    box: Machine, tmp_path: Path
+) -> None:
+    argv: list[str | Path] = [
+        *("prlimit", "--nofile=100:100", *kcptun_command("ours", "client")),
+        *flags({"l": f"127.0.0.1:{CLIENT_PORT}", "r": f"later.example:{SERVER_PORT}"}),
+    ]
+    client = Resident(box, "client", argv, tmp_path, listens=("tcp", CLIENT_PORT))
+    async with (
+        names_of(box) as names,
+        target_on(box) as target,
+        kcptun_server(box, "ours", tmp_path, target=target.port, options={}),
+        client,
+    ):
+        for _ in range(10):
+            arriving = (direct(box)() for _ in range(30))
+            for app in await asyncio.gather(*arriving, return_exceptions=True):
+                if not isinstance(app, BaseException):  # what is too much was reset at once
+                    app[1].write(b"x")
+                    app[1].close()
+        names.records["later.example.", "A"] = ["127.0.0.1"]
+        await once_it_works(direct(box))
+        assert client.log.count("re-connecting") == 1

@@ -111,6 +111,11 @@ class TcpListener(Acceptor):
         first = self.addresses[0]
         return Address("::", first.port) if self._everywhere else first
 
+    def __str__(self) -> str:
+        if self._everywhere:
+            return str(self.address)
+        return " and ".join(map(str, self.addresses))
+
 
 _complained: float | None = None
 

@@ -90,7 +90,7 @@ class KcptunClientRole:
             self._listener = UnixListener(where, self._on_connection)
             return str(where)
         self._listener = TcpListener(where, self._on_connection)
-        return str(self._listener.address)
+        return str(self._listener)
 
     def _on_connection(self, connection: socket.socket) -> None:
         session = self._pool.pick()

@@ -91,7 +91,7 @@ class KcptunServerRole:
             await self._close()
             raise
         several = len(self._servers) > 1
-        listens = self._config.listen if several else self._servers[0].address
+        listens = self._config.listen if several else " and ".join(map(str, self.addresses))
         _log.info("%s", start_line(self._config, listens))
 
     async def stop(self, grace: float = 0.0) -> None:
