@@ -39,7 +39,7 @@ fn a_download_survives_the_loss_of_its_first_acknowledgements() {
     for_each_seed(|seed| {
         let setup = Setup::new(seed).both(|config| config.shards = None);
         for lose in 1..4 {
-            let mut world = run_losing_acks(&setup, Flow::new(10, 500_000), lose);
+            let mut world = run_losing_acks(&setup, Flow::new(10, 2_000_000), lose);
             assert!(world.now.as_millis() < 5000, "{:?}, {lose} lost", world.now);
             world.pass(40 * SECOND);
             world.rest();

@@ -360,7 +360,7 @@ fn a_dropped_stream_goes_on_freeing_its_writer() {
         farewell,
         "what was unread counts as read"
     );
-    assert_eq!(client.receive_space(), 4 << 20);
+    assert!(client.receive_space() >= 4 << 20);
     let mut updates = 0;
     for _ in 0..100 {
         client

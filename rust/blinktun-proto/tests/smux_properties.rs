@@ -350,7 +350,7 @@ proptest! {
             }
             let open = end.streams.values().filter(|seen| seen.saw_closed == 0).count();
             prop_assert_eq!(end.mux.stream_count(), open);
-            prop_assert_eq!(end.mux.receive_space(), 150_000);
+            prop_assert!(end.mux.receive_space() >= 150_000);
             prop_assert_eq!(end.mux.allocated(), 0);
         }
     }

@@ -39,11 +39,15 @@ async def test_what_a_session_says_of_itself() -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_a_server_learns_the_version(version: int) -> None:
+async def test_two_blinktun_go_on_in_version_2(version: int) -> None:
     settings = replace(SETTINGS, smuxver=version)
     async with peers(settings, server_settings=replace(SETTINGS, smuxver=None)) as both:
-        await both.stream()
-        assert both.far.smux_version == version
+        near, far = await both.stream()
+        await near.write(b"ping")
+        assert await far.read() == b"ping"
+        await far.write(b"pong")
+        assert await near.read() == b"pong"
+        assert (both.near.smux_version, both.far.smux_version) == (2, 2)
 
 
 async def test_a_closed_session_opens_nothing() -> None:

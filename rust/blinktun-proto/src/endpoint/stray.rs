@@ -31,8 +31,10 @@ impl Strays {
     /// The payload that answers `payload` of the unknown conversation `conv`, if it deserves one.
     pub fn answer(&mut self, payload: &[u8], conv: u32, now: Time) -> Option<[u8; HEADER]> {
         // Acknowledgements and tells are not answered: two forgetful ends would never stop.
-        let asking =
-            kcp_segments(payload, conv).find(|segment| matches!(segment.cmd, PUSH | WASK))?;
+        // Who has heard nothing of us yet has not lost us either.
+        let is_asking =
+            |segment: &Segment<'_>| matches!(segment.cmd, PUSH | WASK) && segment.una.0 != 0;
+        let asking = kcp_segments(payload, conv).find(is_asking)?;
         if !self.take_token(now) {
             return None;
         }

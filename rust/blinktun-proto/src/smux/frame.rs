@@ -1,6 +1,6 @@
 //! Frames: version, command, length, stream id, data (kcptun wire, 5.1).
 
-use super::{Error, Version};
+use super::{Error, HELLO, Version};
 use crate::buffer::ByteQueue;
 use crate::wire::{u16_at, u32_at};
 use crate::work;
@@ -50,6 +50,8 @@ pub struct Decoder {
     /// The PSH frame being delivered: its stream and the bytes still to come.
     id: u32,
     left: usize,
+    /// The peer may go on in version 2.
+    may_upgrade: bool,
 }
 
 impl Decoder {
@@ -61,10 +63,16 @@ impl Decoder {
             have: 0,
             id: 0,
             left: 0,
+            may_upgrade: false,
         }
     }
 
-    /// The session's version, once it is known.
+    /// The peer is blinktun: it goes on in version 2 when it has heard that we are.
+    pub fn allow_upgrade(&mut self) {
+        self.may_upgrade = true;
+    }
+
+    /// The version of the peer's last frame, once it is known.
     pub fn version(&self) -> Option<Version> {
         self.version
     }
@@ -123,7 +131,10 @@ impl Decoder {
         let (length, id) = (u16_at(&self.partial, 2), u32_at(&self.partial, 4));
         let version = Version::from_byte(byte)?;
         if *self.version.get_or_insert(version) != version {
-            return Err(Error::Version(byte));
+            if !self.may_upgrade || version == Version::V1 {
+                return Err(Error::Version(byte));
+            }
+            self.version = Some(version);
         }
         let fits = match (command, version) {
             (PSH, _) => true,
@@ -198,6 +209,14 @@ impl<'a> Writer<'a> {
     /// A NOP frame; whether it fitted.
     pub fn nop(&mut self, id: u32) -> bool {
         self.bare(NOP, id)
+    }
+
+    /// Our hello, in the version that the peer knows; whether it fitted.
+    pub fn hello(&mut self, version: Version) -> bool {
+        let own = core::mem::replace(&mut self.version, version);
+        let fits = self.nop(HELLO);
+        self.version = own;
+        fits
     }
 
     /// The abort mark and its FIN, never one without the other; whether they fitted.

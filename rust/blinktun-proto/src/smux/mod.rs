@@ -9,23 +9,31 @@
 //! | `stream` | one stream's two byte queues, its flow control and its two ends |
 //! | `scheduler` | whose turn it is to send |
 //! | `budget` | how much of what was written may wait unsent |
+//! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
+//! | `stuck` | streams that nobody reads, once they have filled the buffer |
 //! | `fin` | when a FIN may leave, depending on who the peer is |
 //! | `forgotten` | window updates for streams that we dropped but the peer still writes to |
 //! | `keepalive` | NOPs, and noticing that the peer is silent |
-//! | `mux`, `receive`, `transmit` | the public face; from the wire; to the wire |
+//! | `mux`, `read` | the public face; its reading half |
+//! | `receive`, `transmit` | from the wire; to the wire |
+//!
+//! Two blinktun speak version 2 as soon as both have said hello, whatever their first frames were.
 //!
 //! Two extensions, invisible to other implementations, are explained in
 //! `docs/decisions/0001-smux-marks.md`: the hello and the abort mark.
 
 mod budget;
+mod credit;
 mod fin;
 mod forgotten;
 pub mod frame;
 mod keepalive;
 mod mux;
+mod read;
 mod receive;
 mod scheduler;
 mod stream;
+mod stuck;
 mod transmit;
 
 use crate::qpp::Pads;
@@ -73,7 +81,7 @@ pub struct StreamId(pub u32);
 /// What both ends of a session may be told alike; validated by the caller's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// The version to speak. `None` on a server: learned from the first frame. A client without
+    /// The version of the first frames. `None` on a server: learned from the first frame. A client without
     /// one speaks version 2.
     pub version: Option<Version>,
     /// The largest payload of the frames we send, 1 to 65535 bytes (`framesize`).

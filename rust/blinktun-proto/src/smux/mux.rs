@@ -1,24 +1,23 @@
 //! One end of a session: its state and its public face.
 
 use super::budget::SendBudget;
+use super::credit::{Credit, floor};
 use super::fin::{ABANDONED, Holds};
 use super::forgotten::Forgotten;
 use super::frame::Decoder;
 use super::keepalive::Keepalive;
 use super::scheduler::Scheduler;
 use super::stream::{LocalEnd, Stream};
+use super::stuck::Fullness;
 use super::transmit::Farewell;
 use super::{
-    Config, Error, Event, OpenError, Peer, Role, StreamError, StreamId, Table, Version, hasher,
+    Config, Error, Event, INITIAL_WINDOW, OpenError, Peer, Role, StreamError, StreamId, Table,
+    Version, hasher,
 };
 use crate::qpp::StreamPads;
 use crate::time::{Time, earliest};
 use crate::work;
 use std::collections::VecDeque;
-
-/// Farewells that may wait before we stop taking frames: a peer that makes us refuse streams
-/// faster than it takes the refusals must not fill our memory.
-const FAREWELLS: usize = 1024;
 
 /// One end of a smux session, sans-IO.
 ///
@@ -28,7 +27,7 @@ const FAREWELLS: usize = 1024;
 /// [`next_timeout`](Mux::next_timeout). Call [`receive`](Mux::receive) while
 /// [`receive_space`](Mux::receive_space) is not 0.
 ///
-/// Bounds, in bytes: unread data `receive_buffer` plus one delivery (held in chunks of at most
+/// Bounds, in bytes: unread data `receive_buffer` and 28 MiB plus one delivery (held in chunks of at most
 /// twice that, and 128 KiB per stream); unsent data `send_buffer` per stream, and
 /// 16 MiB plus 8 KiB per stream together; streams
 /// `max_streams` of [`STREAM_BYTES`](super::STREAM_BYTES); 1024 dropped streams and 1024 refusals
@@ -45,6 +44,9 @@ pub struct Mux {
     pub(super) peer: Peer,
     /// Unread bytes of all streams.
     pub(super) unread: usize,
+    pub(super) fullness: Fullness,
+    /// The windows of all streams.
+    pub(super) credit: Credit,
     /// Unsent bytes of all streams.
     pub(super) budget: SendBudget,
     /// Bytes that came for unknown streams.
@@ -82,6 +84,11 @@ impl Mux {
             ),
             peer: Peer::Unheard,
             unread: 0,
+            fullness: Fullness::default(),
+            credit: Credit::new(
+                config.settings.stream_buffer,
+                config.settings.receive_buffer,
+            ),
             budget: SendBudget::new(config.settings.send_buffer),
             dropped: 0,
             mark: None,
@@ -114,7 +121,8 @@ impl Mux {
 
     /// When [`handle_timeout`](Mux::handle_timeout) must be called next.
     pub fn next_timeout(&self) -> Option<Time> {
-        earliest(Some(self.keepalive.next_timeout()), self.holds.next())
+        let own = earliest(self.holds.next(), self.fullness.next_timeout());
+        earliest(Some(self.keepalive.next_timeout()), own)
     }
 
     /// Act on the clocks: keepalive, silence of the peer, FINs that were held.
@@ -122,7 +130,8 @@ impl Mux {
     /// # Errors
     /// [`Error::KeepaliveTimeout`]: the session must die.
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
-        let choked = self.unread >= self.config.settings.receive_buffer;
+        let choked = self.unread >= self.unread_bound();
+        self.reset_stuck(now);
         self.keepalive.handle_timeout(now, choked)?;
         while self.holds.next().is_some_and(|deadline| deadline <= now) {
             self.release_first_hold();
@@ -144,12 +153,8 @@ impl Mux {
             id = id.checked_add(2).ok_or(OpenError::Exhausted)?;
         }
         self.last_id = id;
-        let pads = self.fresh_pads();
-        let stream = self
-            .streams
-            .entry(id)
-            .insert_entry(Stream::new(id, true, pads))
-            .into_mut();
+        let stream = self.fresh_stream(id, true);
+        let stream = self.streams.entry(id).insert_entry(stream).into_mut();
         self.scheduler.add(stream);
         Ok(StreamId(id))
     }
@@ -212,52 +217,9 @@ impl Mux {
         self.events.push_back(Event::Closed(id));
     }
 
-    /// The first contiguous unread bytes of a stream; empty when there are none.
-    pub fn read_front(&self, id: StreamId) -> &[u8] {
-        self.streams
-            .get(&id.0)
-            .map_or(&[], |stream| stream.unread.front())
-    }
-
-    /// Drop the first `n` unread bytes of a stream: they were taken. Opens the peer's window.
-    pub fn consume(&mut self, id: StreamId, n: usize) {
-        let Some(stream) = self.streams.get_mut(&id.0) else {
-            return;
-        };
-        let taken = n.min(stream.unread.len());
-        if taken == 0 {
-            return;
-        }
-        stream.unread.consume(taken);
-        self.unread -= taken;
-        if stream.is_read_out() {
-            self.events.push_back(Event::Finished(id));
-        }
-        self.queue_update_if_due(id.0);
-        self.close_if_over(id.0);
-    }
-
     /// Whether the stream is open in any direction; forgotten ones are not.
     pub fn contains(&self, id: StreamId) -> bool {
         self.streams.contains_key(&id.0)
-    }
-
-    /// Whether the peer ended the stream cleanly and everything was consumed; `false` for unknown
-    /// streams, whose end was told by events.
-    pub fn is_finished(&self, id: StreamId) -> bool {
-        self.streams.get(&id.0).is_some_and(Stream::is_read_out)
-    }
-
-    /// Unread bytes of a stream.
-    pub fn unread(&self, id: StreamId) -> usize {
-        self.streams
-            .get(&id.0)
-            .map_or(0, |stream| stream.unread.len())
-    }
-
-    /// Unread bytes of all streams.
-    pub fn unread_in_all(&self) -> usize {
-        self.unread
     }
 
     /// Bytes of a stream that were written and have not left yet.
@@ -267,21 +229,12 @@ impl Mux {
             .map_or(0, |stream| stream.unsent.len())
     }
 
-    /// Unread bytes that may still come before delivery should stop; 0: do not deliver.
-    pub fn receive_space(&self) -> usize {
-        match self.farewells.len() {
-            FAREWELLS.. => 0,
-            _ => self
-                .config
-                .settings
-                .receive_buffer
-                .saturating_sub(self.unread),
-        }
-    }
-
-    /// The version spoken; `None` on a server before the first frame.
+    /// The version that we speak now; `None` on a server before the first frame.
     pub fn version(&self) -> Option<Version> {
-        self.decoder.version()
+        match self.peer {
+            Peer::Blinktun => Some(Version::V2),
+            Peer::Unheard | Peer::Plain => self.decoder.version(),
+        }
     }
 
     /// Whether the peer said hello.
@@ -315,8 +268,17 @@ impl Mux {
         self.streams.values().map(held).sum()
     }
 
+    /// A new stream, that we open (`syn_due`) or that the peer opened.
+    pub(super) fn fresh_stream(&self, id: u32, syn_due: bool) -> Stream {
+        let floor = match self.peer {
+            Peer::Blinktun => floor(self.streams.len() + 1),
+            Peer::Unheard | Peer::Plain => INITIAL_WINDOW,
+        };
+        Stream::new(id, syn_due, floor, self.fresh_pads())
+    }
+
     /// The pads of a new stream, at their beginning.
-    pub(super) fn fresh_pads(&self) -> Option<StreamPads> {
+    fn fresh_pads(&self) -> Option<StreamPads> {
         self.config.pads.as_ref().map(StreamPads::new)
     }
 
@@ -359,28 +321,6 @@ impl Mux {
         }
     }
 
-    /// Queue a window update if one is due (version 2).
-    pub(super) fn queue_update_if_due(&mut self, id: u32) {
-        let quarter = self.quarter_window();
-        if self.version() == Some(Version::V2)
-            && let Some(stream) = self.streams.get_mut(&id)
-            && stream.update_is_due(quarter)
-        {
-            stream.update_queued = true;
-            self.updates.push_back(id);
-        }
-    }
-
-    /// The window that we offer per stream.
-    pub(super) fn window(&self) -> u32 {
-        self.config.settings.stream_buffer.min(i32::MAX as usize) as u32
-    }
-
-    /// How much must be consumed to be worth an update.
-    pub(super) fn quarter_window(&self) -> u32 {
-        (self.window() / 4).max(1)
-    }
-
     /// Forget the stream if nothing more can happen on it.
     pub(super) fn close_if_over(&mut self, id: u32) {
         if self.streams.get(&id).is_some_and(Stream::is_over) {
@@ -394,6 +334,7 @@ impl Mux {
         let mut stream = self.streams.remove(&id)?;
         self.budget.note_gone(stream.unsent.len());
         self.unread -= stream.unread.len();
+        self.credit.give_back(stream.floor, stream.window);
         self.holds.disarm(&mut stream);
         self.scheduler.withdraw(&mut stream);
         Some(stream)

@@ -1,7 +1,6 @@
 //! From the wire: what each frame does.
 
 use super::frame::Frame;
-use super::stream::Stream;
 use super::transmit::Farewell;
 use super::{Error, Event, HELLO, INITIAL_WINDOW, Mux, Peer, StreamId, Version, WINDOW_SLACK};
 use crate::time::Time;
@@ -32,6 +31,7 @@ impl Mux {
                 Frame::Nop(id) => self.mark = (id != 0 && self.peer_is_blinktun()).then_some(id),
             }
         }
+        self.note_filled(now);
         Ok(())
     }
 
@@ -39,6 +39,7 @@ impl Mux {
     fn identify_peer(&mut self, frame: Frame<'_>) {
         if frame == Frame::Nop(HELLO) && self.peer != Peer::Blinktun {
             self.peer = Peer::Blinktun;
+            self.decoder.allow_upgrade();
             self.events.push_back(Event::PeerHello);
             while self.holds.next().is_some() {
                 self.release_first_hold();
@@ -53,7 +54,7 @@ impl Mux {
             return;
         }
         self.forgotten.remove(id);
-        let stream = Stream::new(id, false, self.fresh_pads());
+        let stream = self.fresh_stream(id, false);
         if self.streams.len() >= self.config.settings.max_streams {
             return self.bid_farewell(&stream);
         }
@@ -86,9 +87,10 @@ impl Mux {
         Ok(())
     }
 
-    /// Unread bytes that one stream may have. Version 1 limits only all streams together.
+    /// Unread bytes that one stream may have by what the peer sends now. Version 1 limits only all
+    /// streams together.
     fn unread_limit(&self) -> usize {
-        match self.version() {
+        match self.decoder.version() {
             Some(Version::V2) => self.window().max(INITIAL_WINDOW) as usize + WINDOW_SLACK,
             _ => usize::MAX,
         }

@@ -1,8 +1,9 @@
 //! One stream: two byte queues, flow control, two ends.
 
+use super::credit::{Credit, SHOWN};
 use super::fin::Ending;
 use super::forgotten::{Ghost, is_due};
-use super::{INITIAL_WINDOW, Peer, Version};
+use super::{Peer, Version};
 use crate::buffer::ByteQueue;
 use crate::qpp::StreamPads;
 use crate::time::Time;
@@ -40,6 +41,11 @@ pub(super) struct Stream {
     received: u32,
     /// Bytes consumed as of our last update.
     reported: Option<u32>,
+    /// The window that the peer had before any update, and the one it has now.
+    pub(super) floor: u32,
+    pub(super) window: u32,
+    /// Which time of fullness it was when the stream was read last; kept by [`super::stuck`].
+    pub(super) last_read: Option<u32>,
 
     last_sent: Option<Time>,
     last_received: Option<Time>,
@@ -62,7 +68,8 @@ pub(super) struct Stream {
 
 impl Stream {
     /// A stream that we open (`syn_due`) or that the peer opened.
-    pub(super) fn new(id: u32, syn_due: bool, pads: Option<StreamPads>) -> Stream {
+    /// Its windows are `floor` until an update says otherwise.
+    pub(super) fn new(id: u32, syn_due: bool, floor: u32, pads: Option<StreamPads>) -> Stream {
         Stream {
             id,
             unread: ByteQueue::new(),
@@ -70,9 +77,12 @@ impl Stream {
             pads: pads.map(Box::new),
             sent: 0,
             peer_consumed: 0,
-            peer_window: INITIAL_WINDOW,
+            peer_window: floor,
             received: 0,
             reported: None,
+            floor,
+            window: floor,
+            last_read: None,
             last_sent: None,
             last_received: None,
             local_end: LocalEnd::Open,
@@ -151,18 +161,29 @@ impl Stream {
 
     /// Whether the peer should hear how much was consumed: at the first received byte, which saves
     /// a round trip, then at each quarter of the window. Not once it has finished.
-    pub(super) fn update_is_due(&self, quarter: u32) -> bool {
+    pub(super) fn update_is_due(&self) -> bool {
+        let quarter = (self.window / 4).max(1);
         let begun = self.received != 0 || self.reported.is_some();
         let useful = begun && !self.peer_finished && !self.update_queued;
         useful && is_due(self.consumed(), self.reported, quarter)
     }
 
-    /// The bytes to report as consumed in the update that was queued; `None` if the peer has
-    /// finished meanwhile and waits for no window any more.
-    pub(super) fn take_update(&mut self) -> Option<u32> {
+    /// The bytes to report as consumed in the update that was queued, and the window beyond; `None` if
+    /// the peer has finished meanwhile and waits for no window any more.
+    pub(super) fn take_update(&mut self, peer: Peer, credit: &mut Credit) -> Option<(u32, u32)> {
         self.update_queued = false;
-        self.reported = Some(self.consumed());
-        self.reported.filter(|_| !self.peer_finished)
+        let consumed = self.consumed();
+        let taken = consumed.wrapping_sub(self.reported.unwrap_or(0));
+        self.reported = Some(consumed);
+        if self.peer_finished {
+            return None;
+        }
+        let wants = match peer {
+            Peer::Blinktun => SHOWN * consumed as usize,
+            Peer::Unheard | Peer::Plain => usize::MAX,
+        };
+        self.window = credit.grant(self.floor, self.window, wants, taken);
+        Some((consumed, self.window))
     }
 
     /// Whether the peer's direction ended and everything was consumed.

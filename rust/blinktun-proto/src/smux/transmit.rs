@@ -3,7 +3,7 @@
 use super::frame::{HEADER, UPDATE, Writer};
 use super::scheduler::Turn;
 use super::stream::{LocalEnd, Stream};
-use super::{Event, HELLO, Mux, Peer, Role, StreamId, Version};
+use super::{Event, Mux, Peer, Role, StreamId, Version};
 use crate::time::Time;
 use crate::work;
 
@@ -81,7 +81,8 @@ impl Mux {
 
     /// Send the frames that go before all data; whether there was room for all.
     fn send_control(&mut self, frames: &mut Writer<'_>) -> bool {
-        self.hello_due = self.hello_due && !frames.nop(HELLO);
+        let first = self.decoder.version().unwrap_or(Version::V1);
+        self.hello_due = self.hello_due && !frames.hello(first);
         self.keepalive.nop_due = self.keepalive.nop_due && !frames.nop(0);
         if self.hello_due || self.keepalive.nop_due {
             return false;
@@ -106,16 +107,16 @@ impl Mux {
 
     /// Say how much of the stream is consumed by now, be it open or forgotten.
     fn send_update(&mut self, id: u32, frames: &mut Writer<'_>) {
-        let window = self.window();
-        let consumed = match self
-            .streams
-            .get_mut(&id)
-            .filter(|stream| stream.update_queued)
-        {
-            Some(stream) => stream.take_update(),
-            None => self.forgotten.take_update(id),
+        let stream = self.streams.get_mut(&id);
+        let update = match stream.filter(|stream| stream.update_queued) {
+            Some(stream) => stream.take_update(self.peer, &mut self.credit),
+            None => {
+                let window = self.window();
+                let consumed = self.forgotten.take_update(id);
+                consumed.map(|consumed| (consumed, window))
+            }
         };
-        if let Some(consumed) = consumed {
+        if let Some((consumed, window)) = update {
             frames.update(id, consumed, window);
         }
     }

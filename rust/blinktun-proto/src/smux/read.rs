@@ -1,0 +1,84 @@
+//! What has arrived, as the application reads it, and what reading tells the peer.
+
+use super::stream::Stream;
+use super::{Event, Mux, StreamId, Version};
+
+/// Farewells that may wait before we stop taking frames: a peer that makes us refuse streams
+/// faster than it takes the refusals must not fill our memory.
+const FAREWELLS: usize = 1024;
+
+impl Mux {
+    /// The first contiguous unread bytes of a stream; empty when there are none.
+    pub fn read_front(&self, id: StreamId) -> &[u8] {
+        self.streams
+            .get(&id.0)
+            .map_or(&[], |stream| stream.unread.front())
+    }
+
+    /// Drop the first `n` unread bytes of a stream: they were taken. Opens the peer's window.
+    pub fn consume(&mut self, id: StreamId, n: usize) {
+        let Some(stream) = self.streams.get_mut(&id.0) else {
+            return;
+        };
+        let taken = n.min(stream.unread.len());
+        if taken == 0 {
+            return;
+        }
+        stream.unread.consume(taken);
+        self.unread -= taken;
+        let is_read_out = stream.is_read_out();
+        self.note_read(id.0);
+        if is_read_out {
+            self.events.push_back(Event::Finished(id));
+        }
+        self.queue_update_if_due(id.0);
+        self.close_if_over(id.0);
+    }
+
+    /// Whether the peer ended the stream cleanly and everything was consumed; `false` for unknown
+    /// streams, whose end was told by events.
+    pub fn is_finished(&self, id: StreamId) -> bool {
+        self.streams.get(&id.0).is_some_and(Stream::is_read_out)
+    }
+
+    /// Unread bytes of a stream.
+    pub fn unread(&self, id: StreamId) -> usize {
+        self.streams
+            .get(&id.0)
+            .map_or(0, |stream| stream.unread.len())
+    }
+
+    /// Unread bytes of all streams.
+    pub fn unread_in_all(&self) -> usize {
+        self.unread
+    }
+
+    /// Unread bytes that may still come before delivery should stop; 0: do not deliver.
+    pub fn receive_space(&self) -> usize {
+        match self.farewells.len() {
+            FAREWELLS.. => 0,
+            _ => self.unread_bound().saturating_sub(self.unread),
+        }
+    }
+
+    /// Queue a window update if one is due (version 2).
+    pub(super) fn queue_update_if_due(&mut self, id: u32) {
+        if self.version() == Some(Version::V2)
+            && let Some(stream) = self.streams.get_mut(&id)
+            && stream.update_is_due()
+        {
+            stream.update_queued = true;
+            self.updates.push_back(id);
+        }
+    }
+
+    /// The largest window that we offer to a stream.
+    pub(super) fn window(&self) -> u32 {
+        self.config.settings.stream_buffer.min(i32::MAX as usize) as u32
+    }
+
+    /// How much must be consumed to be worth an update.
+    pub(super) fn quarter_window(&self) -> u32 {
+        (self.window() / 4).max(1)
+    }
+}
