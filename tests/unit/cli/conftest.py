@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
-from blinktun import app, logs
+from blinktun import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from blinktun.config import RoleConfig
 
@@ -29,13 +28,6 @@ def launched(monkeypatch: pytest.MonkeyPatch) -> list[RoleConfig]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_logger(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test inherits the log of another, nor the key of the machine it runs on."""
+def _no_key_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test inherits the key of the machine it runs on."""
     monkeypatch.delenv("KCPTUN_KEY", raising=False)
-    yield
-    logger = logging.getLogger(logs.ROOT)
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.setLevel(logging.NOTSET)
-    logger.propagate = True
