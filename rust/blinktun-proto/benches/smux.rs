@@ -53,6 +53,7 @@ impl Pair {
                 send_buffer: 256 << 10,
                 keepalive: Duration::from_secs(10),
                 keepalive_timeout: Duration::from_secs(30),
+                outage: Duration::from_secs(600),
                 max_streams: 20_000,
             },
             pads: None,

@@ -7,6 +7,8 @@ use core::fmt;
 pub enum CloseReason {
     /// We closed it.
     Local,
+    /// The server has never answered.
+    NoAnswer,
     /// Nothing was heard for too long (smux keepalive).
     KeepaliveTimeout,
     /// The peer has forgotten the conversation: it restarted, or closed it.
@@ -23,6 +25,9 @@ impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             CloseReason::Local => "closed here",
+            CloseReason::NoAnswer => {
+                "no answer: is the server running there, with the same key and crypt?"
+            }
             CloseReason::KeepaliveTimeout => "nothing heard for too long",
             CloseReason::PeerRestarted => "the peer restarted or forgot the session",
             CloseReason::SmuxViolation => {

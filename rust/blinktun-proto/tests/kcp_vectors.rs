@@ -293,13 +293,30 @@ fn a_lost_segment_of_a_silent_peer_is_not_left_to_a_long_timeout() {
     assert!(machine.kcp.rtt().rto() > Duration::from_secs(8));
     send_at(&mut machine, &[10_000]);
     let mut out = vec![0; 1500];
-    let again = (0..20).find_map(|_| {
+    let question = (0..20).find_map(|_| {
         let now = machine.kcp.next_timeout().expect("data is in flight");
         machine.kcp.handle_timeout(now);
         let emitted = machine.kcp.emit(&mut out, now, &mut machine.stats)?;
-        emitted.has_data.then_some(now)
+        Some((emitted.has_data, now))
     });
-    assert!(again.expect("it is sent again") <= at(11_500), "{again:?}");
+    assert_eq!(question, Some((false, at(11_000))));
+    let mut answer = [0; 24];
+    Segment {
+        conv: CONV,
+        cmd: WINS,
+        wnd: 32,
+        ts: Millis(0),
+        sn: Sn(0),
+        una: Sn(1),
+        data: &[],
+    }
+    .write(&mut answer);
+    hear(&mut machine, &answer, at(11_200));
+    let again = machine.kcp.emit(&mut out, at(11_200), &mut machine.stats);
+    assert!(again.is_some_and(|it| it.has_data));
+    hear(&mut machine, &answer, at(11_300));
+    let again = machine.kcp.emit(&mut out, at(11_300), &mut machine.stats);
+    assert_eq!(again, None, "one question, one answer");
 }
 
 #[test]

@@ -2,24 +2,12 @@
 
 mod smux_support;
 
-use blinktun_proto::smux::{Event, HELLO, Mux, StreamId, Version};
+use blinktun_proto::smux::{Event, HELLO, Mux, Version};
 use blinktun_proto::time::Time;
 use smux_support::*;
 
 const V1: Version = Version::V1;
 const V2: Version = Version::V2;
-const ID: StreamId = StreamId(3);
-
-/// Two blinktun ends that know each other, with stream 3 open.
-fn acquainted(version: Version) -> (Mux, Mux) {
-    let (mut client, mut server) = (client(version), server());
-    assert_eq!(client.open(), Ok(ID));
-    exchange(&mut client, &mut server, at(0));
-    assert_eq!(events(&mut client), [Event::PeerHello]);
-    assert_eq!(events(&mut server), [Event::PeerHello, Event::Opened(ID)]);
-    assert!(client.peer_is_blinktun() && server.peer_is_blinktun());
-    (client, server)
-}
 
 /// A server with stream 3 open and "request" received, towards another implementation.
 fn server_of_plain(version: Version) -> Mux {

@@ -6,7 +6,6 @@ use blinktun_proto::smux::{
     Error, Event, HELLO, INITIAL_WINDOW, MIN_TRANSMIT, Mux, OpenError, Role, STREAM_BYTES,
     StreamError, StreamId, Version, WINDOW_SLACK,
 };
-use blinktun_proto::time::Time;
 use smux_support::*;
 
 const V1: Version = Version::V1;
@@ -431,49 +430,4 @@ fn ten_thousand_idle_streams_are_small() {
         size_of::<Mux>()
     );
     assert!(worst < 1024);
-}
-
-#[test]
-fn silence_ends_the_session_after_30_to_60_seconds() {
-    let mut mux = client(V2);
-    mux.receive(&frame(V2, NOP, 0, &[]), at(500))
-        .expect("proper");
-    let (mut nops, mut now) = (0, Time::ZERO);
-    let dead = loop {
-        let next = mux.next_timeout().expect("the clocks never stop");
-        assert!(next > now);
-        now = next;
-        if let Err(error) = mux.handle_timeout(now) {
-            break error;
-        }
-        nops += sends(&mut mux, now)
-            .iter()
-            .filter(|frame| frame.0 == NOP)
-            .count();
-    };
-    assert_eq!((dead, now), (Error::KeepaliveTimeout, at(60_000)));
-    assert_eq!(nops, 5, "at 10, 20, 30, 40 and 50 s");
-}
-
-#[test]
-fn silence_is_no_wonder_while_we_take_nothing() {
-    let mut mux = Mux::new(
-        config_with(Role::Client, Some(V1), |settings| {
-            settings.receive_buffer = 10
-        }),
-        at(0),
-    );
-    let id = mux.open().expect("first");
-    mux.receive(&frame(V1, PSH, 3, &[0; 10]), at(0))
-        .expect("proper");
-    assert_eq!(mux.receive_space(), 0);
-    for seconds in (30..300).step_by(30) {
-        mux.handle_timeout(at(seconds * 1000))
-            .expect("we are the ones who stopped");
-    }
-    read(&mut mux, id);
-    assert_eq!(
-        mux.handle_timeout(at(300_000)),
-        Err(Error::KeepaliveTimeout)
-    );
 }

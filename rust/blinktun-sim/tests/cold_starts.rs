@@ -81,6 +81,7 @@ impl Dice {
         config.smux.receive_buffer = self.one_of(&[3000, 70_000, 4 << 20]);
         config.smux.stream_buffer = self.one_of(&[500, 5_000, 65_536, 2 << 20]);
         (config.smux.keepalive, config.smux.keepalive_timeout) = (NEVER, 2 * NEVER);
+        config.answer_within = NEVER;
     }
 
     fn setup(&mut self, seed: u64) -> Setup {

@@ -223,8 +223,14 @@ fn the_last_segment_lost(seed: u64) -> Stats {
 /// The way back grows long all at once.
 fn acks_that_come_late(seed: u64) -> Stats {
     let mut world = upload(&Setup::new(seed));
-    world.down.set_weather(Weather::perfect(SECOND / 3));
     world.run(60 * SECOND);
+    world.down.set_weather(Weather::perfect(SECOND / 3));
+    // One segment, whose acknowledgement comes alone.
+    let mut late = Flow::new(100, 0);
+    late.opens = world.now;
+    world.add(late);
+    world.run(60 * SECOND);
+    world.pass(SECOND);
     world.client.stats().clone()
 }
 

@@ -68,7 +68,7 @@ fn ten_minutes_without_network() {
     for_each_seed(|seed| {
         let weather = slow().with_loss(0.02).with_outage(at(2), at(602));
         let setup = Setup::new(seed).weather(weather).both(|config| {
-            config.smux.keepalive_timeout = 20 * MINUTE;
+            config.smux.outage = 20 * MINUTE;
         });
         let mut world = setup.build();
         let flow = world.add(Flow::new(1_000_000, 1_000_000));
@@ -80,7 +80,7 @@ fn ten_minutes_without_network() {
             // Catching up, the full queue may be silent for a moment once more.
             assert!(heard.len() >= 2, "{heard:?}");
             assert!(heard[0].1 && heard[0].0 > at(2) && heard[0].0 < at(4));
-            assert!(!heard[1].1 && heard[1].0 > at(602) && heard[1].0 < at(603));
+            assert!(!heard[1].1 && heard[1].0 > at(602) && heard[1].0 < at(604));
         }
         // During the outage: some probes a second, no more.
         assert!(
@@ -93,17 +93,18 @@ fn ten_minutes_without_network() {
 }
 
 #[test]
-fn an_outage_longer_than_the_keepalive_ends_the_session() {
+fn an_outage_too_long_ends_the_session() {
     for_each_seed(|seed| {
         let weather = slow().with_outage(at(2), at(1000));
         let mut world = Setup::new(seed).weather(weather).build();
         world.add(Flow::new(2_000_000, 0));
-        world.pass(2 * MINUTE);
+        world.pass(12 * MINUTE);
         for side in [Side::Client, Side::Server] {
             let closings = world.closings(side);
             assert_eq!(closings.len(), 1);
             assert_eq!(closings[0].1, CloseReason::KeepaliveTimeout);
-            assert!(closings[0].0 <= at(62), "{closings:?}");
+            let after = closings[0].0.since(at(2));
+            assert!(after >= 10 * MINUTE && after <= 11 * MINUTE, "{after:?}");
         }
         assert!(!world.flows[0].is_done());
     });
@@ -129,6 +130,8 @@ fn a_restarted_server_is_noticed_at_once() {
             world.server = setup.endpoint(Role::Server, 1, world.now);
             world.accepted = None;
             world.server_is_up = true;
+            world.up.set_weather(slow());
+            world.down.set_weather(slow());
             let back = world.now;
             world.pass(30 * SECOND);
             let closings = world.closings(Side::Client);
@@ -136,7 +139,7 @@ fn a_restarted_server_is_noticed_at_once() {
             assert_eq!(closings[0].1, CloseReason::PeerRestarted);
             if upload > 0 {
                 let took = closings[0].0.since(back);
-                assert!(took <= 3 * SECOND / 2, "{took:?}");
+                assert!(took <= SECOND / 2, "{took:?}");
             }
             assert!(!world.flows[0].is_done());
             assert!(world.server.session_ids().is_empty());
@@ -215,7 +218,7 @@ fn a_restarted_client_opens_a_second_session() {
         world.flows.clear();
         world.add(Flow::new(300_000, 300_000));
         world.run(20 * SECOND);
-        world.pass(2 * MINUTE);
+        world.pass(11 * MINUTE);
         // The first life's session is given up; the second's goes on.
         let reasons: Vec<_> = world.closings(Side::Server).iter().map(|c| c.1).collect();
         assert_eq!(reasons, [CloseReason::KeepaliveTimeout]);
@@ -226,7 +229,9 @@ fn a_restarted_client_opens_a_second_session() {
 #[test]
 fn a_server_that_appears_late() {
     for_each_seed(|seed| {
-        let mut world = Setup::new(seed).weather(near().with_loss(0.05)).build();
+        let setup = Setup::new(seed).weather(near().with_loss(0.05));
+        let setup = setup.both(|config| config.answer_within = MINUTE);
+        let mut world = setup.build();
         world.server_is_up = false;
         world.add(Flow::new(200_000, 200_000));
         world.pass(20 * SECOND);

@@ -34,7 +34,7 @@ time, unless another stream comes."""
 _MAX_RETRY = 30.0
 _COMPLAINT_PAUSE = 60.0
 """Seconds between two log lines about that."""
-_UNHEARD_PATIENCE = 10.0
+_UNHEARD_PATIENCE = 4.0
 """Seconds after which a session that was never answered is dialled anew: a name may have moved."""
 _SCAVENGE = 1.0
 """Seconds between looks at expired sessions."""

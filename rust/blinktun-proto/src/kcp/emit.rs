@@ -9,7 +9,7 @@ use crate::wire::{Millis, Sn};
 impl Kcp {
     /// Write the next payload that must leave to `out`, as far as it fits.
     pub fn emit(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> Option<Emitted> {
-        self.sender.number(now);
+        self.sender.number(&self.rtt, now);
         self.withhold();
         let block = self.block.min(out.len());
         let mut at = 0;

@@ -53,7 +53,12 @@ impl Kcp {
                         self.last_news = Some(now);
                     }
                 }
-                WASK => self.tell = Some(segment.ts),
+                WASK => {
+                    self.tell = Some(segment.ts);
+                    if self.liveness.peer_asks() {
+                        self.note_peer_clock(segment.ts);
+                    }
+                }
                 _ => self.handle_tell(&segment, now),
             }
         }
@@ -64,17 +69,13 @@ impl Kcp {
                 self.sender.retime(&self.rtt);
             }
         }
-        if self.asks_after_data {
-            self.hear(data, now);
+        self.heard = true;
+        match data {
+            _ if !self.asks_after_data => {}
+            true => self.liveness.note_data(now),
+            false => self.liveness.note_sign(),
         }
         Ok(())
-    }
-
-    pub(super) fn hear(&mut self, data: bool, now: Time) {
-        match data {
-            true => self.hush.note_data(now),
-            false => self.hush.note_sign(),
-        }
     }
 
     /// Whether the payload can come from this conversation's peer, without any effect.
@@ -148,6 +149,9 @@ impl Kcp {
     pub(super) fn handle_tell(&mut self, segment: &Segment<'_>, now: Time) {
         self.notice_restart(segment, now);
         self.note_echo(segment.ts, self.asked.contains(&segment.ts));
+        if self.liveness.take_answer() && self.sender.silent_since(now).is_some() {
+            self.sender.repeat_first(); // its acknowledgement lets the rest go on
+        }
     }
 
     /// Take `ts` for a proof, if it `is_ours`. A datagram holds dozens of segments but is one guess: the
@@ -183,8 +187,10 @@ impl Kcp {
     pub fn is_news(&self, payload: &[u8]) -> bool {
         Segments::new(payload, self.conv).flatten().any(|segment| {
             let is_younger = |newest: Millis| newest.before(segment.ts);
-            let is_new_data = segment.cmd == PUSH && self.peer_clock.is_none_or(is_younger);
-            is_new_data || self.sender.una().before(segment.una)
+            let shows_clock =
+                segment.cmd == PUSH || (segment.cmd == WASK && self.liveness.peer_asks());
+            let is_younger = shows_clock && self.peer_clock.is_none_or(is_younger);
+            is_younger || self.sender.una().before(segment.una)
         })
     }
 
@@ -200,7 +206,7 @@ impl Kcp {
             return;
         }
         let fresh = segment.ts.diff(first_una) > 0 && self.clock(now).diff(segment.ts) >= 0;
-        let waiting = self.sender.is_silent(now) || self.hush.is_asking();
+        let waiting = self.sender.silent_since(now).is_some() || self.liveness.is_asking();
         let answer = segment.cmd == WINS && waiting;
         self.forgotten |= fresh || answer;
     }
@@ -208,8 +214,11 @@ impl Kcp {
     /// After a batch of payloads: look for losses.
     pub fn finish_input(&mut self, now: Time) {
         self.sender.finish_input(&self.rtt, now);
-        self.probe
-            .update(self.sender.remote_window(), self.sender.is_silent(now), now);
+        self.sender.resume(&self.rtt, now);
+        self.look(now);
+        if core::mem::take(&mut self.heard) && self.liveness.hear(now) {
+            self.ask_whether_alive();
+        }
     }
 
     /// Deliver data that waited for room in the sink.

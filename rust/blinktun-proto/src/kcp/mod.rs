@@ -9,9 +9,9 @@
 
 pub mod control;
 mod emit;
-pub mod hush;
 mod in_flight;
 mod input;
+pub mod liveness;
 mod overtaken;
 pub mod pool;
 pub mod probe;
@@ -26,13 +26,13 @@ use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
 use crate::wire::{Millis, Sn};
 use control::{Controller, Fixed, Reno};
-use hush::Hush;
+use liveness::{GAP, Liveness, SILENCE};
 use pool::Pool;
 use probe::Probe;
 use receiver::Receiver;
 use rtt::Rtt;
 use segment::HEADER;
-use sender::{SILENCE, Sender};
+use sender::Sender;
 
 /// The settings of one end of a conversation.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +63,10 @@ pub struct Config {
     pub clock_offset: u32,
 }
 
-/// How long the first questions to a silent peer may take: with a long RTO nothing else was sent
-/// again before them.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// Questions whose answers are recognised: those of two seconds of silence.
+/// How long the first question to a silent peer may take: with a long RTO nothing else was sent
+/// again before it.
+const PATIENCE: Duration = GAP;
+/// Questions whose answers are recognised: those of some seconds of silence.
 const MAX_ASKED: usize = 8;
 
 /// One conversation's reliable byte stream.
@@ -76,7 +76,7 @@ pub struct Kcp {
     clock_offset: u32,
     demand_proof: bool,
     asks_after_data: bool,
-    hush: Hush,
+    liveness: Liveness,
     born: Time,
     sender: Sender,
     receiver: Receiver,
@@ -103,6 +103,8 @@ pub struct Kcp {
     peer_clock: Option<Millis>,
     /// When data came that was new.
     last_news: Option<Time>,
+    /// A payload was taken since the last [`Kcp::finish_input`].
+    heard: bool,
 }
 
 /// A payload that [`Kcp::emit`] wrote.
@@ -129,7 +131,7 @@ impl Kcp {
             clock_offset: config.clock_offset,
             demand_proof: config.demand_proof,
             asks_after_data: config.asks_after_data,
-            hush: Hush::default(),
+            liveness: Liveness::default(),
             born: now,
             sender: Sender::new(mss, config.send_window, policy, controller, now),
             receiver: Receiver::new(config.receive_window),
@@ -146,6 +148,7 @@ impl Kcp {
             answered: false,
             peer_clock: None,
             last_news: None,
+            heard: false,
         }
     }
 
@@ -202,6 +205,12 @@ impl Kcp {
         }
     }
 
+    /// The peer is a client of ours: it asks as well when nothing comes, and its questions show its
+    /// clock.
+    pub fn note_peer_asks(&mut self) {
+        self.liveness.note_peer_asks();
+    }
+
     /// Whether the peer has forgotten this conversation.
     pub fn forgotten(&self) -> bool {
         self.forgotten
@@ -212,12 +221,17 @@ impl Kcp {
     pub fn is_silent(&self, now: Time) -> bool {
         let has_news = self.last_news.is_some_and(|at| now.since(at) < SILENCE);
         let stalled = self.sender.is_stalled(SILENCE + PATIENCE, now) && !has_news;
-        stalled || self.hush.is_silent(now)
+        stalled || self.liveness.is_silent(now)
     }
 
     /// Whether the peer has acknowledged anything at all.
     pub fn heard(&self) -> bool {
         self.sender.advanced_ever()
+    }
+
+    /// Whether anything has ever come from the peer.
+    pub fn answered_ever(&self) -> bool {
+        self.heard() || self.last_news.is_some()
     }
 
     /// The number up to which the peer has acknowledged everything.
@@ -249,22 +263,34 @@ impl Kcp {
 
     /// When [`Kcp::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        let silence = match self.probe.next_timeout() {
-            Some(at) => Some(at),
-            None => self.sender.silence_due(),
+        let silence = match self.liveness.knows_stall() {
+            true => None,
+            false => self.sender.silence_due(),
         };
-        let own = earliest(self.sender.next_timeout(), self.hush.next_timeout());
-        earliest(own, silence)
+        let asking = earliest(self.liveness.next_timeout(), self.probe.next_timeout());
+        earliest(self.sender.next_timeout(), earliest(asking, silence))
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.probe
-            .update(self.sender.remote_window(), self.sender.is_silent(now), now);
-        if self.hush.handle_timeout(now) {
-            self.probe.ask();
-        }
+        self.look(now);
         self.sender.handle_timeout(&self.rtt, now);
+    }
+
+    /// Ask for what there is to ask.
+    fn look(&mut self, now: Time) {
+        self.probe.update(self.sender.remote_window(), now);
+        if self.liveness.update(self.sender.silent_since(now), now) {
+            self.ask_whether_alive();
+        }
+    }
+
+    /// A peer that has never answered may not know the conversation: only its first segment tells.
+    fn ask_whether_alive(&mut self) {
+        match self.sender.advanced_ever() {
+            true => self.probe.ask(),
+            false => self.sender.repeat_first(),
+        }
     }
 
     /// Our clock as it stands on the wire.

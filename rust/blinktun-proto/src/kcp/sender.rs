@@ -13,16 +13,12 @@ use super::pool::Pool;
 use super::receiver::SLACK;
 use super::rtt::Rtt;
 use crate::stats::Stats;
-use crate::time::{Duration, Time, earliest};
+use crate::time::{Time, earliest};
 use crate::wire::{Millis, Sn};
 use crate::work;
 
 /// The remote window before anything was heard (kcptun wire, section 3.2).
 const INITIAL_REMOTE_WINDOW: u32 = 32;
-/// No acknowledgement for this long with data in flight: only probe, do not pour more in.
-pub const SILENCE: Duration = Duration::from_millis(1000);
-/// The longest wait before the first segment is tried again while the peer is silent.
-const SILENT_RETRY: Duration = Duration::from_millis(400);
 
 /// Data not yet numbered, data in flight, and what of it must leave (again).
 ///
@@ -45,6 +41,12 @@ pub struct Sender {
     again: VecDeque<Sn>,
     next_order: u64,
     overtaken: Overtaken,
+    /// The path is dark: only what is queued leaves, nothing for the first time.
+    dark: bool,
+    /// Segments that are due wait for a sign that the path carries anything.
+    held_back: bool,
+    /// There was such a sign.
+    resumes: bool,
     /// No segment is due before this; may be early, never late.
     next_due: Option<Time>,
     /// All segments are looked at for one that is due, so not before this.
@@ -79,6 +81,9 @@ impl Sender {
             again: VecDeque::new(),
             next_order: 0,
             overtaken: Overtaken::new(resend),
+            dark: false,
+            held_back: false,
+            resumes: false,
             next_due: None,
             next_look: now,
             delivered: 0,
@@ -235,10 +240,7 @@ impl Sender {
     }
 
     fn note_progress(&mut self, now: Time) {
-        if self.is_silent(now) {
-            // While silent only the first segment was timed: look at all of them again.
-            self.next_due = Some(now);
-        }
+        self.resumes |= core::mem::take(&mut self.held_back);
         self.last_progress = now;
     }
 
@@ -266,7 +268,11 @@ impl Sender {
     // --- to the wire ----------------------------------------------------------------------
 
     /// Number what the windows allow.
-    pub fn number(&mut self, now: Time) {
+    pub fn number(&mut self, rtt: &Rtt, now: Time) {
+        self.dark = self.is_dark(rtt, now);
+        if self.dark {
+            return;
+        }
         let window = self.effective_window() as usize;
         while self.buffer.len() < window
             && let Some(data) = self.queue.pop_front()
@@ -286,7 +292,8 @@ impl Sender {
             };
         }
         let first_new = self.buffer.len() - self.unsent;
-        self.buffer.get(first_new).map(|segment| segment.data.len())
+        let new = self.buffer.get(first_new).filter(|_| !self.dark);
+        new.map(|segment| segment.data.len())
     }
 
     /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent.
@@ -301,7 +308,6 @@ impl Sender {
             Some(sn) => self.index_again(sn)?,
             None => self.take_new(rtt, now)?,
         };
-        let silent = self.is_silent(now);
         let segment = &mut self.buffer[index];
         segment.sent = now;
         if segment.transmissions == 0 {
@@ -314,12 +320,7 @@ impl Sender {
             again.count(stats);
         }
         segment.early = false;
-        let wait = if silent {
-            segment.rto.min(SILENT_RETRY)
-        } else {
-            segment.rto
-        };
-        segment.due = now + wait;
+        segment.due = now + segment.rto;
         self.next_due = earliest(self.next_due, Some(segment.due));
         let (order, sn) = (self.next_order, self.una.plus(index as u32));
         self.next_order += 1;

@@ -44,6 +44,8 @@ pub struct Config {
     pub receive_window: u32,
     /// Bytes of datagrams sent a second by each session; 0 is no limit.
     pub rate_limit: u64,
+    /// A client whose first data was not answered for so long gives the session up.
+    pub answer_within: Duration,
     /// The smux settings.
     pub smux: smux::Settings,
     /// What the bytes of every stream go through (QPP).
@@ -63,6 +65,10 @@ pub enum ConfigError {
     Window,
     /// `rate_limit` is above [`MAX_RATE`].
     RateLimit,
+    /// `smux.frame_size` is 0 or above 65535.
+    FrameSize,
+    /// A buffer of smux is 0.
+    Buffer,
 }
 
 impl fmt::Display for ConfigError {
@@ -71,6 +77,8 @@ impl fmt::Display for ConfigError {
             ConfigError::Mtu => "mtu must leave at least 50 bytes for KCP and be at most 1500",
             ConfigError::Shards => "datashard + parityshard must be at most 255",
             ConfigError::Window => "sndwnd and rcvwnd must be 1..65535",
+            ConfigError::FrameSize => "framesize must be 1..65535",
+            ConfigError::Buffer => "smuxbuf and streambuf must be at least 1",
             ConfigError::RateLimit => "ratelimit must be at most 2147483647",
         })
     }
@@ -96,6 +104,12 @@ impl Config {
         if self.rate_limit > MAX_RATE {
             return Err(ConfigError::RateLimit);
         }
+        if !(1..=65535).contains(&self.smux.frame_size) {
+            return Err(ConfigError::FrameSize);
+        }
+        if self.smux.receive_buffer.min(self.smux.stream_buffer) == 0 {
+            return Err(ConfigError::Buffer);
+        }
         Ok(())
     }
 
@@ -115,6 +129,7 @@ impl Config {
             send_window: 128,
             receive_window: 512,
             rate_limit: 0,
+            answer_within: Duration::from_secs(9),
             smux: smux::Settings {
                 version: None,
                 frame_size: 8192,
@@ -123,6 +138,7 @@ impl Config {
                 send_buffer: 256 << 10,
                 keepalive: Duration::from_secs(10),
                 keepalive_timeout: Duration::from_secs(30),
+                outage: Duration::from_secs(600),
                 max_streams: 65536,
             },
             pads: None,

@@ -4,6 +4,7 @@ use super::upward::Upward;
 use super::{Context, Session};
 use crate::error::CloseReason;
 use crate::fec::{self, PacketKind};
+use crate::smux::Role;
 use crate::time::{Duration, Time};
 use crate::wire::u16_at;
 
@@ -119,6 +120,12 @@ impl Session {
         if self.restrained && self.kcp.proven() {
             self.restrained = false;
             self.drain(now, cx);
+        }
+        if self.role == Role::Server && self.mux.peer_is_blinktun() {
+            self.kcp.note_peer_asks();
+        }
+        if self.kcp.answered_ever() {
+            self.answer_by = None;
         }
         self.update_silence(now);
         self.report_mismatch();

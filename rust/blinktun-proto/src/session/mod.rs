@@ -32,7 +32,7 @@ use crate::kcp::pool::Pool;
 use crate::random::Random;
 use crate::smux::{self, Mux};
 use crate::stats::Stats;
-use crate::time::{Time, earliest};
+use crate::time::{Duration, Time, earliest};
 use crate::wire::{Millis, SeqId, Sn};
 
 pub use crate::smux::Role;
@@ -124,6 +124,9 @@ pub struct Session {
     heard: bool,
     /// Our first data has left.
     opened: bool,
+    /// A client's server must have answered by then.
+    answer_by: Option<Time>,
+    answer_within: Duration,
     /// The peer is unproven: what goes beyond the bounds for such waits in KCP.
     restrained: bool,
     silent: bool,
@@ -158,6 +161,8 @@ impl Session {
             pace: config.pace(now),
             heard: false,
             opened: false,
+            answer_by: None,
+            answer_within: config.answer_within,
             restrained: role == Role::Server,
             silent: false,
             closed: None,
@@ -200,7 +205,8 @@ impl Session {
         }
         let timers = earliest(self.kcp.next_timeout(), self.mux.next_timeout());
         let pace = self.pace.as_ref().and_then(Pace::next_timeout);
-        earliest(earliest(timers, pace), self.decoder_stale_at)
+        let waits = earliest(self.decoder_stale_at, self.answer_by);
+        earliest(earliest(timers, pace), waits)
     }
 
     /// Time has passed.
@@ -211,6 +217,9 @@ impl Session {
         self.kcp.handle_timeout(now);
         self.release_decoder(now, cx);
         self.update_silence(now);
+        if self.answer_by.is_some_and(|by| by <= now) {
+            self.close(CloseReason::NoAnswer);
+        }
         if let Err(error) = self.mux.handle_timeout(now) {
             self.close(error.into());
         }

@@ -99,7 +99,10 @@ impl Session {
         let emitted = self
             .kcp
             .emit(&mut out[start..start + room], now, &mut cx.stats)?;
-        self.opened |= emitted.has_data;
+        if emitted.has_data && !self.opened {
+            self.opened = true;
+            self.answer_by = (self.role == Role::Client).then_some(now + self.answer_within);
+        }
         Some(overhead + self.frame(out, emitted, now))
     }
 

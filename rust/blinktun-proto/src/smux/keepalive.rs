@@ -1,6 +1,6 @@
-//! NOPs at a fixed pace, and noticing that the peer is silent (kcptun wire, 5.6).
+//! NOPs at a fixed pace, and giving a silent peer up (kcptun wire, 5.6).
 
-use super::Error;
+use super::{Error, Settings};
 use crate::time::{Duration, Time};
 
 /// The shortest time between two NOPs.
@@ -12,24 +12,31 @@ pub(super) struct Keepalive {
     interval: Duration,
     /// How often it is checked that any frame arrived.
     check: Duration,
+    /// The longest silence that is waited for.
+    outage: Duration,
     next_nop: Time,
     next_check: Time,
     /// A frame has come since the last check.
     heard: bool,
+    /// The last check that found one.
+    heard_at: Time,
     /// A NOP waits to be sent.
     pub(super) nop_due: bool,
 }
 
 impl Keepalive {
-    pub(super) fn new(interval: Duration, check: Duration, now: Time) -> Keepalive {
-        let interval = interval.max(SHORTEST);
+    pub(super) fn new(settings: &Settings, now: Time) -> Keepalive {
+        let interval = settings.keepalive.max(SHORTEST);
+        let check = settings.keepalive_timeout;
         let (next_nop, next_check) = (now + interval, now + check);
         Keepalive {
             interval,
             check,
+            outage: settings.outage,
             next_nop,
             next_check,
             heard: false,
+            heard_at: now,
             nop_due: false,
         }
     }
@@ -45,19 +52,24 @@ impl Keepalive {
     }
 
     /// Act on what is due. `choked`: we stopped taking frames ourselves, so silence means nothing.
-    pub(super) fn handle_timeout(&mut self, now: Time, choked: bool) -> Result<(), Error> {
+    /// If the session `is_worth_waiting` for, it may be silent for as long as an outage lasts.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Time,
+        choked: bool,
+        is_worth_waiting: bool,
+    ) -> Result<(), Error> {
         if now >= self.next_nop {
             self.next_nop = now + self.interval;
             self.nop_due = true;
         }
         if now >= self.next_check {
             self.next_check = now + self.check;
-            let alive = core::mem::take(&mut self.heard) || choked;
-            return if alive {
-                Ok(())
-            } else {
-                Err(Error::KeepaliveTimeout)
-            };
+            if core::mem::take(&mut self.heard) || choked {
+                self.heard_at = now;
+            } else if !is_worth_waiting || now.since(self.heard_at) >= self.outage {
+                return Err(Error::KeepaliveTimeout);
+            }
         }
         Ok(())
     }

@@ -96,6 +96,8 @@ pub struct Settings {
     pub keepalive: Duration,
     /// How often it is checked that anything was heard; Go's is 30 s.
     pub keepalive_timeout: Duration,
+    /// The longest outage that a session with open streams outlives, if the peer is blinktun.
+    pub outage: Duration,
     /// Streams at once; a peer's stream beyond is refused.
     pub max_streams: usize,
 }

@@ -77,11 +77,7 @@ impl Mux {
             streams: Table::with_hasher(hasher(config.hash_seed)),
             forgotten: Forgotten::new(config.hash_seed),
             events: VecDeque::new(),
-            keepalive: Keepalive::new(
-                config.settings.keepalive,
-                config.settings.keepalive_timeout,
-                now,
-            ),
+            keepalive: Keepalive::new(&config.settings, now),
             peer: Peer::Unheard,
             unread: 0,
             fullness: Fullness::default(),
@@ -132,7 +128,10 @@ impl Mux {
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
         let choked = self.unread >= self.unread_bound();
         self.reset_stuck(now);
-        self.keepalive.handle_timeout(now, choked)?;
+        // Other programs give the session up themselves, soon.
+        let is_worth_waiting = self.peer_is_blinktun() && !self.streams.is_empty();
+        self.keepalive
+            .handle_timeout(now, choked, is_worth_waiting)?;
         while self.holds.next().is_some_and(|deadline| deadline <= now) {
             self.release_first_hold();
         }

@@ -9,6 +9,7 @@ pub const FIN: u8 = 1;
 pub const PSH: u8 = 2;
 pub const NOP: u8 = 3;
 pub const UPD: u8 = 4;
+pub const ID: StreamId = StreamId(3);
 
 /// The programs' defaults, with room for 1000 streams.
 pub fn config(role: Role, version: Option<Version>) -> Config {
@@ -22,6 +23,7 @@ pub fn config(role: Role, version: Option<Version>) -> Config {
             send_buffer: 64 << 10,
             keepalive: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(30),
+            outage: Duration::from_secs(600),
             max_streams: 1000,
         },
         pads: None,
@@ -121,4 +123,15 @@ pub fn exchange(a: &mut Mux, b: &mut Mux, now: Time) {
 
 pub fn at(millis: u64) -> Time {
     Time::from_millis(millis)
+}
+
+/// Two blinktun ends that know each other, with stream 3 open.
+pub fn acquainted(version: Version) -> (Mux, Mux) {
+    let (mut client, mut server) = (client(version), server());
+    assert_eq!(client.open(), Ok(ID));
+    exchange(&mut client, &mut server, at(0));
+    assert_eq!(events(&mut client), [Event::PeerHello]);
+    assert_eq!(events(&mut server), [Event::PeerHello, Event::Opened(ID)]);
+    assert!(client.peer_is_blinktun() && server.peer_is_blinktun());
+    (client, server)
 }

@@ -1,8 +1,9 @@
 //! What time alone tells the sender: who is due, and who is silent.
 
-use super::{SILENCE, SILENT_RETRY, Sender};
+use super::Sender;
 use crate::kcp::control::Loss;
 use crate::kcp::in_flight::{Again, Outgoing};
+use crate::kcp::liveness::SILENCE;
 use crate::kcp::rtt::Rtt;
 use crate::time::{Duration, Time, earliest};
 use crate::work;
@@ -17,9 +18,15 @@ impl Sender {
         due.map(|at| at.max(self.next_look))
     }
 
-    /// Whether data is in flight and nothing was acknowledged for [`SILENCE`].
-    pub fn is_silent(&self, now: Time) -> bool {
-        self.is_stalled(SILENCE, now)
+    /// Since when data in flight counts as stalled, if nothing was acknowledged for [`SILENCE`].
+    pub fn silent_since(&self, now: Time) -> Option<Time> {
+        self.silence_due().filter(|since| *since <= now)
+    }
+
+    /// Whether nothing but questions is worth sending: [`SILENCE`] has passed, and the time that an
+    /// acknowledgement takes on this path.
+    pub(super) fn is_dark(&self, rtt: &Rtt, now: Time) -> bool {
+        self.is_stalled(rtt.rto().max(SILENCE), now)
     }
 
     /// Whether data is in flight and nothing was acknowledged for `span`.
@@ -34,15 +41,16 @@ impl Sender {
 
     /// Queue every segment whose time has come.
     pub fn handle_timeout(&mut self, rtt: &Rtt, now: Time) {
-        let silent = self.is_silent(now);
-        if silent {
-            self.hasten();
-        }
         if self.next_timeout().is_none_or(|due| now < due) {
             return;
         }
-        // Without an answer so far there is no round trip to judge by: one segment asks for all.
-        let first_only = silent || rtt.min().is_none();
+        if self.is_dark(rtt, now) {
+            (self.next_due, self.held_back) = (None, true);
+            return;
+        }
+        // While nothing at all is acknowledged, and before the first round trip is known, one segment
+        // asks for all: a path that is down, or full, gets no second copy of the window.
+        let first_only = rtt.min().is_none() || self.is_stalled(rtt.rto(), now);
         let reach = self.buffer.len() - self.unsent;
         let (mut worst, mut next) = (None, None);
         self.next_look = now + LOOK_EVERY;
@@ -65,12 +73,22 @@ impl Sender {
                 segment.back_off(self.nodelay, rtt);
             }
             if first_only {
+                self.held_back = true;
                 break;
             }
         }
         self.next_due = next;
         if let Some(loss) = worst {
             self.controller.on_lost(loss, self.in_flight, now);
+        }
+    }
+
+    /// After a batch of input: if the path carries something again, all that is due leaves, before
+    /// anything new. Only the first segment was timed meanwhile.
+    pub fn resume(&mut self, rtt: &Rtt, now: Time) {
+        if core::mem::take(&mut self.resumes) {
+            self.next_due = Some(now);
+            self.handle_timeout(rtt, now);
         }
     }
 
@@ -85,17 +103,19 @@ impl Sender {
         }
     }
 
-    /// While the peer is silent the first segment is tried often, however long its RTO was.
-    fn hasten(&mut self) {
+    /// Send the first segment that is not acknowledged again, whatever its time.
+    pub fn repeat_first(&mut self) {
         let sent = self.buffer.len() - self.unsent;
-        let mut out = self.buffer.iter_mut().take(sent);
-        let is_out = |segment: &&mut Outgoing| {
+        let mut out = self.buffer.iter_mut().take(sent).enumerate();
+        let is_out = |(_, segment): &(usize, &mut Outgoing)| {
             work::count(1);
-            !segment.acked && segment.queued.is_none()
+            !segment.acked
         };
-        if let Some(first) = out.find(is_out) {
-            first.due = first.due.min(first.sent + SILENT_RETRY);
-            self.next_due = earliest(self.next_due, Some(first.due));
+        if let Some((index, first)) = out.find(is_out)
+            && first.queued.is_none()
+        {
+            first.queued = Some(Again::Timeout);
+            self.again.push_front(self.una.plus(index as u32));
         }
     }
 }
