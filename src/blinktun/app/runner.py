@@ -9,6 +9,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from blinktun.app.core_dumps import forbid_core_dumps
 from blinktun.app.descriptors import need_descriptors, want_descriptors
 from blinktun.app.fusion import make_roles
 from blinktun.app.memory import keep_freed_memory
@@ -53,6 +54,7 @@ def run(configs: Sequence[RoleConfig], *, grace: float | None = None) -> int:
         for warning in config.warnings:
             _log.warning("%s: %s", config.source, warning)
     want_descriptors()
+    forbid_core_dumps()
     need_descriptors([config for config in configs if isinstance(config, KcptunServer)])
     for config in configs:
         if isinstance(config, KcptunServer) and config.workers > 1:
