@@ -3,6 +3,10 @@
 Nothing here waits. The owner watches `Reactor.fileno`, calls `Reactor.turn` when it is readable or
 when `Reactor.next_timeout` has passed, and after any other call that changes something.
 
+Whatever it is called with, it raises ``TypeError``, ``OverflowError`` (a number that
+is negative or too large), ``ValueError``, ``OSError``, or, for a bug of its own,
+`blinktun.errors.InternalError`. After that a `Reactor` raises nothing but that.
+
 Times are seconds, sizes are bytes. Keys are plain tuples that are never used again for something
 else: (socket, session) for a session, (socket, session, stream) for a stream.
 """
@@ -315,6 +319,9 @@ class Reactor:
 
     def reset(self, stream: _StreamKey) -> None:
         """Break a stream off in both directions."""
+
+    def fail_for_tests(self) -> None:
+        """Fail as a bug of the core would."""
 
     def stats(self) -> dict[str, int]:
         """The counters of the core (kcptun wire, section 9)."""

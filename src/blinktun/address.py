@@ -27,6 +27,8 @@ class Address:
     port: int
 
     def __post_init__(self) -> None:
+        if not isinstance(self.host, str):
+            raise TypeError(f"a host is text, not {type(self.host).__name__}")
         if not 0 <= self.port <= 65535:
             raise ValueError(f"port {self.port} is not within 0..65535")
         _, percent, scope = self.host.partition("%")

@@ -8,7 +8,8 @@
     │   ├── LocalError       ... because we (or our caller) broke it: a bug
     │   └── RemoteError      ... because the peer broke it: a peer to drop, never a traceback
     ├── TransportError       the network said no, or a connection ended other than cleanly
-    └── AccessDenied         a rule forbids this source or this target
+    ├── AccessDenied         a rule forbids this source or this target
+    └── InternalError        the compiled core failed: a bug of blinktun
 
 Each class keeps its facts as attributes and builds its text from them.
 """
@@ -90,6 +91,10 @@ class TransportError(BlinktunError):
 
 class AccessDenied(BlinktunError):  # noqa: N818 - says what happened, like PermissionDenied
     """A rule forbids this source or this target."""
+
+
+class InternalError(BlinktunError):
+    """The compiled core failed: a bug of blinktun. All sessions of the event loop are over."""
 
 
 def _restore(

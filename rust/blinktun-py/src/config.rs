@@ -8,9 +8,11 @@ use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::qpp::{self, Revision};
 use blinktun_proto::session;
 use blinktun_proto::smux::{self, Version};
-use blinktun_proto::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+
+use crate::guard::guard;
+use crate::seconds;
 
 /// The permutations of a key. Immutable: made once, shared by all that need them.
 #[pyclass(frozen, module = "blinktun._core")]
@@ -26,8 +28,10 @@ impl Pads {
             .ok_or_else(|| PyValueError::new_err("QPPCount must be at least 1"))?;
         let revision = Revision::parse(revision)
             .ok_or_else(|| PyValueError::new_err("QPPRevision must be A, M or B"))?;
-        let inner = Arc::new(py.detach(|| qpp::Pads::new(key, count, revision)));
-        Ok(Pads { inner })
+        guard(|| {
+            let inner = Arc::new(py.detach(|| qpp::Pads::new(key, count, revision)));
+            Ok(Pads { inner })
+        })
     }
 }
 
@@ -77,49 +81,50 @@ impl Config {
         dscp: u8,
         pads: Option<&Pads>,
     ) -> PyResult<Config> {
-        let kind = CryptKind::parse(crypt)
-            .ok_or_else(|| PyValueError::new_err(format!("unknown crypt {crypt:?}")))?;
-        let version = match smuxver {
-            None => None,
-            Some(1) => Some(Version::V1),
-            Some(2) => Some(Version::V2),
-            Some(_) => return Err(PyValueError::new_err("smuxver must be 1 or 2")),
-        };
-        let defaults = session::Config::new(&PacketCrypt::new(kind, &pass_));
-        let session = session::Config {
-            mtu,
-            shards: (datashard > 0 && parityshard > 0).then_some((datashard, parityshard)),
-            compress: !nocomp,
-            nodelay,
-            interval_ms: interval,
-            resend,
-            no_congestion: nc,
-            send_window: sndwnd,
-            receive_window: rcvwnd,
-            rate_limit: ratelimit,
-            smux: smux::Settings {
-                version,
-                frame_size: framesize,
-                receive_buffer: smuxbuf,
-                stream_buffer: streambuf,
-                keepalive: Duration::from_secs_f64(keepalive),
-                ..defaults.smux
-            },
-            pads: pads.map(|pads| Arc::clone(&pads.inner)),
-            ..defaults
-        };
-        session
-            .check()
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let inner = SocketConfig {
-            session,
-            crypt: kind,
-            pass: pass_,
-            close_wait: Duration::try_from_secs_f64(closewait)
-                .map_err(|_| PyValueError::new_err("closewait must be at least 0"))?,
-            buffer: sockbuf,
-            dscp,
-        };
-        Ok(Config { inner })
+        guard(|| {
+            let kind = CryptKind::parse(crypt)
+                .ok_or_else(|| PyValueError::new_err(format!("unknown crypt {crypt:?}")))?;
+            let version = match smuxver {
+                None => None,
+                Some(1) => Some(Version::V1),
+                Some(2) => Some(Version::V2),
+                Some(_) => return Err(PyValueError::new_err("smuxver must be 1 or 2")),
+            };
+            let defaults = session::Config::new(&PacketCrypt::new(kind, &pass_));
+            let session = session::Config {
+                mtu,
+                shards: (datashard > 0 && parityshard > 0).then_some((datashard, parityshard)),
+                compress: !nocomp,
+                nodelay,
+                interval_ms: interval,
+                resend,
+                no_congestion: nc,
+                send_window: sndwnd,
+                receive_window: rcvwnd,
+                rate_limit: ratelimit,
+                smux: smux::Settings {
+                    version,
+                    frame_size: framesize,
+                    receive_buffer: smuxbuf,
+                    stream_buffer: streambuf,
+                    keepalive: seconds("keepalive", keepalive)?,
+                    ..defaults.smux
+                },
+                pads: pads.map(|pads| Arc::clone(&pads.inner)),
+                ..defaults
+            };
+            session
+                .check()
+                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+            let inner = SocketConfig {
+                session,
+                crypt: kind,
+                pass: pass_,
+                close_wait: seconds("closewait", closewait)?,
+                buffer: sockbuf,
+                dscp,
+            };
+            Ok(Config { inner })
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod config;
 mod event;
+mod guard;
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -17,6 +18,10 @@ use pyo3::types::{PyBytes, PyDict};
 
 use config::{Config, Pads};
 use event::Event;
+use guard::{Guarded, guard};
+
+/// What systems say of a descriptor that is none.
+const EBADF: i32 = 9;
 
 /// A session: socket and number.
 type SessionKey = (u64, u64);
@@ -25,55 +30,61 @@ type StreamKey = (u64, u64, u32);
 
 #[pyclass(module = "blinktun._core")]
 struct Reactor {
-    inner: io::Reactor,
+    inner: Guarded<io::Reactor>,
 }
 
 #[pymethods]
 impl Reactor {
     #[new]
     fn new() -> PyResult<Reactor> {
+        let inner = guard(|| Ok(io::Reactor::new()?))?;
         Ok(Reactor {
-            inner: io::Reactor::new()?,
+            inner: Guarded::new(inner),
         })
     }
 
     fn fileno(&self) -> RawFd {
-        self.inner.as_raw_fd()
+        self.inner.any().as_raw_fd()
     }
 
     fn turn(&mut self, py: Python<'_>) -> PyResult<Vec<Event>> {
-        let inner = &mut self.inner;
-        py.detach(|| inner.turn())?;
-        let mut events = Vec::new();
-        while let Some(event) = inner.next_event() {
-            events.push(event.into());
-        }
-        Ok(events)
+        self.inner.change(|inner| {
+            py.detach(|| inner.turn())?;
+            let events = std::iter::from_fn(|| inner.next_event());
+            Ok(events.map(Event::from).collect())
+        })
     }
 
-    fn next_timeout(&self) -> Option<f64> {
+    fn next_timeout(&self) -> PyResult<Option<f64>> {
+        let seconds = |timeout: Duration| timeout.as_secs_f64();
         self.inner
-            .next_timeout()
-            .map(|timeout| timeout.as_secs_f64())
+            .look(|inner| Ok(inner.next_timeout().map(seconds)))
     }
 
     fn listen(&mut self, host: &str, port: u16, config: &Config) -> PyResult<u64> {
-        Ok(self.inner.listen(address(host, port)?, config.get())?.0)
+        let at = address(host, port)?;
+        self.inner
+            .change(|inner| Ok(inner.listen(at, config.get())?.0))
     }
 
     fn adopt(&mut self, descriptor: RawFd, config: &Config) -> PyResult<u64> {
-        // SAFETY: the caller detached `descriptor` from its Python socket, so nobody else owns it.
-        let socket = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Ok(self.inner.adopt(socket, config.get())?.0)
+        let socket = owned(descriptor)?;
+        self.inner
+            .change(|inner| Ok(inner.adopt(socket, config.get())?.0))
     }
 
     fn dial(&mut self, host: &str, port: u16, config: &Config) -> PyResult<SessionKey> {
-        let key = self.inner.dial(address(host, port)?, config.get())?;
-        Ok((key.endpoint.0, key.session.0))
+        let to = address(host, port)?;
+        self.inner.change(|inner| {
+            let key = inner.dial(to, config.get())?;
+            Ok((key.endpoint.0, key.session.0))
+        })
     }
 
     fn listen_tcp(&mut self, host: &str, port: u16, config: &Config) -> PyResult<u64> {
-        Ok(self.inner.listen_tcp(address(host, port)?, config.get())?.0)
+        let at = address(host, port)?;
+        self.inner
+            .change(|inner| Ok(inner.listen_tcp(at, config.get())?.0))
     }
 
     fn dial_tcp(
@@ -84,44 +95,58 @@ impl Reactor {
         config: &Config,
     ) -> PyResult<SessionKey> {
         let (local, to) = (address(local.0, local.1)?, address(host, port)?);
-        let key = self.inner.dial_tcp(local, to, config.get())?;
-        Ok((key.endpoint.0, key.session.0))
+        self.inner.change(|inner| {
+            let key = inner.dial_tcp(local, to, config.get())?;
+            Ok((key.endpoint.0, key.session.0))
+        })
     }
 
     fn admit(&mut self, endpoint: u64, local: &str, host: &str, port: u16) -> PyResult<bool> {
         let (local, peer) = (address(local, 0)?.ip(), address(host, port)?);
-        Ok(self.inner.admit(io::EndpointId(endpoint), local, peer))
+        self.inner
+            .change(|inner| Ok(inner.admit(io::EndpointId(endpoint), local, peer)))
     }
 
     fn expire_peers(&mut self, endpoint: u64, idle: f64) -> PyResult<Vec<(String, u16)>> {
-        let idle = Duration::try_from_secs_f64(idle)
-            .map_err(|_| PyValueError::new_err("idle must be a time"))?;
-        let gone = self.inner.expire_peers(io::EndpointId(endpoint), idle);
-        Ok(gone
-            .into_iter()
-            .map(|peer| (peer.ip().to_string(), peer.port()))
-            .collect())
+        let idle = seconds("idle", idle)?;
+        self.inner.change(|inner| {
+            let gone = inner.expire_peers(io::EndpointId(endpoint), idle);
+            let named = gone
+                .into_iter()
+                .map(|peer| (peer.ip().to_string(), peer.port()));
+            Ok(named.collect())
+        })
     }
 
     fn local_address(&self, endpoint: u64) -> PyResult<(String, u16)> {
-        let address = self.inner.link(io::EndpointId(endpoint))?.local_addr()?;
-        Ok((address.ip().to_canonical().to_string(), address.port()))
+        self.inner.look(|inner| {
+            let address = inner.link(io::EndpointId(endpoint))?.local_addr()?;
+            Ok((address.ip().to_canonical().to_string(), address.port()))
+        })
     }
 
     fn socket_buffer(&self, endpoint: u64) -> PyResult<usize> {
-        Ok(self.inner.link(io::EndpointId(endpoint))?.granted())
+        self.inner
+            .look(|inner| Ok(inner.link(io::EndpointId(endpoint))?.granted()))
     }
 
-    fn close_endpoint(&mut self, endpoint: u64) {
-        self.inner.close_endpoint(io::EndpointId(endpoint));
+    fn close_endpoint(&mut self, endpoint: u64) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.close_endpoint(io::EndpointId(endpoint));
+            Ok(())
+        })
     }
 
-    fn close_session(&mut self, session: SessionKey) {
-        self.inner.close_session(session_key(session));
+    fn close_session(&mut self, session: SessionKey) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.close_session(session_key(session));
+            Ok(())
+        })
     }
 
-    fn is_drained(&self, session: SessionKey) -> bool {
-        self.inner.is_drained(session_key(session))
+    fn is_drained(&self, session: SessionKey) -> PyResult<bool> {
+        self.inner
+            .look(|inner| Ok(inner.is_drained(session_key(session))))
     }
 
     fn session_info<'py>(
@@ -129,26 +154,30 @@ impl Reactor {
         py: Python<'py>,
         session: SessionKey,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let Some(session) = self.inner.session(session_key(session)) else {
-            return Ok(None);
-        };
-        let info = PyDict::new(py);
-        info.set_item(
-            "smux_version",
-            session.mux().version().map(|version| match version {
-                Version::V1 => 1,
-                Version::V2 => 2,
-            }),
-        )?;
-        info.set_item("peer_is_blinktun", session.mux().peer_is_blinktun())?;
-        info.set_item("streams", session.mux().stream_count())?;
-        info.set_item("rtt", session.kcp().rtt().smoothed().as_secs_f64())?;
-        Ok(Some(info))
+        self.inner.look(|inner| {
+            let Some(session) = inner.session(session_key(session)) else {
+                return Ok(None);
+            };
+            let info = PyDict::new(py);
+            info.set_item(
+                "smux_version",
+                session.mux().version().map(|version| match version {
+                    Version::V1 => 1,
+                    Version::V2 => 2,
+                }),
+            )?;
+            info.set_item("peer_is_blinktun", session.mux().peer_is_blinktun())?;
+            info.set_item("streams", session.mux().stream_count())?;
+            info.set_item("rtt", session.kcp().rtt().smoothed().as_secs_f64())?;
+            Ok(Some(info))
+        })
     }
 
     fn open_stream(&mut self, session: SessionKey) -> PyResult<StreamKey> {
-        let key = self.inner.open_stream(session_key(session))?;
-        Ok((session.0, session.1, key.stream.0))
+        self.inner.change(|inner| {
+            let key = inner.open_stream(session_key(session))?;
+            Ok((session.0, session.1, key.stream.0))
+        })
     }
 
     fn relay(
@@ -158,25 +187,27 @@ impl Reactor {
         token: u64,
         connecting: bool,
     ) -> PyResult<()> {
-        // SAFETY: the caller detached `descriptor` from its Python socket (`socket.detach()`), so
-        // nobody else owns it.
-        let connection = unsafe { OwnedFd::from_raw_fd(descriptor) };
-        Ok(self
-            .inner
-            .relay(stream_key(stream), connection, token, connecting)?)
+        let connection = owned(descriptor)?;
+        self.inner
+            .change(|inner| Ok(inner.relay(stream_key(stream), connection, token, connecting)?))
     }
 
-    fn relayed(&self, stream: StreamKey) -> Option<(u64, u64)> {
-        self.inner.relayed(stream_key(stream))
+    fn relayed(&self, stream: StreamKey) -> PyResult<Option<(u64, u64)>> {
+        self.inner
+            .look(|inner| Ok(inner.relayed(stream_key(stream))))
     }
 
-    fn relay_idle(&self, stream: StreamKey) -> Option<f64> {
-        let idle = self.inner.relay_idle(stream_key(stream))?;
-        Some(idle.as_secs_f64())
+    fn relay_idle(&self, stream: StreamKey) -> PyResult<Option<f64>> {
+        let seconds = |idle: Duration| idle.as_secs_f64();
+        self.inner
+            .look(|inner| Ok(inner.relay_idle(stream_key(stream)).map(seconds)))
     }
 
-    fn abort_relay(&mut self, stream: StreamKey) {
-        self.inner.abort_relay(stream_key(stream));
+    fn abort_relay(&mut self, stream: StreamKey) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.abort_relay(stream_key(stream));
+            Ok(())
+        })
     }
 
     fn read<'py>(
@@ -185,36 +216,65 @@ impl Reactor {
         stream: StreamKey,
         max_bytes: usize,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        Ok(PyBytes::new(
-            py,
-            &self.inner.read(stream_key(stream), max_bytes)?,
-        ))
+        self.inner.change(|inner| {
+            let bytes = inner.read(stream_key(stream), max_bytes)?;
+            Ok(PyBytes::new(py, &bytes))
+        })
     }
 
     fn write(&mut self, stream: StreamKey, data: &[u8]) -> PyResult<usize> {
-        Ok(self.inner.write(stream_key(stream), data)?)
+        self.inner
+            .change(|inner| Ok(inner.write(stream_key(stream), data)?))
     }
 
-    fn finish(&mut self, stream: StreamKey) {
-        self.inner.finish(stream_key(stream));
+    fn finish(&mut self, stream: StreamKey) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.finish(stream_key(stream));
+            Ok(())
+        })
     }
 
-    fn reset(&mut self, stream: StreamKey) {
-        self.inner.reset(stream_key(stream));
+    fn reset(&mut self, stream: StreamKey) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.reset(stream_key(stream));
+            Ok(())
+        })
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let stats = PyDict::new(py);
-        for (name, value) in self.inner.stats().entries() {
-            stats.set_item(name, value)?;
-        }
-        Ok(stats)
+        self.inner.look(|inner| {
+            let stats = PyDict::new(py);
+            for (name, value) in inner.stats().entries() {
+                stats.set_item(name, value)?;
+            }
+            Ok(stats)
+        })
+    }
+
+    fn fail_for_tests(&mut self) -> PyResult<()> {
+        self.inner.change(|_| panic!("as a test wants it"))
     }
 }
 
+/// A descriptor that the caller gives away.
+fn owned(descriptor: RawFd) -> PyResult<OwnedFd> {
+    if descriptor < 0 {
+        return Err(std::io::Error::from_raw_os_error(EBADF).into());
+    }
+    // SAFETY: the caller detached `descriptor` from its Python socket (`socket.detach()`), so nobody
+    // else owns it. It is not -1, the one value that cannot be owned.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// A time that Python gives in seconds.
+pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|_| PyValueError::new_err(format!("{name} must be a time of at least 0 seconds")))
+}
+
 #[pyfunction]
-fn derive_key<'py>(py: Python<'py>, key: &[u8]) -> Bound<'py, PyBytes> {
-    PyBytes::new(py, &py.detach(|| crypt::derive_key(key)))
+fn derive_key<'py>(py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
+    guard(|| Ok(PyBytes::new(py, &py.detach(|| crypt::derive_key(key)))))
 }
 
 /// `host` is an IP address; one of IPv6 may end in `%` and the number of its scope.

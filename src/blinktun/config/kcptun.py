@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -11,6 +12,7 @@ from blinktun.config.document import read_document
 from blinktun.config.explain import COMMAND_LINE, Origin, shown
 from blinktun.config.files import output_path
 from blinktun.config.flags import CommandLine, flag_value, split_flags
+from blinktun.config.kcp_check import check_together
 from blinktun.config.kinds import KCPTUN, refuse_other_program
 from blinktun.config.model import (
     KcpLink,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from blinktun.config.flags import Flag
     from blinktun.config.model import StreamAddress
     from blinktun.config.sip003 import Plugin
+    from blinktun.errors import ConfigError
 
 KEY_VARIABLE = "KCPTUN_KEY"
 """The environment variable that replaces the default key."""
@@ -224,11 +227,10 @@ def kcp_settings(settings: Settings) -> KcpSettings:
         ConfigError: some that are fine alone are impossible together.
     """
     datashard, parityshard = _shards(settings)
-    _check_together(settings)
     manual = tuple(settings.integer(name) for name in ("nodelay", "interval", "resend", "nc"))
     nodelay, interval, resend, nc = MODES.get(settings.text("mode"), manual)
     smuxver = settings.value("smuxver")
-    return KcpSettings(
+    kcp = KcpSettings(
         key=settings.text("key"),
         crypt=settings.text("crypt"),
         nodelay=nodelay,
@@ -256,6 +258,8 @@ def kcp_settings(settings: Settings) -> KcpSettings:
         qpp_count=settings.integer("QPPCount"),
         qpp_revision=settings.text("QPPRevision"),
     )
+    check_together(kcp, partial(_refuse, settings))
+    return kcp
 
 
 def _shards(settings: Settings) -> tuple[int, int]:
@@ -267,30 +271,15 @@ def _shards(settings: Settings) -> tuple[int, int]:
             f"{given[0]} + {given[1]} packets make no group, so there is no error correction, as in"
             " kcptun: write at most 255 for datashard and parityshard together"
         )
-    if sum(group) > 255:
-        name = "datashard" if settings.given("datashard") else "parityshard"
-        problem = f"makes a group of {given[0]} + {given[1]} packets"
-        raise settings.error(name, problem, fix="write at most 255 for both together")
     return group
 
 
-def _check_together(settings: Settings) -> None:
-    """Refuse values that are fine alone and impossible together."""
-    if settings.integer("streambuf") > settings.integer("smuxbuf"):
-        name = "streambuf" if settings.given("streambuf") else "smuxbuf"
-        problem = "makes a stream's buffer larger than its session's"
-        raise settings.error(name, problem, fix="write a streambuf of at most smuxbuf bytes")
-    needed = _LEAST_BLOCK + _overhead(settings)
-    if settings.integer("mtu") < needed:
-        problem = "leaves no room for data beside the headers of this crypt and error correction"
-        raise settings.error("mtu", problem, fix=f"write {needed}..1500 (bytes)")
-
-
-def _overhead(settings: Settings) -> int:
-    """Bytes of crypt and FEC headers in each datagram (kcptun wire, 1.5)."""
-    crypt = {"null": 0, "aes-128-gcm": 28}.get(settings.text("crypt"), 20)
-    corrected = settings.integer("datashard") and settings.integer("parityshard")
-    return crypt + (8 if corrected else 0)
+def _refuse(settings: Settings, name: str, problem: str, fix: str) -> ConfigError:
+    """The error about a setting, or about the other one of a pair if that was given alone."""
+    other = _PAIRS.get(name, name)
+    if settings.given(other) and not settings.given(name):
+        name = other
+    return settings.error(name, problem, fix=fix)
 
 
 def _log(settings: Settings) -> LogSettings:
@@ -305,5 +294,5 @@ def _reports(settings: Settings) -> ReportSettings:
     )
 
 
-_LEAST_BLOCK = 50
-"""The smallest KCP block that every kcp-go accepts: a 24-byte header and some data."""
+_PAIRS: Mapping[str, str] = {"datashard": "parityshard", "streambuf": "smuxbuf"}
+"""Settings that are refused for each other's sake."""

@@ -55,22 +55,32 @@ async def connect(
         TransportError: the name cannot be resolved, or the system has no socket; with ``tcp`` also:
             nobody listens there, or a right or tool lacks.
         ValueError: the address cannot be read.
+        TypeError: an argument is of another type.
     """
-    where = Address.parse(address) if isinstance(address, str) else address
-    config = core_config(settings or KcpSettings())
+    where = _address(address)
+    settings = KcpSettings() if settings is None else settings
+    config = core_config(settings)
     hosts = await resolve(where)
     host = hosts[attempt % len(hosts)]
     driver = Driver.current()
     peer = str(Address(host, where.port))
-    if settings and settings.tcp:
+    if settings.tcp:
         key, carrier = await dial_tcp(driver, host, where.port, config)
         return Session(driver, key, peer, carrier=carrier, alternatives=len(hosts) - 1)
     try:
         key = driver.core.dial(host, where.port, config)
     except OSError as error:
         raise TransportError(error.strerror or str(error), peer=str(where)) from error
-    check_buffer(driver, key[0], (settings or KcpSettings()).sockbuf)
+    check_buffer(driver, key[0], settings.sockbuf)
     return Session(driver, key, peer, alternatives=len(hosts) - 1)
+
+
+def _address(address: str | Address) -> Address:
+    if isinstance(address, str):
+        return Address.parse(address)
+    if not isinstance(address, Address):
+        raise TypeError(f"an address is text or an Address, not {type(address).__name__}")
+    return address
 
 
 async def resolve(address: Address) -> list[str]:
@@ -102,8 +112,11 @@ async def serve(
         ConfigError: the settings cannot work.
         TransportError: the address cannot be bound; with ``tcp`` also: a right or tool lacks.
         ValueError: the address cannot be read.
+        TypeError: an argument is of another type.
     """
-    where = Address.parse(address) if isinstance(address, str) else address
+    where = _address(address)
+    if not callable(handler):
+        raise TypeError("a handler is called with each stream")
     tasks: set[asyncio.Task[None]] = set()
 
     def on_stream(session: Session, key: StreamKey) -> None:
@@ -111,7 +124,7 @@ async def serve(
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    return Server(where, settings or KcpSettings(), on_stream, tasks)
+    return Server(where, KcpSettings() if settings is None else settings, on_stream, tasks)
 
 
 async def _handle(handler: Callable[[Stream], Awaitable[None]], stream: Stream) -> None:

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from blinktun import _core
+from blinktun.config.kcp_check import check_settings
 from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,8 +17,10 @@ def core_config(settings: KcpSettings) -> _core.Config:
     """The core's form of ``settings``.
 
     Raises:
-        ConfigError: the settings cannot work together.
+        ConfigError: a setting cannot be used; the same ones as in a configuration file.
+        TypeError: they are no `KcpSettings`.
     """
+    check_settings(settings)
     try:
         return _core.Config(
             crypt=settings.crypt,

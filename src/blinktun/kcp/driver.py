@@ -14,6 +14,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol, assert_never, cast
 
 from blinktun._core import Event, Reactor
+from blinktun.errors import InternalError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -109,19 +110,24 @@ class Driver:
         """End all sessions and relays, close all sockets, let go of the event loop."""
         if self._closed:
             return
+        self._let_go()
+        with contextlib.suppress(InternalError):
+            for session in self.sessions:
+                self.core.close_session(session)
+            for socket in self.sockets:
+                self.core.close_endpoint(socket)
+            if self._loop.is_closed():
+                self.core.turn()  # nobody is left who could be told
+                return
+        self._tell_owners()
+
+    def _let_go(self) -> None:
         self._closed = True
         _drivers.pop(self._loop, None)
         if self._timer is not None:
             self._timer.cancel()
-        for session in self.sessions:
-            self.core.close_session(session)
-        for socket in self.sockets:
-            self.core.close_endpoint(socket)
-        if self._loop.is_closed():
-            self.core.turn()  # nobody is left who could be told
-        else:
+        if not self._loop.is_closed():
             self._loop.remove_reader(self.core.fileno())
-            self._tell_owners()
 
     def wake(self) -> None:
         """Have a turn soon: call it after anything that changes the core."""
@@ -171,7 +177,13 @@ class Driver:
         self._arm()
 
     def _tell_owners(self) -> None:
-        for event in self.core.turn():
+        try:
+            events = self.core.turn()
+        except InternalError as error:
+            _log.critical("%s; every session is over, and nothing listens any more", error)
+            self._let_go()
+            events = self._last_events(str(error))
+        for event in events:
             try:
                 self._dispatch(event)
             except Exception:  # a bug of one owner must not stop the others
@@ -181,7 +193,14 @@ class Driver:
             if not watcher.done():
                 watcher.set_result(None)
 
+    def _last_events(self, error: str) -> list[Event]:
+        """What the owners must be told of a core that tells nothing any more."""
+        relays = [Event.RelayFinished(token, 0, 0, True, error) for token in self._relays]
+        return [*relays, *(Event.SessionClosed(session, error) for session in self.sessions)]
+
     def _arm(self) -> None:
+        if self._closed:
+            return
         timeout = self.core.next_timeout()
         if timeout is None:
             return

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,6 @@ from blinktun.errors import TransportError
 from blinktun.kcp.stream import Stream
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Callable, Iterable
     from typing import Self
 
@@ -144,6 +145,7 @@ class Session:
 
         Raises:
             TransportError: the session or the stream is over. Both are broken off.
+            TypeError: an argument is of another type.
         """
 
         def finished(event: Event.RelayFinished) -> None:
@@ -151,8 +153,15 @@ class Session:
             done(RelayResult(event.sent, event.received, event.error, event.connected))
 
         self._watched.pop(key, None)
+        if not isinstance(connection, socket.socket):
+            raise TypeError(f"a socket is needed, not {type(connection).__name__}")
+        descriptor = connection.detach()
         try:
-            self._driver.relay(key, connection.detach(), finished, connecting=connecting)
+            self._driver.relay(key, descriptor, finished, connecting=connecting)
+        except (TypeError, OverflowError):  # the key is none, and the core did not take the socket
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise
         except OSError as error:
             self.reset(key)
             raise TransportError(self.reason or str(error), peer=self.peer) from error

@@ -61,7 +61,10 @@ class Stream:
 
         Raises:
             TransportError: the stream was broken off, or its session ended.
+            ValueError: ``max_bytes`` is less than 1.
         """
+        if max_bytes < 1:
+            raise ValueError("max_bytes must be at least 1")
         while not self._read_out:
             self._check()
             self._changed.clear()

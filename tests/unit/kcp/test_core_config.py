@@ -58,7 +58,7 @@ def test_pads_are_made_once_from_the_key_itself(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(
-    ("change", "name"), [({"qpp_count": 0}, "QPPCount"), ({"qpp_revision": "C"}, "QPPRevision")]
+    ("change", "name"), [({"qpp_count": 0}, "qpp_count"), ({"qpp_revision": "C"}, "qpp_revision")]
 )
 def test_pads_that_cannot_be_are_a_configuration_error(change: dict[str, Any], name: str) -> None:
     with pytest.raises(ConfigError, match=name):

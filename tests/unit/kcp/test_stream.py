@@ -136,6 +136,8 @@ async def test_cancelling_read_loses_nothing() -> None:
 
 # --- back-pressure ------------------------------------------------------------------------------
 
+SMALL = replace(SETTINGS, smuxver=1, smuxbuf=65536, streambuf=65536)
+
 
 @pytest.mark.parametrize(
     ("settings", "bound"),
@@ -143,7 +145,10 @@ async def test_cancelling_read_loses_nothing() -> None:
         # Unsent, the window of smux 2 and its slack.
         (replace(SETTINGS, streambuf=65536), 600_000),
         # Unsent, all of smux 1's buffer, and what KCP holds in both windows.
-        (replace(SETTINGS, smuxver=1, smuxbuf=65536), 256 * 1024 + 65536 + 640 * 1350),
+        (
+            replace(SETTINGS, smuxver=1, smuxbuf=65536, streambuf=65536),
+            256 * 1024 + 65536 + 640 * 1350,
+        ),
     ],
     ids=["smux2", "smux1"],
 )
@@ -182,7 +187,7 @@ async def test_a_slow_stream_does_not_stop_another() -> None:
 
 async def test_breaking_a_slow_stream_off_frees_the_others() -> None:
     # smux 1 has one buffer for all streams: behind an unread one everything waits.
-    async with peers(replace(SETTINGS, smuxver=1, smuxbuf=65536, nocomp=True)) as both:
+    async with peers(replace(SMALL, nocomp=True)) as both:
         slow, unread = await both.stream()
         writing = asyncio.create_task(slow.write(4 * BIG))
         await asyncio.wait([writing], timeout=0.1)

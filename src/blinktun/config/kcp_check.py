@@ -1,0 +1,86 @@
+"""The settings of KCP sessions, checked: those of files, flags and URLs, and those of programs."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from blinktun.config.explain import Origin, shown
+from blinktun.config.model import KcpSettings
+from blinktun.config.options import by_key
+from blinktun.config.options_kcptun import KCPTUN_OPTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from blinktun.config.options import Option
+    from blinktun.errors import ConfigError
+
+    Refuse = Callable[[str, str, str], ConfigError]
+    """Makes the error about a setting of a name, from a problem and a fix."""
+
+_LEAST_BLOCK = 50
+"""The smallest KCP block that every kcp-go accepts: a 24-byte header and some data."""
+
+
+def check_settings(settings: KcpSettings) -> None:
+    """Refuse settings that a configuration file could not have either.
+
+    Raises:
+        ConfigError: a value is of the wrong type, out of range, unknown, or impossible together
+            with another.
+        TypeError: they are no `KcpSettings`.
+    """
+    if not isinstance(settings, KcpSettings):
+        raise TypeError(f"KcpSettings are needed, not {type(settings).__name__}")
+    for field, option in _OPTIONS.items():
+        value = getattr(settings, field)
+        if value is None and option.name == "smuxver":
+            continue  # a server learns it
+        option.check(value, _origin(settings, field, option))
+
+    def refuse(name: str, problem: str, fix: str) -> ConfigError:
+        return _origin(settings, name, _OPTIONS[name]).error(problem, fix=fix)
+
+    check_together(settings, refuse)
+
+
+def check_together(settings: KcpSettings, refuse: Refuse) -> None:
+    """Refuse values that are fine alone and impossible together.
+
+    Raises:
+        ConfigError: what ``refuse`` makes.
+    """
+    datashard, parityshard = settings.datashard, settings.parityshard
+    if datashard + parityshard > 255:
+        problem = f"makes a group of {datashard} + {parityshard} packets"
+        raise refuse("datashard", problem, "write at most 255 for both together")
+    if settings.streambuf > settings.smuxbuf:
+        problem = "makes a stream's buffer larger than its session's"
+        raise refuse("streambuf", problem, "write a streambuf of at most smuxbuf bytes")
+    needed = _LEAST_BLOCK + _overhead(settings)
+    if settings.mtu < needed:
+        problem = "leaves no room for data beside the headers of this crypt and error correction"
+        raise refuse("mtu", problem, f"write {needed}..1500 (bytes)")
+
+
+def _overhead(settings: KcpSettings) -> int:
+    """Bytes of crypt and FEC headers in each datagram (kcptun wire, 1.5)."""
+    crypt = {"null": 0, "aes-128-gcm": 28}.get(settings.crypt, 20)
+    return crypt + (8 if settings.datashard and settings.parityshard else 0)
+
+
+def _origin(settings: KcpSettings, field: str, option: Option) -> Origin:
+    value = getattr(settings, field)
+    scalar = isinstance(value, str | int | float | None)
+    text = shown(value, secret=option.secret) if scalar else type(value).__name__
+    return Origin("KcpSettings", field, text)
+
+
+def _options() -> dict[str, Option]:
+    by_name = {key.replace("-", "_"): option for key, option in by_key(KCPTUN_OPTIONS).items()}
+    return {field.name: by_name[field.name] for field in fields(KcpSettings)}
+
+
+_OPTIONS = _options()
+"""The option of each field."""
