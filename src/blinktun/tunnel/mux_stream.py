@@ -48,9 +48,12 @@ class MuxStream(Stream):
         return self._session.peer
 
     def watch(self, on_broken: Callable[[], None] | None) -> None:
-        """Have it called when the peer closes, which is all that it can say, or is gone."""
+        """Have it called when the peer closes, which is all that it can say, or is gone.
+
+        A peer that closes behind its bytes may want no answer to them: they are delivered first.
+        """
         self._on_broken = on_broken
-        if self._closed or self._lost:
+        if self._lost or (self._closed and not self._chunks):
             self._break_work()
 
     @property
@@ -134,7 +137,8 @@ class MuxStream(Stream):
         """The peer has closed."""
         self._closed = True
         self._over(tell=False)
-        self._break_work()
+        if not self._chunks:
+            self._break_work()
 
     def on_lost(self, reason: str) -> None:
         """The shared connection is over; what has come can still be read."""

@@ -366,13 +366,12 @@ async def test_a_stream_that_its_peer_takes_back_counts_until_its_work_is_over()
     await asyncio.gather(run, return_exceptions=True)
 
 
-@pytest.mark.parametrize("data", [b"", pack_data(b"cid!", b"hello")])
-async def test_work_for_a_stream_ends_with_it(data: bytes) -> None:
+async def test_work_for_a_stream_ends_with_it() -> None:
     near, far = DuplexStream.pair()
     accepted: asyncio.Queue[MuxStream] = asyncio.Queue()
     session = MuxSession(far, lambda stream, _target: accepted.put_nowait(stream))
     run = asyncio.ensure_future(session.run(idle=60))
-    await near.send(pack_new(b"cid!", TARGET) + data)
+    await near.send(pack_new(b"cid!", TARGET))
     first = await accepted.get()
     work = asyncio.ensure_future(unless_broken(first, asyncio.Event().wait()))
     await near.send(pack_close(b"cid!"))
@@ -384,6 +383,26 @@ async def test_work_for_a_stream_ends_with_it(data: bytes) -> None:
     near.abort()
     with pytest.raises(TransportError, match="gone before its target answered"):
         await asyncio.wait_for(work, 5)
+    await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_bytes_in_front_of_a_close_are_delivered() -> None:
+    """An application that sends and leaves, such as a logger, wants no answer."""
+    near, far = DuplexStream.pair()
+    accepted: asyncio.Queue[MuxStream] = asyncio.Queue()
+    session = MuxSession(far, lambda stream, _target: accepted.put_nowait(stream))
+    run = asyncio.ensure_future(session.run(idle=60))
+    await near.send(pack_new(b"cid!", TARGET) + pack_data(b"cid!", b"hello"))
+    stream = await accepted.get()
+    dialled = asyncio.Event()
+    work = asyncio.ensure_future(unless_broken(stream, dialled.wait()))
+    await near.send(pack_close(b"cid!") + pack_new(b"next", TARGET))
+    await accepted.get()  # the close has been read
+    dialled.set()
+    assert await asyncio.wait_for(work, 5)
+    assert await stream.receive() == b"hello"
+    assert await stream.receive() == b""
+    near.abort()
     await asyncio.gather(run, return_exceptions=True)
 
 
