@@ -15,9 +15,23 @@ from typing import Final, TypeAlias, final
 
 from typing_extensions import disjoint_base
 
-__all__ = ["Config", "Event", "Pads", "Reactor", "__version__", "derive_key"]
+__all__ = [
+    "OPENINGS",
+    "OPENING_RECORD",
+    "Config",
+    "Event",
+    "OpeningMemory",
+    "Pads",
+    "Reactor",
+    "__version__",
+    "derive_key",
+]
 
 __version__: Final[str]
+OPENINGS: Final[int]
+"""How many openings an `OpeningMemory` holds."""
+OPENING_RECORD: Final[int]
+"""Bytes of a record."""
 
 _SessionKey: TypeAlias = tuple[int, int]
 _StreamKey: TypeAlias = tuple[int, int, int]
@@ -34,6 +48,33 @@ class Pads:
     """
 
     def __new__(cls, key: bytes, count: int, revision: str) -> Pads: ...
+
+@final
+class OpeningMemory:
+    """The latest openings by their fingerprints of 64 bits; it takes 16 MiB when it is full.
+
+    Its owner appends `take_unsaved` to a file, and gives `load` what stands there: records of a
+    little-endian fingerprint and its CRC-32.
+    """
+
+    def __new__(cls) -> OpeningMemory: ...
+    def insert(self, fingerprint: int) -> bool:
+        """Remember one instead of the oldest; returns whether it is new."""
+
+    def __contains__(self, fingerprint: int) -> bool: ...
+    def __len__(self) -> int: ...
+    @property
+    def unsaved(self) -> int:
+        """How many were not taken to be saved yet."""
+
+    def take_unsaved(self) -> bytes:
+        """The records of those."""
+
+    def take_all(self) -> bytes:
+        """The records of all, the oldest first."""
+
+    def load(self, records: bytes) -> tuple[int, int]:
+        """Remember what stands in any bytes; returns how many records are new, and damaged."""
 
 @final
 class Config:
@@ -265,6 +306,9 @@ class Reactor:
         Raises:
             PermissionError: without CAP_NET_RAW.
         """
+
+    def share_openings(self, endpoint: int, openings: OpeningMemory) -> None:
+        """Have a listening socket remember openings together with others of its key."""
 
     def admit(self, endpoint: int, local: str, host: str, port: int) -> bool:
         """Let the segments of a peer with a TCP connection to ``local`` count; False: too many."""

@@ -36,6 +36,11 @@ pub struct SocketConfig {
 /// Batches received in one turn before others have theirs.
 const TURN_BATCHES: usize = 8;
 
+/// Sessions that may dial before their source is validated: none. The memory of openings can have
+/// been lost, or have been another machine's, and then a recording would be served again; whoever
+/// has only recorded a session cannot echo a clock that is new.
+const UNVALIDATED: usize = 0;
+
 /// The link, its endpoint, and which of its streams have relays.
 pub struct EndpointSocket {
     /// The protocol side.
@@ -96,7 +101,11 @@ impl EndpointSocket {
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let crypt = PacketCrypt::new(config.crypt, &config.pass);
         let session = config.session.clone();
-        let endpoint = Endpoint::new(session, Limits::default(), role, crypt, seed, now);
+        let limits = Limits {
+            early: UNVALIDATED,
+            ..Limits::default()
+        };
+        let endpoint = Endpoint::new(session, limits, role, crypt, seed, now);
         Ok(EndpointSocket {
             endpoint,
             relays: BTreeMap::new(),

@@ -11,6 +11,7 @@
 //! | [`smux`] | many streams over that byte stream |
 //! | [`qpp`] | permutation pads over the bytes of each stream, if both ends want them |
 //! | [`session`] | wires the above together for one conversation |
+//! | [`replay`] | what tells a recorded datagram or opening that is sent again |
 //! | [`endpoint`] | one UDP socket's conversations: who may open, prove, move |
 //!
 //! Beside them: [`time`] and [`wire`] (wrapping clocks and numbers), [`buffer`] (byte queues),
@@ -28,6 +29,7 @@ pub mod fec;
 pub mod kcp;
 pub mod qpp;
 pub mod random;
+pub mod replay;
 pub mod session;
 pub mod smux;
 pub mod snappy;

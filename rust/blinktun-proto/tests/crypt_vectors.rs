@@ -179,26 +179,25 @@ fn only_null_goes_without_nonce() {
 }
 
 #[test]
-fn nonces_are_fresh_and_found_again() {
+fn nonces_have_the_number_they_are_given_and_are_random_beside_it() {
     for crypt in ENVELOPES.iter().filter(|crypt| crypt.head() > 0) {
-        let (mut batch, mut noted) = (vec![7; 3 * 100], Vec::new());
-        let mut random = Random::from_number(9);
-        crypt.seal_and_note(&mut batch, 100, &mut random, &mut |nonce| noted.push(nonce));
-        assert_eq!(open(crypt, &mut batch, 100), [Verdict::Ok; 3]);
-        let found: Vec<_> = batch
-            .chunks(100)
-            .filter_map(|one| crypt.nonce(one))
-            .collect();
-        assert_eq!(found, noted);
-        assert_eq!(BTreeSet::from_iter(noted).len(), 3);
-
-        let mut random = Random::from_number(9);
-        for datagram in batch.chunks(100) {
-            let mut nonce = [0; 16];
-            let nonce = &mut nonce[..nonce_len(crypt)];
-            random.fill(nonce);
-            assert_eq!(datagram[..nonce.len()], *nonce);
+        let mut seen = BTreeSet::new();
+        for seed in [9, 10] {
+            let (mut batch, mut numbers) = (vec![7; 3 * 100], [u64::MAX, 0, 1 << 40].into_iter());
+            let mut random = Random::from_number(seed);
+            crypt.seal_numbered(&mut batch, 100, &mut random, &mut || {
+                numbers.next().unwrap()
+            });
+            assert_eq!(open(crypt, &mut batch, 100), [Verdict::Ok; 3]);
+            let found = batch.chunks(100).filter_map(|one| crypt.nonce(one));
+            assert!(found.eq([u64::MAX, 0, 1 << 40]), "{crypt:?}");
+            seen.extend(
+                batch
+                    .chunks(100)
+                    .map(|one| one[..nonce_len(crypt)].to_vec()),
+            );
         }
+        assert_eq!(seen.len(), 6);
     }
 }
 

@@ -3,6 +3,7 @@
 mod config;
 mod event;
 mod guard;
+mod openings;
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use blinktun_io as io;
 use blinktun_proto::crypt;
 use blinktun_proto::endpoint::SessionId;
+use blinktun_proto::replay;
 use blinktun_proto::smux::{StreamId, Version};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -19,6 +21,7 @@ use pyo3::types::{PyBytes, PyDict};
 use config::{Config, Pads};
 use event::Event;
 use guard::{Guarded, guard};
+use openings::OpeningMemory;
 
 /// What systems say of a descriptor that is none.
 const EBADF: i32 = 9;
@@ -98,6 +101,13 @@ impl Reactor {
         self.inner.change(|inner| {
             let key = inner.dial_tcp(local, to, config.get())?;
             Ok((key.endpoint.0, key.session.0))
+        })
+    }
+
+    fn share_openings(&mut self, endpoint: u64, openings: &OpeningMemory) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.share_openings(io::EndpointId(endpoint), openings.share());
+            Ok(())
         })
     }
 
@@ -305,7 +315,13 @@ fn stream_key((endpoint, session, stream): StreamKey) -> io::StreamKey {
 #[pymodule(gil_used = false)]
 mod _core {
     #[pymodule_export]
-    use super::{Config, Event, Pads, Reactor, derive_key};
+    use super::{Config, Event, OpeningMemory, Pads, Reactor, derive_key};
+
+    #[pymodule_export]
+    const OPENING_RECORD: usize = super::replay::RECORD;
+
+    #[pymodule_export]
+    const OPENINGS: u32 = super::replay::OPENINGS;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's own name for it")]

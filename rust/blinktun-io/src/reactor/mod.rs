@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use blinktun_proto::endpoint::Limits;
+use blinktun_proto::endpoint::Openings;
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::session::{Context, Role, Session};
 use blinktun_proto::stats::Stats;
@@ -250,18 +250,13 @@ impl Reactor {
     }
 
     pub(super) fn add_listener(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
-        let id = self.add_socket(socket)?;
-        self.share_early();
-        Ok(id)
+        self.add_socket(socket)
     }
 
-    /// All that listen let as many unproven sources dial as one alone would, each one at least: a
-    /// range of ports must not be a wider door.
-    fn share_early(&mut self) {
-        let listening = self.sockets.values().filter(|s| !s.ends_with_session);
-        let share = Limits::default().early / listening.count().max(1);
-        for socket in self.sockets.values_mut() {
-            socket.endpoint.set_early(share.max(1));
+    /// Have a socket remember openings together with others.
+    pub fn share_openings(&mut self, endpoint: EndpointId, openings: Openings) {
+        if let Some(socket) = self.sockets.get_mut(&endpoint) {
+            socket.endpoint.share_openings(openings);
         }
     }
 
@@ -312,9 +307,6 @@ impl Reactor {
         }
         self.retired.add(&socket.stats());
         self.retired.curr_estab = 0;
-        if !socket.ends_with_session {
-            self.share_early();
-        }
     }
 
     /// End a session; its relays are aborted.

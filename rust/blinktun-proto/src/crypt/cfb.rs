@@ -68,6 +68,10 @@ impl<C: BlockCipherEncrypt + Send + Sync> Cipher for Cfb<C> {
         u64_at(&block, 0)
     }
 
+    fn nonce_at(&self) -> usize {
+        NONCE - C::BlockSize::USIZE
+    }
+
     fn encrypt(&self, datagrams: &mut [u8], stride: usize) {
         self.cipher.encrypt_with_backend(Encrypt {
             datagrams,

@@ -18,6 +18,11 @@ pub trait Envelope: Send + Sync {
     /// datagram, or its nonce alone, is known again. `None` without a nonce.
     fn nonce(&self, opened: &[u8]) -> Option<u64>;
 
+    /// Where in the nonce the eight bytes stand that [`nonce`](Self::nonce) differs by, bit for bit.
+    fn nonce_at(&self) -> usize {
+        0
+    }
+
     /// Seal a batch with nonces written by `fill`.
     fn seal(&self, datagrams: &mut [u8], stride: usize, fill: &mut dyn FnMut(&mut [u8]));
 
@@ -49,6 +54,11 @@ pub trait Cipher: Send + Sync {
     /// See [`Envelope::nonce`].
     fn nonce(&self, nonce: &[u8; NONCE]) -> u64 {
         u64_at(nonce, 0)
+    }
+
+    /// See [`Envelope::nonce_at`].
+    fn nonce_at(&self) -> usize {
+        0
     }
 
     /// Encrypt every datagram of a batch in place.
@@ -83,6 +93,10 @@ impl<C: Cipher> Envelope for Checked<C> {
 
     fn nonce(&self, opened: &[u8]) -> Option<u64> {
         opened.first_chunk().map(|nonce| self.0.nonce(nonce))
+    }
+
+    fn nonce_at(&self) -> usize {
+        self.0.nonce_at()
     }
 
     fn seal(&self, datagrams: &mut [u8], stride: usize, fill: &mut dyn FnMut(&mut [u8])) {

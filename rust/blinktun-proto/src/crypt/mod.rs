@@ -180,19 +180,22 @@ impl PacketCrypt {
         self.seal_with_nonces(datagrams, stride, &mut |nonce| random.fill(nonce));
     }
 
-    /// [`seal`](Self::seal), and tell each new [`nonce`](Self::nonce).
-    pub fn seal_and_note(
+    /// [`seal`](Self::seal) with datagrams whose [`nonce`](Self::nonce) is the number that `next`
+    /// gives; the other bytes of the nonce are random.
+    pub fn seal_numbered(
         &self,
         datagrams: &mut [u8],
         stride: usize,
         random: &mut Random,
-        note: &mut dyn FnMut(u64),
+        next: &mut dyn FnMut() -> u64,
     ) {
+        let at = self.envelope.nonce_at();
         self.seal_with_nonces(datagrams, stride, &mut |nonce| {
             random.fill(nonce);
-            if let Some(number) = self.envelope.nonce(nonce) {
-                note(number);
-            }
+            let drawn = self.envelope.nonce(nonce).unwrap_or_default();
+            let difference = (drawn ^ next()).to_le_bytes();
+            let number = nonce[at..].iter_mut().zip(difference);
+            number.for_each(|(byte, change)| *byte ^= change);
         });
     }
 

@@ -5,8 +5,12 @@ use std::collections::VecDeque;
 use super::SessionId;
 use super::four_tuple::FourTuple;
 use super::moving::Candidate;
+use crate::replay::Recent;
 use crate::session::Session;
 use crate::time::{Duration, Time};
+
+/// Datagrams of a session that are known when they come again, up to 32 KiB.
+pub const SEEN: u32 = 2048;
 
 /// A source that has proved nothing gets at most this many times the bytes it sent.
 pub const AMPLIFICATION: usize = 3;
@@ -28,6 +32,9 @@ pub struct Entry {
     pub unproven: Option<Unproven>,
     /// Where the peer may have moved to.
     pub candidate: Option<Candidate>,
+    /// Its latest datagrams. What is older changes nothing: its numbers were taken already, and its
+    /// window is that of an old `una`.
+    pub seen: Recent,
     /// The deadline it has in the endpoint's timers.
     pub timer: Option<Time>,
     /// Whether it waits to be polled.

@@ -14,12 +14,12 @@ pub mod moving;
 mod openings;
 mod other_source;
 mod outgoing;
-pub mod replay;
 pub mod stray;
 mod table;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use slab::Slab;
 
@@ -27,14 +27,14 @@ use crate::crypt::{PacketCrypt, Verdict};
 use crate::error::CloseReason;
 use crate::fec::{self, PacketKind};
 use crate::kcp::segment::peek_conv;
+use crate::replay::{OpeningMemory, OwnNonces};
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
 use directory::Directory;
 use entry::{EarlySlots, Entry};
 use four_tuple::FourTuple;
-use half_open::{HalfOpen, kcp_bytes};
-use replay::ReplayFilter;
+use half_open::{HalfOpen, kcp_bytes, opening};
 use stray::Strays;
 
 /// How much an endpoint may hold.
@@ -74,6 +74,9 @@ impl SessionId {
         (self.0 & 0xffff_ffff) as usize
     }
 }
+
+/// The openings that the sockets of a key remember together.
+pub type Openings = Arc<Mutex<OpeningMemory>>;
 
 /// What an endpoint has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +119,8 @@ pub struct Endpoint {
     directory: Directory,
     early: EarlySlots,
     half_open: HalfOpen,
-    replays: ReplayFilter,
+    own: OwnNonces,
+    openings: Openings,
     strays: Strays,
     answers: VecDeque<(FourTuple, Vec<u8>)>,
     timers: BTreeSet<(Time, usize)>,
@@ -140,9 +144,11 @@ impl Endpoint {
         let mut cx = Context::new(seed);
         config.hash_seed = cx.random.next_u64();
         let mut seeds = || [cx.random.next_u64(), cx.random.next_u64()];
-        let (directory, replays) = (seeds(), ReplayFilter::new(seeds()));
-        let mut secret = [0; 32];
+        let directory = seeds();
+        let openings = Arc::new(Mutex::new(OpeningMemory::new(seeds())));
+        let (mut secret, mut own) = ([0; 32], [0; 16]);
         cx.random.fill(&mut secret);
+        cx.random.fill(&mut own);
         Endpoint {
             config,
             limits,
@@ -154,7 +160,8 @@ impl Endpoint {
             directory: Directory::new(directory),
             early: EarlySlots::default(),
             half_open: HalfOpen::new(secret),
-            replays,
+            own: OwnNonces::new(own),
+            openings,
             strays: Strays::new(now),
             answers: VecDeque::new(),
             timers: BTreeSet::new(),
@@ -169,6 +176,12 @@ impl Endpoint {
     /// Change how many sessions may dial before their source is proved; those that have go on.
     pub fn set_early(&mut self, sessions: usize) {
         self.limits.early = sessions;
+    }
+
+    /// Remember openings together with others that have the same key: what opened a session of one
+    /// socket, or of an earlier process, opens none of another.
+    pub fn share_openings(&mut self, openings: Openings) {
+        self.openings = openings;
     }
 
     /// The counters.
@@ -218,18 +231,17 @@ impl Endpoint {
         if is_short(payload) {
             return self.note_short(payload);
         }
-        if self
-            .crypt
-            .nonce(datagram)
-            .is_some_and(|nonce| !self.replays.is_new(nonce))
+        let conv = kcp_bytes(payload).and_then(peek_conv);
+        let known = self.directory.find(path, conv);
+        if let Some(nonce) = self.crypt.nonce(datagram)
+            && self.is_replay(nonce, (known, conv), payload)
         {
             self.cx.stats.replays += 1;
             return;
         }
         self.cx.stats.in_pkts += 1;
         self.cx.stats.in_bytes += payload.len() as u64;
-        let conv = kcp_bytes(payload).and_then(peek_conv);
-        match (self.directory.find(path, conv), conv) {
+        match (known, conv) {
             (Some(index), _) => {
                 self.sessions[index].candidate = None;
                 if let Some(conv) = conv {
@@ -245,6 +257,33 @@ impl Endpoint {
             }
             _ => self.cx.stats.in_errs += 1,
         }
+    }
+
+    /// Whether a datagram comes a second time, or was sent here. KCP has no directions: what we sent
+    /// must not come back to us as the peer's.
+    fn is_replay(
+        &mut self,
+        nonce: u64,
+        (known, conv): (Option<usize>, Option<u32>),
+        payload: &[u8],
+    ) -> bool {
+        if self.own.is_own(nonce) {
+            return true;
+        }
+        // Where datagrams need no key, anyone could fill the memory.
+        let may_open = self.role == Role::Server
+            && self.crypt.is_keyed()
+            && conv.is_some_and(|conv| opening(payload, conv).is_some());
+        if may_open && !self.remember_opening(nonce) {
+            return true;
+        }
+        let session = known.or_else(|| self.directory.find_anywhere(conv?));
+        session.is_some_and(|index| !self.sessions[index].seen.insert(nonce))
+    }
+
+    fn remember_opening(&mut self, nonce: u64) -> bool {
+        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
+        openings.insert(nonce)
     }
 
     fn feed(&mut self, index: usize, payload: &[u8], size: usize, now: Time) {

@@ -31,11 +31,10 @@ impl Endpoint {
     }
 
     fn seal(&mut self, out: &mut [u8], path: FourTuple, len: usize, stride: usize) -> Transmit {
-        // KCP has no directions: what we sent must not come back to us as the peer's.
-        let replays = &mut self.replays;
+        let own = &mut self.own;
         self.crypt
-            .seal_and_note(&mut out[..len], stride, &mut self.cx.random, &mut |nonce| {
-                replays.note_sent(nonce);
+            .seal_numbered(&mut out[..len], stride, &mut self.cx.random, &mut || {
+                own.next_number()
             });
         self.cx.stats.out_pkts += len.div_ceil(stride) as u64;
         self.cx.stats.out_bytes += len as u64;

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use super::entry::{Entry, Unproven};
+use super::entry::{Entry, SEEN, Unproven};
 use super::four_tuple::FourTuple;
 use super::{Endpoint, EndpointEvent, SessionId};
+use crate::replay::Recent;
 use crate::session::{Context, Session};
 
 impl Endpoint {
@@ -28,6 +29,7 @@ impl Endpoint {
         unproven: Option<Unproven>,
     ) -> SessionId {
         self.generation = self.generation.wrapping_add(1);
+        let seeds = [self.cx.random.next_u64(), self.cx.random.next_u64()];
         let slot = self.sessions.vacant_entry();
         let index = slot.key();
         let id = SessionId((u64::from(self.generation) << 32) | index as u64);
@@ -42,6 +44,7 @@ impl Endpoint {
             other_source: None,
             unproven,
             candidate: None,
+            seen: Recent::new(SEEN, seeds),
             timer: None,
             dirty: true,
         });
