@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,6 +25,12 @@ settings.register_profile(
     derandomize="CI" in os.environ,
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of a test remember what it sends, and nothing of other tests."""
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path_factory.getbasetemp()}/{uuid.uuid4()}")
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ LEVELS = (
     {"presets"},
     {"proxies"},
     {"_core"},
+    {"state"},
     {"net"},
     {"kcp"},
     {"transports"},

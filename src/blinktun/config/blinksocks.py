@@ -112,6 +112,7 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         timeout=settings.number("timeout"),
         grace=settings.number("grace"),
         redirect=redirect,
+        state_dir=settings.text("state_dir"),
         acl=acl,
         targets=Targets(settings.text("targets")),
         dns=_dns(settings),

@@ -189,6 +189,7 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         target=_target(settings),
         kcp=kcp,
         workers=settings.integer("workers"),
+        state_dir=settings.text("statedir"),
         log=log,
         reports=reports,
         grace=float(settings.integer("grace")),

@@ -194,6 +194,8 @@ class KcptunServer:
     kcp: KcpSettings = field(default_factory=lambda: KcpSettings(sndwnd=1024, rcvwnd=1024))
     workers: int = 1
     """Processes that share the UDP port; each serves the sessions the kernel deals it."""
+    state_dir: str = ""
+    """Folder for what outlives the process; empty: the usual one; ``off``: nothing does."""
     log: LogSettings = field(default_factory=LogSettings)
     reports: ReportSettings = field(default_factory=ReportSettings)
     grace: float = 5.0
@@ -339,6 +341,8 @@ class BlinksocksServer:
     timeout: float = 600.0
     redirect: Address | None = None
     """Where connections go that fail the presets."""
+    state_dir: str = ""
+    """As of a kcptun server."""
     acl: tuple[Rule, ...] | None = None
     """Rules for sources and targets, the last that fits counts; None: everybody may everything."""
     targets: Targets = Targets.ANY

@@ -127,6 +127,15 @@ TOP_OPTIONS: tuple[Option, ...] = (
         metavar="HOST:PORT",
     ),
     Option(
+        "state_dir",
+        _TEXT,
+        "folder for the memory of openings, which refuses replays after a restart too; empty: the"
+        " system's place for it; off: none (blinktun's own)",
+        only(SERVER, ""),
+        metavar="FOLDER",
+        example="/var/lib/blinktun",
+    ),
+    Option(
         "https_key", _TEXT, "private key of an https service", only(CLIENT, None), since="3.3.1"
     ),
     Option(

@@ -140,6 +140,15 @@ _SESSIONS = (
         high=256,
     ),
     Option(
+        "statedir",
+        _TEXT,
+        "folder for the memory of openings, which refuses replays after a restart too; empty: the"
+        " system's place for it; off: none (blinktun's own)",
+        only(SERVER, ""),
+        metavar="FOLDER",
+        example="/var/lib/blinktun",
+    ),
+    Option(
         "autoexpire",
         _INTEGER,
         "age at which a session takes no more new connections; 0: never",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.kcp.stream import Stream
+    from blinktun.state.openings import Openings
 
 _log = logging.getLogger("blinktun.kcp")
 
@@ -143,6 +144,13 @@ class Server:
     It is an address to bind, or a bound UDP socket, which is taken over. With ``tcp`` it accepts
     disguised sessions at the same address as well; a bound socket goes without.
 
+    Args:
+        where: The address or socket.
+        settings: Of its sessions.
+        on_stream: Gets each new stream.
+        tasks: Handlers of streams, which end with it.
+        openings: What earlier sessions are remembered in; None: in this process alone.
+
     Attributes:
         sessions: Those that live.
         on_new_session: Called with each new one.
@@ -154,6 +162,8 @@ class Server:
         settings: KcpSettings,
         on_stream: Callable[[Session, StreamKey], None],
         tasks: set[asyncio.Task[None]] | None = None,
+        *,
+        openings: Openings | None = None,
     ) -> None:
         self._driver = Driver.current()
         self._on_stream = on_stream
@@ -172,9 +182,14 @@ class Server:
             for port in self._tcp_ports:
                 port.listen()
             undo.pop_all()
+        self._openings = openings
         for endpoint in self._endpoints():
             self._driver.sockets[endpoint] = self
             check_buffer(self._driver, endpoint, settings.sockbuf)
+            if openings:
+                self._driver.core.share_openings(endpoint, openings.memory)
+        if openings:
+            self._driver.openings.add(openings)
         self._driver.wake()
 
     @property
@@ -201,6 +216,8 @@ class Server:
         await asyncio.gather(*(session.aclose(within) for session in self.sessions.values()))
         for endpoint in self._endpoints():
             self._driver.sockets.pop(endpoint, None)
+        if self._openings:
+            self._driver.openings.discard(self._openings)
         self._close_tcp()
         self._close_udp()
         self._driver.wake()

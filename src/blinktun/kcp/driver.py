@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from blinktun.kcp.keys import SessionKey, StreamKey
+    from blinktun.state.openings import Openings
 
 _log = logging.getLogger("blinktun.kcp")
 
@@ -76,6 +77,7 @@ class Driver:
         self.core = Reactor()
         self.sessions: dict[SessionKey, SessionOwner] = {}
         self.sockets: dict[int, SocketOwner] = {}
+        self.openings: set[Openings] = set()
         self._relays: dict[int, Callable[[Event.RelayFinished], None]] = {}
         self._tokens = itertools.count(1)
         self.buffer_is_reported = False
@@ -183,6 +185,8 @@ class Driver:
             _log.critical("%s; every session is over, and nothing listens any more", error)
             self._let_go()
             events = self._last_events(str(error))
+        for openings in self.openings:
+            openings.save()  # before anyone serves what was opened
         for event in events:
             try:
                 self._dispatch(event)

@@ -10,7 +10,6 @@ from blinktun.crypto.aead import AEAD_METHODS, AeadKey, AeadMethod
 from blinktun.crypto.kdf import hkdf_sha1
 from blinktun.errors import ConfigError
 from blinktun.presets.base import PresetContext, PresetMaker, choose, text_param
-from blinktun.presets.replay import ReplayGuard
 from blinktun.presets.sealed_chunks import SealedChunks
 
 if TYPE_CHECKING:
@@ -33,10 +32,9 @@ class AeadRandomCipher(SealedChunks):
         method: AeadMethod,
         info: bytes,
         factor: int,
-        replays: ReplayGuard,
         context: PresetContext,
     ) -> None:
-        super().__init__(method, replays, context, pad_factor=factor)
+        super().__init__(method, context, pad_factor=factor)
         self._key = context.key.encode()
         self._info = info
 
@@ -49,7 +47,7 @@ class AeadRandomCipher(SealedChunks):
         if type(factor) is not int or not 1 <= factor <= _MAX_FACTOR:
             fix = f"write an integer 1..{_MAX_FACTOR}"
             raise ConfigError("is out of range", key="factor", value=shown(factor), fix=fix)
-        return partial(cls, method, info.encode(), factor, ReplayGuard())
+        return partial(cls, method, info.encode(), factor)
 
     def _subkey(self, salt: bytes) -> AeadKey:
         size = self._method.key_size

@@ -123,6 +123,10 @@ class AutoConf(AddressingPreset):
         """Ask the list; before there is one, somebody cut the stream."""
         return self._pipeline().decode_eof() if self._sid else (Reject("ended inside a header"),)
 
+    def on_authenticated(self) -> Reject | None:
+        """Pass it to the presets of the list, unless they have found out themselves."""
+        return self._pipeline().authenticate() if self._sid else None
+
     def encode_datagram(self, data: bytes) -> bytes:
         """Encode with the list; to a server, a header is in front of each."""
         if self._target is None or not self._sid:

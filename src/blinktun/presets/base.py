@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, ClassVar, TypeAlias, TypeVar
 
 from blinktun.config.explain import shown, suggestion
 from blinktun.errors import ConfigError
+from blinktun.presets.replay import NO_GUARD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from blinktun.address import Address
-    from blinktun.effects import Chunk, Effect
+    from blinktun.effects import Chunk, Effect, Reject
+    from blinktun.presets.replay import ReplayGuard
 
 _T = TypeVar("_T")
 
@@ -41,12 +43,14 @@ class PresetContext:
         key: The password both ends share.
         random: Gives that many random bytes.
         clock: Gives the time of day in seconds since 1970.
+        replays: What a server remembers of earlier connections.
     """
 
     role: Role
     key: str
     random: Callable[[int], bytes] = os.urandom
     clock: Callable[[], float] = time.time
+    replays: ReplayGuard = NO_GUARD
 
 
 class Preset(ABC):
@@ -104,6 +108,14 @@ class Preset(ABC):
     def decode_eof(self) -> Iterable[Effect]:
         """Take the end of the wire's bytes: ``Reject`` if they stopped inside something."""
         return ()
+
+    def on_authenticated(self) -> Reject | None:
+        """Learn that the peer has the key, as the layers above have found out.
+
+        A server that could not tell before remembers now what no client sends twice: what it
+        remembered earlier would be mostly noise.
+        """
+        return None
 
     def encode_datagram(self, data: bytes) -> bytes:
         """Take a datagram towards the wire."""

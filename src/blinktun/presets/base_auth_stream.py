@@ -21,7 +21,6 @@ from blinktun.crypto.stream import STREAM_METHODS, StreamMethod, Transform
 from blinktun.effects import ConnectTo, Effect, Forward, Reject
 from blinktun.errors import RemoteError
 from blinktun.presets.base import AddressingPreset, PresetContext, PresetMaker, Role, choose
-from blinktun.presets.replay import ReplayGuard
 from blinktun.presets.socks_address import host_text, parse_host
 
 if TYPE_CHECKING:
@@ -47,9 +46,9 @@ class BaseAuthStream(AddressingPreset):
     carries_datagrams: ClassVar[bool] = False
     sends_lone_header: ClassVar[bool] = False
 
-    def __init__(self, method: StreamMethod, replays: ReplayGuard, context: PresetContext) -> None:
+    def __init__(self, method: StreamMethod, context: PresetContext) -> None:
         self._method = method
-        self._replays = replays
+        self._replays = context.replays
         self._key = evp_bytes_to_key(context.key, method.key_size)
         self._header = b""  # client: what is still to be sent
         self._encryption: Transform | None = None
@@ -62,7 +61,7 @@ class BaseAuthStream(AddressingPreset):
     @classmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
         """Check ``method`` (required)."""
-        return partial(cls, choose(params, "method", _METHODS), ReplayGuard())
+        return partial(cls, choose(params, "method", _METHODS))
 
     def set_target(self, target: Address) -> None:
         """Keep the target for the first bytes."""

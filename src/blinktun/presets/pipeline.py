@@ -26,6 +26,7 @@ class Pipeline:
     def __init__(self, presets: Sequence[Preset]) -> None:
         self._presets = tuple(presets)
         self._rejected = False
+        self._is_authenticated = False
         carriers = (
             at for at, preset in enumerate(self._presets) if isinstance(preset, AddressingPreset)
         )
@@ -63,6 +64,21 @@ class Pipeline:
         for index in reversed(range(len(self._presets))):
             effects += self._fold(self._presets[index].decode_eof(), index, -1)
         return effects
+
+    def authenticate(self) -> Reject | None:
+        """Say that the layers above have understood the peer, who has the key then.
+
+        Returns:
+            Why a preset refuses the peer all the same; only the first call asks them.
+        """
+        if self._is_authenticated:
+            return None
+        self._is_authenticated = True
+        for preset in self._presets:
+            if refusal := preset.on_authenticated():
+                self._rejected = True
+                return refusal
+        return None
 
     def encode_datagram(self, data: bytes, target: Address) -> bytes:
         """Take a datagram to the wire: for ``target`` on a client, as if from it on a server.
@@ -116,7 +132,7 @@ class Pipeline:
                     # What leaves in the other direction is, seen from here, a reply.
                     folded += map(_turned, self._run(data, index - step, -step))
                 case ConnectTo():
-                    folded.append(effect)
+                    folded.append(self.authenticate() or effect)
                 case Reject():
                     self._rejected = True
                     folded.append(effect)

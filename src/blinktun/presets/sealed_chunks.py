@@ -36,7 +36,6 @@ class SealedChunks(Preset):
 
     Args:
         method: The cipher.
-        replays: What this server remembers of salts.
         context: The connection.
         pad_factor: Times the first byte of a tag that both ends can compute is how many random
             bytes stand in front of each chunk; 0: none do.
@@ -45,14 +44,13 @@ class SealedChunks(Preset):
     def __init__(
         self,
         method: AeadMethod,
-        replays: ReplayGuard,
         context: PresetContext,
         *,
         pad_factor: int = 0,
     ) -> None:
         self._method = method
         # A client takes what its server sends: old ones repeat themselves.
-        self._replays = replays if context.role is Role.SERVER else None
+        self._replays: ReplayGuard | None = context.replays if context.role is Role.SERVER else None
         self._random = context.random
         self._pad_factor = pad_factor
         self._sealer: _Sealer | None = None

@@ -14,7 +14,6 @@ from blinktun.crypto.aead import AEAD_METHODS, TAG_SIZE, AeadKey, AeadMethod
 from blinktun.crypto.kdf import evp_bytes_to_key, hkdf_sha1
 from blinktun.errors import RemoteError
 from blinktun.presets.base import PresetContext, PresetMaker, choose
-from blinktun.presets.replay import ReplayGuard
 from blinktun.presets.sealed_chunks import SealedChunks
 
 if TYPE_CHECKING:
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
 class SsAeadCipher(SealedChunks):
     """Encryption with integrity, as in shadowsocks."""
 
-    def __init__(self, method: AeadMethod, replays: ReplayGuard, context: PresetContext) -> None:
-        super().__init__(method, replays, context)
+    def __init__(self, method: AeadMethod, context: PresetContext) -> None:
+        super().__init__(method, context)
         self._key = evp_bytes_to_key(context.key, method.key_size)
 
     @classmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
         """Check ``method`` (default aes-256-gcm)."""
         method = choose(params, "method", AEAD_METHODS, default="aes-256-gcm")
-        return partial(cls, method, ReplayGuard())
+        return partial(cls, method)
 
     def encode_datagram(self, data: bytes) -> bytes:
         """Seal under a salt of its own."""

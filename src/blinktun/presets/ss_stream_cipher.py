@@ -13,7 +13,6 @@ from blinktun.crypto.stream import STREAM_METHODS, StreamMethod, Transform
 from blinktun.effects import Effect, Forward, Reject
 from blinktun.errors import ConfigError, RemoteError
 from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role, choose
-from blinktun.presets.replay import ReplayGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,9 +30,9 @@ class SsStreamCipher(Preset):
         client_iv: The IV that the client chose; on a server None until it has arrived.
     """
 
-    def __init__(self, method: StreamMethod, replays: ReplayGuard, context: PresetContext) -> None:
+    def __init__(self, method: StreamMethod, context: PresetContext) -> None:
         self._method = method
-        self._replays = replays
+        self._replays = context.replays
         self._role = context.role
         self._random = context.random
         self.user_key = evp_bytes_to_key(context.key, method.key_size)
@@ -57,7 +56,7 @@ class SsStreamCipher(Preset):
                 value=shown(method.name),
                 fix=f"use another method, such as {_DEFAULT}",
             ) from None
-        return partial(cls, method, ReplayGuard())
+        return partial(cls, method)
 
     def encode(self, data: Chunk) -> Iterable[Effect]:
         """Encrypt; the IV goes out with the first bytes."""
@@ -78,11 +77,19 @@ class SsStreamCipher(Preset):
             return ()
         if self._role is Role.SERVER:
             self.client_iv = self._peer_iv
-            if self._peer_iv and not self._replays.is_new(self._peer_iv):
-                return (Reject("the IV was used by an earlier connection"),)
         self._decryption = self._method.decryptor(self.user_key, self._peer_iv)
         rest = data[missing:]
         return (Forward(self._decryption.update(rest)),) if rest else ()
+
+    def on_authenticated(self) -> Reject | None:
+        """Refuse an IV of an earlier connection; before, it may be noise, which is not kept."""
+        if (
+            self.client_iv
+            and self._role is Role.SERVER
+            and not self._replays.is_new(self.client_iv)
+        ):
+            return Reject("the IV was used by an earlier connection")
+        return None
 
     def decode_eof(self) -> Iterable[Effect]:
         """Refuse an end inside the IV."""

@@ -10,7 +10,6 @@ import struct
 from abc import abstractmethod
 from base64 import b64encode
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -21,7 +20,6 @@ from blinktun.crypto.kdf import md5
 from blinktun.effects import Effect, Forward, Reject
 from blinktun.errors import LocalError, RemoteError
 from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role
-from blinktun.presets.replay import ReplayGuard
 from blinktun.presets.ss_stream_cipher import SsStreamCipher
 
 if TYPE_CHECKING:
@@ -43,8 +41,8 @@ class SsrAuth(Preset):
     needs_behind = "ss-stream-cipher"
     salt: ClassVar[bytes]
 
-    def __init__(self, replays: ReplayGuard, context: PresetContext) -> None:
-        self._replays = replays
+    def __init__(self, context: PresetContext) -> None:
+        self._replays = context.replays
         self._is_client = context.role is Role.CLIENT
         self._random = context.random
         self._clock = context.clock
@@ -59,7 +57,7 @@ class SsrAuth(Preset):
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
         """Return the maker; there are no parameters, and unknown ones are ignored as upstream."""
         del params
-        return partial(cls, ReplayGuard())
+        return cls
 
     def attach(self, siblings: Sequence[Preset]) -> None:
         """Find the preset that has the keys."""

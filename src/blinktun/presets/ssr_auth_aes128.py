@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from blinktun.effects import Chunk
     from blinktun.presets.base import Preset, PresetContext
-    from blinktun.presets.replay import ReplayGuard
 
 _PART1, _PART2, _MAC = 7, 24, 4
 _FIXED = _PART1 + _PART2 + _MAC
@@ -47,8 +46,8 @@ class SsrAuthAes128(SsrAuth):
 
     digest: ClassVar[str]
 
-    def __init__(self, replays: ReplayGuard, context: PresetContext) -> None:
-        super().__init__(replays, context)
+    def __init__(self, context: PresetContext) -> None:
+        super().__init__(context)
         self._greeted = not self._is_client
         self._header: SsBase | None = None
         self._sealer: _Sealer

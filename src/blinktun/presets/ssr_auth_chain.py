@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from blinktun.effects import Chunk
     from blinktun.presets.base import PresetContext, PresetMaker
-    from blinktun.presets.replay import ReplayGuard
     from blinktun.presets.ssr_lengths import Lengths
 
 _PART1, _PART2 = 12, 24
@@ -50,8 +49,8 @@ class SsrAuthChain(SsrAuth):
 
     lengths: ClassVar[type[Lengths]]
 
-    def __init__(self, replays: ReplayGuard, context: PresetContext) -> None:
-        super().__init__(replays, context)
+    def __init__(self, context: PresetContext) -> None:
+        super().__init__(context)
         self._cut = _CLIENT_CUT if self._is_client else _SERVER_CUT
         self._greeting = b"" if self._is_client else _SERVER_GREETING
         self._unread_greeting = len(_SERVER_GREETING) if self._is_client else 0

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, ClassVar
 from blinktun.effects import ConnectTo, Effect, Forward, Reject
 from blinktun.errors import ConfigError, RemoteError
 from blinktun.presets.base import AddressingPreset, PresetContext, PresetMaker, Role, choose
-from blinktun.presets.replay import ReplayGuard
-from blinktun.presets.vmess_chunks import OPTIONS, SECURITIES, ChunkOpener, ChunkSealer, Security
+from blinktun.presets.vmess_chunks import (
+    OPTIONS,
+    SECURITIES,
+    ChunkOpener,
+    ChunkSealer,
+    Security,
+)
 from blinktun.presets.vmess_request import (
     AUTH_SIZE,
     RESPONSE_SIZE,
@@ -41,12 +46,10 @@ class V2rayVmess(AddressingPreset):
 
     carries_datagrams: ClassVar[bool] = False
 
-    def __init__(
-        self, user: User, security: Security, replays: ReplayGuard, context: PresetContext
-    ) -> None:
+    def __init__(self, user: User, security: Security, context: PresetContext) -> None:
         self._user = user
         self._security = security  # of a server: what its client has chosen
-        self._replays = replays
+        self._replays = context.replays
         self._context = context
         self._is_client = context.role is Role.CLIENT
         self._request: Request | None = None
@@ -59,7 +62,7 @@ class V2rayVmess(AddressingPreset):
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
         """Check ``id``, a uuid, and ``security`` (default aes-128-gcm)."""
         security = choose(params, "security", SECURITIES, default="aes-128-gcm")
-        return partial(cls, User(_uuid(params)), security, ReplayGuard())
+        return partial(cls, User(_uuid(params)), security)
 
     def set_target(self, target: Address) -> None:
         """Keep the target for the request."""

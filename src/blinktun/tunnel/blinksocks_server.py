@@ -22,6 +22,7 @@ from blinktun.net.tally import Tally
 from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.relay.relay import Traffic
+from blinktun.state.openings import Openings
 from blinktun.transports.registry import find_transport
 from blinktun.transports.tcp import TcpDialer
 from blinktun.tunnel.blinksocks_role import BlinksocksRole
@@ -91,6 +92,7 @@ class BlinksocksServerRole(BlinksocksRole):
             open_service=self._fallback.open_service if config.redirect else None,
             limit=max_unauthenticated,
         )
+        self._openings: Openings | None = None
         self._context = PresetContext(Role.SERVER, config.server.key)
         self._failures = Tally(
             _log,
@@ -99,6 +101,13 @@ class BlinksocksServerRole(BlinksocksRole):
             level=logging.WARNING,
         )
         self._unfinished = Tally(_log, "no request from %s (%s)", "sent no request")
+
+    async def start(self) -> None:
+        """Load what earlier processes remember, and listen; errors as of the base class."""
+        key = self._config.server.key
+        self._openings = Openings(self._config.state_dir, "blinksocks", key.encode())
+        self._context = PresetContext(Role.SERVER, key, replays=self._openings)
+        await super().start()
 
     def take(self, wire: Stream) -> None:
         """Serve a connection, from the listener or from another role of this process."""
@@ -168,6 +177,8 @@ class BlinksocksServerRole(BlinksocksRole):
     async def stop(self, grace: float = 0.0) -> None:
         """Stop as every role; failures that were only counted so far are written."""
         await super().stop(grace)
+        if self._openings:
+            self._openings.close()
         self._failures.close()
         self._unfinished.close()
 
@@ -189,6 +200,7 @@ class BlinksocksServerRole(BlinksocksRole):
         record.on_unauthenticated = partial(self._note, peer)
 
         def on_new(stream: Stream, target: Address) -> None:
+            link.authenticate()
             record.on_unauthenticated = None
             peer.trust()
             self._connections.add(stream, lambda stream: self._carry(stream, target))

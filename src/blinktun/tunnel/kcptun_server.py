@@ -16,6 +16,7 @@ from blinktun.net.dial import begin_dial, dial
 from blinktun.net.limits import charge_to, dial_budget, source_key
 from blinktun.net.resolve import Resolver
 from blinktun.net.unix import dial_unix
+from blinktun.state.openings import Openings
 from blinktun.transports.kcp import KcpStream
 from blinktun.tunnel.effective import start_line
 from blinktun.tunnel.fec_notice import FecNotice
@@ -63,6 +64,7 @@ class KcptunServerRole:
         self._budget = dial_budget()
         self._servers: list[kcp.Server] = []
         self._stopping = False
+        self._openings: Openings | None = None
         self._target = str(config.target)
         # An IP address needs no name service, and so no task: the relay waits for the connection.
         target = config.target
@@ -84,6 +86,8 @@ class KcptunServerRole:
         Raises:
             TransportError: the address cannot be bound, or ``tcp`` lacks a right or tool.
         """
+        key = f"{self._config.kcp.crypt}\0{self._config.kcp.key}"
+        self._openings = Openings(self._config.state_dir, "kcptun", key.encode())
         try:
             for where in self._bound or self._config.listen.addresses:
                 self._servers.append(self._listen(where))
@@ -114,13 +118,15 @@ class KcptunServerRole:
         return [session for server in self._servers for session in server.sessions.values()]
 
     def _listen(self, where: Address | socket.socket) -> kcp.Server:
-        server = kcp.Server(where, self._config.kcp, self._on_stream)
+        server = kcp.Server(where, self._config.kcp, self._on_stream, openings=self._openings)
         server.on_new_session = self._on_session
         return server
 
     async def _close(self) -> None:
         await asyncio.gather(*(server.aclose() for server in self._servers))
         self._servers.clear()
+        if self._openings:
+            self._openings.close()
 
     def _on_session(self, session: kcp.Session) -> None:
         _log.info("remote address: %s", session.peer)

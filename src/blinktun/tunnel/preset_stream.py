@@ -65,6 +65,17 @@ class PresetStream(Stream):
             await self._perform(self._pipeline.decode(data))
         return self._target
 
+    def authenticate(self) -> None:
+        """Have the presets remember a peer that has shown by what it sent that it has the key.
+
+        Where the presets carry the target they do so themselves.
+
+        Raises:
+            RemoteError: what it sent was recorded from an earlier connection.
+        """
+        if refusal := self._pipeline.authenticate():
+            raise RemoteError(refusal.reason)
+
     async def receive(self) -> Chunk:
         """Wait for decoded bytes.
 

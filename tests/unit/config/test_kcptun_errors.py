@@ -76,6 +76,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "key": (("\ud800", "write a string"),),
     "log": (("a\0b", "write a string"),),
     "snmplog": (("a\0b", "write a string"),),
+    "statedir": (("a\0b", "write a string"),),
     # Numbers that have to fit others
     "datashard": ((253, "write at most 255 for both together"),),
     "parityshard": ((246, "write at most 255 for both together"),),

@@ -6,6 +6,7 @@ from blinktun.effects import Forward, Reject
 from blinktun.errors import ConfigError
 from blinktun.presets.aead_random_cipher import AeadRandomCipher
 from blinktun.presets.base import Preset, PresetContext, Role
+from blinktun.state.openings import Openings
 from blinktun.testing.pair import forwarded
 
 METHOD = {"method": "aes-128-gcm"}
@@ -44,7 +45,8 @@ def test_an_end_inside_padding_is_none() -> None:
 def test_a_recorded_connection_is_refused() -> None:
     make = AeadRandomCipher.configure(METHOD)
     wire = forwarded(make(PresetContext(Role.CLIENT, "key")).encode(b"one"))
-    first, second = (make(PresetContext(Role.SERVER, "key")) for _ in range(2))
+    context = PresetContext(Role.SERVER, "key", replays=Openings("off", "test", b""))
+    first, second = (make(context) for _ in range(2))
     assert forwarded(first.decode(wire)) == b"one"
     assert second.decode(wire) == (Reject("the salt was used by an earlier connection"),)
 

@@ -7,7 +7,6 @@ from blinktun.crypto.kdf import evp_bytes_to_key, hkdf_sha1
 from blinktun.effects import Forward, Reject
 from blinktun.errors import ConfigError
 from blinktun.presets.base import PresetContext, Role
-from blinktun.presets.replay import ReplayGuard
 from blinktun.presets.ss_aead_cipher import SsAeadCipher
 from blinktun.testing.pair import forwarded
 from blinktun.testing.randomness import Counting
@@ -17,7 +16,7 @@ SALT = bytes(range(16))
 
 
 def _make(role: Role = Role.SERVER) -> SsAeadCipher:
-    return SsAeadCipher(METHOD, ReplayGuard(), PresetContext(role, "key", Counting()))
+    return SsAeadCipher(METHOD, PresetContext(role, "key", Counting()))
 
 
 def _sealed(*plains: bytes) -> bytes:

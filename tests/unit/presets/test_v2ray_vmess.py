@@ -10,9 +10,11 @@ from blinktun.effects import ConnectTo, Effect, Forward, Reject
 from blinktun.errors import ConfigError
 from blinktun.presets.base import Preset, PresetContext, PresetMaker, Role
 from blinktun.presets.registry import PipelineMaker
+from blinktun.presets.replay import NO_GUARD, ReplayGuard
 from blinktun.presets.v2ray_vmess import V2rayVmess
 from blinktun.presets.vmess_chunks import OPTIONS, SECURITIES, ChunkOpener, ChunkSealer
 from blinktun.presets.vmess_request import Request, User
+from blinktun.state.openings import Openings
 from blinktun.testing.pair import forwarded
 from blinktun.testing.randomness import Counting
 
@@ -26,8 +28,11 @@ def _maker(**params: object) -> PresetMaker:
     return V2rayVmess.configure({"id": ID} | params)
 
 
-def _server(make: PresetMaker | None = None, now: float = NOW) -> Preset:
-    return (make or _maker())(PresetContext(Role.SERVER, "", Counting(50), lambda: now))
+def _server(
+    make: PresetMaker | None = None, now: float = NOW, replays: ReplayGuard = NO_GUARD
+) -> Preset:
+    context = PresetContext(Role.SERVER, "", Counting(50), lambda: now, replays)
+    return (make or _maker())(context)
 
 
 def _client(make: PresetMaker | None = None, now: float = NOW, seed: int = 0) -> V2rayVmess:
@@ -106,15 +111,15 @@ def test_another_id() -> None:
 
 
 def test_a_recorded_request_is_refused_by_any_connection_of_the_server() -> None:
-    make = _maker()
+    make, replays = _maker(), Openings("off", "test", b"")
     wire = forwarded(_client().encode(b"x"))
     other = forwarded(_client(seed=9).encode(b"y"))
-    assert forwarded(_server(make).decode(wire)) == b"x"
-    assert list(_server(make).decode(wire)) == [
+    assert forwarded(_server(make, replays=replays).decode(wire)) == b"x"
+    assert list(_server(make, replays=replays).decode(wire)) == [
         Reject("the request was made by an earlier connection")
     ]
-    assert list(_server(make, now=NOW + 120).decode(wire)) == [NOISE]
-    assert forwarded(_server(make).decode(other)) == b"y"
+    assert list(_server(make, NOW + 120, replays).decode(wire)) == [NOISE]
+    assert forwarded(_server(make, replays=replays).decode(other)) == b"y"
 
 
 def test_a_changed_request_is_refused_and_not_remembered() -> None:
