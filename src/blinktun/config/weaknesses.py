@@ -49,7 +49,8 @@ def weaknesses_of_link(link: ServerLink) -> tuple[str, ...]:
     """What the connection between a blinksocks client and its server does not protect."""
     cipher = tuple(_weaknesses_of_presets(link))
     key = weakness_of_key(link.key) if encrypting(link.presets) else None
-    return (*cipher, *((key,) if key else ()), *_weaknesses_of_order(link.presets))
+    order, limits = _weaknesses_of_order(link.presets), _limits_of_vmess(link.presets)
+    return (*cipher, *((key,) if key else ()), *order, *limits)
 
 
 def weakness_of_key(key: str) -> str | None:
@@ -129,6 +130,15 @@ def _weaknesses_of_order(presets: Sequence[PresetSpec]) -> Iterator[str]:
             yield f"{name} stands behind the cipher, so targets pass in clear: put {name} first"
         if name in _DISGUISES and any(cipher > at for cipher in ciphers):
             yield f"{name} stands before the cipher, which hides the disguise: put {name} last"
+
+
+def _limits_of_vmess(presets: Sequence[PresetSpec]) -> Iterator[str]:
+    for preset in presets:
+        if preset.name == "v2ray-vmess" and preset.params.get("security") != "none":
+            yield (
+                "v2ray-vmess: a connection ends after 1 GiB in one direction, when its nonces are"
+                ' used up; for more use security "none" with ss-aead-cipher behind it'
+            )
 
 
 _CARRY_TARGETS_IN_CLEAR = frozenset({"ss-base", "base-with-padding", "exp-base-with-padding"})

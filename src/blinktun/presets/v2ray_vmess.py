@@ -14,6 +14,7 @@ from blinktun.presets.vmess_chunks import (
     SECURITIES,
     ChunkOpener,
     ChunkSealer,
+    NoncesUsedUpError,
     Security,
 )
 from blinktun.presets.vmess_request import (
@@ -81,7 +82,10 @@ class V2rayVmess(AddressingPreset):
             self._sealer = ChunkSealer(
                 *self._direction(request, upwards=self._is_client), random=self._context.random
             )
-        return (Forward(b"".join((opening, *self._sealer.seal(data)))),)
+        try:
+            return (Forward(b"".join((opening, *self._sealer.seal(data)))),)
+        except NoncesUsedUpError as error:
+            return (Reject(str(error)),)
 
     def decode(self, data: Chunk) -> Iterable[Effect]:
         """Open every complete chunk; one that fails ends it, behind what came before."""

@@ -30,6 +30,8 @@ OPTIONS = 1 | MASKED
 """What blinksocks sends, and what its releases can read."""
 
 _MAX_SENT = 0x3FFF
+_NONCES = 1 << 16
+"""Nonces of a direction: their counter has 16 bits."""
 _MASKS = struct.Struct(">128H")
 
 
@@ -80,14 +82,25 @@ class _Chunks:
     def _next_padding(self) -> int:
         return next(self._masks) % 64 if self._is_padded else 0
 
+    @property
+    def nonces_left(self) -> int:
+        """How many chunks can be sealed before a nonce would come a second time."""
+        return _NONCES - self._counter
+
     def _next_nonce(self) -> bytes:
-        # v2ray begins again after 65,536 chunks, and so do we; blinksocks breaks off there.
-        counter, self._counter = self._counter, (self._counter + 1) & 0xFFFF
-        return counter.to_bytes(2, "big") + self._nonce_end
+        counter, self._counter = self._counter, self._counter + 1
+        return (counter % _NONCES).to_bytes(2, "big") + self._nonce_end
+
+
+class NoncesUsedUpError(Exception):
+    """Another chunk would be sealed under a nonce that has been used, which gives both away."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{_NONCES} chunks are all that one connection can seal: open another")
 
 
 class ChunkSealer(_Chunks):
-    """Writes one direction."""
+    """Writes one direction, up to 65,536 sealed chunks: 1 GiB if they are full."""
 
     def __init__(
         self,
@@ -102,8 +115,14 @@ class ChunkSealer(_Chunks):
         self._random = random
 
     def seal(self, data: Chunk) -> list[Chunk]:
-        """Cut the data into chunks as large as the format allows, never an empty one."""
+        """Cut the data into chunks as large as the format allows, never an empty one.
+
+        Raises:
+            NoncesUsedUpError: it cannot be sealed; nothing of it was.
+        """
         view = memoryview(data)
+        if self._key and -(-len(view) // _MAX_SENT) > self.nonces_left:
+            raise NoncesUsedUpError
         sealed: list[Chunk] = []
         for start in range(0, len(view), _MAX_SENT):
             body: Chunk = view[start : start + _MAX_SENT]
@@ -118,7 +137,10 @@ class ChunkSealer(_Chunks):
 
 
 class ChunkOpener(_Chunks):
-    """Reads one direction."""
+    """Reads one direction.
+
+    v2ray begins its nonces again after 65,536 chunks, of which this end is only told.
+    """
 
     def __init__(self, security: Security, options: int, key: bytes, iv: bytes) -> None:
         super().__init__(security, options, key, iv)

@@ -207,3 +207,14 @@ def test_a_stream_that_was_cut(cut: int) -> None:
 def test_no_datagrams() -> None:
     make = PipelineMaker([PresetSpec("v2ray-vmess", {"id": ID})])
     assert make.without_datagrams == ("v2ray-vmess",)
+
+
+def test_a_connection_ends_before_its_nonces_are_used_up() -> None:
+    client = _client()
+    client.encode(b"x")
+    full = bytes(0x3FFF * 0x100)
+    for _ in range(0xFF):
+        assert not any(isinstance(effect, Reject) for effect in client.encode(full))
+    (effect,) = client.encode(full)
+    assert isinstance(effect, Reject)
+    assert "open another" in effect.reason

@@ -15,6 +15,7 @@ from blinktun.presets.vmess_chunks import (
     SECURITIES,
     ChunkOpener,
     ChunkSealer,
+    NoncesUsedUpError,
 )
 from blinktun.testing.randomness import Counting
 
@@ -97,14 +98,24 @@ def test_an_empty_chunk_is_passed_over(security: str) -> None:
 
 
 @pytest.mark.parametrize("security", ["aes-128-gcm", "chacha20-poly1305"])
-def test_the_counter_begins_again(security: str) -> None:
+def test_no_nonce_is_used_twice(security: str) -> None:
     sealer, opener = _sealer(security, 1), _opener(security, 1)
     first = b"".join(sealer.seal(b"x"))
     assert _open(opener, first) == b"x"
-    for _ in range(0xFFFF):
+    for _ in range(0xFFFE):
         _open(opener, b"".join(sealer.seal(b"x")))
-    assert b"".join(sealer.seal(b"x")) == first
-    assert _open(opener, first) == b"x"
+    with pytest.raises(NoncesUsedUpError, match="65536 chunks"):
+        sealer.seal(bytes(0x3FFF + 1))
+    assert _open(opener, b"".join(sealer.seal(b"last"))) == b"last"
+    with pytest.raises(NoncesUsedUpError):
+        sealer.seal(b"x")
+    assert _open(opener, first) == b"x"  # as v2ray sends it
+
+
+def test_plain_bodies_have_no_end() -> None:
+    sealer = _sealer("none", 1)
+    for _ in range(0x10002):
+        sealer.seal(b"x")
 
 
 def test_a_length_without_its_chunk() -> None:
