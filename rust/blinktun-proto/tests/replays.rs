@@ -100,12 +100,16 @@ impl Client {
         }
     }
 
-    /// Send a request on a stream of its own, and talk for a second: an opening is sent again when
-    /// nothing has acknowledged it.
+    /// Send a request on a stream of its own, and talk for a second.
     fn request(&mut self, server: &mut Endpoint, bytes: usize) -> usize {
         let (session, _) = self.endpoint.session_mut(self.session).unwrap();
         let stream = session.open_stream().unwrap();
         session.write(stream, &vec![7; bytes]).unwrap();
+        self.talk(server, true)
+    }
+
+    /// Talk for a second; a client that hears nothing sends its opening again.
+    fn talk(&mut self, server: &mut Endpoint, hears: bool) -> usize {
         let mut opened = 0;
         for _ in 0..100 {
             self.now += Duration::from_millis(10);
@@ -115,7 +119,9 @@ impl Client {
             deliver_at(server, self.at, &up, self.now);
             opened += openings(server);
             let down = leaving_at(server, self.now);
-            deliver_at(&mut self.endpoint, address(SERVER), &down, self.now);
+            if hears {
+                deliver_at(&mut self.endpoint, address(SERVER), &down, self.now);
+            }
             self.sent.extend(up);
         }
         opened
@@ -248,7 +254,11 @@ fn every_copy_of_an_opening_is_remembered() {
     let (mut server, shared) = (endpoint(Role::Server, 2, kind), memory());
     server.share_openings(Arc::clone(&shared));
     let mut victim = Client::new(3, kind);
-    victim.request(&mut server, 100);
+    let (session, _) = victim.endpoint.session_mut(victim.session).unwrap();
+    let stream = session.open_stream().unwrap();
+    session.write(stream, &[7; 100]).unwrap();
+    victim.talk(&mut server, false);
+    assert_eq!(victim.talk(&mut server, true), 2);
     let mut restarted = endpoint(Role::Server, 5, kind);
     restarted.share_openings(shared);
     deliver(&mut restarted, address(66), &victim.sent);

@@ -1,14 +1,18 @@
-//! Conversations whose source has not yet proved that it receives what we send, without state.
+//! Conversations whose source has not yet proved that it receives what we send.
 //!
 //! Anyone can put a foreign source address on a datagram. So an opening is answered with one small
 //! datagram, which holds the first bytes of every server ([`Greeting`]) and a `ts` that only the true
-//! owner of the address can echo: a MAC over what the server has to know when the echo comes. Nothing
-//! is kept, so a flood of openings takes nobody's place.
+//! owner of the address can echo: a MAC over what the server has to know when the echo comes. The
+//! proof needs no state, so a flood of openings takes nobody's place.
 //!
-//! Nothing is acknowledged before the echo: so the opening comes again, and brings what was not kept.
+//! Nothing is acknowledged before the echo, so the opening comes again, after the retransmission
+//! timeout of the client. To save that time the latest openings are kept ([`KeptOpenings`]); one that a
+//! flood pushes out only costs the time.
 
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 
+use ahash::RandomState;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -80,6 +84,49 @@ impl HalfOpen {
         let tag = u32_at(&mac.finalize().into_bytes(), 0);
         let parity = if epoch % 2 == 1 { ODD_EPOCH } else { 0 };
         Millis(tag & MAC_BITS | parity | version)
+    }
+}
+
+/// Openings that are kept, the latest ones.
+const MAX_KEPT: usize = 1024;
+/// How long. After that the client has sent it again, and the acknowledgement of an old copy would
+/// make its first measured round trip too long.
+const KEPT_FOR: Duration = Duration::from_millis(500);
+
+/// The latest openings that were greeted, for the sessions that their echoes will make.
+pub struct KeptOpenings {
+    payloads: HashMap<Key, (Time, Vec<u8>), RandomState>,
+    /// The oldest first; those that were taken are skipped.
+    order: VecDeque<(Time, Key)>,
+}
+
+impl KeptOpenings {
+    /// None yet; `seeds` make the hashing unpredictable.
+    pub fn new(seeds: [u64; 2]) -> KeptOpenings {
+        KeptOpenings {
+            payloads: HashMap::with_hasher(RandomState::with_seeds(seeds[0], seeds[1], 0, 0)),
+            order: VecDeque::new(),
+        }
+    }
+
+    /// Keep the first opening of a source; old ones go, and the oldest of too many.
+    pub fn keep(&mut self, key: Key, payload: &[u8], now: Time) {
+        while let Some((at, oldest)) = self.order.front()
+            && (self.order.len() >= MAX_KEPT || now.since(*at) >= KEPT_FOR)
+        {
+            self.payloads.remove(oldest);
+            self.order.pop_front();
+        }
+        if !self.payloads.contains_key(&key) {
+            self.payloads.insert(key, (now, payload.to_vec()));
+            self.order.push_back((now, key));
+        }
+    }
+
+    /// Take the opening of a source, if it is there and not too old.
+    pub fn take(&mut self, key: &Key, now: Time) -> Option<Vec<u8>> {
+        let (at, payload) = self.payloads.remove(key)?;
+        (now.since(at) < KEPT_FOR).then_some(payload)
     }
 }
 
@@ -181,6 +228,24 @@ mod tests {
             let other = HalfOpen::new([8; 32]);
             assert_eq!(other.proof(&key(1, 9), &acks(&[clock], 9), born), None);
         }
+    }
+
+    #[test]
+    fn the_latest_openings_are_kept_and_no_more() {
+        let mut kept = KeptOpenings::new([1, 2]);
+        let now = Time::from_millis(1);
+        for port in 1..=3000 {
+            kept.keep(key(port, 9), &port.to_le_bytes(), now);
+            kept.keep(key(port, 9), b"again", now);
+        }
+        assert!(kept.payloads.len() <= MAX_KEPT && kept.order.len() <= MAX_KEPT);
+        assert_eq!(kept.take(&key(1, 9), now), None);
+        let payload = kept.take(&key(3000, 9), now);
+        assert_eq!(payload, Some(3000u16.to_le_bytes().to_vec()));
+        assert_eq!(kept.take(&key(3000, 9), now), None);
+        assert_eq!(kept.take(&key(2999, 9), now + KEPT_FOR), None);
+        kept.keep(key(1, 9), b"late", now + KEPT_FOR);
+        assert_eq!((kept.payloads.len(), kept.order.len()), (1, 1));
     }
 
     #[test]

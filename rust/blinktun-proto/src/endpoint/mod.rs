@@ -34,7 +34,7 @@ use crate::time::{Duration, Time};
 use directory::Directory;
 use entry::{EarlySlots, Entry};
 use four_tuple::FourTuple;
-use half_open::{HalfOpen, kcp_bytes, opening};
+use half_open::{HalfOpen, KeptOpenings, kcp_bytes, opening};
 use stray::Strays;
 
 /// How much an endpoint may hold.
@@ -119,6 +119,7 @@ pub struct Endpoint {
     directory: Directory,
     early: EarlySlots,
     half_open: HalfOpen,
+    kept: KeptOpenings,
     own: OwnNonces,
     openings: Openings,
     strays: Strays,
@@ -145,6 +146,7 @@ impl Endpoint {
         config.hash_seed = cx.random.next_u64();
         let mut seeds = || [cx.random.next_u64(), cx.random.next_u64()];
         let directory = seeds();
+        let kept = KeptOpenings::new(seeds());
         let openings = Arc::new(Mutex::new(OpeningMemory::new(seeds())));
         let (mut secret, mut own) = ([0; 32], [0; 16]);
         cx.random.fill(&mut secret);
@@ -160,6 +162,7 @@ impl Endpoint {
             directory: Directory::new(directory),
             early: EarlySlots::default(),
             half_open: HalfOpen::new(secret),
+            kept,
             own: OwnNonces::new(own),
             openings,
             strays: Strays::new(now),

@@ -48,7 +48,7 @@ impl Endpoint {
         } else if opening.is_fresh && self.early.taken(now) < self.limits.early {
             self.open_early(key, greeting, payload, size, now);
         } else if let Some(greeting) = greeting {
-            self.greet(key, greeting, size, now);
+            self.greet(key, greeting, payload, size, now);
         }
     }
 
@@ -82,7 +82,7 @@ impl Endpoint {
     // --- half open --------------------------------------------------------------------------
 
     /// Answer an opening without a session, if that is not too much for the `size` bytes that came.
-    fn greet(&mut self, key: Key, greeting: Greeting, size: usize, now: Time) {
+    fn greet(&mut self, key: Key, greeting: Greeting, payload: &[u8], size: usize, now: Time) {
         let bytes = greeting.bytes();
         let mut answer = vec![0; HEADER + bytes.len()];
         if self.crypt.head() + answer.len() + self.crypt.tail() > size * AMPLIFICATION {
@@ -98,12 +98,14 @@ impl Endpoint {
             data: &bytes,
         }
         .write(&mut answer);
+        self.kept.keep(key, payload, now);
         self.cx.stats.half_open += 1;
         self.cx.stats.out_segs += 1;
         self.answer(key.0, &answer);
     }
 
-    /// Make the session of a source that has echoed what it was greeted with. Its opening comes again.
+    /// Make the session of a source that has echoed what it was greeted with. If its opening is not
+    /// among those that are kept, it comes again.
     fn promote(
         &mut self,
         key: Key,
@@ -121,6 +123,9 @@ impl Endpoint {
         let session = Session::greeted(&self.config, key.1, (greeting, clock), now);
         let id = self.accept(session, key.0, None);
         self.feed(id.index(), proof, size, now);
+        if let Some(opening) = self.kept.take(&key, now) {
+            self.feed(id.index(), &opening, 0, now);
+        }
     }
 
     /// An early session was greeted as if there were none, perhaps; then another clock is its proof.
