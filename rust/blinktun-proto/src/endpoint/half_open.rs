@@ -89,13 +89,23 @@ impl HalfOpen {
 
 /// Openings that are kept, the latest ones.
 const MAX_KEPT: usize = 1024;
+/// Bytes of what one source sends before its echo: Go's first frame follows the identifier of a
+/// compressed stream in a datagram of its own.
+const MAX_BYTES: usize = 1500;
 /// How long. After that the client has sent it again, and the acknowledgement of an old copy would
 /// make its first measured round trip too long.
 const KEPT_FOR: Duration = Duration::from_millis(500);
 
-/// The latest openings that were greeted, for the sessions that their echoes will make.
+/// What one source has sent, and since when.
+struct Kept {
+    since: Time,
+    payloads: Vec<Vec<u8>>,
+}
+
+/// The latest openings that were greeted, and what came behind them, for the sessions that their
+/// echoes will make.
 pub struct KeptOpenings {
-    payloads: HashMap<Key, (Time, Vec<u8>), RandomState>,
+    sources: HashMap<Key, Kept, RandomState>,
     /// The oldest first; those that were taken are skipped.
     order: VecDeque<(Time, Key)>,
 }
@@ -104,7 +114,7 @@ impl KeptOpenings {
     /// None yet; `seeds` make the hashing unpredictable.
     pub fn new(seeds: [u64; 2]) -> KeptOpenings {
         KeptOpenings {
-            payloads: HashMap::with_hasher(RandomState::with_seeds(seeds[0], seeds[1], 0, 0)),
+            sources: HashMap::with_hasher(RandomState::with_seeds(seeds[0], seeds[1], 0, 0)),
             order: VecDeque::new(),
         }
     }
@@ -114,19 +124,37 @@ impl KeptOpenings {
         while let Some((at, oldest)) = self.order.front()
             && (self.order.len() >= MAX_KEPT || now.since(*at) >= KEPT_FOR)
         {
-            self.payloads.remove(oldest);
+            self.sources.remove(oldest);
             self.order.pop_front();
         }
-        if !self.payloads.contains_key(&key) {
-            self.payloads.insert(key, (now, payload.to_vec()));
+        if !self.add(&key, payload, now) {
+            let (since, payloads) = (now, vec![payload.to_vec()]);
+            self.sources.insert(key, Kept { since, payloads });
             self.order.push_back((now, key));
         }
     }
 
-    /// Take the opening of a source, if it is there and not too old.
-    pub fn take(&mut self, key: &Key, now: Time) -> Option<Vec<u8>> {
-        let (at, payload) = self.payloads.remove(key)?;
-        (now.since(at) < KEPT_FOR).then_some(payload)
+    /// Keep one more payload of a source whose opening is kept; returns whether that is so.
+    pub fn add(&mut self, key: &Key, payload: &[u8], now: Time) -> bool {
+        let Some(kept) = self.sources.get_mut(key) else {
+            return false;
+        };
+        if now.since(kept.since) >= KEPT_FOR {
+            return false;
+        }
+        let size: usize = kept.payloads.iter().map(Vec::len).sum();
+        if size + payload.len() <= MAX_BYTES && !kept.payloads.iter().any(|one| one == payload) {
+            kept.payloads.push(payload.to_vec());
+        }
+        true
+    }
+
+    /// Take what a source has sent, if it is there and not too old.
+    pub fn take(&mut self, key: &Key, now: Time) -> Vec<Vec<u8>> {
+        match self.sources.remove(key) {
+            Some(kept) if now.since(kept.since) < KEPT_FOR => kept.payloads,
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -235,17 +263,22 @@ mod tests {
         let mut kept = KeptOpenings::new([1, 2]);
         let now = Time::from_millis(1);
         for port in 1..=3000 {
-            kept.keep(key(port, 9), &port.to_le_bytes(), now);
-            kept.keep(key(port, 9), b"again", now);
+            kept.keep(key(port, 9), &[1; 100], now);
+            for size in 0..100 {
+                assert!(kept.add(&key(port, 9), &vec![2; size], now));
+            }
         }
-        assert!(kept.payloads.len() <= MAX_KEPT && kept.order.len() <= MAX_KEPT);
-        assert_eq!(kept.take(&key(1, 9), now), None);
-        let payload = kept.take(&key(3000, 9), now);
-        assert_eq!(payload, Some(3000u16.to_le_bytes().to_vec()));
-        assert_eq!(kept.take(&key(3000, 9), now), None);
-        assert_eq!(kept.take(&key(2999, 9), now + KEPT_FOR), None);
+        assert!(kept.sources.len() <= MAX_KEPT && kept.order.len() <= MAX_KEPT);
+        assert!(!kept.add(&key(1, 9), b"of one that went", now));
+        assert!(!kept.add(&key(3000, 9), b"late", now + KEPT_FOR));
+        assert!(kept.take(&key(1, 9), now).is_empty());
+        let payloads = kept.take(&key(3000, 9), now);
+        assert_eq!(payloads[0], [1; 100]);
+        assert!(payloads.len() > 1 && payloads.concat().len() <= MAX_BYTES);
+        assert!(kept.take(&key(3000, 9), now).is_empty());
+        assert!(kept.take(&key(2999, 9), now + KEPT_FOR).is_empty());
         kept.keep(key(1, 9), b"late", now + KEPT_FOR);
-        assert_eq!((kept.payloads.len(), kept.order.len()), (1, 1));
+        assert_eq!((kept.sources.len(), kept.order.len()), (1, 1));
     }
 
     #[test]

@@ -16,8 +16,8 @@ use crate::wire::{Millis, Sn};
 const MAX_ANSWERS: usize = 1024;
 
 impl Endpoint {
-    /// A payload from an address that has no such conversation: a moved peer, a proof, an opening,
-    /// or a stray.
+    /// A payload from an address that has no such conversation: a moved peer, a proof, an opening or
+    /// what follows it, or a stray.
     pub(super) fn handle_unknown(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
         if self.handle_elsewhere(key, payload, size, now) {
             return;
@@ -27,6 +27,9 @@ impl Endpoint {
         }
         if let Some(opening) = opening(payload, key.1) {
             return self.handle_opening(key, opening, payload, size, now);
+        }
+        if self.kept.add(&key, payload, now) {
+            return;
         }
         self.cx.stats.strays += 1;
         if let Some(answer) = self.strays.answer(payload, key.1, now) {
@@ -123,8 +126,8 @@ impl Endpoint {
         let session = Session::greeted(&self.config, key.1, (greeting, clock), now);
         let id = self.accept(session, key.0, None);
         self.feed(id.index(), proof, size, now);
-        if let Some(opening) = self.kept.take(&key, now) {
-            self.feed(id.index(), &opening, 0, now);
+        for payload in self.kept.take(&key, now) {
+            self.feed(id.index(), &payload, 0, now);
         }
     }
 
