@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.unit.tunnel.test_probing import LISTS
 from tests.unit.waiting import until
 
 from blinktun.address import Address
@@ -17,8 +18,9 @@ from blinktun.config.model import (
 )
 from blinktun.errors import TransportError
 from blinktun.net.udp import Route, UdpSocket
-from blinktun.presets.registry import PRESETS
-from blinktun.testing.loopback import Datagrams, answering, tunnel
+from blinktun.presets.base import PresetContext, Role
+from blinktun.presets.registry import PRESETS, PipelineMaker
+from blinktun.testing.loopback import ANY_PORT, Datagrams, answering, tunnel
 from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 from blinktun.tunnel.udp_server import UdpServer
 
@@ -90,6 +92,41 @@ async def test_noise_makes_nothing() -> None:
         app.send(target, b"again")
         assert await app.receive() == (target, b"AGAIN")
         app.close()
+
+
+@pytest.mark.parametrize("ciphers", CIPHERS, ids=["bare", "stream", "aead", "both"])
+async def test_a_recorded_datagram_is_not_served_again(ciphers: tuple[PresetSpec, ...]) -> None:
+    """From whatever source. Without a cipher equal datagrams are usual, and pass."""
+    presets = (PresetSpec("ss-base"), *ciphers)
+    seen: list[bytes] = []
+
+    def answer(data: bytes) -> bytes:
+        seen.append(data)
+        return data
+
+    async with tunnel(Inbound.SOCKS, presets=presets) as there, answering(answer) as target:
+        datagrams = there.server._datagrams
+        assert isinstance(datagrams, UdpServer)
+        client = PipelineMaker(presets)(PresetContext(Role.CLIENT, "secret"))
+        recorded = [client.encode_datagram(b"pay", target) for _ in range(2)]
+        for number in (1, 1, 2):
+            datagrams._receive(recorded[0], Route(Address("127.0.0.1", number), ""))
+        datagrams._receive(recorded[1], Route(Address("127.0.0.1", 3), ""))
+        wanted = 2 if ciphers else 4
+        await until(lambda: len(seen) == wanted)
+        datagrams._receive(recorded[1], Route(Address("127.0.0.1", 4), ""))
+        last = client.encode_datagram(b"last", target)
+        datagrams._receive(last, Route(Address("127.0.0.1", 5), ""))
+        await until(lambda: b"last" in seen)
+        assert len(seen) == wanted + (1 if ciphers else 2)
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_every_list_of_presets_can_serve_datagrams(name: str) -> None:
+    link = ServerLink("tcp", ANY_PORT, "secret", LISTS[name])
+    role = BlinksocksServerRole(BlinksocksServer(link))
+    await role.start()
+    await role.stop()
 
 
 async def test_an_association_ends_with_its_control_connection() -> None:
