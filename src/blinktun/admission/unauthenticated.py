@@ -1,8 +1,8 @@
 """Connections whose peers have not shown yet that they know the key, and perhaps never will.
 
 Nothing that such a peer sees may depend on what it sent: not how long it is kept, nor at which byte
-that was decided. So each has a deadline, drawn when its first byte comes and not told to anybody;
-whoever has not named a target by then, or did so wrongly, is closed at that moment.
+that was decided. So each has a deadline, drawn when its first byte comes and not told to anybody. A
+peer that has not named a target by then, or did so wrongly, is closed at that moment.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class Driver:
 
         Args:
             stream: A stream of a living session.
-            descriptor: Owned by the core from now on, whatever happens.
+            descriptor: Owned by the core from now on, unless an argument is of a wrong type.
             done: Gets the byte counts and the error, None for a clean end.
             connecting: The socket is non-blocking and still being connected.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from blinktun.errors import AccessDenied, TransportError
 from blinktun.net.happy_eyeballs import first_to_connect
 from blinktun.net.limits import keep_reserve
+from blinktun.net.resolve import ResolveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +88,8 @@ async def dial(
             found = time.monotonic()
             made = await first_to_connect(ips, connect)
     except (OSError, ValueError) as error:  # out of time as well; a name that no resolver takes
-        resolver.forget(address.host)
+        if not isinstance(error, ResolveError):  # that one is remembered for a while
+            resolver.forget(address.host)
         raise TransportError(_reason(error), peer=str(address)) from error
     _log.debug(
         "%s: its addresses (%s) were found after %.3f s, one was connected to after %.3f s",

@@ -42,8 +42,8 @@ class Resolver:
     """Finds the IP addresses of hosts, and keeps what it found.
 
     Args:
-        dns: Whom to ask, and for how long to keep the answers. None: the system, and for as long as
-            the answers themselves allow.
+        dns: Which servers to ask, and how long to keep the answers. None: the system's servers, and
+            as long as the answers themselves allow.
         port: Where those resolvers listen.
         clock: Seconds, monotonic.
     """
@@ -96,7 +96,7 @@ class Resolver:
         return await asyncio.shield(task)
 
     def forget(self, host: str) -> None:
-        """Ask anew the next time: no address of this host has answered."""
+        """Ask again the next time: no address of this host has answered."""
         self._known.pop(host.lower().rstrip("."), None)
 
     def _begin(self, name: str, host: str, *, fresh: bool) -> asyncio.Task[list[str]]:

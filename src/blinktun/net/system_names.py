@@ -81,7 +81,11 @@ def ask_system_now(host: str, within: float) -> list[str]:
 def _start(host: str, tell: Callable[[list[str] | Exception], None]) -> None:
     if not _free.acquire(blocking=False):
         raise OSError("too many names are being looked up")
-    threading.Thread(target=_run, args=(host, tell), name="names", daemon=True).start()
+    try:
+        threading.Thread(target=_run, args=(host, tell), name="names", daemon=True).start()
+    except RuntimeError as error:  # the system has no thread for us
+        _free.release()
+        raise OSError("no thread to look the name up") from error
 
 
 def _run(host: str, tell: Callable[[list[str] | Exception], None]) -> None:

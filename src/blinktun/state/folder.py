@@ -61,6 +61,7 @@ class Secret:
 
         Raises:
             OSError: they cannot be made or read.
+            ValueError: the secret is damaged.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = folder / _NAME

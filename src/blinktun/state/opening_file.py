@@ -104,8 +104,9 @@ class OpeningFile:
         others += self._read(end - len(records))
         self._read_to = end
         if end >= _MAX_SIZE:
-            self.rewrite()
-        return frozenset(_fingerprints(records)) & frozenset(_fingerprints(others))
+            with suppress(BusyError):  # the next call tries again
+                self.rewrite()
+        return frozenset(_fingerprints(records)).intersection(_fingerprints(others))
 
     def drop(self) -> int:
         """Give up what has not been written; returns how many openings those are."""
@@ -121,9 +122,11 @@ class OpeningFile:
             OSError: the new file cannot be written.
         """
         self._pending += self._memory.take_unsaved()
-        if self._descriptor < 0:
+        if self._descriptor < 0 or os.fstat(self._descriptor).st_nlink == 0:
             self._reopen()
         with self._lock(fcntl.LOCK_EX):
+            if os.fstat(self._descriptor).st_nlink == 0:
+                raise BusyError("another process has just replaced the file")
             self._replace()
         self._pending = b""
 
@@ -159,7 +162,7 @@ class OpeningFile:
         try:
             return os.open(self.path, flags, 0o600)
         except OSError:
-            with suppress(OSError):  # what can only be read is still worth to be known
+            with suppress(OSError):  # what can only be read is still good to know
                 known = self.path.read_bytes()
                 if known.startswith(_HEAD):
                     self._memory.load(known[len(_HEAD) :])

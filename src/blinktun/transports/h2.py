@@ -50,7 +50,7 @@ async def listen(
 ) -> Listener:
     """Listen for an h2 service; every stream of every connection is taken in, whatever its path.
 
-    UnauthenticatedPeers are those who do not agree on HTTP/2 in their TLS handshake.
+    ``on_refused`` gets those that do not agree on HTTP/2 in their TLS handshake.
 
     Raises:
         ConfigError: certificate or key cannot be used.

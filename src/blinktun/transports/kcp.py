@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from blinktun import kcp
 from blinktun.config.model import KcpLink, KcpSettings, PortRange
+from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
+from blinktun.net.dial import DIAL_TIMEOUT
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 
 if TYPE_CHECKING:
@@ -110,7 +112,11 @@ class KcpDialer(Dialer):
 
 
 async def _open(pool: kcp.SessionPool) -> KcpStream:
-    session = pool.pick() or await pool.dial()
+    try:
+        async with asyncio.timeout(DIAL_TIMEOUT):  # the pool itself tries without end
+            session = pool.pick() or await pool.dial()
+    except TimeoutError as error:
+        raise TransportError(f"no session within {DIAL_TIMEOUT:g} s") from error
     return KcpStream(session.open_stream())
 
 

@@ -22,9 +22,14 @@ async def unless_broken(stream: Stream, work: Awaitable[_T]) -> _T:
         TransportError: the stream broke first.
     """
     scope = asyncio.timeout(None)
+
+    def give_up() -> None:
+        stream.watch(None)  # it may break twice, and a scope that expires cannot be changed
+        scope.reschedule(0)
+
     try:
         async with scope:
-            stream.watch(lambda: scope.reschedule(0))
+            stream.watch(give_up)
             return await work
     except TimeoutError as error:
         if not scope.expired():

@@ -67,7 +67,7 @@ def dialer(link: ServerLink, resolver: Resolver) -> Dialer:
 async def listen(
     link: ServerLink, on_stream: OnStream, on_refused: OnStream | None = None
 ) -> Listener:
-    """Listen for a ws or wss service; refused are those that do not ask for its WebSocket.
+    """Listen for a ws or wss service; ``on_refused`` gets those that do not ask.
 
     Raises:
         ConfigError: certificate or key cannot be used.

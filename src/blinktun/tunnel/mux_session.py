@@ -74,9 +74,8 @@ class MuxSession:
         self._waiting: dict[MuxStream, None] = {}  # have said their last word; last heard of, last
         self._reader = FrameReader()
         self._sending = asyncio.Lock()
-        self._held: set[MuxStream] = (
-            set()
-        )  # the peer opened them, and our side is not done with them
+        # The peer opened them, and our side is not done with them.
+        self._held: set[MuxStream] = set()
         self._closes = bytearray()  # CLOSE frames that wait for the wire
         self._closing: asyncio.Task[None] | None = None  # sends them
         self._unread = 0
@@ -201,8 +200,9 @@ class MuxSession:
                 del self._closes[: len(frames)]
                 self._has_room.set()
         except (TransportError, RemoteError):
-            self._closes.clear()  # the reader hears of it too
+            pass  # the reader hears of it too
         finally:
+            self._closes.clear()  # what was not sent never will be, and must not stall the reader
             self._closing = None
             self._has_room.set()
 

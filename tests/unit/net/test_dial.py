@@ -17,6 +17,7 @@ from blinktun.errors import AccessDenied, TransportError
 from blinktun.net import dial as room
 from blinktun.net.accept import TcpListener
 from blinktun.net.dial import begin_dial, dial, reset
+from blinktun.net.name_servers import NotFoundError
 from blinktun.net.resolve import Resolver
 
 
@@ -127,6 +128,21 @@ async def test_only_permitted_addresses_are_tried() -> None:
         assert tried == [("name.example", "127.0.0.2"), ("name.example", "127.0.0.1")]
         with pytest.raises(AccessDenied, match=r"name\.example leads to addresses"):
             await dial(where, names, lambda _name, _ip: False)
+
+
+async def test_a_name_without_an_address_is_not_asked_for_by_every_dial() -> None:
+    lookups: list[str] = []
+
+    class Failing(Resolver):
+        async def _lookup(self, host: str, *, fresh: bool) -> list[str]:
+            lookups.append(host)
+            raise NotFoundError("there is no such name")
+
+    resolver = Failing()
+    for _ in range(3):
+        with pytest.raises(TransportError, match="does not resolve"):
+            await dial(Address("gone.example", 1), resolver)
+    assert lookups == ["gone.example"]
 
 
 async def test_a_name_is_looked_up_by_the_resolver() -> None:

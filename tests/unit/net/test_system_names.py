@@ -95,3 +95,16 @@ def test_no_such_name() -> None:
         ask_system_now("no-such-name.invalid", 10)
     with pytest.raises((OSError, ValueError), match=r"\w"):
         ask_system_now("x" * 300, 10)
+
+
+async def test_a_system_without_threads_is_an_error_of_the_lookup(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    free = room._free._value
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(OSError, match="no thread"):
+        await ask_system("printer.local")
+    assert room._free._value == free

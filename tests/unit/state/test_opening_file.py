@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.unit.state.remembering import HEAD, KEY, RECORD, Clock, add, file_in, reopened
 
-from blinktun._core import OPENINGS
+from blinktun._core import OPENINGS, OpeningMemory
+from blinktun.state.opening_file import OpeningFile
 from blinktun.state.openings import Openings
 
 if TYPE_CHECKING:
@@ -133,6 +134,21 @@ def test_the_file_has_a_bound_and_others_follow_when_it_is_replaced(tmp_path: Pa
     again = reopened(tmp_path)
     assert add(again, 200, start=1000) == 0
     assert len(again.memory) == OPENINGS
+
+
+def test_what_others_wrote_into_a_new_file_outlives_the_next_replacement(tmp_path: Path) -> None:
+    first, second = (OpeningFile(tmp_path / "shared", OpeningMemory()) for _ in range(2))
+    first.open()
+    second.open()
+    first.rewrite()  # `second` still has the old file open
+    first._memory.insert(1)
+    first.append()
+    second._memory.insert(2)
+    second.rewrite()
+    memory = OpeningMemory()
+    OpeningFile(tmp_path / "shared", memory).open()
+    assert 1 in memory
+    assert 2 in memory
 
 
 def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:

@@ -56,3 +56,18 @@ def test_settings_that_cannot_work() -> None:
     link = ServerLink("kcp", Address("h", 1), "key", kcp=wrong)
     with pytest.raises(ConfigError, match="datashard"):
         find_transport(link).dialer(link, Resolver())
+
+
+async def test_a_stream_waits_for_a_session_for_a_bounded_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def connect(*_args: object, **_named: object) -> None:
+        raise TransportError("cannot resolve")
+
+    monkeypatch.setattr(kcp, "DIAL_TIMEOUT", 0.01)
+    monkeypatch.setattr("blinktun.kcp.api.connect", connect)
+    dialer = kcp.dialer(link_over("kcp"), Resolver())
+    with pytest.raises(TransportError, match="no session within"):
+        async with asyncio.timeout(5):
+            await dialer.connect(Address("gone.example", 1))
+    await dialer.aclose()

@@ -46,3 +46,24 @@ async def test_cancelling_from_outside_stays_that() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_stream_may_break_again_while_the_work_is_given_up() -> None:
+    """As over HTTP/2: a stream is reset, and its connection is lost a moment later."""
+    stream = Watched()
+
+    def break_off() -> None:
+        if callable(stream.on_broken):
+            stream.on_broken()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            break_off()
+
+    task = asyncio.ensure_future(unless_broken(stream, work()))
+    await asyncio.sleep(0)
+    break_off()
+    with pytest.raises(TransportError, match="gone"):
+        await task

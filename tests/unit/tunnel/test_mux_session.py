@@ -420,3 +420,20 @@ async def test_closing_does_not_wait_for_a_peer_that_does_not_read(
     await asyncio.wait_for(session.aclose(), 5)
     near.abort()
     await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_a_peer_that_reads_no_refusals_does_not_keep_its_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(room, "_FLUSH_TIMEOUT", 0.01)
+    monkeypatch.setattr(room, "_MAX_CLOSES", 10)
+    near, far = DuplexStream.pair(1)
+    session = MuxSession(far, lambda stream, _target: stream.abort())
+    run = asyncio.ensure_future(session.run(idle=0.05))
+    flood = asyncio.ensure_future(_send_pieces(near, map(_new, range(100)), 10))
+    await until(lambda: session.ended and not session._closing)
+    near.abort()
+    await asyncio.wait([run], timeout=5)
+    assert run.done()
+    flood.cancel()
+    await asyncio.gather(run, flood, return_exceptions=True)
