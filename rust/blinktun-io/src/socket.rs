@@ -36,9 +36,9 @@ pub struct SocketConfig {
 /// Batches received in one turn before others have theirs.
 const TURN_BATCHES: usize = 8;
 
-/// Sessions that may dial before their source is validated: none. The memory of openings can have
-/// been lost, or have been another machine's, and then a recording would be served again; whoever
-/// has only recorded a session cannot echo a clock that is new.
+/// Sessions that may dial before their source is validated: none. The memory of openings may be lost,
+/// or another machine may have it; then a recording would be served again. A program that only
+/// repeats a recording cannot echo a new clock.
 const UNVALIDATED: usize = 0;
 
 /// The link, its endpoint, and which of its streams have relays.

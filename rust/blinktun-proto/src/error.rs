@@ -17,7 +17,7 @@ pub enum CloseReason {
     SmuxViolation,
     /// The peer sent bytes that break the compression's framing: often one end has `nocomp`.
     Compression,
-    /// An unproven source ran out of time or was pushed out by others.
+    /// An unproven source ran out of time.
     Unproven,
 }
 

@@ -414,6 +414,27 @@ fn a_long_opening_is_greeted_as_well() {
     assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
 }
 
+/// `nocomp` differs at the two ends: the client must not take the server for one that is down.
+#[test]
+fn a_client_with_other_settings_is_greeted_and_learns_it() {
+    for compress in [false, true] {
+        let mut there = endpoint_with(Role::Server, 2, |config| config.compress = compress);
+        let mut client = endpoint_with(Role::Client, 1, |config| config.compress = !compress);
+        there.set_early(0);
+        let (_, datagrams) = opening(&mut client, 1, 10);
+        deliver(&mut there, source(1), &datagrams, NOW);
+        let greeting = leaving(&mut there, NOW);
+        deliver(&mut client, server(), &greeting, NOW);
+        let _ = leaving(&mut client, NOW);
+        let said = events(&mut client);
+        assert!(
+            said.iter()
+                .any(|event| matches!(event, EndpointEvent::Session(_, Event::Closed(_)))),
+            "{compress}: {said:?}"
+        );
+    }
+}
+
 /// Who answers before our hello has left must not make it longer than the client may get.
 #[test]
 fn an_early_reply_leaves_the_hello_small() {

@@ -271,7 +271,7 @@ fn owned(descriptor: RawFd) -> PyResult<OwnedFd> {
     if descriptor < 0 {
         return Err(std::io::Error::from_raw_os_error(EBADF).into());
     }
-    // SAFETY: the caller detached `descriptor` from its Python socket (`socket.detach()`), so nobody
+    // SAFETY: the caller detached `descriptor` from its Python socket (`socket.detach()`), so nothing
     // else owns it. It is not -1, the one value that cannot be owned.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }

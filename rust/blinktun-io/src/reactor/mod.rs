@@ -21,10 +21,11 @@ use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::event::{EndpointId, Event, RelayEnd, SessionKey};
-use crate::inbox::{BUFFER, Inbox};
+use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
+use crate::udp::LONGEST_RUN;
 use pauses::Pauses;
 
 /// Rounds of one turn; what is left then waits for the next turn.
@@ -77,7 +78,7 @@ impl Reactor {
             retired: Stats::default(),
             most_sessions: 0,
             inbox: Inbox::default(),
-            outbox: vec![0; BUFFER],
+            outbox: vec![0; LONGEST_RUN],
             scratch: vec![0; SCRATCH],
             more: false,
         })
@@ -220,7 +221,7 @@ impl Reactor {
     /// What the system says of binding the address.
     pub fn listen(&mut self, at: SocketAddr, config: &SocketConfig) -> io::Result<EndpointId> {
         let socket = EndpointSocket::bind(at, Role::Server, config, self.now())?;
-        self.add_listener(socket)
+        self.add_socket(socket)
     }
 
     /// Listen for sessions on a UDP socket that is bound already.
@@ -229,7 +230,7 @@ impl Reactor {
     /// What the system says of the socket, which is closed then.
     pub fn adopt(&mut self, socket: OwnedFd, config: &SocketConfig) -> io::Result<EndpointId> {
         let socket = EndpointSocket::adopt(socket, config, self.now())?;
-        self.add_listener(socket)
+        self.add_socket(socket)
     }
 
     /// Begin a session with the server at `to`, from a socket of its own.
@@ -247,10 +248,6 @@ impl Reactor {
         let endpoint = self.add_socket(socket)?;
         self.note_sessions();
         Ok(SessionKey { endpoint, session })
-    }
-
-    pub(super) fn add_listener(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
-        self.add_socket(socket)
     }
 
     /// Have a socket remember openings together with others.

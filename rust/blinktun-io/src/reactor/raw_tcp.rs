@@ -22,7 +22,7 @@ impl Reactor {
         let raw = RawTcp::bind(at, config.buffer, config.dscp)?;
         let link = Link::RawTcp(raw);
         let socket = EndpointSocket::new(link, Role::Server, config, self.now())?;
-        self.add_listener(socket)
+        self.add_socket(socket)
     }
 
     /// Begin a session with the server at `to` over the TCP connection that the owner is about to

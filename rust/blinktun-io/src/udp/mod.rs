@@ -34,6 +34,8 @@ use singly::{Singly, send_singly};
 /// Errors in a row that are taken for those of earlier datagrams. After more the socket counts as
 /// empty, until the poller says otherwise: an error that stays must not stop the reactor.
 const MAX_ERRORS: usize = 64;
+/// The longest run that is sent, in bytes: what one datagram over IPv4 holds. The kernel refuses more.
+pub const LONGEST_RUN: usize = 65_507;
 /// How often one datagram is tried again because of errors of earlier ones.
 const MAX_RETRIES: usize = 8;
 

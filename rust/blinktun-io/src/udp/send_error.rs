@@ -49,7 +49,7 @@ impl From<&io::Error> for SendError {
     }
 }
 
-/// What was refused lately, and shall not be tried with each datagram again.
+/// What was refused lately. It is not tried again with each datagram.
 pub struct Refusals {
     /// The longest datagrams that may leave as a run, by destination.
     strides: Expiring<IpAddr, usize>,

@@ -5,7 +5,7 @@ use blinktun_proto::endpoint::Transmit;
 use blinktun_proto::time::Time;
 
 use super::send_error::SendError;
-use super::{MAX_RETRIES, Udp, attempt};
+use super::{LONGEST_RUN, MAX_RETRIES, Udp, attempt};
 use crate::inbox::{Inbox, Run};
 
 /// The number of datagrams of a run, and their length.
@@ -33,6 +33,21 @@ fn receive(socket: &Udp) -> Vec<Run> {
         runs.append(&mut inbox.runs);
     }
     runs
+}
+
+#[test]
+fn the_longest_run_is_not_refused() {
+    let (mut sender, receiver) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    let to = receiver.local_addr().expect("bound");
+    let transmit = Transmit {
+        to,
+        src_ip: None,
+        len: LONGEST_RUN,
+        stride: STRIDE,
+    };
+    let done = sender.send(&transmit, &[0; LONGEST_RUN], Time::ZERO);
+    assert_eq!(done, LONGEST_RUN);
+    assert!(sender.refusals.allows_run(to.ip(), STRIDE, Time::ZERO));
 }
 
 /// Send a run from a socket bound to `from` to one bound to `to`, which `asked` reaches.

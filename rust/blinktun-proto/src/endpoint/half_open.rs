@@ -3,7 +3,7 @@
 //! Anyone can put a foreign source address on a datagram. So an opening is answered with one small
 //! datagram, which holds the first bytes of every server ([`Greeting`]) and a `ts` that only the true
 //! owner of the address can echo: a MAC over what the server has to know when the echo comes. The
-//! proof needs no state, so a flood of openings takes nobody's place.
+//! proof needs no state, so a flood of openings takes no client's place.
 //!
 //! Nothing is acknowledged before the echo, so the opening comes again, after the retransmission
 //! timeout of the client. To save that time the latest openings are kept ([`KeptOpenings`]); one that a
@@ -119,19 +119,21 @@ impl KeptOpenings {
         }
     }
 
-    /// Keep the first opening of a source; old ones go, and the oldest of too many.
+    /// Keep the first opening of a source; old ones go, and the oldest of too many. One that is longer
+    /// than any datagram of a client is not kept.
     pub fn keep(&mut self, key: Key, payload: &[u8], now: Time) {
+        if payload.len() > MAX_BYTES || self.add(&key, payload, now) {
+            return;
+        }
         while let Some((at, oldest)) = self.order.front()
             && (self.order.len() >= MAX_KEPT || now.since(*at) >= KEPT_FOR)
         {
             self.sources.remove(oldest);
             self.order.pop_front();
         }
-        if !self.add(&key, payload, now) {
-            let (since, payloads) = (now, vec![payload.to_vec()]);
-            self.sources.insert(key, Kept { since, payloads });
-            self.order.push_back((now, key));
-        }
+        let (since, payloads) = (now, vec![payload.to_vec()]);
+        self.sources.insert(key, Kept { since, payloads });
+        self.order.push_back((now, key));
     }
 
     /// Keep one more payload of a source whose opening is kept; returns whether that is so.
@@ -279,6 +281,8 @@ mod tests {
         assert!(kept.take(&key(2999, 9), now + KEPT_FOR).is_empty());
         kept.keep(key(1, 9), b"late", now + KEPT_FOR);
         assert_eq!((kept.sources.len(), kept.order.len()), (1, 1));
+        kept.keep(key(2, 9), &[3; MAX_BYTES + 1], now + KEPT_FOR);
+        assert!(kept.take(&key(2, 9), now + KEPT_FOR).is_empty());
     }
 
     #[test]

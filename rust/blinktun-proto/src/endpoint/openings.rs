@@ -50,25 +50,15 @@ impl Endpoint {
             self.cx.stats.openings_dropped += 1;
         } else if opening.is_fresh && self.early.taken(now) < self.limits.early {
             self.open_early(key, greeting, payload, size, now);
-        } else if let Some(greeting) = greeting {
+        } else {
             self.greet(key, greeting, payload, size, now);
         }
     }
 
     /// Make a session at once. Its greeting leaves with the clock that it would leave with without
     /// one: the source may have got that before, and echo it.
-    fn open_early(
-        &mut self,
-        key: Key,
-        greeting: Option<Greeting>,
-        payload: &[u8],
-        size: usize,
-        now: Time,
-    ) {
-        let clock = match greeting {
-            Some(greeting) => self.half_open.clock(&key, greeting, now),
-            None => Millis(self.cx.random.next_u32()),
-        };
+    fn open_early(&mut self, key: Key, greeting: Greeting, payload: &[u8], size: usize, now: Time) {
+        let clock = self.half_open.clock(&key, greeting, now);
         let offset = clock.0.wrapping_sub(now.as_millis() as u32);
         let session = Session::new(&self.config, Role::Server, key.1, offset, now);
         let unproven = Unproven::new(now);

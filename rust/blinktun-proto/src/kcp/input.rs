@@ -69,7 +69,7 @@ impl Kcp {
                 self.sender.retime(&self.rtt);
             }
         }
-        self.heard = true;
+        self.has_input = true;
         match data {
             _ if !self.asks_after_data => {}
             true => self.liveness.note_data(now),
@@ -216,7 +216,7 @@ impl Kcp {
         self.sender.finish_input(&self.rtt, now);
         self.sender.resume(&self.rtt, now);
         self.look(now);
-        if core::mem::take(&mut self.heard) && self.liveness.hear(now) {
+        if core::mem::take(&mut self.has_input) && self.liveness.hear(now) {
             self.ask_whether_alive();
         }
     }

@@ -63,8 +63,8 @@ pub struct Config {
     pub clock_offset: u32,
 }
 
-/// How long the first question to a silent peer may take: with a long RTO nothing else was sent
-/// again before it.
+/// How long the first question to a silent peer may take before the peer is reported. With a long
+/// RTO that question is the first thing that is sent again.
 const PATIENCE: Duration = GAP;
 /// Questions whose answers are recognised: those of some seconds of silence.
 const MAX_ASKED: usize = 8;
@@ -104,7 +104,7 @@ pub struct Kcp {
     /// When data came that was new.
     last_news: Option<Time>,
     /// A payload was taken since the last [`Kcp::finish_input`].
-    heard: bool,
+    has_input: bool,
 }
 
 /// A payload that [`Kcp::emit`] wrote.
@@ -148,7 +148,7 @@ impl Kcp {
             answered: false,
             peer_clock: None,
             last_news: None,
-            heard: false,
+            has_input: false,
         }
     }
 

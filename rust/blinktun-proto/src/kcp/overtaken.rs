@@ -1,8 +1,8 @@
 //! Which transmissions have been overtaken: later ones were acknowledged, they were not.
 //!
-//! Transmissions are numbered as they leave, repeated ones anew. One is lost when `resend` later ones
-//! have been acknowledged, so the `resend` newest that are acknowledged tell all that are lost, and
-//! those stand at the front of what is out. Nothing is looked at twice: an acknowledgement costs the
+//! Transmissions are numbered as they leave; a repeated segment gets a new number. One is lost when
+//! `resend` later ones have been acknowledged, so the `resend` newest that are acknowledged tell all
+//! that are lost, and those stand at the front of what is out. Nothing is looked at twice: an acknowledgement costs the
 //! same however much is in flight.
 
 use std::cmp::Reverse;

@@ -3,7 +3,7 @@
 use cast5::Cast5;
 use cast5::cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 
-/// Numbers for the nonces of one socket: a counter, encrypted under a key that nobody else has.
+/// Numbers for the nonces of one socket: a counter, encrypted under a key that no other program has.
 ///
 /// KCP has no directions, so a datagram of ours that comes back would pass for the peer's. Decrypted,
 /// its number is one that the counter has passed; any other number is above it, but for one in 2^64

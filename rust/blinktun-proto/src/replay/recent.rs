@@ -6,8 +6,8 @@ use ahash::RandomState;
 const EMPTY: u32 = 0;
 const MIN_SLOTS: usize = 16;
 
-/// The latest `capacity` numbers. It takes memory as it fills, 12 to 24 bytes for a number, and a
-/// full one 16.
+/// The latest `capacity` numbers. It takes memory as it fills, 16 to 32 bytes for a number, and a
+/// full one 16, if `capacity` is a power of two.
 #[derive(Debug)]
 pub struct Recent {
     capacity: usize,
@@ -20,7 +20,7 @@ pub struct Recent {
 }
 
 impl Recent {
-    /// An empty one. `seeds` make the places in the table unpredictable, so that nobody can choose
+    /// An empty one. `seeds` make the places in the table unpredictable, so that no peer can choose
     /// numbers that are slow to find.
     pub fn new(capacity: u32, seeds: [u64; 2]) -> Recent {
         Recent {

@@ -15,16 +15,12 @@ pub enum Greeting {
 }
 
 impl Greeting {
-    /// What answers a client whose stream begins with `data`; `None` if that is nothing we understand.
-    pub fn answering(config: &Config, data: &[u8]) -> Option<Greeting> {
-        if config.compress {
-            let identifier = &snappy::STREAM_IDENTIFIER;
-            let len = data.len().min(identifier.len());
-            return (data[..len] == identifier[..len]).then_some(Greeting::Identifier);
-        }
-        let version = Version::from_byte(*data.first()?).ok()?;
-        let is_spoken = config.smux.version.is_none_or(|own| own == version);
-        is_spoken.then_some(Greeting::Hello(version))
+    /// What answers a client whose stream begins with `data`. A client whose settings are not ours learns
+    /// it from this, and we learn it from its data.
+    pub fn answering(config: &Config, data: &[u8]) -> Greeting {
+        let spoken = data.first().and_then(|byte| Version::from_byte(*byte).ok());
+        let version = config.smux.version.or(spoken);
+        Greeting::of(config, version.unwrap_or(Version::V1))
     }
 
     /// What a client was greeted with that speaks `version`, if nothing is compressed.

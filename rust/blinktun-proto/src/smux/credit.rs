@@ -1,12 +1,13 @@
 //! How much the streams of a session may hold unread, each and together (version 2).
 //!
-//! A stream may always hold its floor, beyond that eight times what its reader has taken so far, as far as
-//! all of them share `smuxbuf`. (To Go's programs as much as there is: their streams begin so.) A window that was told is never taken back, so the sum of all windows
-//! has a bound, and readers that stand still leave room for the others.
+//! A stream may always hold its floor. Beyond that it may hold eight times what its reader has taken so
+//! far; all streams share `smuxbuf` for this. A stream of Go's programs gets as much as there is from
+//! its beginning. A window that was told is never taken back. So the sum of all windows has a bound,
+//! and streams that are not read leave room for the others.
 
 use super::INITIAL_WINDOW;
 
-/// What the first windows of so few streams add up to that each is the one that Go begins with.
+/// A stream begins with its part of this if it is one of many: up to 16 begin with Go's first window.
 const FLOORS: usize = 4 << 20;
 /// The smallest window that a stream begins with.
 const LEAST: usize = 16 << 10;
@@ -14,8 +15,8 @@ const LEAST: usize = 16 << 10;
 /// windows.
 pub(super) const SPILL: usize = 28 << 20;
 
-/// A window may be so many times what was read: large after two round trips, small while a stream
-/// says little or nobody reads it.
+/// A window may be this many times what was read: it is large after two round trips, and small while
+/// a stream carries little or is not read.
 pub(super) const SHOWN: usize = 8;
 
 /// The window that a stream begins with between two blinktun, if it is one of `streams`.

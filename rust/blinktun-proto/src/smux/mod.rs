@@ -10,7 +10,7 @@
 //! | `scheduler` | whose turn it is to send |
 //! | `budget` | how much of what was written may wait unsent |
 //! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
-//! | `stuck` | streams that nobody reads, once they have filled the buffer |
+//! | `stuck` | streams that are not read, once they have filled the buffer |
 //! | `fin` | when a FIN may leave, depending on who the peer is |
 //! | `forgotten` | window updates for streams that we dropped but the peer still writes to |
 //! | `keepalive` | NOPs, and noticing that the peer is silent |
@@ -153,7 +153,7 @@ pub enum Error {
     WindowExceeded(StreamId),
     /// The peer says that it has read more of a stream than we sent.
     ConsumedUnsent(StreamId),
-    /// No frame came for 30 to 60 seconds.
+    /// No frame came for 30 to 60 seconds, or for [`Settings::outage`] if it was worth waiting.
     KeepaliveTimeout,
 }
 

@@ -179,7 +179,7 @@ impl Stream {
             return None;
         }
         let wants = match peer {
-            Peer::Blinktun => SHOWN * consumed as usize,
+            Peer::Blinktun => SHOWN.saturating_mul(consumed as usize),
             Peer::Unheard | Peer::Plain => usize::MAX,
         };
         self.window = credit.grant(self.floor, self.window, wants, taken);

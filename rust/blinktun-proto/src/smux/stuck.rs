@@ -1,4 +1,4 @@
-//! Streams that nobody reads, once they have filled the session's buffer.
+//! Streams that are not read, once they have filled the session's buffer.
 //!
 //! Between two blinktun windows keep that from happening. A peer with version 1 has none, and Go's
 //! first window of version 2 is large: there, what a stream brings is kept as far as it fits, and when
@@ -56,7 +56,7 @@ impl Mux {
 
     /// Reset the streams that were not read while all was full, until half of the buffer is free.
     pub(super) fn reset_stuck(&mut self, now: Time) {
-        if self.fullness.until.take().is_none_or(|at| at > now) {
+        if self.fullness.until.take_if(|at| *at <= now).is_none() {
             return;
         }
         let times = self.fullness.times;
