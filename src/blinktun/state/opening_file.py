@@ -91,15 +91,9 @@ class OpeningFile:
         others = b""
         while self._descriptor < 0 or os.fstat(self._descriptor).st_nlink == 0:
             others = self._reopen()
-        with self._lock(fcntl.LOCK_SH):
-            state = os.fstat(self._descriptor)
-            is_replaced = state.st_nlink == 0
-            if not is_replaced:
-                torn = -state.st_size % OPENING_RECORD  # by a killed process, or a full disk
-                self._write(self._descriptor, bytes(torn) + self._pending)
-            end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
-        if is_replaced:
+        if not self._put(fcntl.LOCK_SH) and not self._put(fcntl.LOCK_EX):
             return self.append()
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
         records, self._pending = self._pending, b""
         others += self._read(end - len(records))
         self._read_to = end
@@ -129,6 +123,20 @@ class OpeningFile:
                 raise BusyError("another process has just replaced the file")
             self._replace()
         self._pending = b""
+
+    def _put(self, lock: int) -> bool:
+        """Append the pending records, unless the file is replaced or ends inside a record.
+
+        Such an end is left by a killed process or a full disk, and filled up. With a shared lock it
+        may also be another process's write, as a file grows within one: then nothing is written.
+        """
+        with self._lock(lock):
+            state = os.fstat(self._descriptor)
+            torn = -state.st_size % OPENING_RECORD
+            if state.st_nlink == 0 or (torn and lock == fcntl.LOCK_SH):
+                return False
+            self._write(self._descriptor, bytes(torn) + self._pending)
+            return True
 
     def _reopen(self) -> bytes:
         """Open what another process, or its owner, has put in the place of the file."""

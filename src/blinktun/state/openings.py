@@ -108,9 +108,7 @@ class Openings:
     def _open(self, file: OpeningFile) -> None:
         damaged = file.open()
         if damaged:
-            _log.warning(
-                "%s: %d damaged records: what they stood for can be replayed", file.path, damaged
-            )
+            _log.warning("%s: %d damaged records are left out", file.path, damaged)
 
     def _is_pausing(self) -> bool:
         return self._failed_at is not None and self._clock() - self._failed_at < _RETRY
@@ -127,8 +125,8 @@ class Openings:
         if self._failed_at is None:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             _log.warning(
-                "openings are not saved in %s (%s): what is recorded now can be replayed after a"
-                " restart; make the folder writable, or name another with statedir",
+                "openings are not saved in %s (%s), so a restart forgets them; make the folder"
+                " writable, or name another with statedir (in files of blinksocks: state_dir)",
                 self._where,
                 reason or error,
             )

@@ -159,6 +159,31 @@ def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
     assert add(reopened(tmp_path), 11) == 0
 
 
+def test_a_write_in_progress_is_not_taken_for_a_torn_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    openings = reopened(tmp_path)
+    add(openings, 10)
+    locks = [0]
+    lock, stat = fcntl.flock, os.fstat
+
+    def note(descriptor: int, kind: int) -> None:
+        lock(descriptor, kind)
+        locks.append(kind)
+
+    def halfway(descriptor: int) -> os.stat_result:
+        """What is seen beside a write of another process, which an exclusive lock shuts out."""
+        state = stat(descriptor)
+        half = RECORD // 2 if locks[-1] & fcntl.LOCK_SH else 0
+        return os.stat_result((*state[:6], state.st_size + half, *state[7:10]))
+
+    monkeypatch.setattr(fcntl, "flock", note)
+    monkeypatch.setattr(os, "fstat", halfway)
+    assert add(openings, 1, start=10) == 1
+    assert file_in(tmp_path).stat().st_size == HEAD + 11 * RECORD
+    assert add(reopened(tmp_path), 11) == 0
+
+
 def test_what_can_only_be_read_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     add(reopened(tmp_path), 10)
     real = os.open
