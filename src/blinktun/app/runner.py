@@ -59,7 +59,7 @@ def run(configs: Sequence[RoleConfig], *, grace: float | None = None) -> int:
     for config in configs:
         if isinstance(config, KcptunServer) and config.workers > 1:
             if len(configs) > 1:
-                problem, fix = "share their process with nobody", "run this file by itself"
+                problem, fix = "need a process of their own", "run this file by itself"
                 raise Origin(config.source, "workers").error(problem, fix=fix)
             return _run_workers(config, grace)
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):

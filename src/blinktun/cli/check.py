@@ -102,7 +102,7 @@ def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
     yield "server", _ports(config.remoteaddr)
     link = config.link
     expiry = f"replaced after {link.autoexpire} s, closed {link.scavengettl} s later"
-    yield "sessions", f"{link.conn}, {expiry if link.autoexpire else 'kept for ever'}"
+    yield "sessions", f"{link.conn}, {expiry if link.autoexpire else 'never replaced'}"
     yield from _kcp(link.kcp)
     yield from _log(config.log, console="standard error")
     yield from _reports(config.reports)

@@ -130,7 +130,7 @@ blinksocks: proxies in, disguised and encrypted streams out; and the server that
 
 usage: blinksocks -c FILE        run what the file describes: a client if it has "server"
        blinksocks FILE.json      the same
-       blinksocks init [-m] [-w] write a pair of files here; -m: short ones, -w: over those there
+       blinksocks init           write a pair of files here (blinksocks init --help)
        blinksocks --list-presets
        blinksocks -h | -v
 

@@ -118,10 +118,10 @@ example: blinktun run blinksocks.client.json kcptun.client.json""",
             "FILE...",
             "say what the files mean and what is weak, without running anything",
             """\
-Nothing listens and nothing is connected to. A preset of one's own that a file names is Python: it
-is imported, as by run, so check only files that you trust. Files of both ends are compared: what
-they must have alike and have not is named. Status 0 if all can be used, 2 if one cannot, or if two
-ends will not understand each other.
+Nothing listens and nothing is connected to. A file may name a preset of your own, which is Python:
+it is imported, as by run, so check only files that you trust. Files of both ends are compared:
+settings that must be equal and are not are named. Status 0 if all can be used, 2 if one cannot, or
+if two ends will not understand each other.
 
 example: blinktun check kcptun.client.json kcptun.server.json""",
         ),

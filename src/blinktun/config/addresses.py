@@ -32,7 +32,7 @@ def stream_address(settings: Settings, name: str) -> StreamAddress:
     if text and ("/" in text or ":" not in text):
         if Address(text, 0).ip is not None or text == "localhost" or text.isdigit():
             # It would do as the path of a socket, which nobody means by it.
-            raise settings.error(name, "lacks its host or port", fix=_STREAM_FIX)
+            raise settings.error(name, "has no host or no port", fix=_STREAM_FIX)
         return _path(settings, name, text)
     try:
         address = Address.parse(text)

@@ -25,7 +25,7 @@ TTL = 1
 """What the kernel's own segments carry."""
 RIGHTS = (
     "run it as root, or with CAP_NET_RAW and CAP_NET_ADMIN"
-    " (setcap cap_net_raw,cap_net_admin+ep does for one program, not for those that it runs;"
+    " (setcap cap_net_raw,cap_net_admin+ep works for one program, not for those that it runs;"
     " systemd: AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN)"
 )
 """What to do about a missing right."""

@@ -53,7 +53,7 @@ def check_rights(host: str, run: Runner | None = None) -> None:
         run: Runs the firewall's tool.
 
     Raises:
-        TransportError: it is not Linux, a right lacks, or the firewall's tool.
+        TransportError: it is not Linux, a right or the firewall's tool is missing.
     """
     family = _family(host) if ":" in host else 4
     try:
@@ -72,7 +72,7 @@ async def dial_tcp(
         The session, and its connection, to be closed with it.
 
     Raises:
-        TransportError: nobody listens there, a right lacks, or the firewall's tool.
+        TransportError: nobody listens there, a right or the firewall's tool is missing.
     """
     family = _family(host)
     made = socket.socket(_AF[family], socket.SOCK_STREAM)
@@ -140,7 +140,7 @@ class TcpPort:
     Made, it is bound and fenced; `listen` opens it.
 
     Raises:
-        TransportError: it cannot be bound, a right lacks, or the firewall's tool.
+        TransportError: it cannot be bound, a right or the firewall's tool is missing.
     """
 
     def __init__(
@@ -253,7 +253,7 @@ def _refusal(error: OSError, where: str) -> TransportError:
     if sys.platform != "linux":
         return TransportError(f"{head}tcp works on Linux only: leave it out")
     if isinstance(error, PermissionError):
-        return TransportError(f"{head}tcp needs raw sockets, for which a right lacks: {RIGHTS}")
+        return TransportError(f"{head}tcp needs raw sockets, and CAP_NET_RAW is missing: {RIGHTS}")
     if isinstance(error, TimeoutError):
         return TransportError(f"{head}no answer to a TCP connection")
     reason = os.strerror(error.errno) if error.errno else str(error)

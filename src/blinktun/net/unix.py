@@ -55,7 +55,7 @@ async def dial_unix(path: Path) -> socket.socket:
     """A connected, non-blocking UNIX stream socket.
 
     Raises:
-        TransportError: nobody listens there, or nobody accepts within 10 s.
+        TransportError: nothing listens there, or it does not accept within 10 s.
     """
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
@@ -65,7 +65,7 @@ async def dial_unix(path: Path) -> socket.socket:
                 await asyncio.sleep(_BUSY_PAUSE)
     except OSError as error:  # TimeoutError is one, without a number
         made.close()
-        reason = error.strerror or "nobody accepts: timed out"
+        reason = error.strerror or "it does not accept: timed out"
         raise TransportError(reason, peer=str(path)) from error
     except BaseException:
         made.close()

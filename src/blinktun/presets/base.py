@@ -69,6 +69,8 @@ class Preset(ABC):
     """Whether there is a form for datagrams; if not, a list with this preset has no UDP."""
     chains_datagrams: ClassVar[bool] = False
     """Whether a datagram is unreadable if one before it was lost."""
+    salts_datagrams: bool = False
+    """Whether each datagram gets bytes drawn for it alone, so that an equal one is a copy."""
     comes_last: ClassVar[bool] = False
     """Whether nothing may stand between it and the wire."""
     client_params: ClassVar[tuple[str, ...]] = ()

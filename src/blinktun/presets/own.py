@@ -102,7 +102,7 @@ def _find(module: ModuleType, class_name: str) -> type[Preset]:
 def _concrete(kind: type[Preset]) -> type[Preset]:
     if inspect.isabstract(kind):
         missing = ", ".join(sorted(kind.__abstractmethods__))
-        problem = f"{kind.__name__} is not complete: it lacks {missing}"
+        problem = f"{kind.__name__} is not complete: it does not define {missing}"
         raise ConfigError(problem, fix=f"define them; {_GUIDE}")
     return kind
 

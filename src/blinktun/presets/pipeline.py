@@ -39,6 +39,11 @@ class Pipeline:
         """Whether a preset keeps what was encoded until the peer has answered: wait for that."""
         return any(preset.holds_back for preset in self._presets)
 
+    @property
+    def salts_datagrams(self) -> bool:
+        """Whether two equal datagrams are copies: a preset draws bytes for each of them."""
+        return any(preset.salts_datagrams for preset in self._presets)
+
     def set_target(self, target: Address) -> None:
         """Tell the addressing preset of a client where to connect; once, before any data.
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class SsAeadCipher(SealedChunks):
     """Encryption with integrity, as in shadowsocks."""
 
+    salts_datagrams = True
+
     def __init__(self, method: AeadMethod, context: PresetContext) -> None:
         super().__init__(method, context)
         self._key = evp_bytes_to_key(context.key, method.key_size)

@@ -32,6 +32,7 @@ class SsStreamCipher(Preset):
 
     def __init__(self, method: StreamMethod, context: PresetContext) -> None:
         self._method = method
+        self.salts_datagrams = method.iv_size >= 8
         self._replays = context.replays
         self._role = context.role
         self._random = context.random

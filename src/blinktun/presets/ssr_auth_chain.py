@@ -64,7 +64,7 @@ class SsrAuthChain(SsrAuth):
             rc4(bytes(16))
         except UnsupportedAlgorithm:
             raise ConfigError(
-                "needs RC4, which this build of OpenSSL lacks", fix="use ssr-auth-aes128-sha1"
+                "needs RC4, which OpenSSL here does not have", fix="use ssr-auth-aes128-sha1"
             ) from None
         return super().configure(params)
 

@@ -203,7 +203,7 @@ class FrameReader:
 
 def _opcode(first: int) -> Opcode:
     if first & _RESERVED:
-        raise RemoteError("a frame uses an extension that nobody has agreed on")
+        raise RemoteError("a frame uses an extension that was not agreed on")
     try:
         return Opcode(first & _OPCODE)
     except ValueError:

@@ -66,7 +66,7 @@ class KcptunClientRole:
         """Listen. Whether the server is there shows with the first connection.
 
         Raises:
-            TransportError: the address cannot be bound, or ``tcp`` lacks a right or tool.
+            TransportError: the address cannot be bound, or a right or tool for ``tcp`` is missing.
         """
         if self._config.kcp.tcp:
             check_rights(self._config.remoteaddr.host)

@@ -84,7 +84,7 @@ class KcptunServerRole:
         """Listen.
 
         Raises:
-            TransportError: the address cannot be bound, or ``tcp`` lacks a right or tool.
+            TransportError: the address cannot be bound, or a right or tool for ``tcp`` is missing.
         """
         key = f"{self._config.kcp.crypt}\0{self._config.kcp.key}"
         self._openings = Openings(self._config.state_dir, "kcptun", key.encode())

@@ -7,7 +7,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from blinktun.address import Address
 from blinktun.errors import AccessDenied, LocalError, RemoteError
 from blinktun.net.limits import charge_to
 from blinktun.net.udp import UdpPort
@@ -21,6 +20,7 @@ from blinktun.tunnel.udp_limits import UdpGate
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from blinktun.address import Address
     from blinktun.admission.access import Access
     from blinktun.net.resolve import Resolver
     from blinktun.net.udp import Route
@@ -62,7 +62,6 @@ class UdpServer:
         self._spare = service.make_pipeline(self._context)
         # In memory alone: datagrams come too often to write each of them down.
         self._seen = Openings("off", "blinksocks-udp", service.key.encode())
-        self._are_unique = _are_datagrams_unique(service.make_pipeline(self._context))
         self._port: UdpPort | None = None
         self._associations: Associations[_Association] = Associations()
         self._fallback = (
@@ -101,7 +100,7 @@ class UdpServer:
             return
         if target is None:  # only what a server sends may leave that out
             return
-        if self._are_unique and not self._seen.is_new(data):
+        if pipeline.salts_datagrams and not self._seen.is_new(data):
             _log.debug("a datagram from %s was dropped: it came before", route.remote)
             return
         if association is None:
@@ -135,18 +134,6 @@ class UdpServer:
     def _send(self, data: bytes, route: Route) -> None:
         if self._port:
             self._port.send(data, route)
-
-
-def _are_datagrams_unique(pipeline: Pipeline) -> bool:
-    """Whether these presets never make the same datagram twice, so that a second one is a copy.
-
-    It is not known of ``auto-conf``, where each client chooses its own presets.
-    """
-    try:
-        first, second = (pipeline.encode_datagram(b"", Address("127.0.0.1", 1)) for _ in range(2))
-    except LocalError:
-        return False
-    return first != second
 
 
 class _Association:

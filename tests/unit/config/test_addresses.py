@@ -103,9 +103,9 @@ def test_what_is_no_host_and_port_is_a_path(text: str, made: StreamAddress) -> N
     ("text", "why"),
     [
         ("", "port is missing"),
-        ("127.0.0.1", "lacks its host or port"),
-        ("localhost", "lacks its host or port"),
-        ("12948", "lacks its host or port"),
+        ("127.0.0.1", "has no host or no port"),
+        ("localhost", "has no host or no port"),
+        ("12948", "has no host or no port"),
         ("::1:80", "brackets"),
         ("[name]:1", "brackets"),
         ("host:http", "'http' is not a port"),

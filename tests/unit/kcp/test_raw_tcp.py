@@ -127,9 +127,9 @@ async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_a_missing_right_leaves_nothing_behind() -> None:
     tables = Tables()
-    with pytest.raises(TransportError, match=r"cannot listen on tcp .*right lacks.*CAP_NET_RAW"):
+    with pytest.raises(TransportError, match=r"cannot listen on tcp .*CAP_NET_RAW is missing: run"):
         TcpPort(driver(Core(refuses=True)), "127.0.0.1", 0, CONFIG, tables)
-    with pytest.raises(TransportError, match="right lacks"):
+    with pytest.raises(TransportError, match="CAP_NET_RAW is missing"):
         await dial_tcp(driver(Core(refuses=True)), "127.0.0.1", 9, CONFIG, tables)
     assert tables.asked == []
 

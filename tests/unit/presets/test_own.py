@@ -104,7 +104,7 @@ def test_a_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (WHOLE.format(name="A") + WHOLE.format(name="B"), "has several presets: A, B"),
         (
             "from blinktun.presets import Preset\nclass A(Preset): pass",
-            "A is not complete: it lacks configure, decode, encode",
+            "A is not complete: it does not define configure, decode, encode",
         ),
     ],
 )

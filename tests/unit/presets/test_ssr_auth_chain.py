@@ -58,7 +58,7 @@ def test_rc4_missing_from_the_library(name: str, monkeypatch: pytest.MonkeyPatch
         raise UnsupportedAlgorithm("no RC4 here")
 
     monkeypatch.setattr(ssr_auth_chain, "rc4", refuse)
-    with pytest.raises(ConfigError, match="RC4, which this build of OpenSSL lacks"):
+    with pytest.raises(ConfigError, match="RC4, which OpenSSL here does not have"):
         PipelineMaker([PresetSpec("ss-base"), PresetSpec(name), PresetSpec("ss-stream-cipher")])
 
 
