@@ -54,6 +54,7 @@ def likely(name: str, core: Core) -> st.SearchStrategy[Any]:
         "session": [core.session],
         "stream": [core.stream],
         "endpoint": [core.session[0]],
+        "openings": [_core.OpeningMemory()],
         "local": ["127.0.0.1", ("127.0.0.1", 0), ("", 0)],
         "descriptor": list(NO_DESCRIPTORS),
         "token": [0, 2**64 - 1],
