@@ -17,7 +17,6 @@ from blinktun.config.model import (
     PortRange,
     PresetSpec,
     ServerLink,
-    Targets,
 )
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -26,6 +25,10 @@ KEY = "{cKW#F34y_))kMw7"
 NO_INTEGRITY = (
     "ss-stream-cipher has no integrity: anybody on the path can change bytes unseen; use"
     " ss-aead-cipher at both ends if both can"
+)
+LOCAL_TARGETS = (
+    "clients can reach services of this machine (127.0.0.1, link-local and its own addresses): "
+    'write "targets": "remote" to refuse that, or "targets": "any" if it is meant'
 )
 PUBLIC = (
     NO_INTEGRITY,
@@ -90,7 +93,6 @@ def test_blinksocks_server() -> None:
     path = EXAMPLES / "blinksocks.server.json"
     assert load(path) == BlinksocksServer(
         server=ServerLink("tcp", Address("0.0.0.0", 30370), KEY, PRESETS),
-        targets=Targets.REMOTE,
         source=str(path),
-        warnings=PUBLIC,
+        warnings=(*PUBLIC, LOCAL_TARGETS),
     )
