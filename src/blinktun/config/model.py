@@ -316,6 +316,11 @@ class BlinksocksClient:
     """The protocol of its service as its owner wrote it; empty: that of ``inbound``."""
 
     @property
+    def allows_socks4(self) -> bool:
+        """Whether SOCKS4, which has no passwords, is asked for by name: then it needs none."""
+        return self.written_scheme in {"socks4", "socks4a"}
+
+    @property
     def scheme(self) -> str:
         """What applications connect with, as in URLs."""
         plain = "socks5" if self.inbound is Inbound.SOCKS else self.inbound.value

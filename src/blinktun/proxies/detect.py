@@ -31,7 +31,11 @@ def handshake_maker(config: BlinksocksClient) -> Callable[[], Handshake]:
     credentials, listen = config.credentials, config.listen
     match config.inbound:
         case Inbound.SOCKS:
-            return lambda: Detect(credentials, speaks=Speaks.SOCKS, listen=listen)
+            # A service that asks for SOCKS4 by name gets it, as in blinksocks, and a warning.
+            allows = config.allows_socks4
+            return lambda: Detect(
+                credentials, speaks=Speaks.SOCKS, listen=listen, allows_socks4=allows
+            )
         case Inbound.HTTP:
             return lambda: Detect(credentials, speaks=Speaks.HTTP, listen=listen)
         case Inbound.AUTO:
@@ -69,6 +73,8 @@ class Detect(Handshake):
         credentials: What applications must present.
         speaks: The protocols of this port.
         listen: Where the port is, for those who came to it by mistake.
+        allows_socks4: Whether SOCKS4, which has no passwords, is served although credentials are
+            asked for.
     """
 
     def __init__(
@@ -77,8 +83,10 @@ class Detect(Handshake):
         *,
         speaks: Speaks = Speaks.SOCKS,
         listen: Address = _ANYWHERE,
+        allows_socks4: bool = False,
     ) -> None:
         self._credentials = credentials
+        self._allows_socks4 = allows_socks4
         self._speaks = speaks
         self._listen = listen
         self._chosen: Handshake | None = None
@@ -120,7 +128,8 @@ class Detect(Handshake):
         if Speaks.SOCKS in self._speaks and first == socks5.VERSION:
             return socks5.Socks5(self._credentials)
         if Speaks.SOCKS in self._speaks and first == socks4.VERSION:
-            return socks4.Socks4(refuses=self._credentials is not None)
+            guarded = self._credentials is not None and not self._allows_socks4
+            return socks4.Socks4(refuses=guarded)
         if Speaks.HTTP in self._speaks and _may_be_http(first):
             return HttpProxy(self._credentials)
         return None

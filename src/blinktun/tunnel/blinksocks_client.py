@@ -112,7 +112,10 @@ class BlinksocksClientRole(BlinksocksRole):
             _log.info("blinksocks udp server is running at udp://%s", self.addresses[0])
         _log.info("server %s", link_line(self._config.server))
         if self._config.inbound in _SOCKS and self._config.credentials:
-            _log.info("SOCKS4 has no passwords: its requests are refused")
+            if self._config.allows_socks4:
+                _log.warning("SOCKS4 has no passwords: its requests are served without one")
+            else:
+                _log.info("SOCKS4 has no passwords: its requests are refused")
 
     async def _serve(self, stream: Stream) -> None:
         app = Application(stream, self._make_handshake(), self._total)

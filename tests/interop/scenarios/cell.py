@@ -34,7 +34,13 @@ _APPS: Mapping[App, tuple[str, ...]] = {
     "socks5h": ("--socks5-hostname", "127.0.0.1:{}"),
     "direct": ("--noproxy", "*"),
 }
-_SERVICES: Mapping[App, str] = {"http": "http", "connect": "http", "https": "https"}
+_SERVICES: Mapping[App, str] = {
+    "http": "http",
+    "connect": "http",
+    "https": "https",
+    "socks4": "socks4",
+    "socks4a": "socks4a",
+}
 """What a client offers to them; to others SOCKS."""
 
 

@@ -130,3 +130,13 @@ def test_requests_go_on_where_both_are_spoken() -> None:
     exchange.begin(Origin())
     exchange.download(b"HTTP/1.1 204 None\r\n\r\n")
     assert isinstance(both.start()[0], Exchange)
+
+
+@pytest.mark.parametrize("scheme", ["socks4", "socks4a"])
+def test_a_service_that_asks_for_socks4_by_name_gets_it(scheme: str) -> None:
+    config = BlinksocksClient(Inbound.SOCKS, HERE, LINK, credentials=USER, written_scheme=scheme)
+    make = handshake_maker(config)
+    assert make().receive(b"\x04\x01\x00\x50\x7f\x00\x00\x01\x00") == [
+        ConnectTo(Address("127.0.0.1", 80))
+    ]
+    assert make().receive(b"\x05\x01\x00")[0] == Reply(b"\x05\xff")
