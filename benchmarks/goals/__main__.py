@@ -45,7 +45,7 @@ async def _page(rows: list[Goal]) -> str:
     facts = surroundings()
     return (
         "# Goals of reliability and security\n\n"
-        "Written by `make goals`. Real programs on loopback; each row is measured anew.\n\n"
+        "Written by `make goals`. Real programs on loopback; every run measures each row.\n\n"
         "| # | goal | measured | |\n| ---: | --- | --- | --- |\n"
         + "".join(lines)
         + "\n"

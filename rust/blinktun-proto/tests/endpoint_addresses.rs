@@ -175,7 +175,7 @@ fn a_session_follows_its_peer_to_another_address_of_the_server() {
     let answers = pair.ask_at("10.0.0.3");
     assert_eq!(sources(&answers), [Some(ip("10.0.0.3"))]);
     assert_eq!(pair.server.stats().passive_opens, 1);
-    // The peer is where it was: nobody needs to be told.
+    // The peer is where it was: there is no move to report.
     assert_eq!(pair.server.stats().moves, 0);
     while let Some(event) = pair.server.next_event() {
         assert!(!matches!(event, EndpointEvent::Moved(..)));

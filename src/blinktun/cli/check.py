@@ -55,7 +55,7 @@ def check_all(paths: Sequence[str]) -> int:
             continue
         configs.append(config)
         if say("\n".join((describe(config), *_readable_by_others(config, path)))):
-            return 1  # whoever read it has left
+            return 1  # its reader has left
     problems = list(differences(configs))
     for problem in (*problems, *shared_ports(configs)):
         if say(f"warning: {problem}"):

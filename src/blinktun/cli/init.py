@@ -111,7 +111,7 @@ def make_pair(*, minimal: bool, choice: str = "safe") -> tuple[dict[str, Any], d
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:
     try:
-        # The key is inside: nobody else may read it, also where the file was there before.
+        # The key is inside: only its owner may read it, also if the file was there before.
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -140,7 +140,7 @@ def _left_over(
 
 
 def _vital(known: Mapping[str, Option]) -> list[Option]:
-    """Options that decide with whom the program talks and who can read it."""
+    """Options that decide which peers the program talks to and who can read it."""
     return [option for option in known.values() if option.group in _VITAL_GROUPS]
 
 

@@ -59,7 +59,7 @@ def kcptun_flags(arguments: Sequence[str]) -> CommandLine:
 
 
 def secret_values(command: CommandLine) -> list[str]:
-    """The values of flags that nobody else should see."""
+    """The values of flags that other users must not see."""
     known = by_flag(KCPTUN_OPTIONS)
     return [flag.text for flag in command.flags if known[flag.name].secret and flag.text]
 
