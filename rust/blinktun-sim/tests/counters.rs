@@ -94,6 +94,22 @@ fn without_trouble_no_trouble_is_counted() {
     });
 }
 
+/// Parity names no conversation, so a server cannot keep it for the session to come.
+#[test]
+fn parity_that_comes_before_its_session_is_no_error() {
+    let setup = Setup::new(1).kind(CryptKind::Null);
+    let mut server = setup.endpoint(Role::Server, 0, Time::ZERO);
+    for mut datagram in uploaded(&setup).filter(|datagram| is_parity(datagram)) {
+        hear(&mut server, CLIENT, &mut datagram, Time::ZERO);
+    }
+    let stats = server.stats();
+    assert!(
+        stats.strays > 0 && stats.strays == stats.in_pkts,
+        "{stats:?}"
+    );
+    assert_eq!(stats.in_errs, 0);
+}
+
 #[test]
 fn both_ends_count_the_same() {
     for_each_seed(|seed| {
@@ -283,19 +299,29 @@ fn refused_by_kcp(seed: u64) -> Stats {
 /// Parity that contradicts its group.
 fn lying_parity(seed: u64) -> Stats {
     let setup = Setup::new(seed).kind(CryptKind::Null);
-    let mut world = setup.build();
-    world.log = Some(Vec::new());
-    world.add(Flow::new(200_000, 0));
-    world.run(60 * SECOND);
     let mut server = setup.endpoint(Role::Server, 7, Time::ZERO);
-    let log = world.log.take().unwrap_or_default();
-    for (_, mut datagram) in log.into_iter().filter(|(side, _)| *side == Side::Client) {
-        if datagram[4..6] == [0xf2, 0] {
+    for mut datagram in uploaded(&setup) {
+        if is_parity(&datagram) {
             datagram[50] ^= 1;
         }
         hear(&mut server, CLIENT, &mut datagram, Time::ZERO);
     }
     server.stats().clone()
+}
+
+/// What a client sends in an upload.
+fn uploaded(setup: &Setup) -> impl Iterator<Item = Vec<u8>> {
+    let mut world = setup.build();
+    world.log = Some(Vec::new());
+    world.add(Flow::new(200_000, 0));
+    world.run(60 * SECOND);
+    let log = world.log.take().unwrap_or_default().into_iter();
+    log.filter_map(|(side, datagram)| (side == Side::Client).then_some(datagram))
+}
+
+/// Whether a datagram of the `null` cipher is a parity shard.
+fn is_parity(datagram: &[u8]) -> bool {
+    datagram[4..6] == [0xf2, 0]
 }
 
 fn out_of_band(seed: u64) -> Stats {
