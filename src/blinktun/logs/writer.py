@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_QUEUED = 1 << 20
 """Characters that wait for one destination."""
+_GATHERING = 0.02
+"""Seconds between two writes. To wake the thread for each line would cost more than the line."""
 _LAST_WORDS = 1.0
 """Seconds that the queue gets to empty at the end of the process."""
 
@@ -63,6 +65,7 @@ class LineWriter:
         self._lines: list[str] = []
         self._size = 0
         self._is_writing = False
+        self._hurries = False
         self._ends = False
         self._thread: threading.Thread | None = None
 
@@ -84,6 +87,8 @@ class LineWriter:
         """Wait until everything is written, for a bounded time."""
         until = time.monotonic() + seconds
         with self._changed:
+            self._hurries = True
+            self._changed.notify_all()
             while (self._lines or self._is_writing) and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
 
@@ -118,8 +123,9 @@ class LineWriter:
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             with self._changed:
-                self._is_writing = False
-                self._changed.notify_all()
+                if not self._lines:
+                    self._is_writing = self._hurries = False
+                    self._changed.notify_all()
                 while not self._lines:
                     if self._ends:
                         return
@@ -128,6 +134,8 @@ class LineWriter:
                 self._size = 0
                 self._is_writing = True
             self._write(lines)
+            with self._changed:
+                self._changed.wait_for(lambda: self._hurries or self._ends, _GATHERING)
 
     def _write(self, lines: list[str]) -> None:
         with self._changed:

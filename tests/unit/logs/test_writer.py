@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from blinktun.logs import writer as logs_writer
 from blinktun.logs.lines import GoFormatter
 from blinktun.logs.writer import MAX_QUEUED, LineWriter, QueuedHandler
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class StuckSink:
@@ -26,9 +27,11 @@ class StuckSink:
         self.entered = threading.Event()
         self.error: OSError | None = None
         self.data = b""
+        self.writes = 0
         self.closed = False
 
     def write(self, data: bytes) -> None:
+        self.writes += 1
         self.entered.set()
         self.free.wait()
         if self.error:
@@ -59,6 +62,23 @@ def test_lines_arrive_in_their_order(sink: StuckSink, writer: LineWriter) -> Non
     writer.close()
     assert sink.data.split() == [b"%d" % number for number in range(1000)]
     assert sink.closed
+
+
+@pytest.mark.parametrize("end", [LineWriter.flush, LineWriter.pause, LineWriter.close])
+def test_lines_are_gathered_until_somebody_waits_for_them(
+    end: Callable[[LineWriter], None],
+    sink: StuckSink,
+    writer: LineWriter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs_writer, "_GATHERING", 1000)
+    sink.free.set()
+    writer.offer("first")
+    assert sink.entered.wait(10)
+    for number in range(100):
+        writer.offer(f"{number}")
+    end(writer)
+    assert (sink.writes, len(sink.data.split())) == (2, 101)
 
 
 def test_a_reader_that_has_stopped_costs_lines_and_no_time(
