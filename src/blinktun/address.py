@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _SCOPE = re.compile(r"[\w.-]{1,15}", re.ASCII)
 """A number or a name of an interface, which Linux bounds at 15 bytes."""
@@ -54,13 +55,19 @@ class Address:
     @property
     def ip(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         """The host as an IP address, or None if it is a name or empty."""
-        try:
-            return ipaddress.ip_address(self.host.partition("%")[0])
-        except ValueError:
-            return None
+        return _ip_of(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@lru_cache(maxsize=4096)
+def _ip_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    # The same hosts come again and again: with each connection of a source or to a target.
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
 
 
 def _split(text: str) -> tuple[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import socket
 from typing import TYPE_CHECKING, get_args
 
 import pytest
+import uvloop
 from tests.interop.harness import traffic
 from tests.interop.harness.boxes import Kcptun
 from tests.netns.programs import (
@@ -16,7 +20,11 @@ from tests.netns.programs import (
     target_on,
 )
 
+from blinktun.address import Address
+from blinktun.transports.tcp import TcpDialer
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.interop.harness.boxes import Options, Presets
@@ -119,3 +127,20 @@ async def test_the_client_may_ask_at_any_address_of_the_machine_itself(
         near = kcptun_client(machine, "ours", tmp_path, remote="127.0.0.2", options={})
         async with far, near:
             await traffic.echo(direct(machine), SIZE, within=30)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_dial_keeps_to_the_interface_that_the_scope_names(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], routed: Routed
+) -> None:
+    """Every interface has a network ``fe80::/64``; without a scope the system cannot choose."""
+    routed.server.address("router", "fe80::77/64")
+    with routed.server.inside():
+        listening = socket.create_server(("::", 0), family=socket.AF_INET6)
+    where = Address("fe80::77%server", listening.getsockname()[1])
+    with listening, routed.router.inside(), contextlib.closing(new_loop()) as loop:
+        stream = loop.run_until_complete(TcpDialer().connect(where))
+        accepted, peer = listening.accept()
+        with accepted, routed.server.inside():
+            assert peer[3] == socket.if_nametoindex("router")
+        loop.run_until_complete(stream.aclose())

@@ -10,15 +10,15 @@ import os
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from blinktun.errors import AccessDenied, TransportError
-from blinktun.net.happy_eyeballs import first_to_connect
+from blinktun.net.happy_eyeballs import Closable, first_to_connect
 from blinktun.net.limits import keep_reserve
 from blinktun.net.resolve import ResolveError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from blinktun.address import Address
     from blinktun.net.resolve import Resolver
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     SocketName = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
 _log = logging.getLogger("blinktun.net")
+
+_C = TypeVar("_C", bound=Closable)
 
 Permits: TypeAlias = "Callable[[Address, str], bool]"
 """Whether a target may be reached at one of its IP addresses."""
@@ -59,23 +61,21 @@ def begin_dial(address: Address) -> socket.socket:
 async def dial(
     address: Address,
     resolver: Resolver,
+    connect: Callable[[str, int], Awaitable[_C]],
     permits: Permits | None = None,
-) -> socket.socket:
-    """A connected, non-blocking TCP socket: to the first address of the host that answers.
+) -> _C:
+    """A connection to the first address of the host that answers.
 
     Args:
         address: Where to.
         resolver: Finds the addresses.
-        permits: Asked before each is tried; None: all may be.
+        connect: Connects to an IP address and a port; raises ``OSError``.
+        permits: Asked before each address is tried; None: all may be.
 
     Raises:
         AccessDenied: ``permits`` leaves no address.
         TransportError: there is no address, or none answers within 10 s; the cause says why.
     """
-
-    async def connect(ip: str) -> socket.socket:
-        return await _connect(ip, address.port)
-
     began = time.monotonic()
     try:
         async with asyncio.timeout(DIAL_TIMEOUT):
@@ -86,7 +86,7 @@ async def dial(
                     banned = f"refused: {address.host} leads to addresses that are not allowed"
                     raise AccessDenied(banned)
             found = time.monotonic()
-            made = await first_to_connect(ips, connect)
+            made = await first_to_connect(ips, lambda ip: connect(ip, address.port))
     except (OSError, ValueError) as error:  # out of time as well; a name that no resolver takes
         if not isinstance(error, ResolveError):  # that one is remembered for a while
             resolver.forget(address.host)
@@ -95,6 +95,27 @@ async def dial(
         "%s: its addresses (%s) were found after %.3f s, one was connected to after %.3f s",
         address, ", ".join(ips), found - began, time.monotonic() - began,
     )  # fmt: skip
+    return made
+
+
+async def connect_socket(ip: str, port: int) -> socket.socket:
+    """A connected, non-blocking TCP socket.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    made, where = _socket_for(ip, port)
+    try:
+        code = made.connect_ex(where)
+        if code == errno.EINPROGRESS:
+            await _writable(made)
+            code = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    except BaseException:
+        made.close()
+        raise
+    if code:
+        made.close()
+        raise OSError(code, os.strerror(code))
     return made
 
 
@@ -117,21 +138,26 @@ def numeric(host: str, port: int) -> tuple[int, SocketName]:
     return found[0][0], found[0][4]
 
 
-async def _connect(ip: str, port: int) -> socket.socket:
-    made, where = _socket_for(ip, port)
-    try:
-        await asyncio.get_running_loop().sock_connect(made, where)
-    except BaseException:
-        made.close()
-        raise
-    return made
-
-
 def _socket_for(ip: str, port: int) -> tuple[socket.socket, SocketName]:
     """A non-blocking socket that can be connected to an IP address, and that address's name."""
     family, where = numeric(ip, port)
     made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     return keep_reserve(made), where
+
+
+async def _writable(connecting: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    waiter = loop.create_future()
+    loop.add_writer(connecting, _wake, waiter)
+    try:
+        await waiter
+    finally:
+        loop.remove_writer(connecting)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def _reason(failure: Exception) -> str:

@@ -9,13 +9,13 @@ import os
 import resource
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
 _MOST = 4096
@@ -27,6 +27,19 @@ _MAX_RESERVE = 64
 """Descriptors that connections leave to the rest: UDP sockets of sessions, log files, resolvers."""
 
 _cause: ContextVar[str] = ContextVar("cause", default="")
+
+
+class Descriptor(Protocol):
+    """What holds a descriptor: a socket, or a stream on one."""
+
+    def fileno(self) -> int:
+        """The number of the descriptor."""
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+_D = TypeVar("_D", bound=Descriptor)
 
 
 class DialBudget:
@@ -102,6 +115,7 @@ def host_of(peer: str) -> str:
         return peer
 
 
+@lru_cache(maxsize=4096)
 def source_key(host: str) -> str:
     """What limits per source count: an IPv4 address, or the /64 network of an IPv6 address.
 
@@ -157,8 +171,8 @@ def descriptors_for_connections() -> float:
     return math.inf if limit is None else limit
 
 
-def keep_reserve(made: socket.socket) -> socket.socket:
-    """A socket that was made on behalf of a connection, unless it takes from the reserve.
+def keep_reserve(made: _D) -> _D:
+    """What was made on behalf of a connection, unless it takes from the reserve.
 
     Half of the reserve is left for what connections need beside themselves: their targets.
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.net.accept import TcpListener
-from blinktun.net.dial import Permits, dial, linger_not
+from blinktun.net.dial import Permits, connect_socket, dial, linger_not
+from blinktun.net.limits import keep_reserve
 from blinktun.net.resolve import Resolver
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 
@@ -42,26 +43,35 @@ class _Memory:
 
     Large buffers make one connection fast. A thousand whose readers stand still would hold more
     than a gigabyte in them.
+
+    Attributes:
+        room: Where the next read goes.
+        high: Received bytes of one connection from which on its reading pauses.
+        held: Received bytes that nobody has asked for yet.
     """
 
     def __init__(self) -> None:
         self.held = 0
-        """Received bytes that nobody has asked for yet."""
-        self._room = memoryview(bytearray(_ONE_READ))
-        self._scarce_room = self._room[:_SCARCE_READ]
+        self._all_room = memoryview(bytearray(_ONE_READ))
+        self._scarce_room = self._all_room[:_SCARCE_READ]
+        self.room, self.high = self._all_room, _HIGH
 
-    @property
-    def is_scarce(self) -> bool:
-        """Whether each connection gets little now."""
-        return self.held > _SCARCE
+    def take(self, size: int) -> bytes:
+        """What was read; nothing else is read before this call. It counts until `give_back`."""
+        taken = bytes(self._all_room[:size])
+        self._hold(size)
+        return taken
 
-    def room(self) -> memoryview:
-        """Where the next read goes."""
-        return self._scarce_room if self.held > _SCARCE else self._room
+    def give_back(self, size: int) -> None:
+        """Somebody has asked for these bytes."""
+        self._hold(-size)
 
-    def copy(self, size: int) -> bytes:
-        """What was read; nothing else is read before it is copied."""
-        return bytes(self._room[:size])
+    def _hold(self, more: int) -> None:
+        self.held += more
+        if self.held > _SCARCE:
+            self.room, self.high = self._scarce_room, _SCARCE_HIGH
+        else:
+            self.room, self.high = self._all_room, _HIGH
 
 
 _memory = _Memory()
@@ -144,10 +154,9 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
         if self._lost:
             raise self._ended()
         self._moved = time.monotonic()
-        high = _SCARCE_HIGH if _memory.is_scarce else _HIGH
-        if high != self._write_high:
-            self._write_high = high
-            self._transport.set_write_buffer_limits(high=high)
+        if _memory.high != self._write_high:
+            self._write_high = _memory.high
+            self._transport.set_write_buffer_limits(high=_memory.high)
         self._transport.write(data)
         if self._writing_paused:
             await self._writable()
@@ -178,6 +187,15 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
             self.abort()
             raise
 
+    def fileno(self) -> int:
+        """The descriptor of the connection."""
+        sock: socket.socket = self._transport.get_extra_info("socket")
+        return sock.fileno()
+
+    def close(self) -> None:
+        """Give up a connection that nobody has used."""
+        self.abort()
+
     def abort(self) -> None:
         """Reset the connection; what has come and was not asked for is dropped."""
         self._empty()
@@ -206,16 +224,14 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
     def get_buffer(self, sizehint: int) -> memoryview:
         """Say where to read to."""
         del sizehint
-        return _memory.room()
+        return _memory.room
 
     def buffer_updated(self, nbytes: int) -> None:
         """Queue what was read."""
         self._moved = time.monotonic()
-        self._chunks.append(_memory.copy(nbytes))
+        self._chunks.append(_memory.take(nbytes))
         self._queued += nbytes
-        _memory.held += nbytes
-        high = _SCARCE_HIGH if _memory.is_scarce else _HIGH
-        if self._queued >= high and not self._reading_paused:
+        if self._queued >= _memory.high and not self._reading_paused:
             self._reading_paused = True
             self._transport.pause_reading()
         _wake(self._reader)
@@ -246,9 +262,10 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
         _wake(self._writer)
 
     def _empty(self) -> None:
-        self._chunks.clear()
-        _memory.held -= self._queued
-        self._queued = 0
+        if self._queued:
+            self._chunks.clear()
+            _memory.give_back(self._queued)
+            self._queued = 0
 
     def _is_unsent(self) -> bool:
         """Whether the kernel still has bytes that the peer's system has not taken."""
@@ -288,11 +305,7 @@ class TcpDialer(Dialer):
 
     async def connect(self, address: Address) -> TcpStream:
         """Connect within 10 s."""
-        connected = await dial(address, self._resolver, self._permits)
-        try:
-            return await _stream_of(connected)
-        except OSError as error:  # it has ended already
-            raise TransportError(_reason(error), peer=str(address)) from error
+        return await dial(address, self._resolver, _connect, self._permits)
 
 
 class StreamListener(Listener):
@@ -314,10 +327,9 @@ class StreamListener(Listener):
         return self._addresses
 
     async def aclose(self) -> None:
-        """Stop listening."""
+        """Stop listening; what has been accepted is still handed over."""
         self._listener.close()
-        for task in self._making:
-            task.cancel()
+        # That waits for no peer. Cancelling it would close streams that others may have already.
         await asyncio.gather(*self._making, return_exceptions=True)
 
     def _accepted(self, connection: socket.socket) -> None:
@@ -344,14 +356,18 @@ async def listen(address: Address, on_stream: OnStream) -> StreamListener:
     return StreamListener(address, on_stream)
 
 
-async def _stream_of(connected: socket.socket) -> TcpStream:
+async def _connect(ip: str, port: int) -> TcpStream:
     loop = asyncio.get_running_loop()
+    if "%" not in ip:
+        flags = socket.AI_NUMERICHOST
+        _, stream = await loop.create_connection(TcpStream, ip, port, flags=flags)
+        return keep_reserve(stream)
+    connected = await connect_socket(ip, port)  # uvloop would leave the scope out
     try:
-        _, stream = await loop.create_connection(TcpStream, sock=connected)
+        return (await loop.create_connection(TcpStream, sock=connected))[1]
     except BaseException:
         connected.close()
         raise
-    return stream
 
 
 def _wake(waiter: asyncio.Future[None] | None) -> None:

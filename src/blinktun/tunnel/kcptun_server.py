@@ -12,7 +12,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.core_config import core_config
 from blinktun.kcp.session import wait_idle
-from blinktun.net.dial import begin_dial, dial
+from blinktun.net.dial import begin_dial, connect_socket, dial
 from blinktun.net.limits import charge_to, dial_budget, source_key
 from blinktun.net.resolve import Resolver
 from blinktun.net.unix import dial_unix
@@ -188,6 +188,6 @@ class KcptunServerRole:
 
 
 async def _dial(target: StreamAddress) -> socket.socket:
-    return await (
-        dial(target, Resolver.shared()) if isinstance(target, Address) else dial_unix(target)
-    )
+    if isinstance(target, Address):
+        return await dial(target, Resolver.shared(), connect_socket)
+    return await dial_unix(target)

@@ -12,7 +12,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.net import accept
 from blinktun.net.accept import TcpListener
-from blinktun.net.dial import begin_dial, dial
+from blinktun.net.dial import begin_dial, connect_socket, dial
 from blinktun.net.listen import listen_tcp
 from blinktun.net.resolve import Resolver
 
@@ -23,7 +23,7 @@ def complaints_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def _connect(host: str, port: int) -> socket.socket:
-    return await dial(Address(host, port), Resolver())
+    return await dial(Address(host, port), Resolver(), connect_socket)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -136,7 +136,7 @@ async def test_a_name_is_listened_on_at_all_its_addresses() -> None:
         port = listener.address.port
         assert str(listener) == f"127.0.0.1:{port} and [::1]:{port}"
         for where in listener.addresses:
-            near = await dial(where, Resolver())
+            near = await dial(where, Resolver(), connect_socket)
             (await accepted.get()).close()
             near.close()
 

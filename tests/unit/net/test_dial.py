@@ -16,7 +16,7 @@ from blinktun.config.model import Dns
 from blinktun.errors import AccessDenied, TransportError
 from blinktun.net import dial as room
 from blinktun.net.accept import TcpListener
-from blinktun.net.dial import begin_dial, dial, reset
+from blinktun.net.dial import begin_dial, connect_socket, dial, reset
 from blinktun.net.name_servers import NotFoundError
 from blinktun.net.resolve import Resolver
 
@@ -41,7 +41,7 @@ class Names(Resolver):
 async def test_a_refused_dial_is_named() -> None:
     with closed_port() as where:
         with pytest.raises(TransportError) as caught:
-            await dial(where, Resolver())
+            await dial(where, Resolver(), connect_socket)
         assert caught.value.peer == str(where)
         assert "refused" in caught.value.reason.lower()
 
@@ -49,13 +49,13 @@ async def test_a_refused_dial_is_named() -> None:
 async def test_a_dial_without_an_answer_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "DIAL_TIMEOUT", 0.05)
     with deaf_port() as where, pytest.raises(TransportError, match=f"{where}: timed out"):
-        await dial(where, Resolver())
+        await dial(where, Resolver(), connect_socket)
 
 
 @pytest.mark.parametrize("host", ["nobody.invalid", "x" * 300])
 async def test_a_name_that_does_not_resolve_is_named(host: str) -> None:
     with pytest.raises(TransportError) as caught:
-        await dial(Address(host, 1), Resolver())
+        await dial(Address(host, 1), Resolver(), connect_socket)
     assert caught.value.peer == f"{host}:1"
     assert caught.value.reason
 
@@ -63,7 +63,7 @@ async def test_a_name_that_does_not_resolve_is_named(host: str) -> None:
 async def test_a_cancelled_dial_closes_its_socket() -> None:
     with deaf_port() as where:
         before = open_descriptors()
-        dialling = asyncio.create_task(dial(where, Resolver()))
+        dialling = asyncio.create_task(dial(where, Resolver(), connect_socket))
         await until(lambda: descriptors() > before)
         dialling.cancel()
         await asyncio.wait([dialling])
@@ -82,7 +82,7 @@ async def test_a_scope_that_does_not_exist_is_named() -> None:
     with pytest.raises(TransportError, match="fe80::1%nowhere"):
         begin_dial(where)
     with pytest.raises(TransportError, match="fe80::1%nowhere"):
-        await dial(where, Resolver())
+        await dial(where, Resolver(), connect_socket)
     with pytest.raises(TransportError, match=r"cannot listen on tcp .fe80::1%nowhere.:1: "):
         TcpListener(where, socket.socket.close)
 
@@ -100,7 +100,7 @@ async def test_reset_is_seen_as_a_reset() -> None:
 async def test_every_address_of_a_name_is_tried() -> None:
     names = Names("127.0.0.2", "127.0.0.1")  # nobody listens at the first
     with listening() as (listener, accepted):
-        near = await dial(Address("many.example", listener.address.port), names)
+        near = await dial(Address("many.example", listener.address.port), names, connect_socket)
         (await accepted.get()).close()
         near.close()
 
@@ -108,7 +108,7 @@ async def test_every_address_of_a_name_is_tried() -> None:
 async def test_an_address_that_does_not_answer_is_looked_up_again_the_next_time() -> None:
     names = Names("127.0.0.1")
     with closed_port() as where, pytest.raises(TransportError):
-        await dial(Address("moved.example", where.port), names)
+        await dial(Address("moved.example", where.port), names, connect_socket)
     assert names.forgotten == ["moved.example"]
 
 
@@ -122,12 +122,12 @@ async def test_only_permitted_addresses_are_tried() -> None:
 
     with listening() as (listener, accepted):
         where = Address("name.example", listener.address.port)
-        near = await dial(where, names, permits)
+        near = await dial(where, names, connect_socket, permits)
         (await accepted.get()).close()
         near.close()
         assert tried == [("name.example", "127.0.0.2"), ("name.example", "127.0.0.1")]
         with pytest.raises(AccessDenied, match=r"name\.example leads to addresses"):
-            await dial(where, names, lambda _name, _ip: False)
+            await dial(where, names, connect_socket, lambda _name, _ip: False)
 
 
 async def test_a_name_without_an_address_is_not_asked_for_by_every_dial() -> None:
@@ -141,7 +141,7 @@ async def test_a_name_without_an_address_is_not_asked_for_by_every_dial() -> Non
     resolver = Failing()
     for _ in range(3):
         with pytest.raises(TransportError, match="does not resolve"):
-            await dial(Address("gone.example", 1), resolver)
+            await dial(Address("gone.example", 1), resolver, connect_socket)
     assert lookups == ["gone.example"]
 
 
@@ -149,7 +149,9 @@ async def test_a_name_is_looked_up_by_the_resolver() -> None:
     async with name_server() as (_, port):
         resolver = Resolver(Dns(("127.0.0.1",)), port=port)
         with listening() as (listener, accepted):
-            near = await dial(Address("here.example", listener.address.port), resolver)
+            near = await dial(
+                Address("here.example", listener.address.port), resolver, connect_socket
+            )
             (await accepted.get()).close()
             near.close()
 
@@ -162,7 +164,7 @@ async def test_a_dial_leaves_the_reserve_of_descriptors_alone(
             number = probe.fileno()
         monkeypatch.setattr(resource, "getrlimit", lambda _: (number, number))
         with pytest.raises(TransportError) as caught:
-            await dial(listener.address, Resolver())
+            await dial(listener.address, Resolver(), connect_socket)
         assert isinstance(caught.value.__cause__, OSError)
         assert caught.value.__cause__.errno == errno.EMFILE
         with pytest.raises(TransportError, match="too many open files"):
@@ -173,5 +175,5 @@ async def test_the_steps_of_a_dial_are_written_at_debug(caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG)
     with listening() as (listener, _accepted):
         where = listener.address
-        (await dial(where, Resolver())).close()
+        (await dial(where, Resolver(), connect_socket)).close()
     assert f"{where}: its addresses (127.0.0.1) were found after 0.0" in caplog.text

@@ -21,6 +21,8 @@ from blinktun.tunnel import kcptun_server, relay_log
 from blinktun.tunnel.kcptun_server import KcptunServerRole
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from blinktun import kcp
     from blinktun.net.resolve import Resolver
 
@@ -32,10 +34,15 @@ class Gate:
         self.begun = asyncio.Event()
         self.open = asyncio.Event()
 
-    async def __call__(self, address: Address, resolver: Resolver) -> socket.socket:
+    async def __call__(
+        self,
+        address: Address,
+        resolver: Resolver,
+        connect: Callable[[str, int], Awaitable[socket.socket]],
+    ) -> socket.socket:
         self.begun.set()
         await self.open.wait()
-        return await dial(address, resolver)
+        return await dial(address, resolver, connect)
 
 
 def by_name(address: Address) -> Address:
