@@ -37,9 +37,10 @@ PROXIES: tuple[Side, ...] = ("ours", "node", "libev")
 def all_cases(plan: Plan) -> list[Case]:
     """Every case, in the order of the page."""
     # Thousands of ended connections make the kernel's tables long: starts are timed before.
-    kinds = (_startup, _limits, _bulk, _picture, _requests, _short, _memory, _proxy, _transports)
+    kcptun = (_startup, _limits, _bulk, _picture, _requests, _short, _memory)
+    blinksocks = (_proxy, _transports, _proxied_requests)
     curves = (_streams, _sessions, _windows)
-    return [case for make in (*kinds, *curves) for case in make(plan)]
+    return [case for make in (*kcptun, *blinksocks, *curves) for case in make(plan)]
 
 
 # --- what the machine can do ----------------------------------------------------------------
@@ -268,6 +269,18 @@ def _transports(plan: Plan) -> Iterator[Case]:
             figures = _bulk_figures("node", 1.0, cpu=None)
             measure = partial(proxy.bulk, _AEAD, transport, plan)
             yield Case("proxy", f"proxy/over {transport}", about, sides, figures, measure)
+
+
+def _proxied_requests(plan: Plan) -> Iterator[Case]:
+    for count in (1, 50):
+        yield Case(
+            "proxied requests",
+            f"proxied requests/{count}",
+            f"{count} at once, a connection each; {_described(_AEAD[1])}",
+            PROXIES[:2],
+            (*_REQUEST_FIGURES, Figure("CPU", "ms a request", "less")),
+            partial(requests.proxied, _AEAD, count, plan),
+        )
 
 
 # --- scale ----------------------------------------------------------------------------------

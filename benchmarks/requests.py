@@ -13,6 +13,8 @@ from benchmarks.web import get, nginx, wrk
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.interop.harness.boxes import Presets
+
     from benchmarks.model import Plan, Readings, Side
     from benchmarks.setups import Setup
 
@@ -30,6 +32,26 @@ async def requests(
         await get(setup.port)
         load = await wrk(setup.port, connections, 2 * plan.window, keep_alive=keep_alive)
         return {"requests": load.rate, "median": load.median_ms, "99 %": load.p99_ms}
+
+
+async def proxied(
+    presets: Presets, connections: int, plan: Plan, side: Side, folder: Path
+) -> Readings:
+    """Connections of one request through a blinksocks client and server, and what each costs."""
+    async with (
+        nginx(folder) as web,
+        setups.blinksocks(side, folder, presets, forward=web.port) as setup,
+    ):
+        await get(setup.port)
+        before = meter.cpu_seconds(setup.programs)
+        load = await wrk(setup.port, connections, 2 * plan.window, keep_alive=False)
+        used = meter.cpu_seconds(setup.programs) - before
+        return {
+            "requests": load.rate,
+            "median": load.median_ms,
+            "99 %": load.p99_ms,
+            "CPU": used * 1e3 / load.requests,
+        }
 
 
 async def direct(

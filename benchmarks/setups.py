@@ -59,13 +59,18 @@ async def kcptun(side: Side, folder: Path, target: int, options: Options) -> Asy
 
 @asynccontextmanager
 async def blinksocks(
-    side: Side, folder: Path, presets: Presets, transport: str = "tcp"
+    side: Side,
+    folder: Path,
+    presets: Presets,
+    transport: str = "tcp",
+    *,
+    forward: int | None = None,
 ) -> AsyncIterator[Setup]:
-    """A SOCKS5 proxy and its server."""
+    """A SOCKS5 proxy and its server; with `forward` every connection leads to that port."""
     impl, link = BLINKSOCKS[side], Link(presets, transport=transport)
-    near, far = bs_client(impl, folder, link), bs_server(impl, folder, link)
+    near, far = bs_client(impl, folder, link, forward=forward), bs_server(impl, folder, link)
     async with _running((near, far)):
-        yield Setup((near, far), near.port, socks=True)
+        yield Setup((near, far), near.port, socks=forward is None)
 
 
 @asynccontextmanager

@@ -134,11 +134,18 @@ class Link:
 
 
 def bs_client(
-    impl: Blinksocks, folder: Path, link: Link, *, scheme: str = "socks5", login: str = ""
+    impl: Blinksocks,
+    folder: Path,
+    link: Link,
+    *,
+    scheme: str = "socks5",
+    login: str = "",
+    forward: int | None = None,
 ) -> Program:
     """A proxy for applications on a fresh port (an HTTP one where `scheme` says so).
 
-    It asks for the `login`, `user:password`, if there is one.
+    It asks for the `login`, `user:password`, if there is one. With `forward` it is no proxy: every
+    connection leads to that port of this machine.
     """
     port = free_port()
     if impl == "libev":
@@ -157,6 +164,8 @@ def bs_client(
         server |= link.client.get("server", {})
         who = f"{login}@" if login else ""
         service = f"{scheme}://{who}127.0.0.1:{port}"
+        if forward is not None:
+            service = f"tcp://127.0.0.1:{port}?forward=127.0.0.1:{forward}"
         config = {"service": service, **link.client, "server": server}
         if scheme == "https":
             config["https_cert"], config["https_key"] = _certificate(folder)
