@@ -23,6 +23,7 @@ help:
 	@echo "             (ONLY='aes-128-gcm': those whose text contains it, not written)"
 	@echo "make scenarios   the original blinksocks' own suite with us and with itself, into docs/interop"
 	@echo "make bench   measure beside the originals into docs/benchmarks (ONLY=picture: some cases)"
+	@echo "make bench BEFORE=DIR   measure beside the commands of an older build instead"
 	@echo "make bench-quick   the same in short, into target/benchmarks"
 	@echo "make bench-micro   the parts of the Rust core alone"
 	@echo "make soak    attack running servers for a quarter of an hour, restart others again and again"
@@ -64,7 +65,7 @@ scenarios: $(BUILT) peers
 	$(BIN)/python -m tests.interop.scenarios
 
 bench: $(BUILT) peers
-	$(BIN)/python -m benchmarks --only "$(ONLY)"
+	$(BIN)/python -m benchmarks --only "$(ONLY)" $(if $(BEFORE),--before "$(BEFORE)")
 
 bench-quick: $(BUILT) peers
 	$(BIN)/python -m benchmarks --quick --only "$(ONLY)"

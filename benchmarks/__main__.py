@@ -10,12 +10,12 @@ from pathlib import Path
 from tests.interop.harness.peers import ROOT
 
 from benchmarks import report, runner
-from benchmarks.cases import all_cases
+from benchmarks.cases import all_cases, beside_before
 from benchmarks.facts import circumstances
 from benchmarks.model import FULL, QUICK
 
 PAGE = ROOT / "docs" / "benchmarks"
-QUICK_PAGE = ROOT / "target" / "benchmarks"
+LOOKS = ROOT / "target" / "benchmarks"
 """A look is not a record: it does not replace the committed page."""
 
 
@@ -25,6 +25,11 @@ def main() -> int:
     parser.add_argument("--only", default="", help="cases whose name contains one of these, a,b")
     parser.add_argument("--quick", action="store_true", help="one short round, fewer sizes")
     parser.add_argument("--out", type=Path, help="folder of the page")
+    parser.add_argument(
+        "--before",
+        type=Path,
+        help="measure beside another build of ours only: the `bin` folder of its environment",
+    )
     parser.add_argument("--list", action="store_true", help="the names of the cases")
     options = parser.parse_args()
     plan = QUICK if options.quick else FULL
@@ -35,10 +40,14 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{case.name}: {case.about}" for case in cases))
         return 0
+    if options.before:
+        cases = [beside_before(case) for case in cases if "ours" in case.sides]
     facts = circumstances(plan, options.only)
-    records = asyncio.run(runner.measure(cases, plan))
-    page = report.write(options.out or (QUICK_PAGE if options.quick else PAGE), records, facts)
-    print(f"\n{report.verdicts(records)}\nwritten: {page}")
+    records = asyncio.run(runner.measure(cases, plan, before=options.before))
+    looks = options.quick or options.before
+    page = report.write(options.out or (LOOKS if looks else PAGE), records, facts)
+    said = report.changes(records) if options.before else report.verdicts(records)
+    print(f"\n{said}\nwritten: {page}")
     return int(any("ours" in record.failures for record in records))
 
 

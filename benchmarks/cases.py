@@ -43,6 +43,12 @@ def all_cases(plan: Plan) -> list[Case]:
     return [case for make in (*kcptun, *blinksocks, *curves) for case in make(plan)]
 
 
+def beside_before(case: Case) -> Case:
+    """The same case for our two builds, without targets."""
+    figures = tuple(replace(figure, target=None) for figure in case.figures)
+    return replace(case, sides=("ours", "before"), figures=figures)
+
+
 # --- what the machine can do ----------------------------------------------------------------
 
 

@@ -27,6 +27,7 @@ _COLOURS = {
     SIDES[side]: colour
     for side, colour in (
         ("ours", "#1b6ca8"),
+        ("before", "#8fb8d8"),
         ("go", "#d1495b"),
         ("originals", "#d1495b"),
         ("four", "#8fb8d8"),

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-Side = Literal["ours", "go", "node", "libev", "originals", "four", "direct"]
-"""Who is measured; `originals` are Go's and Node's programs together, `direct` is no tunnel."""
+Side = Literal["ours", "before", "go", "node", "libev", "originals", "four", "direct"]
+"""Who is measured; `before` is another build of ours, `originals` are Go's and Node's programs
+together, `direct` is no tunnel."""
 
 SIDES: dict[str, str] = {
     "ours": "blinktun",
+    "before": "blinktun before",
     "go": "Go kcptun",
     "node": "Node blinksocks",
     "libev": "shadowsocks-libev",

@@ -26,6 +26,10 @@ samples: [results.json](results.json).
 """
 
 
+_NOISE = 0.03
+"""What a figure may be worse than before."""
+
+
 def write(folder: Path, records: list[Record], facts: Facts) -> Path:
     """Add records to the page of a folder; those of cases measured again are replaced.
 
@@ -60,6 +64,21 @@ def verdicts(records: Sequence[Record]) -> str:
     passed = sum(verdict == "pass" for *_, verdict in judged)
     short = [_shortfall(record, figure) for record, figure, verdict in judged if verdict == "short"]
     return "\n".join([f"{passed} of {passed + len(short)} targets reached.", "", *short])
+
+
+def changes(records: Sequence[Record]) -> str:
+    """What is worse than before by more than 3 %, the worst first."""
+    ratios = [
+        (ratio, f"- {record.name}, {figure.name}: {ratio:.2f} times as good as before")
+        for record in records
+        for figure in record.figures
+        if (ratio := record.ratio("before", figure)) is not None
+    ]
+    worse = [line for ratio, line in sorted(ratios) if ratio < 1 - _NOISE]
+    better = sum(ratio > 1 + _NOISE for ratio, _ in ratios)
+    return "\n".join(
+        [f"{len(ratios)} figures: {better} better, {len(worse)} worse than before.", "", *worse]
+    )
 
 
 def _merge(

@@ -7,10 +7,11 @@ import re
 import resource
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.interop.harness import processes
+from tests.interop.harness import peers, processes
 from tests.interop.harness.peers import ROOT
 
 from benchmarks.model import MeasureError, Record
@@ -27,22 +28,24 @@ _SHOWN = 2_000
 """Characters of each program's log that a failed sample shows."""
 
 
-async def measure(cases: Iterable[Case], plan: Plan) -> list[Record]:
-    """Measure all cases and say what comes out."""
+async def measure(cases: Iterable[Case], plan: Plan, *, before: Path | None = None) -> list[Record]:
+    """Measure all cases and say what comes out; `before` is the folder of that side's commands."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     # Ten thousand streams are as many sockets in each program; they inherit the limit.
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return [await _measure(case, plan) for case in cases]
+    return [await _measure(case, plan, before) for case in cases]
 
 
-async def _measure(case: Case, plan: Plan) -> Record:
+async def _measure(case: Case, plan: Plan, before: Path | None) -> Record:
     record = Record(case.kind, case.name, case.about, list(case.figures), case.point)
     for number in range(min(plan.rounds, case.rounds)):
         for side in _turn(case.sides, number):
             if side in record.failures:
                 continue
+            build = peers.build(before) if before and side == "before" else nullcontext()
             try:
-                readings = await _sample(case, side, record)
+                with build:
+                    readings = await _sample(case, side, record)
             except (MeasureError, AssertionError, OSError) as error:
                 record.failures[side] = _brief(str(error) or type(error).__name__)
                 print(f"{case.name}  {side}: failed: {record.failures[side]}", flush=True)

@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 
     from benchmarks.model import Side
 
-KCPTUN: dict[str, Kcptun] = {"ours": "ours", "go": "theirs", "originals": "theirs"}
-BLINKSOCKS: dict[str, Blinksocks] = {"ours": "ours", "node": "3.3.0", "libev": "libev"}
+KCPTUN: dict[str, Kcptun] = {
+    "ours": "ours",
+    "before": "ours",
+    "go": "theirs",
+    "originals": "theirs",
+}
+BLINKSOCKS: dict[str, Blinksocks] = {
+    "ours": "ours",
+    "before": "ours",
+    "node": "3.3.0",
+    "libev": "libev",
+}
 """The sides by the harness's names."""
 
 BULK: Options = {"mode": "fast3", "sndwnd": 4096, "rcvwnd": 4096, "nocomp": True, "quiet": True}

@@ -9,10 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from benchmarks import report, runner
-from benchmarks.cases import all_cases
+from benchmarks.cases import all_cases, beside_before
 from benchmarks.facts import circumstances
 from benchmarks.goals.__main__ import GOALS
 from benchmarks.model import SMOKE, Record
+from tests.interop.harness import peers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,7 @@ ONE_OF_EACH_KIND = (
     "bulk/aes/10+3",
     "picture/kcptun",
     "requests/connection each/1",
+    "proxied requests/1",
     "short connections",
     "memory/kcptun",
     "start-up/blinksocks server",
@@ -32,7 +34,7 @@ ONE_OF_EACH_KIND = (
     "scale/active sessions/1",
 )
 
-USES_WRK = {"requests", "short connections"}
+USES_WRK = {"requests", "proxied requests", "short connections"}
 
 
 async def test_every_kind_of_case_can_be_measured(tmp_path: Path) -> None:
@@ -56,6 +58,20 @@ async def test_every_kind_of_case_can_be_measured(tmp_path: Path) -> None:
     assert {"bulk-download.svg", "scale-idle-streams.svg"} <= {path.name for path in drawings}
     for path in drawings:
         ET.fromstring(path.read_text())
+
+
+async def test_two_builds_are_compared(tmp_path: Path) -> None:
+    build = tmp_path / "bin"
+    build.mkdir()
+    slow = build / "kcptun-client"
+    slow.write_text(f'#!/bin/sh\nsleep 0.5; exec {peers.ours(slow.name)} "$@"\n')
+    slow.chmod(0o755)
+    cases = [case for case in all_cases(SMOKE) if case.name == "start-up/kcptun client"]
+    records = await runner.measure(map(beside_before, cases), SMOKE, before=build)
+    assert report.changes(records).startswith("1 figures: 1 better, 0 worse")
+    (samples,) = [record.samples for record in records]
+    samples["ours"], samples["before"] = samples["before"], samples["ours"]
+    assert "kcptun client, time: 0." in report.changes(records)
 
 
 def test_what_is_measured_again_replaces_its_record(tmp_path: Path) -> None:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIMS = ROOT / "tests" / "interop" / "shims"
@@ -21,9 +27,23 @@ class MissingPeerError(Exception):
         super().__init__(f"{name} is not installed; run `{remedy}`")
 
 
+_build: ContextVar[Path] = ContextVar("build", default=Path(sys.prefix) / "bin")
+"""Where our commands are: in the environment that runs the tests."""
+
+
+@contextmanager
+def build(folder: Path) -> Iterator[None]:
+    """Take our commands from another build within."""
+    token = _build.set(folder)
+    try:
+        yield
+    finally:
+        _build.reset(token)
+
+
 def ours(command: str) -> Path:
-    """One of our commands, from the environment that runs the tests."""
-    path = Path(sys.prefix) / "bin" / command
+    """One of our commands."""
+    path = _build.get() / command
     if not path.exists():
         raise MissingPeerError(str(path), "make setup")
     return path
