@@ -36,11 +36,6 @@ pub struct SocketConfig {
 /// Batches received in one turn before others have theirs.
 const TURN_BATCHES: usize = 8;
 
-/// Sessions that may dial before their source is validated: none. The memory of openings may be lost,
-/// or another machine may have it; then a recording would be served again. A program that only
-/// repeats a recording cannot echo a new clock.
-const UNVALIDATED: usize = 0;
-
 /// The link, its endpoint, and which of its streams have relays.
 pub struct EndpointSocket {
     /// The protocol side.
@@ -101,11 +96,7 @@ impl EndpointSocket {
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let crypt = PacketCrypt::new(config.crypt, &config.pass);
         let session = config.session.clone();
-        let limits = Limits {
-            early: UNVALIDATED,
-            ..Limits::default()
-        };
-        let endpoint = Endpoint::new(session, limits, role, crypt, seed, now);
+        let endpoint = Endpoint::new(session, Limits::default(), role, crypt, seed, now);
         Ok(EndpointSocket {
             endpoint,
             relays: BTreeMap::new(),

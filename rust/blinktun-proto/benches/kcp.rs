@@ -58,7 +58,6 @@ impl Pair {
             receive_window: window,
             clock_offset: 0,
             asks_after_data: true,
-            demand_proof: false,
         };
         Pair {
             near: Kcp::new(config, Time::ZERO),

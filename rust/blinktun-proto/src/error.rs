@@ -17,8 +17,6 @@ pub enum CloseReason {
     SmuxViolation,
     /// The peer sent bytes that break the compression's framing: often one end has `nocomp`.
     Compression,
-    /// An unproven source ran out of time.
-    Unproven,
 }
 
 impl fmt::Display for CloseReason {
@@ -34,7 +32,6 @@ impl fmt::Display for CloseReason {
                 "invalid smux frame: do smuxver and nocomp agree at both ends?"
             }
             CloseReason::Compression => "invalid snappy data: does nocomp agree at both ends?",
-            CloseReason::Unproven => "the source never proved its address",
         })
     }
 }

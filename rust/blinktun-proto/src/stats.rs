@@ -124,7 +124,7 @@ counters! {
     replays: sum,
     /// Openings that were answered without making a session.
     half_open: sum,
-    /// Openings refused because a limit was reached, and sessions whose source never proved itself.
+    /// Openings and echoes of greetings refused because a limit was reached.
     openings_dropped: sum,
     /// Payloads of unknown conversations that may not open one.
     strays: sum,

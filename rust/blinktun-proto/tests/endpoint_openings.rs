@@ -147,11 +147,10 @@ fn forged_openings_get_and_cost_little() {
     let before = live();
     PEAK.store(before, Ordering::Relaxed);
     let mut after_hundred = 0;
-    let mut sessions = 0;
     for (n, opening) in (0..).zip(&openings) {
         victim.hear(forged(n), opening);
         match n {
-            100 => (after_hundred, sessions) = (live(), victim.server.session_ids().len()),
+            100 => after_hundred = live(),
             4000 => {
                 let grown = live().saturating_sub(after_hundred);
                 // The nonces that must not come again, and the latest 1024 openings.
@@ -160,14 +159,13 @@ fn forged_openings_get_and_cost_little() {
                     grown <= kept + (256 << 10),
                     "{grown} bytes for 3900 openings"
                 );
-                assert_eq!(victim.server.session_ids().len(), sessions);
             }
             _ => {}
         }
         if n % 20 == 0 {
             victim.pass(Duration::from_millis(1));
         }
-        assert!(victim.server.session_ids().len() <= setup.limits.early);
+        assert_eq!(victim.server.session_ids().len(), 0);
     }
     let peak = PEAK.load(Ordering::Relaxed) - before;
     assert!(peak <= 8 << 20, "{peak} bytes in all");
@@ -264,9 +262,6 @@ fn ten_thousand_openings_within_a_round_trip_keep_nobody_out() {
     for compress in [true, false] {
         let setup = Setup::new(5).both(|config| config.compress = compress);
         let mut victim = Victim::new(&setup);
-        for (n, opening) in (0..).zip(&flood[..20]) {
-            victim.hear(forged(n), opening);
-        }
         let mut client = setup.endpoint(Role::Client, 9, Time::ZERO);
         let id = client.dial(SERVER, Time::ZERO);
         let (session, _) = client.session_mut(id).expect("dialed");
@@ -288,8 +283,8 @@ fn ten_thousand_openings_within_a_round_trip_keep_nobody_out() {
         };
         hand_over(&mut client, &mut victim.server, victim.now);
         hand_over(&mut victim.server, &mut client, victim.now);
-        for (n, opening) in (0..).zip(&flood[20..]) {
-            victim.hear(forged(20 + n), opening);
+        for (n, opening) in (0..).zip(&flood) {
+            victim.hear(forged(n), opening);
         }
         let count = |server: &Endpoint| {
             let of_client = |id: &_| server.peer(*id) == Some(CLIENT);

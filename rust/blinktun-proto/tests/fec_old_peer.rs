@@ -118,7 +118,7 @@ impl Tale {
             while let Some(payload) = down.receive(now) {
                 self.ours.handle_payload(&payload, now, &mut self.cx);
             }
-            self.ours.finish_input(now, &mut self.cx);
+            self.ours.finish_input(now);
             if self.ours.next_timeout().is_some_and(|at| at <= now) {
                 self.ours.handle_timeout(now, &mut self.cx);
             }

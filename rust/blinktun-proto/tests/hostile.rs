@@ -158,7 +158,6 @@ fn resealed_mutations_panic_nothing_and_grow_nothing() {
                 let limits = Limits {
                     sessions: 40,
                     sessions_per_source: 30,
-                    early: 4,
                 };
                 let setup = Setup {
                     limits,
@@ -395,13 +394,6 @@ fn a_source_that_proves_itself_gets_a_whole_conversation() {
                 config.compress = compress;
                 config.shards = shards;
             });
-            let setup = Setup {
-                limits: Limits {
-                    early: 0,
-                    ..Limits::default()
-                },
-                ..setup
-            };
             let mut world = setup.build();
             world.add(Flow::new(200_000, 200_000));
             world.run_until(SECOND, |world| world.server.stats().half_open == 1);
@@ -416,15 +408,7 @@ fn a_source_that_proves_itself_gets_a_whole_conversation() {
 #[test]
 fn proofs_survive_loss() {
     for_each_seed(|seed| {
-        let limits = Limits {
-            early: 0,
-            ..Limits::default()
-        };
-        let setup = Setup {
-            limits,
-            ..Setup::new(seed)
-        }
-        .weather(slow().with_loss(0.3));
+        let setup = Setup::new(seed).weather(slow().with_loss(0.3));
         let mut world = setup.build();
         world.add(Flow::new(50_000, 50_000));
         world.run(60 * SECOND);

@@ -17,7 +17,6 @@ const CONFIG: Config = Config {
     no_congestion: true,
     send_window: 32,
     receive_window: 32,
-    demand_proof: false,
     asks_after_data: true,
     clock_offset: 0,
 };

@@ -66,7 +66,6 @@ impl Machine {
             no_congestion: number(setup, "nc") == 1,
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
-            demand_proof: false,
             asks_after_data: false,
             clock_offset: 0,
         };

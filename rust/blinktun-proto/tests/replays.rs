@@ -21,10 +21,7 @@ fn endpoint(role: Role, seed: u8, kind: CryptKind) -> Endpoint {
     let mut config = Config::new(&crypt);
     config.compress = false;
     config.mtu = 200; // many datagrams, few bytes
-    let limits = Limits {
-        early: 0,
-        ..Limits::default()
-    };
+    let limits = Limits::default();
     Endpoint::new(config, limits, role, crypt, [seed; 32], Time::ZERO)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Ours hears one side at a time: the client's packets come to a server endpoint, the server's to a
 //! session with the captured conversation's number. What ours answers goes nowhere; it only says
-//! the same, in enough segments for the captured acknowledgements to be of something.
+//! the same, in enough segments for the captured acknowledgements to be of something. The echo of our
+//! greeting, which no captured packet holds, is made here.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
@@ -12,7 +13,9 @@ use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, Verdict, derive_key};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::kcp::segment::{ACK, HEADER, Segment, Segments};
 use blinktun_proto::qpp::{Pads, Revision};
+use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Context, Event, Role, Session};
 use blinktun_proto::smux::{self, StreamId, Version};
 use blinktun_proto::time::{Duration, Time};
@@ -116,16 +119,36 @@ fn say(session: &mut Session, id: StreamId, said: &Streams) {
     session.write(id, data.as_bytes()).expect("open");
 }
 
+/// What a client answers to a greeting.
+fn echo(crypt: &PacketCrypt, mut greeting: Vec<u8>, conv: u32) -> Vec<u8> {
+    let (stride, mut verdicts) = (greeting.len(), Vec::new());
+    crypt.open(&mut greeting, stride, &mut verdicts);
+    let payload = &greeting[crypt.head()..stride - crypt.tail()];
+    let mut segments = Segments::new(payload, conv);
+    let segment = segments.next().expect("a segment").expect("a good one");
+    let mut datagram = vec![0; crypt.head() + HEADER + crypt.tail()];
+    Segment {
+        cmd: ACK,
+        una: segment.sn.plus(1),
+        data: &[],
+        ..segment
+    }
+    .write(&mut datagram[crypt.head()..]);
+    let stride = datagram.len();
+    crypt.seal(&mut datagram, stride, &mut Random::from_number(5));
+    datagram
+}
+
 /// What the client said, as a server endpoint hears it.
 fn heard_by_server(story: &Conversation, packets: &[Vec<u8>]) -> Streams {
-    let crypt = PacketCrypt::new(story.kind, &story.key);
-    let mut now = Time::from_millis(5);
+    let make_crypt = || PacketCrypt::new(story.kind, &story.key);
+    let (crypt, mut now) = (make_crypt(), Time::from_millis(5));
     let limits = Limits::default();
     let mut server = Endpoint::new(
         story.config.clone(),
         limits,
         Role::Server,
-        crypt,
+        make_crypt(),
         [3; 32],
         now,
     );
@@ -141,8 +164,14 @@ fn heard_by_server(story: &Conversation, packets: &[Vec<u8>]) -> Streams {
             while server.poll_transmit(&mut out, now).is_some() {}
         }
         server.handle_datagrams(peer, &mut packet.clone(), packet.len(), now);
+        while let Some(sent) = server.poll_transmit(&mut out, now) {
+            if accepted.is_none() {
+                let mut echo = echo(&crypt, out[..sent.len].to_vec(), story.conv);
+                let stride = echo.len();
+                server.handle_datagrams(peer, &mut echo, stride, now);
+            }
+        }
         server.finish_input(now);
-        while server.poll_transmit(&mut out, now).is_some() {}
         while let Some(event) = server.next_event() {
             match event {
                 EndpointEvent::Opened(id, _) => accepted = Some(id),
@@ -199,7 +228,7 @@ fn heard_by_client(story: &Conversation) -> Streams {
         crypt.open(&mut packet, stride, &mut verdicts);
         assert_eq!(verdicts, [Verdict::Ok], "{}", story.name);
         client.handle_payload(&packet[crypt.head()..stride - crypt.tail()], now, &mut cx);
-        client.finish_input(now, &mut cx);
+        client.finish_input(now);
         while let Some(event) = client.next_event() {
             match event {
                 Event::Closed(reason) => panic!("{}: {reason}", story.name),

@@ -12,16 +12,13 @@ use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::segment::{HEADER, Segment, Segments, WINS};
 use blinktun_proto::kcp::{self, Kcp};
 use blinktun_proto::random::Random;
-use blinktun_proto::session::{
-    Config, Event, Role, UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS,
-};
+use blinktun_proto::session::{Config, Event, Role};
 use blinktun_proto::smux;
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
 use blinktun_proto::wire::{Millis, Sn};
 
 const NOW: Time = Time::from_millis(1000);
-const EARLY: usize = 16;
 
 fn endpoint(role: Role, seed: u8) -> Endpoint {
     endpoint_with(role, seed, |_| {})
@@ -32,10 +29,7 @@ fn endpoint_with(role: Role, seed: u8, change: impl FnOnce(&mut Config)) -> Endp
     let mut config = Config::new(&crypt);
     config.compress = false;
     change(&mut config);
-    let limits = Limits {
-        early: EARLY,
-        ..Limits::default()
-    };
+    let limits = Limits::default();
     Endpoint::new(config, limits, role, crypt, [seed; 32], Time::ZERO)
 }
 
@@ -135,10 +129,9 @@ fn converse_for_a_second(
 }
 
 #[test]
-fn spoofed_openings_get_three_times_their_bytes_and_few_sessions() {
+fn spoofed_openings_get_three_times_their_bytes_and_no_session() {
     let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
     let (mut received, mut sent) = (0, 0);
-    let mut opened = 0;
     for number in 0..10_000 {
         let (id, datagrams) = opening(&mut client, 1, 10);
         client.remove(id);
@@ -148,41 +141,13 @@ fn spoofed_openings_get_three_times_their_bytes_and_few_sessions() {
             .iter()
             .map(|(_, d)| d.len())
             .sum::<usize>();
-        opened += opened_sessions(&events(&mut there));
-    }
-    for millis in 0..20_000 {
-        there.handle_timeout(NOW + Duration::from_millis(millis));
-        sent += outgoing(&mut there, NOW)
-            .iter()
-            .map(|(_, d)| d.len())
-            .sum::<usize>();
-        let _ = events(&mut there);
     }
     assert!(
         sent > received / 2 && sent <= 3 * received,
         "{received} {sent}"
     );
-    assert_eq!(opened, EARLY);
-    assert!(there.session_ids().is_empty() || there.session_ids().len() == EARLY);
-}
-
-#[test]
-fn sessions_that_break_at_once_keep_their_early_slots() {
-    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
-    let mut opened = 0;
-    for number in 0..1_000 {
-        let (id, datagrams) = opening(&mut client, 1, 10);
-        client.remove(id);
-        deliver(&mut there, source(number), &datagrams, NOW);
-        let _ = outgoing(&mut there, NOW);
-        for event in events(&mut there) {
-            if let EndpointEvent::Opened(id, _) = event {
-                opened += 1;
-                there.remove(id); // as after a broken smux frame
-            }
-        }
-    }
-    assert_eq!(opened, EARLY);
+    assert!(events(&mut there).is_empty() && there.session_ids().is_empty());
+    assert_eq!(there.next_timeout(), None);
 }
 
 #[test]
@@ -190,74 +155,14 @@ fn many_streams_of_an_unproven_source_wait_for_the_proof() {
     let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
     let (_, datagrams) = opening(&mut client, 1000, 0);
     deliver(&mut there, source(1), &datagrams, NOW);
-    let answers = outgoing(&mut there, NOW);
-    assert!(opened_streams(&events(&mut there)) <= UNPROVEN_STREAMS);
-    let answers: Vec<_> = answers.into_iter().map(|(_, datagram)| datagram).collect();
-    deliver(&mut client, server(), &answers, NOW);
-    let said = converse(&mut client, &mut there, NOW);
-    assert_eq!(opened_streams(&said), 1000);
-}
-
-#[test]
-fn an_unproven_source_cannot_fill_the_memory() {
-    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
-    let (id, mut datagrams) = opening(&mut client, 1, 200_000);
-    // Another server's acknowledgements keep the client sending.
-    let mut helper = endpoint(Role::Server, 3);
-    for _ in 0..20 {
-        deliver(&mut helper, source(1), &datagrams, NOW);
-        deliver(&mut there, source(2), &datagrams, NOW);
-        let _ = outgoing(&mut there, NOW);
-        let answers = leaving(&mut helper, NOW);
-        deliver(&mut client, server(), &answers, NOW);
-        let (session, _) = client.session_mut(id).unwrap();
-        let stream = session.mux().stream_ids().next().unwrap();
-        session.write(stream, &[7; 200_000]).unwrap();
-        datagrams = leaving(&mut client, NOW);
-    }
-    assert_eq!(there.session_ids().len(), 1);
-    let bytes: usize = there.session_ids().iter().map(|id| held(&there, *id)).sum();
-    assert!(bytes <= 3 * UNPROVEN_BYTES, "{bytes}");
-}
-
-/// The first frame, which would bring an answer and with it the proof, ends in a segment that is lost.
-/// Those behind it are acknowledged and come until no more may be held: it must get in nevertheless.
-#[test]
-fn a_lost_beginning_is_taken_when_it_comes_again() {
-    let tiny = |config: &mut Config| (config.mtu, config.shards) = (20 + 24 + 4, None);
-    let mut client = endpoint_with(Role::Client, 1, tiny);
-    let mut there = endpoint_with(Role::Server, 2, |config| config.shards = None);
-    let (_, mut sent) = opening(&mut client, 1, 1_000);
-    let is_lost = |datagram: &Vec<u8>| datagram[20 + 12..][..4] == 1u32.to_le_bytes(); // sn
-    let mut lost = None;
-    while !sent.is_empty() {
-        lost = sent.iter().find(|d| is_lost(d)).cloned().or(lost);
-        sent.retain(|datagram| !is_lost(datagram));
-        deliver(&mut there, source(1), &sent, NOW);
-        let answers = leaving(&mut there, NOW);
-        deliver(&mut client, server(), &answers, NOW);
-        sent = leaving(&mut client, NOW);
-    }
-    let id = there.session_ids()[0];
-    assert_eq!(there.session(id).unwrap().kcp().held(), UNPROVEN_SEGMENTS);
-    deliver(&mut there, source(1), &[lost.unwrap()], NOW);
-    assert_eq!(opened_streams(&converse(&mut client, &mut there, NOW)), 1);
-}
-
-fn held(endpoint: &Endpoint, id: SessionId) -> usize {
-    let session = endpoint.session(id).unwrap();
-    session.kcp().held() * 1500 + session.mux().unread_in_all()
+    assert!(events(&mut there).is_empty());
+    let said = converse_for_a_second(&mut client, &mut there, NOW);
+    assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1000));
 }
 
 #[test]
 fn a_client_survives_the_loss_of_the_greeting() {
     let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
-    let mut others = endpoint(Role::Client, 9);
-    for number in 0..EARLY as u32 {
-        let (_, datagrams) = opening(&mut others, 1, 10);
-        deliver(&mut there, source(100 + number), &datagrams, NOW);
-    }
-    let _ = (outgoing(&mut there, NOW), events(&mut there));
     let (_, datagrams) = opening(&mut client, 1, 10);
     deliver(&mut there, source(1), &datagrams, NOW);
     assert_eq!(there.stats().half_open, 1);
@@ -272,7 +177,6 @@ fn a_client_survives_the_loss_of_the_greeting() {
 #[test]
 fn a_client_survives_the_loss_of_its_proof() {
     let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
-    there.set_early(0);
     let (id, datagrams) = opening(&mut client, 1, 0);
     deliver(&mut there, source(1), &datagrams, NOW);
     let answers = leaving(&mut there, NOW);
@@ -287,34 +191,11 @@ fn a_client_survives_the_loss_of_its_proof() {
     assert!(rtt < later.since(NOW) / 2, "{rtt:?}");
 }
 
-/// The same in an early session, which repeats its hello only as often as the client's bytes allow.
-#[test]
-fn a_quiet_client_outlasts_any_losses() {
-    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
-    let (_, datagrams) = opening(&mut client, 1, 0);
-    deliver(&mut there, source(1), &datagrams, NOW);
-    let answers = leaving(&mut there, NOW);
-    deliver(&mut client, server(), &answers, NOW);
-    assert_eq!(outgoing(&mut client, NOW).len(), 1, "this proof is lost");
-    let mut repeated = 0;
-    for later in (1..16).map(|turn| NOW + turn * Duration::from_millis(500)) {
-        there.handle_timeout(later);
-        repeated += outgoing(&mut there, later).len(); // and so are these
-    }
-    assert!((1..8).contains(&repeated), "{repeated}");
-    let later = NOW + Duration::from_secs(9);
-    client.handle_timeout(later);
-    converse(&mut client, &mut there, later);
-    let id = there.session_ids()[0];
-    assert!(there.session(id).unwrap().kcp().proven());
-}
-
 /// The proof is lost, and then all for some seconds. An opening that was acknowledged would never
 /// come again, and without it nothing that does is an opening.
 #[test]
 fn a_proof_may_come_too_late() {
     let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
-    there.set_early(0);
     let (_, datagrams) = opening(&mut client, 1, 10);
     deliver(&mut there, source(1), &datagrams, NOW);
     let answers = outgoing(&mut there, NOW).into_iter().map(|(_, d)| d);
@@ -341,7 +222,6 @@ fn an_opening_in_pieces_is_greeted_at_its_first() {
             config.compress = compress;
         };
         let mut there = endpoint_with(Role::Server, 2, |config| config.compress = compress);
-        there.set_early(0);
         let mut client = endpoint_with(Role::Client, 1, tiny);
         let (_, datagrams) = opening(&mut client, 1, 1_000);
         assert!(datagrams.len() > 30 || compress);
@@ -360,34 +240,28 @@ fn an_opening_in_pieces_is_greeted_at_its_first() {
     }
 }
 
-/// The source was greeted, its opening comes again, and now there is a slot: its session and what it
-/// was greeted with must be one conversation, in any epoch.
+/// The source was greeted, its opening comes again, also in another epoch, and the second greeting is
+/// lost: the first must open the session nevertheless.
 #[test]
-fn a_greeting_fits_the_early_session_that_follows() {
+fn a_greeting_holds_though_another_followed() {
     for (compress, wait) in [(false, 0), (true, 0), (false, 1), (true, 1)] {
         let set = |config: &mut Config| config.compress = compress;
         let mut there = endpoint_with(Role::Server, 2, set);
         let mut client = endpoint_with(Role::Client, 1, set);
-        there.set_early(0);
         let (_, datagrams) = opening(&mut client, 1, 10);
         deliver(&mut there, source(1), &datagrams, NOW);
         let greeting = leaving(&mut there, NOW);
         assert_eq!(greeting.len(), 1);
-        there.set_early(EARLY);
         let later = NOW + wait * EPOCH;
         let mut again = datagrams.clone();
         again.iter_mut().for_each(|datagram| datagram[0] ^= 1); // another nonce
         deliver(&mut there, source(1), &again, later);
-        let id = there.session_ids()[0];
-        assert!(!there.session(id).unwrap().kcp().proven());
+        assert_eq!(there.stats().half_open, 2);
         let _ = outgoing(&mut there, later); // lost
         deliver(&mut client, server(), &greeting, later);
         let said = converse(&mut client, &mut there, later);
-        assert!(
-            there.session(id).unwrap().kcp().proven(),
-            "{compress} {wait}"
-        );
-        assert_eq!(opened_streams(&said), 1);
+        let opened = (opened_sessions(&said), opened_streams(&said));
+        assert_eq!(opened, (1, 1), "{compress} {wait}");
     }
 }
 
@@ -395,7 +269,6 @@ fn a_greeting_fits_the_early_session_that_follows() {
 #[test]
 fn a_long_opening_is_greeted_as_well() {
     let mut there = endpoint(Role::Server, 2);
-    there.set_early(0);
     let mut client = endpoint_with(Role::Client, 1, |config| config.shards = None);
     let (_, datagrams) = opening(&mut client, 1, 1_200);
     let crypt = PacketCrypt::new(CryptKind::None, &derive_key(b"it's a secrect"));
@@ -420,7 +293,6 @@ fn a_client_with_other_settings_is_greeted_and_learns_it() {
     for compress in [false, true] {
         let mut there = endpoint_with(Role::Server, 2, |config| config.compress = compress);
         let mut client = endpoint_with(Role::Client, 1, |config| config.compress = !compress);
-        there.set_early(0);
         let (_, datagrams) = opening(&mut client, 1, 10);
         deliver(&mut there, source(1), &datagrams, NOW);
         let greeting = leaving(&mut there, NOW);
@@ -433,21 +305,6 @@ fn a_client_with_other_settings_is_greeted_and_learns_it() {
             "{compress}: {said:?}"
         );
     }
-}
-
-/// Who answers before our hello has left must not make it longer than the client may get.
-#[test]
-fn an_early_reply_leaves_the_hello_small() {
-    let (mut client, mut there) = (endpoint(Role::Client, 1), endpoint(Role::Server, 2));
-    let (dialed, datagrams) = opening(&mut client, 1, 10);
-    deliver(&mut there, source(1), &datagrams, NOW);
-    let id = there.session_ids()[0];
-    let (session, _) = there.session_mut(id).unwrap();
-    let stream = session.mux().stream_ids().next().unwrap();
-    session.write(stream, &[1; 3_000]).unwrap();
-    converse(&mut client, &mut there, NOW);
-    let session = client.session(dialed).unwrap();
-    assert_eq!(session.mux().unread(stream), 3_000);
 }
 
 #[test]
@@ -510,7 +367,7 @@ fn a_datagram_is_one_guess() {
         for clock in clocks {
             let start = payload.len();
             payload.resize(start + HEADER, 0);
-            let (cmd, ts, sn, una) = (WINS, Millis(*clock), Sn(0), Sn(1));
+            let (cmd, ts, sn, una) = (WINS, Millis(*clock), Sn(0), Sn(0));
             let wnd = 32;
             Segment {
                 conv,
@@ -535,7 +392,6 @@ fn a_datagram_is_one_guess() {
             no_congestion: true,
             send_window: 32,
             receive_window: 32,
-            demand_proof: true,
             asks_after_data: false,
             clock_offset: 5_000_000,
         };
@@ -549,7 +405,7 @@ fn a_datagram_is_one_guess() {
         let mut pool = Pool::default();
         let into = (&mut Nowhere, &mut pool, &mut stats);
         ours.input(&answer, true, NOW, into).unwrap();
-        assert_eq!(ours.proven(), proves, "alone: {is_alone}");
+        assert_eq!(ours.echoed().is_some(), proves, "alone: {is_alone}");
     }
 }
 

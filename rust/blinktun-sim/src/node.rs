@@ -83,7 +83,7 @@ impl Node for Lone {
     }
 
     fn finish_input(&mut self, now: Time) {
-        self.session.finish_input(now, &mut self.cx);
+        self.session.finish_input(now);
     }
 
     fn poll_transmit(&mut self, out: &mut [u8], now: Time) -> Option<Transmit> {

@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 
 use blinktun_proto::crypt::CryptKind;
-use blinktun_proto::endpoint::Limits;
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::Version;
@@ -96,10 +95,6 @@ impl Dice {
         setup.client.smux.version = Some(version);
         self.change_alone(&mut setup.client);
         self.change_alone(&mut setup.server);
-        setup.limits = Limits {
-            early: self.one_of(&[16, 16, 2, 0]),
-            ..Limits::default()
-        };
         (setup.up, setup.down) = (self.weather(), self.weather());
         setup
     }

@@ -54,6 +54,7 @@ fn a_burst_leaves_at_once_and_after_a_pause_again() {
     for_each_seed(|seed| {
         let setup = limited(seed, 10_000, 0);
         let mut world = setup.build();
+        world.meet();
         let first = world.add(Flow::new(60_000, 0));
         let done = |world: &World, flow: usize| world.flows[flow].up.is_done();
         let took = world.run_until(SECOND, |world| done(world, first));
@@ -94,6 +95,7 @@ fn a_rate_below_a_datagram_a_second_still_sends() {
     for_each_seed(|seed| {
         let setup = limited(seed, 300, 300);
         let mut world = setup.build();
+        world.meet();
         world.add(Flow::new(260_000, 0));
         watch(&mut world, &setup, Time::from_millis(600_000));
         let (sent, due) = (world.up.counts.bytes, allowed(300, world.now));

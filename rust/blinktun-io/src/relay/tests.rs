@@ -96,7 +96,7 @@ fn carry(from: &mut (Session, Context), to: &mut (Session, Context), now: Time) 
             to.0.handle_payload(datagram, now, &mut to.1);
         }
     }
-    to.0.finish_input(now, &mut to.1);
+    to.0.finish_input(now);
 }
 
 fn events(session: &mut Session) -> Vec<smux::Event> {

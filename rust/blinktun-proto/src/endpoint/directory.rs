@@ -14,9 +14,9 @@ pub type Key = (FourTuple, u32);
 #[derive(Debug)]
 pub struct Directory {
     by_key: HashMap<Key, usize, RandomState>,
-    /// The newest proven session of a conversation's number, wherever its peer is.
+    /// The newest session of a conversation's number, wherever its peer is.
     by_conv: HashMap<u32, usize, RandomState>,
-    /// The newest proven session of an address: parity names no conversation.
+    /// The newest session of an address: parity names no conversation.
     by_peer: HashMap<FourTuple, usize, RandomState>,
     /// Sessions of each [`network`].
     per_source: HashMap<IpAddr, usize, RandomState>,
@@ -34,24 +34,15 @@ impl Directory {
         }
     }
 
-    /// Session `index` talks with `peer` in conversation `conv`. Until that is [`prove`]d it takes
-    /// nothing that another session goes by.
-    ///
-    /// [`prove`]: Directory::prove
+    /// Session `index` talks with `peer` in conversation `conv`.
     pub fn add(&mut self, index: usize, (peer, conv): Key) {
         self.by_key.insert((peer, conv), index);
-        self.by_conv.entry(conv).or_insert(index);
-        self.by_peer.entry(peer).or_insert(index);
+        self.by_conv.insert(conv, index);
+        self.by_peer.insert(peer, index);
         *self
             .per_source
             .entry(network(peer.remote.ip()))
             .or_insert(0) += 1;
-    }
-
-    /// Session `index`, which was added, has a true peer.
-    pub fn prove(&mut self, index: usize, (peer, conv): Key) {
-        self.by_conv.insert(conv, index);
-        self.by_peer.insert(peer, index);
     }
 
     /// It does no longer.

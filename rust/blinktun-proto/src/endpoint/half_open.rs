@@ -2,8 +2,8 @@
 //!
 //! Anyone can put a foreign source address on a datagram. So an opening is answered with one small
 //! datagram, which holds the first bytes of every server ([`Greeting`]) and a `ts` that only the true
-//! owner of the address can echo: a MAC over what the server has to know when the echo comes. The
-//! proof needs no state, so a flood of openings takes no client's place.
+//! owner of the address can echo, and no recording: a MAC over what the server has to know when the
+//! echo comes. The proof needs no state, so a flood of openings takes no client's place.
 //!
 //! Nothing is acknowledged before the echo, so the opening comes again, after the retransmission
 //! timeout of the client. To save that time the latest openings are kept ([`KeptOpenings`]); one that a
@@ -186,27 +186,17 @@ pub fn kcp_segments(payload: &[u8], conv: u32) -> impl Iterator<Item = Segment<'
     Segments::new(kcp_bytes(payload).unwrap_or(&[]), conv).map_while(Result::ok)
 }
 
-/// A payload that may open a conversation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Opening<'a> {
-    /// Its sender has heard nothing yet. Otherwise it was greeted before.
-    pub is_fresh: bool,
-    /// The first bytes of its stream.
-    pub data: &'a [u8],
-}
-
-/// Whether a payload may open conversation `conv`: whole, with data number 0, and at most our first
-/// acknowledged.
-pub fn opening(payload: &[u8], conv: u32) -> Option<Opening<'_>> {
-    let (mut first, mut is_fresh) = (None, true);
+/// The first bytes of a stream, if the payload may open conversation `conv`: whole, with data number 0,
+/// and at most our first acknowledged.
+pub fn opening(payload: &[u8], conv: u32) -> Option<&[u8]> {
+    let mut first = None;
     for segment in Segments::new(kcp_bytes(payload)?, conv) {
         let segment = segment.ok().filter(|segment| segment.una.0 <= 1)?;
-        is_fresh &= segment.una.0 == 0 && segment.cmd != ACK;
         if segment.cmd == PUSH && segment.sn == Sn(0) && !segment.data.is_empty() {
             first = Some(segment.data);
         }
     }
-    first.map(|data| Opening { is_fresh, data })
+    first
 }
 
 #[cfg(test)]

@@ -24,7 +24,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use slab::Slab;
 
 use crate::crypt::{PacketCrypt, Verdict};
-use crate::error::CloseReason;
 use crate::fec::{self, PacketKind};
 use crate::kcp::segment::peek_conv;
 use crate::replay::{OpeningMemory, OwnNonces};
@@ -32,7 +31,7 @@ use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
 use directory::Directory;
-use entry::{EarlySlots, Entry};
+use entry::Entry;
 use four_tuple::FourTuple;
 use half_open::{HalfOpen, KeptOpenings, kcp_bytes, opening};
 use stray::Strays;
@@ -44,8 +43,6 @@ pub struct Limits {
     pub sessions: usize,
     /// Sessions of one source: an IPv4 address, or the first 64 bits of an IPv6 address.
     pub sessions_per_source: usize,
-    /// Sessions that may dial before their source is proved.
-    pub early: usize,
 }
 
 impl Default for Limits {
@@ -53,7 +50,6 @@ impl Default for Limits {
         Limits {
             sessions: 16384,
             sessions_per_source: 4096,
-            early: 16,
         }
     }
 }
@@ -117,7 +113,6 @@ pub struct Endpoint {
     sessions: Slab<Entry>,
     generation: u32,
     directory: Directory,
-    early: EarlySlots,
     half_open: HalfOpen,
     kept: KeptOpenings,
     own: OwnNonces,
@@ -160,7 +155,6 @@ impl Endpoint {
             sessions: Slab::new(),
             generation: 0,
             directory: Directory::new(directory),
-            early: EarlySlots::default(),
             half_open: HalfOpen::new(secret),
             kept,
             own: OwnNonces::new(own),
@@ -174,11 +168,6 @@ impl Endpoint {
             undecryptable_at: None,
             verdicts: Vec::new(),
         }
-    }
-
-    /// Change how many sessions may dial before their source is proved; those that have go on.
-    pub fn set_early(&mut self, sessions: usize) {
-        self.limits.early = sessions;
     }
 
     /// Remember openings together with others that have the same key: what opened a session of one
@@ -197,7 +186,7 @@ impl Endpoint {
         let (conv, clock) = (self.cx.random.next_u32(), self.cx.random.next_u32());
         self.cx.stats.active_opens += 1;
         let session = Session::new(&self.config, Role::Client, conv, clock, now);
-        self.insert(session, peer.into(), None)
+        self.insert(session, peer.into())
     }
 
     // --- from the wire --------------------------------------------------------------------
@@ -247,17 +236,12 @@ impl Endpoint {
         match (known, conv) {
             (Some(index), _) => {
                 self.sessions[index].candidate = None;
-                if let Some(conv) = conv {
-                    self.note_proof(index, (path, conv), payload, now);
-                }
-                self.feed(index, payload, datagram.len(), now);
+                self.feed(index, payload, now);
             }
             (None, Some(conv)) if self.role == Role::Server => {
                 self.handle_unknown((path, conv), payload, datagram.len(), now);
             }
-            (None, Some(conv)) => {
-                self.handle_other_source((path, conv), payload, datagram.len(), now)
-            }
+            (None, Some(conv)) => self.handle_other_source((path, conv), payload, now),
             // A parity shard names no conversation: an honest client sends it before its session is there.
             (None, None) if self.role == Role::Server => self.cx.stats.strays += 1,
             (None, None) => self.cx.stats.in_errs += 1,
@@ -291,9 +275,8 @@ impl Endpoint {
         openings.insert(nonce)
     }
 
-    fn feed(&mut self, index: usize, payload: &[u8], size: usize, now: Time) {
+    fn feed(&mut self, index: usize, payload: &[u8], now: Time) {
         let entry = &mut self.sessions[index];
-        entry.note_received(size);
         entry.session.handle_payload(payload, now, &mut self.cx);
         if !entry.dirty {
             entry.dirty = true;
@@ -304,20 +287,12 @@ impl Endpoint {
         }
     }
 
-    /// After all datagrams at hand: find losses, see who has proved an address.
+    /// After all datagrams at hand: find losses.
     pub fn finish_input(&mut self, now: Time) {
         let mut touched = core::mem::take(&mut self.touched);
         for index in touched.drain(..) {
-            let Some(entry) = self.sessions.get_mut(index) else {
-                continue;
-            };
-            entry.session.finish_input(now, &mut self.cx);
-            if entry.session.kcp().proven()
-                && let Some(source) = entry.unproven.take()
-            {
-                self.early.give(&source);
-                self.directory
-                    .prove(index, (entry.peer, entry.session.conv()));
+            if let Some(entry) = self.sessions.get_mut(index) {
+                entry.session.finish_input(now);
             }
         }
         self.touched = touched;
@@ -354,10 +329,6 @@ impl Endpoint {
             let entry = &mut self.sessions[index];
             entry.timer = None;
             entry.session.handle_timeout(now, &mut self.cx);
-            if entry.unproven.as_ref().is_some_and(|u| u.deadline() <= now) {
-                entry.session.close(CloseReason::Unproven);
-                self.cx.stats.openings_dropped += 1;
-            }
             if !entry.dirty {
                 entry.dirty = true;
                 self.dirty.push_back(index);

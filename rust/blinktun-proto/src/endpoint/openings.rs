@@ -1,13 +1,13 @@
 //! Payloads of conversations that the endpoint does not have at this address.
 
 use super::directory::Key;
-use super::entry::{AMPLIFICATION, Unproven};
+use super::entry::AMPLIFICATION;
 use super::four_tuple::FourTuple;
-use super::half_open::{Opening, kcp_bytes, opening};
+use super::half_open::{kcp_bytes, opening};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
 use crate::kcp::segment::{HEADER, PUSH, Segment};
-use crate::session::{Greeting, Role, Session};
+use crate::session::{Greeting, Session};
 use crate::smux::Version;
 use crate::time::Time;
 use crate::wire::{Millis, Sn};
@@ -23,10 +23,10 @@ impl Endpoint {
             return;
         }
         if let Some(proof) = self.half_open.proof(&key, payload, now) {
-            return self.promote(key, proof, payload, size, now);
+            return self.promote(key, proof, payload, now);
         }
-        if let Some(opening) = opening(payload, key.1) {
-            return self.handle_opening(key, opening, payload, size, now);
+        if let Some(data) = opening(payload, key.1) {
+            return self.greet(key, data, payload, size, now);
         }
         if self.kept.add(&key, payload, now) {
             return;
@@ -37,36 +37,6 @@ impl Endpoint {
         }
     }
 
-    fn handle_opening(
-        &mut self,
-        key: Key,
-        opening: Opening<'_>,
-        payload: &[u8],
-        size: usize,
-        now: Time,
-    ) {
-        let greeting = Greeting::answering(&self.config, opening.data);
-        if !self.may_open(&key) {
-            self.cx.stats.openings_dropped += 1;
-        } else if opening.is_fresh && self.early.taken(now) < self.limits.early {
-            self.open_early(key, greeting, payload, size, now);
-        } else {
-            self.greet(key, greeting, payload, size, now);
-        }
-    }
-
-    /// Make a session at once. Its greeting leaves with the clock that it would leave with without
-    /// one: the source may have got that before, and echo it.
-    fn open_early(&mut self, key: Key, greeting: Greeting, payload: &[u8], size: usize, now: Time) {
-        let clock = self.half_open.clock(&key, greeting, now);
-        let offset = clock.0.wrapping_sub(now.as_millis() as u32);
-        let session = Session::new(&self.config, Role::Server, key.1, offset, now);
-        let unproven = Unproven::new(now);
-        self.early.take(&unproven);
-        let id = self.accept(session, key.0, Some(unproven));
-        self.feed(id.index(), payload, size, now);
-    }
-
     fn may_open(&self, key: &Key) -> bool {
         self.sessions.len() < self.limits.sessions
             && self.directory.count(key.0.remote.ip()) < self.limits.sessions_per_source
@@ -74,8 +44,14 @@ impl Endpoint {
 
     // --- half open --------------------------------------------------------------------------
 
-    /// Answer an opening without a session, if that is not too much for the `size` bytes that came.
-    fn greet(&mut self, key: Key, greeting: Greeting, payload: &[u8], size: usize, now: Time) {
+    /// Answer an opening, whose stream begins with `data`, without a session, if that is not too much
+    /// for the `size` bytes that came.
+    fn greet(&mut self, key: Key, data: &[u8], payload: &[u8], size: usize, now: Time) {
+        if !self.may_open(&key) {
+            self.cx.stats.openings_dropped += 1;
+            return;
+        }
+        let greeting = Greeting::answering(&self.config, data);
         let bytes = greeting.bytes();
         let mut answer = vec![0; HEADER + bytes.len()];
         if self.crypt.head() + answer.len() + self.crypt.tail() > size * AMPLIFICATION {
@@ -99,14 +75,7 @@ impl Endpoint {
 
     /// Make the session of a source that has echoed what it was greeted with. If its opening is not
     /// among those that are kept, it comes again.
-    fn promote(
-        &mut self,
-        key: Key,
-        (version, clock): (Version, Millis),
-        proof: &[u8],
-        size: usize,
-        now: Time,
-    ) {
+    fn promote(&mut self, key: Key, (version, clock): (Version, Millis), proof: &[u8], now: Time) {
         if !self.may_open(&key) {
             self.cx.stats.openings_dropped += 1;
             return;
@@ -114,20 +83,10 @@ impl Endpoint {
         let greeting = Greeting::of(&self.config, version);
         self.cx.stats.bytes_sent += greeting.bytes().len() as u64;
         let session = Session::greeted(&self.config, key.1, (greeting, clock), now);
-        let id = self.accept(session, key.0, None);
-        self.feed(id.index(), proof, size, now);
+        let id = self.accept(session, key.0);
+        self.feed(id.index(), proof, now);
         for payload in self.kept.take(&key, now) {
-            self.feed(id.index(), &payload, 0, now);
-        }
-    }
-
-    /// An early session was greeted as if there were none, perhaps; then another clock is its proof.
-    pub(super) fn note_proof(&mut self, index: usize, key: Key, payload: &[u8], now: Time) {
-        let entry = &mut self.sessions[index];
-        if entry.unproven.is_some()
-            && let Some((_, clock)) = self.half_open.proof(&key, payload, now)
-        {
-            entry.session.prove(clock);
+            self.feed(id.index(), &payload, now);
         }
     }
 
@@ -152,7 +111,7 @@ impl Endpoint {
         let entry = &mut self.sessions[index];
         let kcp = entry.session.kcp();
         let bytes = kcp_bytes(payload).unwrap_or(&[]);
-        if entry.unproven.is_some() || !kcp.proven() || kcp.check(bytes).is_err() {
+        if kcp.check(bytes).is_err() {
             return false;
         }
         let is_candidate = entry.candidate.as_ref().is_some_and(|c| c.address == from);
@@ -169,7 +128,7 @@ impl Endpoint {
             }
         };
         entry.candidate.insert(candidate).received += size;
-        self.feed(index, payload, size, now);
+        self.feed(index, payload, now);
         self.move_if_proved(index);
         true
     }
@@ -184,7 +143,6 @@ impl Endpoint {
         entry.peer = candidate.address;
         self.directory.remove(index, (old, conv));
         self.directory.add(index, (candidate.address, conv));
-        self.directory.prove(index, (candidate.address, conv));
         if candidate.address.remote != old.remote {
             self.cx.stats.moves += 1;
             self.events

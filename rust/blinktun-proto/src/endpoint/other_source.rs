@@ -13,7 +13,7 @@ use crate::time::Time;
 
 impl Endpoint {
     /// A payload for a client from an address that it has not asked.
-    pub(super) fn handle_other_source(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
+    pub(super) fn handle_other_source(&mut self, key: Key, payload: &[u8], now: Time) {
         let Some(index) = self.directory.find_anywhere(key.1) else {
             self.cx.stats.in_errs += 1;
             return;
@@ -31,6 +31,6 @@ impl Endpoint {
             self.directory.remove(index, (old, key.1));
         }
         self.directory.add(index, key);
-        self.feed(index, payload, size, now);
+        self.feed(index, payload, now);
     }
 }

@@ -1,10 +1,8 @@
 //! To the wire: whose turn it is to send, and where to.
 
-use super::entry::Unproven;
 use super::four_tuple::FourTuple;
 use super::{Endpoint, EndpointEvent, Transmit};
-use crate::session::UNPROVEN_STREAMS;
-use crate::time::{Time, earliest};
+use crate::time::Time;
 
 impl Endpoint {
     /// Write the next datagrams, all for one destination, sealed, to `out`.
@@ -50,19 +48,11 @@ impl Endpoint {
     fn settle(&mut self, index: usize) {
         let entry = &mut self.sessions[index];
         entry.dirty = false;
-        // Of an unproven source's streams only a few are dialled for; with more, all wait.
-        let is_held = entry.unproven.is_some()
-            && entry.session.closed().is_none()
-            && entry.session.mux().stream_count() > UNPROVEN_STREAMS;
-        while !is_held && let Some(event) = entry.session.next_event() {
+        while let Some(event) = entry.session.next_event() {
             self.events
                 .push_back(EndpointEvent::Session(entry.id, event));
         }
-        let unproven = entry.unproven.as_ref().map(Unproven::deadline);
-        let next = match entry.session.closed() {
-            Some(_) => None,
-            None => earliest(entry.session.next_timeout(), unproven),
-        };
+        let next = entry.session.next_timeout();
         if next != entry.timer {
             if let Some(at) = entry.timer {
                 self.timers.remove(&(at, index));

@@ -2,47 +2,33 @@
 
 use std::net::SocketAddr;
 
-use super::entry::{Entry, SEEN, Unproven};
+use super::entry::{Entry, SEEN};
 use super::four_tuple::FourTuple;
 use super::{Endpoint, EndpointEvent, SessionId};
 use crate::replay::Recent;
 use crate::session::{Context, Session};
 
 impl Endpoint {
-    pub(super) fn accept(
-        &mut self,
-        session: Session,
-        peer: FourTuple,
-        unproven: Option<Unproven>,
-    ) -> SessionId {
+    pub(super) fn accept(&mut self, session: Session, peer: FourTuple) -> SessionId {
         self.cx.stats.passive_opens += 1;
-        let id = self.insert(session, peer, unproven);
+        let id = self.insert(session, peer);
         self.events
             .push_back(EndpointEvent::Opened(id, peer.remote));
         id
     }
 
-    pub(super) fn insert(
-        &mut self,
-        session: Session,
-        peer: FourTuple,
-        unproven: Option<Unproven>,
-    ) -> SessionId {
+    pub(super) fn insert(&mut self, session: Session, peer: FourTuple) -> SessionId {
         self.generation = self.generation.wrapping_add(1);
         let seeds = [self.cx.random.next_u64(), self.cx.random.next_u64()];
         let slot = self.sessions.vacant_entry();
         let index = slot.key();
         let id = SessionId((u64::from(self.generation) << 32) | index as u64);
         self.directory.add(index, (peer, session.conv()));
-        if unproven.is_none() {
-            self.directory.prove(index, (peer, session.conv()));
-        }
         slot.insert(Entry {
             id,
             session,
             peer,
             other_source: None,
-            unproven,
             candidate: None,
             seen: Recent::new(SEEN, seeds),
             timer: None,

@@ -10,7 +10,6 @@ impl Kcp {
     /// Write the next payload that must leave to `out`, as far as it fits.
     pub fn emit(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> Option<Emitted> {
         self.sender.number(&self.rtt, now);
-        self.withhold();
         let block = self.block.min(out.len());
         let mut at = 0;
         let control = self.control_len();
@@ -25,18 +24,10 @@ impl Kcp {
         }
         let has_data = self.write_data(&mut out[..block], &mut at, now, stats);
         if at == 0 && control > 0 {
-            // There is too little room for the next data: an unproven source's is limited.
+            // There is too little room for the next data: what a candidate gets is limited.
             at = self.write_control(&mut out[..block], now, stats);
         }
         (at > 0).then_some(Emitted { len: at, has_data })
-    }
-
-    fn withhold(&mut self) {
-        if self.withholds && (self.receiver.owed_acks() > 0 || self.tell.is_some()) {
-            self.receiver.forget_acks();
-            self.tell = None;
-            self.withheld = true;
-        }
     }
 
     pub(super) fn control_len(&self) -> usize {
@@ -122,10 +113,7 @@ impl Kcp {
             wnd: self.receiver.window(),
             ts: Millis(0),
             sn: Sn(0),
-            una: match self.withholds {
-                true => Sn(0),
-                false => self.receiver.next(),
-            },
+            una: self.receiver.next(),
             data: &[],
         }
     }

@@ -93,9 +93,7 @@ impl Kcp {
                 PUSH => self.receiver.plausible(segment.sn),
                 _ => true,
             };
-            // Before the proof nothing is taken from `una`; 1 tells of a greeting that left before.
-            let is_greeted = segment.una.0 == 1 && self.demand_proof && !self.proven();
-            if !numbers || !(is_greeted || self.sender.plausible_una(segment.una)) {
+            if !numbers || !self.sender.plausible_una(segment.una) {
                 return Err(Malformed::Window);
             }
         }
@@ -114,9 +112,6 @@ impl Kcp {
         }
         if regular {
             self.sender.set_remote_window(segment.wnd);
-        }
-        if self.demand_proof && !self.proven() {
-            return;
         }
         self.sender.handle_una(segment.una, pool, now);
         if self.first_una.is_none() && self.sender.advanced_ever() {

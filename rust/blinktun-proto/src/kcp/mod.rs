@@ -53,9 +53,6 @@ pub struct Config {
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
-    /// Nothing counts as acknowledged before the peer has echoed a clock of ours: `una` alone can be
-    /// guessed. So something stays in flight until its acknowledgement brings the proof.
-    pub demand_proof: bool,
     /// Ask a peer that has stopped sending whether it is still there. For clients: a server whose
     /// client is gone loses nothing by waiting for keepalive.
     pub asks_after_data: bool,
@@ -74,7 +71,6 @@ pub struct Kcp {
     conv: u32,
     block: usize,
     clock_offset: u32,
-    demand_proof: bool,
     asks_after_data: bool,
     liveness: Liveness,
     born: Time,
@@ -93,10 +89,6 @@ pub struct Kcp {
     /// The payload that is taken now has echoed a clock that is not ours.
     has_guessed: bool,
     forgotten: bool,
-    /// What arrives is not acknowledged yet.
-    withholds: bool,
-    /// Something was dropped for that. The clocks to echo are past when we may speak.
-    withheld: bool,
     /// We have acknowledged something.
     answered: bool,
     /// The newest clock of the peer's data.
@@ -129,7 +121,6 @@ impl Kcp {
             conv: config.conv,
             block: config.block,
             clock_offset: config.clock_offset,
-            demand_proof: config.demand_proof,
             asks_after_data: config.asks_after_data,
             liveness: Liveness::default(),
             born: now,
@@ -143,8 +134,6 @@ impl Kcp {
             echoed: None,
             has_guessed: false,
             forgotten: false,
-            withholds: config.demand_proof,
-            withheld: false,
             answered: false,
             peer_clock: None,
             last_news: None,
@@ -170,19 +159,8 @@ impl Kcp {
         self.sender.waiting()
     }
 
-    /// Whether the peer has echoed a clock of ours: it receives what we send to its address.
-    pub fn proven(&self) -> bool {
-        self.echoed.is_some()
-    }
-
-    /// The peer has echoed `clock`, which was sent to its address before there was a conversation.
-    pub fn prove(&mut self, clock: Millis) {
-        self.echoed.get_or_insert(clock);
-    }
-
-    /// Our first segment has left with `clock` before there was a conversation, and has arrived.
-    pub fn begin_behind_greeting(&mut self, clock: Millis, now: Time) {
-        self.prove(clock);
+    /// Our first segment has left before there was a conversation, and has arrived.
+    pub fn begin_behind_greeting(&mut self, now: Time) {
         self.sender.begin_behind_greeting();
         self.first_una = Some(self.clock(now));
     }
@@ -195,14 +173,6 @@ impl Kcp {
     /// Ask the peer for its window: a small question, whose answer echoes our clock.
     pub fn ask(&mut self) {
         self.probe.ask();
-    }
-
-    /// From now on the peer may know what has arrived. Before the first call a conversation that
-    /// demands proof acknowledges nothing, so that all comes again.
-    pub fn acknowledge(&mut self) {
-        if core::mem::take(&mut self.withholds) && core::mem::take(&mut self.withheld) {
-            self.tell.get_or_insert(Millis(0));
-        }
     }
 
     /// The peer is a client of ours: it asks as well when nothing comes, and its questions show its

@@ -13,11 +13,6 @@ pub trait Sink {
     fn has_room(&self) -> bool;
     /// Take the next bytes of the stream.
     fn deliver(&mut self, data: &[u8]);
-    /// How many segments may be held that cannot be delivered yet, but for the one that all others
-    /// wait for.
-    fn hold_limit(&self) -> usize {
-        usize::MAX
-    }
 }
 
 /// An acknowledgement owed: which segment, and its clock to echo.
@@ -125,9 +120,6 @@ impl Receiver {
         let slot = usize::try_from(offset).ok();
         let slot = slot.and_then(|offset| self.ahead.get(offset));
         let repeated = offset < 0 || slot.is_some_and(|slot| slot.data.is_some());
-        if !repeated && !self.may_hold(offset, sink.hold_limit()) {
-            return Pushed::Outside;
-        }
         if !repeated {
             self.take(offset as usize, data, sink, pool);
         }
@@ -162,13 +154,6 @@ impl Receiver {
         }
         self.ahead[offset].data = Some(copy);
         self.stored += 1;
-    }
-
-    /// Whether one more segment may be held. The one that all others wait for always may: if it were
-    /// refused each time it comes, nothing would move.
-    fn may_hold(&self, offset: i32, limit: usize) -> bool {
-        let is_awaited = offset == 0 && self.waiting.is_empty();
-        is_awaited || self.held() < limit
     }
 
     /// Move what is in order to the sink, as far as it has room. Returns whether a full queue
@@ -239,11 +224,6 @@ impl Receiver {
             }
         }
         self.acks.last.take()
-    }
-
-    /// Owe no acknowledgement of what has arrived so far.
-    pub fn forget_acks(&mut self) {
-        while self.next_ack().is_some() {}
     }
 
     /// Remember an acknowledgement.

@@ -166,7 +166,6 @@ impl Config {
             no_congestion: self.no_congestion,
             send_window: self.send_window,
             receive_window: self.receive_window,
-            demand_proof: role == Role::Server,
             asks_after_data: role == Role::Client,
             clock_offset,
         }

@@ -1,5 +1,5 @@
-//! The first bytes that a server sends, in a segment of their own: always the same, whether they leave
-//! with a session or before there is one.
+//! The first bytes that a server sends, in a segment of their own: always the same, as they leave
+//! before there is a session.
 
 use super::Config;
 use crate::smux::{self, Version};

@@ -44,7 +44,7 @@ impl Session {
             return; // the first payload of a datagram may have closed it
         }
         let mut sink = Upward::new(
-            (&mut self.mux, self.restrained && !self.kcp.proven()),
+            &mut self.mux,
             self.compression.as_mut(),
             &mut cx.packed,
             now,
@@ -53,7 +53,6 @@ impl Session {
         let result = self.kcp.input(payload, regular, now, into);
         let (received, failed) = (sink.received, sink.failed);
         cx.stats.bytes_received += received;
-        self.heard |= received > 0;
         match (result, regular) {
             (Ok(()), true) => {}
             (Ok(()), false) => cx.stats.fec_recovered += 1,
@@ -102,7 +101,7 @@ impl Session {
             return;
         }
         let mut sink = Upward::new(
-            (&mut self.mux, self.restrained),
+            &mut self.mux,
             self.compression.as_mut(),
             &mut cx.packed,
             now,
@@ -115,12 +114,8 @@ impl Session {
     }
 
     /// After a batch of payloads: find losses, notice a restarted peer.
-    pub fn finish_input(&mut self, now: Time, cx: &mut Context) {
+    pub fn finish_input(&mut self, now: Time) {
         self.kcp.finish_input(now);
-        if self.restrained && self.kcp.proven() {
-            self.restrained = false;
-            self.drain(now, cx);
-        }
         if self.role == Role::Server && self.mux.peer_is_blinktun() {
             self.kcp.note_peer_asks();
         }

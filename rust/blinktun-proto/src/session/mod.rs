@@ -42,7 +42,6 @@ pub use greeting::Greeting;
 use pace::Pace;
 pub use protection::PeerShards;
 use protection::Survey;
-pub use upward::{UNPROVEN_BYTES, UNPROVEN_SEGMENTS, UNPROVEN_STREAMS};
 
 /// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
 pub const MAX_BATCH: usize = 64;
@@ -120,22 +119,19 @@ pub struct Session {
     /// A datagram longer than the batch it came up in; the next batch begins with it.
     carry: Vec<u8>,
     pace: Option<Pace>,
-    /// Data of the peer has come.
-    heard: bool,
     /// Our first data has left.
     opened: bool,
     /// A client's server must have answered by then.
     answer_by: Option<Time>,
     answer_within: Duration,
-    /// The peer is unproven: what goes beyond the bounds for such waits in KCP.
-    restrained: bool,
     silent: bool,
     closed: Option<CloseReason>,
     events: VecDeque<Event>,
 }
 
 impl Session {
-    /// Conversation `conv`, beginning now. `clock_offset` should be unpredictable.
+    /// Conversation `conv`, beginning now. `clock_offset` should be unpredictable. An endpoint's server
+    /// begins by [`Session::greeted`].
     pub fn new(config: &Config, role: Role, conv: u32, clock_offset: u32, now: Time) -> Session {
         let fec_header = if config.shards.is_some() {
             fec::HEADER
@@ -159,11 +155,9 @@ impl Session {
             tail: config.tail,
             carry: Vec::new(),
             pace: config.pace(now),
-            heard: false,
             opened: false,
             answer_by: None,
             answer_within: config.answer_within,
-            restrained: role == Role::Server,
             silent: false,
             closed: None,
             events: VecDeque::new(),
@@ -181,19 +175,13 @@ impl Session {
         // When it left is not known; our clock goes on behind it.
         let offset = clock.plus(1).0.wrapping_sub(now.as_millis() as u32);
         let mut session = Session::new(config, Role::Server, conv, offset, now);
-        session.kcp.begin_behind_greeting(clock, now);
-        (session.opened, session.restrained) = (true, false);
+        session.kcp.begin_behind_greeting(now);
         match (greeting, &mut session.compression) {
             (Greeting::Hello(version), _) => session.mux.begin_behind_hello(version),
             (Greeting::Identifier, Some(compression)) => compression.identify(&mut Vec::new()),
             (Greeting::Identifier, None) => {}
         }
         session
-    }
-
-    /// The peer has echoed `clock`, which was sent to its address before there was a session.
-    pub fn prove(&mut self, clock: Millis) {
-        self.kcp.prove(clock);
     }
 
     // --- time and events ------------------------------------------------------------------

@@ -5,7 +5,6 @@
 //! decoder proves the numbers, or one whose own packets prove that its numbers are ours.
 
 use super::{Event, Session, transmit};
-use crate::smux::Role;
 
 /// Payloads without FEC after which a peer is said to have none.
 const PLAIN_ENOUGH: u32 = 64;
@@ -38,11 +37,9 @@ pub(super) struct Survey {
 impl Session {
     /// Whether data leaves with FEC now.
     pub fn is_protected(&self) -> bool {
-        // A source that is not proven gets no parity.
-        let may_send = self.role == Role::Client || self.kcp.proven();
         let is_safe = self.mux.peer_is_blinktun()
             || self.peer_shards().is_some_and(|s| Some(s) == self.shards);
-        self.shards.is_some() && may_send && is_safe
+        self.shards.is_some() && is_safe
     }
 
     /// The numbers that the peer's packets have proved.

@@ -6,10 +6,6 @@ use crate::kcp::Emitted;
 use crate::smux::{self, Role};
 use crate::time::Time;
 
-/// A server that may send less acknowledges nothing. An unproven client that has sent little would
-/// have nothing more to say, and we might lose all that we may send without hearing of it; now its
-/// repetitions let us go on. To a proved one there is no limit.
-const ACKNOWLEDGED_FROM: usize = 1500;
 /// The most bytes taken from smux at once.
 const MAX_FILL: usize = 65536;
 
@@ -36,9 +32,6 @@ impl Session {
                 }
             },
         };
-        if limit >= ACKNOWLEDGED_FROM {
-            self.kcp.acknowledge();
-        }
         let end = out.len().min(limit).min(allowed);
         let batch = self.write_batch(&mut out[..end], now, cx);
         if let (Some(pace), Some(batch)) = (&mut self.pace, batch) {
@@ -131,9 +124,6 @@ impl Session {
     /// Take from the streams what can leave now.
     pub(super) fn fill(&mut self, now: Time, cx: &mut Context) {
         self.drain(now, cx);
-        if self.role == Role::Server && !self.opened {
-            return self.greet(now, cx);
-        }
         while self.mux.wants_transmit() {
             let room = self.kcp.room();
             if room < smux::MIN_TRANSMIT {
@@ -151,25 +141,6 @@ impl Session {
                     self.kcp.send(&cx.packed, &mut cx.pool, &mut cx.stats);
                 }
             }
-        }
-    }
-}
-
-impl Session {
-    /// A server's first segment holds its [`Greeting`](super::Greeting) alone.
-    fn greet(&mut self, now: Time, cx: &mut Context) {
-        if !self.heard || self.kcp.waiting() > 0 {
-            return;
-        }
-        cx.packed.clear();
-        match &mut self.compression {
-            Some(compression) => compression.identify(&mut cx.packed),
-            None => {
-                self.mux.transmit(smux::frame::HEADER, &mut cx.packed, now);
-            }
-        }
-        if !cx.packed.is_empty() {
-            self.kcp.send(&cx.packed, &mut cx.pool, &mut cx.stats);
         }
     }
 }

@@ -73,8 +73,8 @@ impl Mux {
             || !self.scheduler.is_empty()
     }
 
-    /// A server answers the first frame with its hello: the first data that it sends, by whose
-    /// acknowledgement the client proves its address. A client's hello leads its first frame.
+    /// A server answers the first frame with its hello, unless that has left as the greeting. A client's
+    /// hello leads its first frame.
     fn must_greet(&self) -> bool {
         self.hello_due && self.config.role == Role::Server && self.peer != Peer::Unheard
     }

@@ -54,7 +54,6 @@ impl OldPeer {
             no_congestion: true,
             send_window: 128,
             receive_window: 512,
-            demand_proof: false,
             asks_after_data: false,
             clock_offset: conv,
         };
