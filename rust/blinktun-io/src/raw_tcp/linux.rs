@@ -1,6 +1,6 @@
 //! Linux: a raw socket that gets one port's segments only; many messages a call.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 use super::segment::{ACK, HEADER, PSH, SYN};
 use super::{MESSAGES, Packet, SLOT};
 use crate::udp::control::Control;
-use crate::udp::linux::{allow_fragments, part, set_buffers, set_traffic_class, source};
+use crate::udp::linux::{allow_fragments, send_messages, set_buffers, set_traffic_class, source};
 
 /// A raw socket for the segments to a port, and the bytes that each of its queues may hold.
 pub fn open(local: SocketAddr, buffer: usize, dscp: u8) -> io::Result<(Socket, usize)> {
@@ -77,35 +77,9 @@ pub fn send(
     let to = SockAddr::from(SocketAddr::new(ends.1.ip(), 0));
     let mut control = Control::EMPTY;
     control.push_source(ends.0);
-    // SAFETY: all-zero values of these plain C structures are valid.
-    let (mut parts, mut messages): ([[libc::iovec; 2]; MESSAGES], [libc::mmsghdr; MESSAGES]) =
-        unsafe { (zeroed(), zeroed()) };
-    let mut count = 0;
-    for (index, datagram) in batch.chunks(stride).take(MESSAGES).enumerate() {
-        parts[index] = [part(&headers[index]), part(datagram)];
-        let header = &mut messages[index].msg_hdr;
-        header.msg_name = to.as_ptr().cast_mut().cast();
-        header.msg_namelen = to.len();
-        header.msg_iov = parts[index].as_mut_ptr();
-        header.msg_iovlen = 2;
-        control.attach(header);
-        count = index + 1;
-    }
-    // SAFETY: every message points to `to`, its parts and `control`, which outlive the call; the
-    // kernel does not write through `iov_base` on send.
-    let sent = unsafe {
-        libc::sendmmsg(
-            socket.as_raw_fd(),
-            messages.as_mut_ptr(),
-            count as libc::c_uint,
-            0,
-        )
-    };
-    if sent < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(sent as usize)
-    }
+    let parts = headers.iter().zip(batch.chunks(stride));
+    let parts = parts.map(|(header, datagram)| [IoSlice::new(header), IoSlice::new(datagram)]);
+    send_messages(socket, &to, &mut control, parts)
 }
 
 /// One `recvmmsg`; returns how many slots were filled.

@@ -1,6 +1,6 @@
 //! Linux: segmentation offload, receive coalescing, many messages a call.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::{size_of, zeroed};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -12,8 +12,8 @@ use socket2::{SockAddr, Socket};
 use super::control::{Control, Told, told};
 use crate::inbox::{BUFFER, BUFFERS, Run};
 
-/// Datagrams that one call takes at most when they are sent one by one.
-const MESSAGES: usize = 64;
+/// Messages that one call takes at most.
+pub const MESSAGES: usize = 64;
 
 pub fn set_traffic_class(socket: &Socket, v6: bool, class: u32) -> io::Result<()> {
     if v6 {
@@ -105,16 +105,12 @@ pub fn send(
     if let Some(stride) = segment {
         control.push(libc::SOL_UDP, libc::UDP_SEGMENT, stride as u16);
     }
-    let mut part = part(bytes);
+    let parts = [IoSlice::new(bytes)];
     // SAFETY: an all-zero `msghdr` is a valid one.
     let mut message: libc::msghdr = unsafe { zeroed() };
-    message.msg_name = to.as_ptr().cast_mut().cast();
-    message.msg_namelen = to.len();
-    message.msg_iov = &raw mut part;
-    message.msg_iovlen = 1;
-    control.attach(&mut message);
-    // SAFETY: `message` points to `to`, `part` and `control`, which outlive the call; the kernel
-    // does not write through `iov_base` on send.
+    address(&mut message, &to, &parts, &mut control);
+    // SAFETY: `message` points to `to`, `parts` and `control`, which outlive the call; the kernel only
+    // reads them on send.
     let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), &raw const message, 0) };
     if sent < 0 {
         Err(io::Error::last_os_error())
@@ -139,30 +135,31 @@ pub fn send_each(
     if let Some(source) = path.local_ip {
         control.push_source(source);
     }
-    // SAFETY: all-zero values of these plain C structures are valid.
-    let (mut parts, mut messages): ([libc::iovec; MESSAGES], [libc::mmsghdr; MESSAGES]) =
-        unsafe { (zeroed(), zeroed()) };
+    let parts = datagrams.chunks(stride);
+    let parts = parts.map(|datagram| [IoSlice::new(datagram)]);
+    send_messages(socket, &to, &mut control, parts)
+}
+
+/// Send messages to one destination, each made of `PARTS` parts, up to the first that is refused or to
+/// [`MESSAGES`]; returns how many left, at least one.
+pub fn send_messages<'a, const PARTS: usize>(
+    socket: &impl AsRawFd,
+    to: &SockAddr,
+    control: &mut Control,
+    all: impl Iterator<Item = [IoSlice<'a>; PARTS]>,
+) -> io::Result<usize> {
+    let mut parts = [[IoSlice::new(&[]); PARTS]; MESSAGES];
+    // SAFETY: an all-zero `mmsghdr` is a valid one.
+    let mut messages: [libc::mmsghdr; MESSAGES] = unsafe { zeroed() };
     let mut count = 0;
-    for (index, datagram) in datagrams.chunks(stride).take(MESSAGES).enumerate() {
-        parts[index] = part(datagram);
-        let header = &mut messages[index].msg_hdr;
-        header.msg_name = to.as_ptr().cast_mut().cast();
-        header.msg_namelen = to.len();
-        header.msg_iov = &raw mut parts[index];
-        header.msg_iovlen = 1;
-        control.attach(header);
-        count = index + 1;
+    for ((message, own), given) in messages.iter_mut().zip(&mut parts).zip(all) {
+        *own = given;
+        address(&mut message.msg_hdr, to, own, control);
+        count += 1;
     }
-    // SAFETY: every message points to `to`, its part and `control`, which outlive the call; the
-    // kernel does not write through `iov_base` on send.
-    let sent = unsafe {
-        libc::sendmmsg(
-            socket.as_raw_fd(),
-            messages.as_mut_ptr(),
-            count as libc::c_uint,
-            0,
-        )
-    };
+    // SAFETY: every message points to `to`, its parts and `control`, which outlive the call; the kernel
+    // only reads them on send.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), messages.as_mut_ptr(), count, 0) };
     if sent < 0 {
         Err(io::Error::last_os_error())
     } else {
@@ -170,12 +167,19 @@ pub fn send_each(
     }
 }
 
-/// Bytes for a message that is sent.
-pub fn part(bytes: &[u8]) -> libc::iovec {
-    libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    }
+/// Let a message point to where it goes, to its bytes, and to what the kernel is told beside them.
+fn address(
+    message: &mut libc::msghdr,
+    to: &SockAddr,
+    parts: &[IoSlice<'_>],
+    control: &mut Control,
+) {
+    message.msg_name = to.as_ptr().cast_mut().cast();
+    message.msg_namelen = to.len();
+    // An `IoSlice` is an `iovec` on this system.
+    message.msg_iov = parts.as_ptr().cast_mut().cast();
+    message.msg_iovlen = parts.len() as _;
+    control.attach(message);
 }
 
 /// One `recvmmsg`; each message may be a coalesced run.
