@@ -113,4 +113,4 @@ class KcptunClientRole:
         if isinstance(where, Path):  # applications at the other end of a UNIX socket have no name
             return str(where)
         host, port, *_ = connection.getpeername()
-        return str(Address(host.removeprefix("::ffff:"), port))
+        return str(Address(host, port))

@@ -77,10 +77,6 @@ class Relays:
         sent = self.sent + sum(count for count, _ in living)
         return sent, self.received + sum(count for _, count in living)
 
-    async def wait_idle(self) -> None:
-        """Wait until no relay is left."""
-        await self._idle.wait()
-
     async def stop(self, sessions: Callable[[], Iterable[Session]]) -> None:
         """Break off what is not expected to end by itself, and wait for the rest."""
         while self._open:

@@ -84,16 +84,16 @@ async def test_bytes_are_counted() -> None:
     assert relays.traffic([cast("Session", living)]) == (16, 28)
 
 
-async def test_idle_is_when_no_relay_is_left() -> None:
+async def test_stopping_waits_until_no_relay_is_left() -> None:
     relays = Relays(quiet=True)
-    await relays.wait_idle()
+    await relays.stop(tuple)
     one, other = begin(relays), begin(relays)
-    waiting = asyncio.create_task(relays.wait_idle())
+    stopping = asyncio.create_task(relays.stop(tuple))
     one.finish(RelayResult(0, 0, None, connected=True))
     await asyncio.sleep(0.01)
-    assert not waiting.done()
+    assert not stopping.done()
     other.finish(RelayResult(0, 0, None, connected=True))
-    await waiting
+    await stopping
 
 
 async def test_a_relay_that_cannot_begin_does_not_count() -> None:
@@ -101,4 +101,4 @@ async def test_a_relay_that_cannot_begin_does_not_count() -> None:
     with pytest.raises(TransportError):
         begin(relays, gone=True)
     async with asyncio.timeout(PATIENCE):
-        await relays.wait_idle()
+        await relays.stop(tuple)
