@@ -176,7 +176,8 @@ async def test_a_family_that_is_missing_is_no_reason_not_to_start(
         kcptun_client(box, "ours", tmp_path, remote="localhost", options=options) as client,
     ):
         await traffic.echo(direct(box), 100_000)
-        assert f"localhost:{CLIENT_PORT}: not listening on ::1 as well" in client.log
+        missing = f"localhost:{CLIENT_PORT}: not listening on ::1 as well"
+        await client.wait_for_log(missing)
     assert SERVER_PORT not in box.udp_ports
 
 
@@ -202,4 +203,5 @@ async def test_applications_that_left_are_in_the_way_of_nobody(
                     app[1].close()
         names.records["later.example.", "A"] = ["127.0.0.1"]
         await once_it_works(direct(box))
+        await client.wait_for_log("re-connecting")
         assert client.log.count("re-connecting") == 1

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 MAX_QUEUED = 1 << 20
 """Characters that wait for one destination."""
+_SPAN, _EAGER = 1.0, 50
+"""In so many seconds so many writes follow each other at once. Beyond these, lines are gathered: to
+wake the thread for each would cost more than the line."""
 _GATHERING = 0.02
-"""Seconds between two writes. To wake the thread for each line would cost more than the line."""
+"""Seconds for which lines are gathered then."""
 _LAST_WORDS = 1.0
 """Seconds that the queue gets to empty at the end of the process."""
 
@@ -121,6 +124,7 @@ class LineWriter:
     def _run(self) -> None:
         # Signals are for the main thread, which may block them and wait for one.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        began, writes = time.monotonic(), 0
         while True:
             with self._changed:
                 if not self._lines:
@@ -134,8 +138,12 @@ class LineWriter:
                 self._size = 0
                 self._is_writing = True
             self._write(lines)
-            with self._changed:
-                self._changed.wait_for(lambda: self._hurries or self._ends, _GATHERING)
+            writes += 1
+            if time.monotonic() - began > _SPAN:
+                began, writes = time.monotonic(), 0
+            elif writes > _EAGER:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._hurries or self._ends, _GATHERING)
 
     def _write(self, lines: list[str]) -> None:
         with self._changed:

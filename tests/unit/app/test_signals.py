@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 @contextmanager
 def watched() -> Iterator[asyncio.Event]:
     """The signals of this process, as a program watches them."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup may have set another
     try:
         yield watch_signals()
     finally:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             asyncio.get_running_loop().remove_signal_handler(number)
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -72,13 +72,17 @@ def test_lines_are_gathered_until_somebody_waits_for_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(logs_writer, "_GATHERING", 1000)
+    monkeypatch.setattr(logs_writer, "_SPAN", 1000)
+    monkeypatch.setattr(logs_writer, "_EAGER", 3)
     sink.free.set()
-    writer.offer("first")
-    assert sink.entered.wait(10)
+    for number in range(4):
+        sink.entered.clear()
+        writer.offer(f"{number}")
+        assert sink.entered.wait(10)
     for number in range(100):
         writer.offer(f"{number}")
     end(writer)
-    assert (sink.writes, len(sink.data.split())) == (2, 101)
+    assert (sink.writes, len(sink.data.split())) == (5, 104)
 
 
 def test_a_reader_that_has_stopped_costs_lines_and_no_time(
