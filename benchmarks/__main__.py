@@ -43,12 +43,13 @@ def main() -> int:
     if options.before:
         cases = [beside_before(case) for case in cases if "ours" in case.sides]
     facts = circumstances(plan, options.only)
-    records = asyncio.run(runner.measure(cases, plan, before=options.before))
+    before = options.before and options.before.absolute()
+    records = asyncio.run(runner.measure(cases, plan, before=before))
     looks = options.quick or options.before
     page = report.write(options.out or (LOOKS if looks else PAGE), records, facts)
     said = report.changes(records) if options.before else report.verdicts(records)
     print(f"\n{said}\nwritten: {page}")
-    return int(any("ours" in record.failures for record in records))
+    return int(any({"ours", "before"} & set(record.failures) for record in records))
 
 
 if __name__ == "__main__":

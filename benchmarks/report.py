@@ -27,7 +27,7 @@ samples: [results.json](results.json).
 
 
 _NOISE = 0.03
-"""What a figure may be worse than before."""
+"""A smaller difference is noise."""
 
 
 def write(folder: Path, records: list[Record], facts: Facts) -> Path:

@@ -83,5 +83,4 @@ async def test_what_is_replayed_or_forged_on_the_path_harms_no_session(
                 for number in range(20):
                     group.create_task(traffic.echo(connect, 20_000, number * 997, within=30))
             assert middle.added > 4_000
-        await far.wait_for_log("remote address")
-        assert far.log.count("remote address") == 1, far.log
+    assert far.log.count("remote address") == 1, far.log

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MAX_QUEUED = 1 << 20
 """Characters that wait for one destination."""
 _SPAN, _EAGER = 1.0, 50
-"""In so many seconds so many writes follow each other at once. Beyond these, lines are gathered: to
-wake the thread for each would cost more than the line."""
+"""The first 50 writes of a second are made at once. After that lines are gathered, because waking
+the thread costs more than a line."""
 _GATHERING = 0.02
 """Seconds for which lines are gathered then."""
 _LAST_WORDS = 1.0
@@ -90,7 +90,7 @@ class LineWriter:
         """Wait until everything is written, for a bounded time."""
         until = time.monotonic() + seconds
         with self._changed:
-            self._hurries = True
+            self._hurries = bool(self._lines) or self._is_writing
             self._changed.notify_all()
             while (self._lines or self._is_writing) and (left := until - time.monotonic()) > 0:
                 self._changed.wait(left)
@@ -106,8 +106,6 @@ class LineWriter:
         thread.join(_LAST_WORDS)
         with self._changed:
             self._ends = False
-            if not thread.is_alive():
-                self._thread = None
 
     def close(self) -> None:
         """Write what is queued, within a bounded time, and close the sink unless it is stuck."""
@@ -132,6 +130,7 @@ class LineWriter:
                     self._changed.notify_all()
                 while not self._lines:
                     if self._ends:
+                        self._thread = None  # a line that comes from now on starts another one
                         return
                     self._changed.wait()
                 lines, self._lines = self._lines, []

@@ -102,7 +102,7 @@ async def connect_socket(ip: str, port: int) -> socket.socket:
     """A connected, non-blocking TCP socket.
 
     Raises:
-        OSError: it cannot be had.
+        OSError: the connection fails.
     """
     made, where = _socket_for(ip, port)
     try:

@@ -10,12 +10,13 @@ import resource
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 _MOST = 4096
@@ -27,19 +28,6 @@ _MAX_RESERVE = 64
 """Descriptors that connections leave to the rest: UDP sockets of sessions, log files, resolvers."""
 
 _cause: ContextVar[str] = ContextVar("cause", default="")
-
-
-class Descriptor(Protocol):
-    """What holds a descriptor: a socket, or a stream on one."""
-
-    def fileno(self) -> int:
-        """The number of the descriptor."""
-
-    def close(self) -> None:
-        """Give it back."""
-
-
-_D = TypeVar("_D", bound=Descriptor)
 
 
 class DialBudget:
@@ -171,19 +159,39 @@ def descriptors_for_connections() -> float:
     return math.inf if limit is None else limit
 
 
-def keep_reserve(made: _D) -> _D:
-    """What was made on behalf of a connection, unless it takes from the reserve.
+def keep_reserve(made: socket.socket) -> socket.socket:
+    """Return a socket that was made on behalf of a connection, unless it belongs to the reserve.
 
     Half of the reserve is left for what connections need beside themselves: their targets.
 
     Raises:
         OSError: it does; it has been closed.
     """
-    limit = _for_connections()
-    if limit is not None and made.fileno() >= limit + _reserve(limit) // 2:
+    if made.fileno() >= _for_targets():
         made.close()
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        raise _no_room()
     return made
+
+
+def check_reserve() -> None:
+    """See whether the next socket on behalf of a connection may be made, as `keep_reserve` says.
+
+    Raises:
+        OSError: it would belong to the reserve.
+    """
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    os.close(lowest)
+    if lowest >= _for_targets():
+        raise _no_room()
+
+
+def _no_room() -> OSError:
+    return OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+
+def _for_targets() -> float:
+    limit = _for_connections()
+    return math.inf if limit is None else limit + _reserve(limit) // 2
 
 
 def _for_connections() -> int | None:

@@ -14,7 +14,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.net.accept import TcpListener
 from blinktun.net.dial import Permits, connect_socket, dial, linger_not
-from blinktun.net.limits import keep_reserve
+from blinktun.net.limits import check_reserve
 from blinktun.net.resolve import Resolver
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
 
@@ -57,7 +57,7 @@ class _Memory:
         self.room, self.high = self._all_room, _HIGH
 
     def take(self, size: int) -> bytes:
-        """What was read; nothing else is read before this call. It counts until `give_back`."""
+        """Copy what was just read, before the next read. It counts until `give_back`."""
         taken = bytes(self._all_room[:size])
         self._hold(size)
         return taken
@@ -186,11 +186,6 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
         except asyncio.CancelledError:
             self.abort()
             raise
-
-    def fileno(self) -> int:
-        """The descriptor of the connection."""
-        sock: socket.socket = self._transport.get_extra_info("socket")
-        return sock.fileno()
 
     def close(self) -> None:
         """Give up a connection that nobody has used."""
@@ -329,7 +324,7 @@ class StreamListener(Listener):
     async def aclose(self) -> None:
         """Stop listening; what has been accepted is still handed over."""
         self._listener.close()
-        # That waits for no peer. Cancelling it would close streams that others may have already.
+        # This waits for no peer. A cancelled task would close a stream that has an owner already.
         await asyncio.gather(*self._making, return_exceptions=True)
 
     def _accepted(self, connection: socket.socket) -> None:
@@ -359,9 +354,9 @@ async def listen(address: Address, on_stream: OnStream) -> StreamListener:
 async def _connect(ip: str, port: int) -> TcpStream:
     loop = asyncio.get_running_loop()
     if "%" not in ip:
-        flags = socket.AI_NUMERICHOST
-        _, stream = await loop.create_connection(TcpStream, ip, port, flags=flags)
-        return keep_reserve(stream)
+        check_reserve()
+        making = loop.create_connection(TcpStream, ip, port, flags=socket.AI_NUMERICHOST)
+        return (await making)[1]
     connected = await connect_socket(ip, port)  # uvloop would leave the scope out
     try:
         return (await loop.create_connection(TcpStream, sock=connected))[1]

@@ -33,7 +33,7 @@ _build: ContextVar[Path] = ContextVar("build", default=Path(sys.prefix) / "bin")
 
 @contextmanager
 def build(folder: Path) -> Iterator[None]:
-    """Take our commands from another build within."""
+    """Inside the block, take our commands from another build."""
     token = _build.set(folder)
     try:
         yield

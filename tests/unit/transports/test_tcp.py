@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import random
+import resource
 import socket
 import struct
 from contextlib import suppress
@@ -123,6 +124,21 @@ async def test_send_waits_for_a_slow_reader() -> None:
             received += len(await peer.receive())
         await sending
         stream.abort()
+
+
+async def test_a_dial_leaves_the_reserve_of_descriptors_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accepted = Accepted()
+    async with serving(accepted) as address:
+        with socket.socket() as probe:
+            number = probe.fileno()
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (number, number))
+        with pytest.raises(TransportError, match="too many open files"):
+            await TcpDialer().connect(address)
+        monkeypatch.undo()
+        (await TcpDialer().connect(address)).abort()
+        await accepted.stream  # the first one, for there was no connection before
 
 
 async def test_readers_that_stand_still_share_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
