@@ -1,8 +1,9 @@
 //! How fast FEC is at 10+3 and shards of 1300 bytes, in bytes of data packets:
 //! `cargo bench -p blinktun-proto --bench fec`. Best of many short rounds.
 
-use blinktun_proto::fec::{Decoder, Encoder, HEADER, PARITY_HEADER};
+use blinktun_proto::fec::{Decoder, Encoder};
 use blinktun_proto::time::Time;
+use blinktun_proto::wire::fec::{HEADER, PARITY_HEADER};
 use std::hint::black_box;
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The proof of an address gets through, whatever is lost on the way.
 
-use blinktun_proto::kcp::segment::{ACK, Segments};
 use blinktun_proto::time::Duration;
+use blinktun_proto::wire::kcp::{ACK, Segments};
 use blinktun_proto::wire::u32_at;
 use blinktun_sim::{Flow, Setup, World, for_each_seed};
 

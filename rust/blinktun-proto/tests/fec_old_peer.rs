@@ -7,10 +7,10 @@ mod old_peer;
 use std::collections::HashSet;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
-use blinktun_proto::fec::{HEADER, PacketKind, classify};
 use blinktun_proto::session::{Config, Context, Event, PeerShards, Role, Session};
 use blinktun_proto::smux::{self, StreamId};
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::fec::{HEADER, PacketKind, classify};
 use blinktun_proto::wire::{u16_at, u32_at};
 use blinktun_sim::{Link, Weather};
 use old_peer::OldPeer;

@@ -4,8 +4,9 @@
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use blinktun_proto::fec::code::interpolate;
 use blinktun_proto::fec::tuner::Tuner;
-use blinktun_proto::fec::{Decoder, Encoder, HEADER, PacketKind, Shards, classify};
+use blinktun_proto::fec::{Decoder, Encoder, Shards};
 use blinktun_proto::time::Time;
+use blinktun_proto::wire::fec::{HEADER, PacketKind, classify};
 use blinktun_proto::wire::{SeqId, u16_at, u32_at};
 use salsa20::cipher::{KeyIvInit, StreamCipher};
 use serde_json::Value;

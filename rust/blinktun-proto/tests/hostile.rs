@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits};
 use blinktun_proto::fec::{Decoder, Shards};
-use blinktun_proto::kcp::segment::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::Event;
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use blinktun_proto::wire::{Millis, Sn};
 use blinktun_sim::{CLIENT, Flow, Node, SERVER, Setup, Side, Weather, World, for_each_seed};
 

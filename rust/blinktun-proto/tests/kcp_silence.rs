@@ -2,10 +2,10 @@
 
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::segment::{PUSH, Segment};
 use blinktun_proto::kcp::{Config, Kcp};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
+use blinktun_proto::wire::kcp::{PUSH, Segment};
 use blinktun_proto::wire::{Millis, Sn};
 
 const CONFIG: Config = Config {

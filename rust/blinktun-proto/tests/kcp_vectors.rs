@@ -11,11 +11,11 @@
 
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::segment::{PUSH, Segment, Segments, WINS};
 use blinktun_proto::kcp::{Config, Kcp};
 use blinktun_proto::random::Random;
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::{PUSH, Segment, Segments, WINS};
 use blinktun_proto::wire::{Millis, Sn};
 use serde_json::Value;
 

@@ -13,12 +13,12 @@ use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, Verdict, derive_key};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
-use blinktun_proto::kcp::segment::{ACK, HEADER, Segment, Segments};
 use blinktun_proto::qpp::{Pads, Revision};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Context, Event, Role, Session};
 use blinktun_proto::smux::{self, StreamId, Version};
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::{ACK, HEADER, Segment, Segments};
 use serde_json::Value;
 
 type Streams = BTreeMap<u32, String>;

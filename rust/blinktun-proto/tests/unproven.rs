@@ -9,13 +9,13 @@ use blinktun_proto::endpoint::half_open::EPOCH;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::segment::{HEADER, Segment, Segments, WINS};
 use blinktun_proto::kcp::{self, Kcp};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Event, Role};
 use blinktun_proto::smux;
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::{HEADER, Segment, Segments, WINS};
 use blinktun_proto::wire::{Millis, Sn};
 
 const NOW: Time = Time::from_millis(1000);

@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
-use blinktun_proto::kcp::segment::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::{Event, Version, frame};
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use blinktun_proto::wire::{Millis, Sn};
 use blinktun_proto::{session, work};
 

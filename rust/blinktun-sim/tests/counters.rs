@@ -4,11 +4,11 @@
 
 use blinktun_proto::crypt::CryptKind;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits};
-use blinktun_proto::kcp::segment::{HEADER, PUSH, Segment, WASK};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::Role;
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::{HEADER, PUSH, Segment, WASK};
 use blinktun_proto::wire::{Millis, Sn};
 use blinktun_sim::{CLIENT, Flow, SERVER, Setup, Side, Weather, World, for_each_seed};
 

@@ -17,11 +17,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::directory::Key;
-use crate::fec::{self, PacketKind};
-use crate::kcp::segment::{ACK, PUSH, Segment, Segments};
 use crate::session::Greeting;
 use crate::smux::Version;
 use crate::time::{Duration, Time};
+use crate::wire::fec::{HEADER, PacketKind, classify};
+use crate::wire::kcp::{ACK, PUSH, Segment, Segments};
 use crate::wire::{Millis, Sn, u32_at};
 
 /// A clock is valid in the epoch that it was made in, and in the next one.
@@ -174,9 +174,9 @@ fn octets(address: IpAddr) -> [u8; 16] {
 
 /// The KCP bytes of a payload: behind the FEC header if there is one; `None` if it shows none.
 pub fn kcp_bytes(payload: &[u8]) -> Option<&[u8]> {
-    match fec::classify(payload) {
+    match classify(payload) {
         PacketKind::Plain => Some(payload),
-        PacketKind::Data => payload.get(fec::HEADER..),
+        PacketKind::Data => payload.get(HEADER..),
         PacketKind::Parity | PacketKind::OutOfBand => None,
     }
 }
@@ -202,7 +202,7 @@ pub fn opening(payload: &[u8], conv: u32) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kcp::segment::HEADER;
+    use crate::wire::kcp;
     use std::net::SocketAddr;
 
     const HELLO: Greeting = Greeting::Hello(Version::V2);
@@ -212,8 +212,8 @@ mod tests {
     }
 
     fn acks(clocks: &[Millis], conv: u32) -> Vec<u8> {
-        let mut payload = vec![0; HEADER * clocks.len()];
-        for (ts, out) in clocks.iter().zip(payload.chunks_mut(HEADER)) {
+        let mut payload = vec![0; kcp::HEADER * clocks.len()];
+        for (ts, out) in clocks.iter().zip(payload.chunks_mut(kcp::HEADER)) {
             let (cmd, sn, una) = (ACK, Sn(0), Sn(1));
             let (ts, wnd, data) = (*ts, 32, &[]);
             Segment {

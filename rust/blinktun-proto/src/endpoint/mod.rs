@@ -24,12 +24,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use slab::Slab;
 
 use crate::crypt::{PacketCrypt, Verdict};
-use crate::fec::{self, PacketKind};
-use crate::kcp::segment::peek_conv;
 use crate::replay::{OpeningMemory, OwnNonces};
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
+use crate::wire::fec::{PacketKind, classify};
+use crate::wire::kcp::peek_conv;
 use directory::Directory;
 use entry::Entry;
 use four_tuple::FourTuple;
@@ -299,7 +299,7 @@ impl Endpoint {
     }
 
     fn note_short(&mut self, payload: &[u8]) {
-        match fec::classify(payload) {
+        match classify(payload) {
             PacketKind::Plain => self.cx.stats.kcp_in_errors += 1,
             _ => self.cx.stats.in_errs += 1,
         }
@@ -344,7 +344,7 @@ impl Endpoint {
 }
 
 fn is_short(payload: &[u8]) -> bool {
-    let least = match fec::classify(payload) {
+    let least = match classify(payload) {
         PacketKind::OutOfBand => MIN_OUT_OF_BAND,
         _ => MIN_PAYLOAD,
     };

@@ -6,10 +6,10 @@ use super::four_tuple::FourTuple;
 use super::half_open::{kcp_bytes, opening};
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
-use crate::kcp::segment::{HEADER, PUSH, Segment};
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
 use crate::time::Time;
+use crate::wire::kcp::{HEADER, PUSH, Segment};
 use crate::wire::{Millis, Sn};
 
 /// Answers waiting to leave; more are dropped.

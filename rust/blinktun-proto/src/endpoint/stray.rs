@@ -4,9 +4,9 @@
 //! It gets one stateless window tell with `una` 0 that echoes the clock of what it sent: to our
 //! client a proof, to a Go client nothing. The answer is never longer than the question.
 
-use crate::kcp::segment::{HEADER, PUSH, Segment, WASK, WINS};
 use crate::time::{Duration, Time};
 use crate::wire::Sn;
+use crate::wire::kcp::{HEADER, PUSH, Segment, WASK, WINS};
 
 use super::half_open::kcp_segments;
 

@@ -1,10 +1,10 @@
 //! FEC packets in, rebuilt KCP bytes out (kcptun wire, 4.6 to 4.8).
 
-use super::packet::{Packet, checked_kcp};
 use super::rebuild::Rebuild;
 use super::tuner::Tuner;
 use super::window::{MAX_SHARD, MEMBER_BYTES, Window};
 use super::{KEPT_GROUPS, MAX_SHARDS, Shards};
+use crate::wire::fec::{Packet, checked_kcp};
 
 /// Packets from one search of the tuner to the next: a search sorts all samples.
 const SEARCH_EVERY: u32 = 8;

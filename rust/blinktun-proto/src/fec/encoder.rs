@@ -1,10 +1,10 @@
 //! Data packets in, parity packets out (kcptun wire, 4.1 to 4.5).
 
 use super::code::interpolate;
-use super::packet::{HEADER, PARITY_HEADER, TYPE_DATA, TYPE_PARITY};
 use super::{ShardError, Shards};
 use crate::time::{Duration, Time};
 use crate::wire::SeqId;
+use crate::wire::fec::{HEADER, PARITY_HEADER, TYPE_DATA, TYPE_PARITY};
 
 /// A group whose last data packet comes this long after the one before it goes without parity.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -7,7 +7,6 @@
 //!
 //! | file | what it is |
 //! | --- | --- |
-//! | `packet` | headers, kinds, and the bytes of a shard that must hold |
 //! | `shards` | the two numbers and the arithmetic of sequence numbers |
 //! | `code` | the Reed-Solomon code, as interpolation |
 //! | `encoder` | data packets in, parity packets out |
@@ -19,7 +18,6 @@
 pub mod code;
 mod decoder;
 mod encoder;
-mod packet;
 mod rebuild;
 mod shards;
 #[cfg(test)]
@@ -29,6 +27,5 @@ mod window;
 
 pub use decoder::{Decoder, DecoderStats};
 pub use encoder::Encoder;
-pub use packet::{HEADER, MAX_PACKET, PARITY_HEADER, PacketKind, classify};
 pub use shards::{MAX_SHARDS, ShardError, Shards};
 pub use window::KEPT_GROUPS;

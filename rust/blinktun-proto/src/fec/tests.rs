@@ -1,9 +1,9 @@
 //! Encoder and decoder against each other, against loss and against hostile bytes.
 
-use super::packet::checked_kcp;
 use super::*;
 use crate::random::Random;
 use crate::time::{Duration, Time};
+use crate::wire::fec::{HEADER, MAX_PACKET, PARITY_HEADER, checked_kcp, classify};
 use crate::wire::{SeqId, u32_at};
 use proptest::prelude::*;
 use std::collections::HashSet;

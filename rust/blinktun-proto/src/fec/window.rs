@@ -1,7 +1,7 @@
 //! The few groups that a decoder keeps: the newest and those just behind it.
 
-use super::packet::{MAX_PACKET, PARITY_HEADER, Packet};
 use super::{DecoderStats, Shards};
+use crate::wire::fec::{MAX_PACKET, PARITY_HEADER, Packet};
 
 /// Groups kept: the newest and three behind it (kcptun wire, 4.6).
 pub const KEPT_GROUPS: usize = 4;

@@ -1,9 +1,9 @@
 //! From a conversation to its payloads: what shares a datagram, and in which order.
 
-use super::segment::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use super::{Emitted, Kcp, MAX_ASKED};
 use crate::stats::Stats;
 use crate::time::Time;
+use crate::wire::kcp::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use crate::wire::{Millis, Sn};
 
 impl Kcp {

@@ -3,10 +3,10 @@
 use super::Kcp;
 use super::pool::Pool;
 use super::receiver::{Arrival, Pushed, Sink};
-use super::segment::{ACK, Malformed, PUSH, Segment, Segments, WASK, WINS};
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::Millis;
+use crate::wire::kcp::{ACK, Malformed, PUSH, Segment, Segments, WASK, WINS};
 
 /// More than a keepalive, compressed or not: what is longer is somebody's data.
 const KEEPALIVE: usize = 32;

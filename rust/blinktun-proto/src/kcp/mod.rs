@@ -17,13 +17,13 @@ pub mod pool;
 pub mod probe;
 pub mod receiver;
 pub mod rtt;
-pub mod segment;
 pub mod sender;
 
 use std::collections::VecDeque;
 
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
+use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, Sn};
 use control::{Controller, Fixed, Reno};
 use liveness::{GAP, Liveness, SILENCE};
@@ -31,7 +31,6 @@ use pool::Pool;
 use probe::Probe;
 use receiver::Receiver;
 use rtt::Rtt;
-use segment::HEADER;
 use sender::Sender;
 
 /// The settings of one end of a conversation.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::crypt::{MAX_DATAGRAM, PacketCrypt};
 use crate::fec;
 use crate::kcp;
-use crate::kcp::segment::HEADER;
 use crate::qpp::Pads;
 use crate::session::pace::{MAX_RATE, Pace};
 use crate::smux::{self, Role, Version};
 use crate::time::{Duration, Time};
+use crate::wire;
+use crate::wire::kcp::HEADER;
 
 /// The largest datagram: what every Go receiver's buffer holds (kcptun wire, section 1.4).
 pub const MAX_MTU: usize = MAX_DATAGRAM;
@@ -90,7 +91,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] says which setting cannot work.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let overhead = self.head + self.tail + fec::HEADER;
+        let overhead = self.head + self.tail + wire::fec::HEADER;
         if self.mtu > MAX_MTU || self.mtu < overhead + MIN_BLOCK.max(HEADER + 1) {
             return Err(ConfigError::Mtu);
         }

@@ -3,9 +3,10 @@
 use super::upward::Upward;
 use super::{Context, Session};
 use crate::error::CloseReason;
-use crate::fec::{self, PacketKind};
+use crate::fec;
 use crate::smux::Role;
 use crate::time::{Duration, Time};
+use crate::wire::fec::{HEADER, PARITY_HEADER, PacketKind, classify};
 use crate::wire::u16_at;
 
 /// So long after the last FEC packet the decoder's memory is given back.
@@ -18,7 +19,7 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
-        match fec::classify(payload) {
+        match classify(payload) {
             PacketKind::Plain => {
                 self.survey.plain = self.survey.plain.saturating_add(1);
                 self.handle_kcp(payload, true, now, cx);
@@ -132,9 +133,9 @@ impl Session {
 
 /// What a FEC data packet carries; `None` if its size field tells another length.
 fn fec_data(payload: &[u8]) -> Option<&[u8]> {
-    let data = payload.get(fec::HEADER..)?;
-    let size = u16_at(payload, fec::PARITY_HEADER) as usize;
-    (size == payload.len() - fec::PARITY_HEADER).then_some(data)
+    let data = payload.get(HEADER..)?;
+    let size = u16_at(payload, PARITY_HEADER) as usize;
+    (size == payload.len() - PARITY_HEADER).then_some(data)
 }
 
 fn gauge_decoder(decoder: &fec::Decoder, now: Time, cx: &mut Context) {

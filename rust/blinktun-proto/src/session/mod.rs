@@ -33,7 +33,7 @@ use crate::random::Random;
 use crate::smux::{self, Mux};
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
-use crate::wire::{Millis, SeqId, Sn};
+use crate::wire::{self, Millis, SeqId, Sn};
 
 pub use crate::smux::Role;
 use compression::Compression;
@@ -134,7 +134,7 @@ impl Session {
     /// begins by [`Session::greeted`].
     pub fn new(config: &Config, role: Role, conv: u32, clock_offset: u32, now: Time) -> Session {
         let fec_header = if config.shards.is_some() {
-            fec::HEADER
+            wire::fec::HEADER
         } else {
             0
         };

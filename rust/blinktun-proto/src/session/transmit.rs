@@ -5,6 +5,7 @@ use crate::fec;
 use crate::kcp::Emitted;
 use crate::smux::{self, Role};
 use crate::time::Time;
+use crate::wire;
 
 /// The most bytes taken from smux at once.
 const MAX_FILL: usize = 65536;
@@ -85,7 +86,7 @@ impl Session {
         if self.encoder.as_ref().is_some_and(|e| e.parity_due() > 0) {
             return self.write_parity(out);
         }
-        let header = if self.protected { fec::HEADER } else { 0 };
+        let header = if self.protected { wire::fec::HEADER } else { 0 };
         let room = out.len().checked_sub(overhead + header)?;
         self.fill(now, cx);
         let start = self.head + header;
@@ -112,10 +113,10 @@ impl Session {
         let Some(encoder) = self.encoder.as_mut().filter(|_| self.protected) else {
             return emitted.len;
         };
-        let start = self.head + fec::HEADER;
+        let start = self.head + wire::fec::HEADER;
         if emitted.has_data {
             encoder.encode(&mut out[self.head..start + emitted.len], now);
-            return fec::HEADER + emitted.len;
+            return wire::fec::HEADER + emitted.len;
         }
         out.copy_within(start..start + emitted.len, self.head);
         emitted.len

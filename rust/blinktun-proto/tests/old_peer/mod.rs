@@ -3,13 +3,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use blinktun_proto::fec::Encoder;
 use blinktun_proto::fec::code::interpolate;
-use blinktun_proto::fec::{Encoder, HEADER, PARITY_HEADER, PacketKind, classify};
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
+use blinktun_proto::wire::fec::{HEADER, PARITY_HEADER, PacketKind, classify};
 
 /// One end of a conversation: KCP with FEC, without smux.
 pub struct OldPeer {

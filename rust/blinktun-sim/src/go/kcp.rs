@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use blinktun_proto::kcp::rtt::Rtt;
-use blinktun_proto::kcp::segment::{ACK, HEADER, PUSH, Segment, Segments, WASK, WINS};
 use blinktun_proto::session::Config;
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::{ACK, HEADER, PUSH, Segment, Segments, WASK, WINS};
 use blinktun_proto::wire::{Millis, Sn};
 
 /// Segments before anything was heard.

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use blinktun_proto::crypt::{PacketCrypt, Verdict};
-use blinktun_proto::fec::{self, PacketKind};
+use blinktun_proto::fec;
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::{self, Mux, StreamId, Version};
 use blinktun_proto::snappy;
 use blinktun_proto::time::{Time, earliest};
+use blinktun_proto::wire::fec::{HEADER, PacketKind, classify};
 
 use super::kcp::{Habits, Kcp};
 use crate::flow::Streams;
@@ -50,7 +51,7 @@ impl GoPeer {
         (crypt, seed): (PacketCrypt, u64),
         now: Time,
     ) -> GoPeer {
-        let header = config.shards.map_or(0, |_| fec::HEADER);
+        let header = config.shards.map_or(0, |_| HEADER);
         let block = config.mtu - config.head - config.tail - header;
         let version = match role {
             Role::Client => Some(config.smux.version.unwrap_or(Version::V1)),
@@ -110,10 +111,10 @@ impl GoPeer {
             return;
         }
         let payload = &datagram[self.crypt.head()..stride - self.crypt.tail()];
-        match fec::classify(payload) {
+        match classify(payload) {
             PacketKind::Plain => self.kcp.input(payload, true, now),
             PacketKind::Data => {
-                self.kcp.input(&payload[fec::HEADER..], true, now);
+                self.kcp.input(&payload[HEADER..], true, now);
                 self.rebuild(payload, now);
             }
             PacketKind::Parity => self.rebuild(payload, now),
@@ -208,7 +209,7 @@ impl GoPeer {
         let Some(encoder) = &mut self.encoder else {
             return self.seal(payload);
         };
-        let mut packet = [&[0; fec::HEADER], payload].concat();
+        let mut packet = [&[0; HEADER], payload].concat();
         encoder.encode(&mut packet, now);
         let mut packets = vec![packet];
         while encoder.parity_due() > 0 {

@@ -12,10 +12,10 @@ pub const PARITY_HEADER: usize = 6;
 pub const MAX_PACKET: usize = 1500;
 
 /// Bytes of the size field, the first of a shard; the size counts itself.
-pub(super) const SIZE_FIELD: usize = 2;
+pub(crate) const SIZE_FIELD: usize = 2;
 
-pub(super) const TYPE_DATA: u16 = 0x00f1;
-pub(super) const TYPE_PARITY: u16 = 0x00f2;
+pub(crate) const TYPE_DATA: u16 = 0x00f1;
+pub(crate) const TYPE_PARITY: u16 = 0x00f2;
 const TYPE_OUT_OF_BAND: u16 = 0x00f3;
 
 /// Bytes of a KCP segment's header (kcptun wire, 3.1).
@@ -53,7 +53,7 @@ pub fn classify(payload: &[u8]) -> PacketKind {
 
 /// A FEC packet, parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Packet<'a> {
+pub(crate) struct Packet<'a> {
     pub seqid: SeqId,
     pub is_data: bool,
     pub shard: &'a [u8],
@@ -85,7 +85,7 @@ impl<'a> Packet<'a> {
 
 /// The KCP bytes of a rebuilt shard, if all that can be checked about them holds (kcptun wire, 4.8):
 /// the size is in range, zeros follow it, and segments of conversation `conv` fill it exactly.
-pub(super) fn checked_kcp(shard: &[u8], conv: u32) -> Option<&[u8]> {
+pub(crate) fn checked_kcp(shard: &[u8], conv: u32) -> Option<&[u8]> {
     if shard.len() < SIZE_FIELD {
         return None;
     }
