@@ -3,7 +3,7 @@
 
 use blinktun_proto::fec::{Decoder, Encoder};
 use blinktun_proto::time::Time;
-use blinktun_proto::wire::fec::{HEADER, PARITY_HEADER};
+use blinktun_proto::wire::fec::{HEADER, PARITY_HEADER, Packet};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -49,7 +49,8 @@ fn decode(decoder: &mut Decoder, packets: &[[u8; PACKET]], lost: usize) {
     let mut recovered = 0;
     for group in packets.chunks(DATA + PARITY) {
         for packet in &group[lost..] {
-            decoder.receive(packet, CONV, &mut |kcp| {
+            let packet = Packet::parse(packet).expect("a packet");
+            decoder.receive(&packet, CONV, &mut |kcp| {
                 black_box(kcp);
                 recovered += 1;
             });

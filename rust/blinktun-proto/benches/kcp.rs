@@ -8,6 +8,7 @@ use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::kcp::Segments;
 use std::hint::black_box;
 
 const BLOCK: usize = 1326;
@@ -91,7 +92,8 @@ fn hand_over(
 ) {
     let mut payload = [0; BLOCK];
     while let Some(emitted) = from.emit(&mut payload, now, stats) {
-        let result = to.input(&payload[..emitted.len], true, now, (sink, pool, stats));
+        let segments = Segments::parse(&payload[..emitted.len]).expect("segments");
+        let result = to.input(segments, true, now, (sink, pool, stats));
         assert!(result.is_ok());
     }
     to.finish_input(now);

@@ -2,16 +2,14 @@
 
 use blinktun_proto::time::Duration;
 use blinktun_proto::wire::kcp::{ACK, Segments};
-use blinktun_proto::wire::u32_at;
 use blinktun_sim::{Flow, Setup, World, for_each_seed};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Whether a datagram of a world without encryption and FEC is nothing but acknowledgements.
 fn is_bare_ack(datagram: &[u8]) -> bool {
-    let payload = &datagram[20..];
-    let mut segments = Segments::new(payload, u32_at(payload, 0));
-    segments.all(|segment| segment.is_ok_and(|s| s.cmd == ACK))
+    let segments = Segments::parse(&datagram[20..]).expect("segments");
+    segments.into_iter().all(|segment| segment.cmd == ACK)
 }
 
 /// Deliver what arrives at the server except the first `lose` bare acknowledgements.

@@ -10,6 +10,7 @@ use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::session::{Config, Context, Event, PeerShards, Role, Session};
 use blinktun_proto::smux::{self, StreamId};
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::Payload;
 use blinktun_proto::wire::fec::{HEADER, PacketKind, classify};
 use blinktun_proto::wire::{u16_at, u32_at};
 use blinktun_sim::{Link, Weather};
@@ -116,7 +117,8 @@ impl Tale {
                 self.theirs.receive(&payload, now);
             }
             while let Some(payload) = down.receive(now) {
-                self.ours.handle_payload(&payload, now, &mut self.cx);
+                let payload = Payload::parse(&payload).expect("a payload");
+                self.ours.handle_payload(payload, now, &mut self.cx);
             }
             self.ours.finish_input(now);
             if self.ours.next_timeout().is_some_and(|at| at <= now) {
@@ -322,7 +324,8 @@ fn a_contradiction_ends_it_at_once_and_a_proof_brings_it_back() {
     assert_ne!(last % 13, 9, "a group is open");
     // Parity with the number of a data packet: no sender with our numbers makes it.
     let wrong = [&[0, 0, 0, 0, 0xf2, 0][..], &[0; 40]].concat();
-    tale.ours.handle_payload(&wrong, tale.now, &mut tale.cx);
+    let wrong = Payload::parse(&wrong).expect("a payload");
+    tale.ours.handle_payload(wrong, tale.now, &mut tale.cx);
     tale.to_write = pattern(20_000);
     assert!(!tale.ours.is_protected());
     assert!(tale.send().len() > 10);

@@ -6,7 +6,7 @@ use blinktun_proto::fec::code::interpolate;
 use blinktun_proto::fec::tuner::Tuner;
 use blinktun_proto::fec::{Decoder, Encoder, Shards};
 use blinktun_proto::time::Time;
-use blinktun_proto::wire::fec::{HEADER, PacketKind, classify};
+use blinktun_proto::wire::fec::{HEADER, Packet, PacketKind, classify};
 use blinktun_proto::wire::{SeqId, u16_at, u32_at};
 use salsa20::cipher::{KeyIvInit, StreamCipher};
 use serde_json::Value;
@@ -72,7 +72,10 @@ fn decoder_traces() {
         let expected = list(case, "recovered_after_each_hex");
         for (i, (packet, expected)) in hexes(case, "packets_hex").iter().zip(expected).enumerate() {
             let mut ours: Vec<Vec<u8>> = Vec::new();
-            decoder.receive(packet, 0xa1b2_c3d4, &mut |kcp| ours.push(kcp.to_vec()));
+            let packet = Packet::parse(packet).expect("a packet");
+            decoder.receive(&packet, 0xa1b2_c3d4, &mut |kcp| {
+                ours.push(kcp.bytes().to_vec())
+            });
             // The vectors have whole shards: size field, KCP bytes, padding.
             let shards = expected.as_array().expect("a list").iter().map(unhex);
             let theirs: Vec<_> = shards
@@ -145,7 +148,10 @@ fn captured_losses_are_recovered() {
                 if (u32_at(packet, 0) as usize).is_multiple_of(data + parity) {
                     lost.push(packet[HEADER..].to_vec());
                 } else {
-                    decoder.receive(packet, conv, &mut |kcp| recovered.push(kcp.to_vec()));
+                    let packet = Packet::parse(packet).expect("a packet");
+                    decoder.receive(&packet, conv, &mut |kcp| {
+                        recovered.push(kcp.bytes().to_vec())
+                    });
                 }
             }
             // The last group may be open.

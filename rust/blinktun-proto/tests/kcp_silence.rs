@@ -5,7 +5,7 @@ use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
-use blinktun_proto::wire::kcp::{PUSH, Segment};
+use blinktun_proto::wire::kcp::{PUSH, Segment, Segments};
 use blinktun_proto::wire::{Millis, Sn};
 
 const CONFIG: Config = Config {
@@ -77,7 +77,8 @@ impl Waiting {
         let mut payload = [0; 100];
         let len = segment.write(&mut payload);
         let into = (&mut Swallow, &mut self.pool, &mut self.stats);
-        let taken = self.kcp.input(&payload[..len], true, now, into);
+        let segments = Segments::parse(&payload[..len]).expect("segments");
+        let taken = self.kcp.input(segments, true, now, into);
         taken.expect("a peer's payload");
         self.kcp.finish_input(now);
         self.emit(now);

@@ -80,9 +80,11 @@ impl Machine {
 
     fn input(&mut self, payload: &[u8], regular: bool) -> bool {
         let into = (&mut self.reader, &mut self.pool, &mut self.stats);
-        let result = self.kcp.input(payload, regular, Time::ZERO, into);
+        let segments = Segments::parse(payload);
+        let is_taken =
+            segments.is_ok_and(|it| self.kcp.input(it, regular, Time::ZERO, into).is_ok());
         self.kcp.finish_input(Time::ZERO);
-        result.is_ok()
+        is_taken
     }
 
     fn receive(&mut self) -> Option<Vec<u8>> {
@@ -117,8 +119,9 @@ impl Machine {
 fn masked(datagram: &[u8], conv: u32) -> Vec<u8> {
     let mut out = vec![0; datagram.len()];
     let mut at = 0;
-    for segment in Segments::new(datagram, conv) {
-        let mut segment = segment.expect("well-formed");
+    let segments = Segments::parse(datagram).expect("well-formed");
+    assert_eq!(segments.conv(), conv);
+    for mut segment in segments {
         if segment.cmd == PUSH || segment.cmd == WINS {
             segment.ts = Millis(0);
         }
@@ -237,9 +240,10 @@ fn send_at(machine: &mut Machine, millis: &[u64]) {
 
 fn hear(machine: &mut Machine, payload: &[u8], at: Time) {
     let into = (&mut machine.reader, &mut machine.pool, &mut machine.stats);
+    let segments = Segments::parse(payload).expect("segments");
     machine
         .kcp
-        .input(payload, true, at, into)
+        .input(segments, true, at, into)
         .expect("plausible");
     machine.kcp.finish_input(at);
 }

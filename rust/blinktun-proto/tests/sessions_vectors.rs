@@ -18,6 +18,7 @@ use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Context, Event, Role, Session};
 use blinktun_proto::smux::{self, StreamId, Version};
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::wire::Payload;
 use blinktun_proto::wire::kcp::{ACK, HEADER, Segment, Segments};
 use serde_json::Value;
 
@@ -124,8 +125,9 @@ fn echo(crypt: &PacketCrypt, mut greeting: Vec<u8>, conv: u32) -> Vec<u8> {
     let (stride, mut verdicts) = (greeting.len(), Vec::new());
     crypt.open(&mut greeting, stride, &mut verdicts);
     let payload = &greeting[crypt.head()..stride - crypt.tail()];
-    let mut segments = Segments::new(payload, conv);
-    let segment = segments.next().expect("a segment").expect("a good one");
+    let segments = Segments::parse(payload).expect("good segments");
+    assert_eq!(segments.conv(), conv);
+    let segment = segments.into_iter().next().expect("a segment");
     let mut datagram = vec![0; crypt.head() + HEADER + crypt.tail()];
     Segment {
         cmd: ACK,
@@ -227,7 +229,8 @@ fn heard_by_client(story: &Conversation) -> Streams {
         let stride = packet.len();
         crypt.open(&mut packet, stride, &mut verdicts);
         assert_eq!(verdicts, [Verdict::Ok], "{}", story.name);
-        client.handle_payload(&packet[crypt.head()..stride - crypt.tail()], now, &mut cx);
+        let payload = Payload::parse(&packet[crypt.head()..stride - crypt.tail()]);
+        client.handle_payload(payload.expect("a payload"), now, &mut cx);
         client.finish_input(now);
         while let Some(event) = client.next_event() {
             match event {

@@ -399,12 +399,14 @@ fn a_datagram_is_one_guess() {
         let (mut out, mut stats) = ([0; 1000], Stats::default());
         ours.ask();
         let asked = ours.emit(&mut out, NOW, &mut stats).unwrap();
-        let clock = Segments::new(&out[..asked.len], 7).next().unwrap().unwrap();
+        let asked = Segments::parse(&out[..asked.len]).unwrap();
+        let clock = asked.into_iter().next().unwrap();
         let guesses = [clock.ts.0.wrapping_add(1), clock.ts.0];
         let answer = tells(if is_alone { &guesses[1..] } else { &guesses }, 7);
         let mut pool = Pool::default();
         let into = (&mut Nowhere, &mut pool, &mut stats);
-        ours.input(&answer, true, NOW, into).unwrap();
+        let answer = Segments::parse(&answer).unwrap();
+        ours.input(answer, true, NOW, into).unwrap();
         assert_eq!(ours.echoed().is_some(), proves, "alone: {is_alone}");
     }
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, SessionId, Transmit};
 use blinktun_proto::session::{Context, Session};
 use blinktun_proto::time::Time;
+use blinktun_proto::wire::Payload;
 
 /// One end: datagrams in and out, timers, events, sessions. The verbs are those of [`Endpoint`].
 pub trait Node {
@@ -79,7 +80,9 @@ impl Lone {
 
 impl Node for Lone {
     fn handle_datagram(&mut self, _from: SocketAddr, datagram: &mut [u8], now: Time) {
-        self.session.handle_payload(datagram, now, &mut self.cx);
+        if let Ok(payload) = Payload::parse(datagram) {
+            self.session.handle_payload(payload, now, &mut self.cx);
+        }
     }
 
     fn finish_input(&mut self, now: Time) {

@@ -6,6 +6,7 @@ use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::endpoint::SessionId;
 use blinktun_proto::session::{Config, Event as SessionEvent, Role};
 use blinktun_proto::smux::{self, StreamId};
+use blinktun_proto::wire::Payload;
 
 use super::*;
 use crate::event::{EndpointId, SessionKey};
@@ -93,7 +94,8 @@ fn carry(from: &mut (Session, Context), to: &mut (Session, Context), now: Time) 
     let limit = out.len();
     while let Some(batch) = from.0.poll_transmit(&mut out, limit, now, &mut from.1) {
         for datagram in out[..batch.len].chunks(batch.stride) {
-            to.0.handle_payload(datagram, now, &mut to.1);
+            let payload = Payload::parse(datagram).expect("a payload");
+            to.0.handle_payload(payload, now, &mut to.1);
         }
     }
     to.0.finish_input(now);

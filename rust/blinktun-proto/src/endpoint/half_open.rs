@@ -20,8 +20,7 @@ use super::directory::Key;
 use crate::session::Greeting;
 use crate::smux::Version;
 use crate::time::{Duration, Time};
-use crate::wire::fec::{HEADER, PacketKind, classify};
-use crate::wire::kcp::{ACK, PUSH, Segment, Segments};
+use crate::wire::kcp::{ACK, PUSH, Segments};
 use crate::wire::{Millis, Sn, u32_at};
 
 /// A clock is valid in the epoch that it was made in, and in the next one.
@@ -54,10 +53,10 @@ impl HalfOpen {
         self.clock_of(key, version, epoch(now))
     }
 
-    /// What this source was greeted with, and the clock of that, if `payload` echoes it. The first
+    /// What this source was greeted with, and the clock of that, if `segments` echo it. The first
     /// acknowledgement counts alone: a datagram is one guess.
-    pub fn proof(&self, key: &Key, payload: &[u8], now: Time) -> Option<(Version, Millis)> {
-        let ack = kcp_segments(payload, key.1).find(|segment| segment.cmd == ACK)?;
+    pub fn proof(&self, key: &Key, segments: Segments<'_>, now: Time) -> Option<(Version, Millis)> {
+        let ack = segments.into_iter().find(|segment| segment.cmd == ACK)?;
         let (echo, epoch) = (ack.ts.0, epoch(now));
         let is_odd = echo & ODD_EPOCH != 0;
         let made = match (epoch % 2 == 1) == is_odd {
@@ -172,26 +171,14 @@ fn octets(address: IpAddr) -> [u8; 16] {
     .octets()
 }
 
-/// The KCP bytes of a payload: behind the FEC header if there is one; `None` if it shows none.
-pub fn kcp_bytes(payload: &[u8]) -> Option<&[u8]> {
-    match classify(payload) {
-        PacketKind::Plain => Some(payload),
-        PacketKind::Data => payload.get(HEADER..),
-        PacketKind::Parity | PacketKind::OutOfBand => None,
-    }
-}
-
-/// The well-formed segments of a payload, up to the first that is not.
-pub fn kcp_segments(payload: &[u8], conv: u32) -> impl Iterator<Item = Segment<'_>> {
-    Segments::new(kcp_bytes(payload).unwrap_or(&[]), conv).map_while(Result::ok)
-}
-
-/// The first bytes of a stream, if the payload may open conversation `conv`: whole, with data number 0,
-/// and at most our first acknowledged.
-pub fn opening(payload: &[u8], conv: u32) -> Option<&[u8]> {
+/// The first bytes of a stream, if segments may open a conversation: they hold data number 0, and
+/// acknowledge our first at most.
+pub fn opening(segments: Segments<'_>) -> Option<&[u8]> {
     let mut first = None;
-    for segment in Segments::new(kcp_bytes(payload)?, conv) {
-        let segment = segment.ok().filter(|segment| segment.una.0 <= 1)?;
+    for segment in segments {
+        if segment.una.0 > 1 {
+            return None;
+        }
         if segment.cmd == PUSH && segment.sn == Sn(0) && !segment.data.is_empty() {
             first = Some(segment.data);
         }
@@ -202,7 +189,7 @@ pub fn opening(payload: &[u8], conv: u32) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::kcp;
+    use crate::wire::kcp::{HEADER, Segment};
     use std::net::SocketAddr;
 
     const HELLO: Greeting = Greeting::Hello(Version::V2);
@@ -212,8 +199,8 @@ mod tests {
     }
 
     fn acks(clocks: &[Millis], conv: u32) -> Vec<u8> {
-        let mut payload = vec![0; kcp::HEADER * clocks.len()];
-        for (ts, out) in clocks.iter().zip(payload.chunks_mut(kcp::HEADER)) {
+        let mut payload = vec![0; HEADER * clocks.len()];
+        for (ts, out) in clocks.iter().zip(payload.chunks_mut(HEADER)) {
             let (cmd, sn, una) = (ACK, Sn(0), Sn(1));
             let (ts, wnd, data) = (*ts, 32, &[]);
             Segment {
@@ -230,6 +217,10 @@ mod tests {
         payload
     }
 
+    fn parsed(payload: &[u8]) -> Segments<'_> {
+        Segments::parse(payload).expect("segments")
+    }
+
     #[test]
     fn an_echo_proves_one_source_for_one_or_two_epochs() {
         let half_open = HalfOpen::new([7; 32]);
@@ -238,7 +229,7 @@ mod tests {
             let clock = half_open.clock(&key(1, 9), HELLO, born);
             let proof = |key: &Key, after: u64| {
                 let payload = acks(&[clock], key.1);
-                half_open.proof(key, &payload, born + Duration::from_millis(after))
+                half_open.proof(key, parsed(&payload), born + Duration::from_millis(after))
             };
             assert_eq!(proof(&key(1, 9), 0), Some((Version::V2, clock)));
             assert!(proof(&key(1, 9), 5_000).is_some());
@@ -246,7 +237,10 @@ mod tests {
             assert_eq!(proof(&key(2, 9), 0), None);
             assert_eq!(proof(&key(1, 8), 0), None);
             let other = HalfOpen::new([8; 32]);
-            assert_eq!(other.proof(&key(1, 9), &acks(&[clock], 9), born), None);
+            assert_eq!(
+                other.proof(&key(1, 9), parsed(&acks(&[clock], 9)), born),
+                None
+            );
         }
     }
 
@@ -280,8 +274,8 @@ mod tests {
         let (half_open, now) = (HalfOpen::new([7; 32]), Time::from_millis(1));
         let clock = half_open.clock(&key(1, 9), HELLO, now);
         let guesses = acks(&[Millis(clock.0.wrapping_add(4)), clock], 9);
-        assert_eq!(half_open.proof(&key(1, 9), &guesses, now), None);
+        assert_eq!(half_open.proof(&key(1, 9), parsed(&guesses), now), None);
         let first = acks(&[clock, Millis(0)], 9);
-        assert!(half_open.proof(&key(1, 9), &first, now).is_some());
+        assert!(half_open.proof(&key(1, 9), parsed(&first), now).is_some());
     }
 }

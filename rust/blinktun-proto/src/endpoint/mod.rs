@@ -6,6 +6,7 @@
 //!
 //! Bounds: [`Limits`].
 
+mod arrived;
 pub mod directory;
 mod entry;
 pub mod four_tuple;
@@ -28,12 +29,13 @@ use crate::replay::{OpeningMemory, OwnNonces};
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
-use crate::wire::fec::{PacketKind, classify};
-use crate::wire::kcp::peek_conv;
+use crate::wire::fec::PacketKind;
+use crate::wire::{Malformed, Payload};
+use arrived::Arrived;
 use directory::Directory;
 use entry::Entry;
 use four_tuple::FourTuple;
-use half_open::{HalfOpen, KeptOpenings, kcp_bytes, opening};
+use half_open::{HalfOpen, KeptOpenings, opening};
 use stray::Strays;
 
 /// How much an endpoint may hold.
@@ -54,10 +56,6 @@ impl Default for Limits {
     }
 }
 
-/// The shortest payload that can mean anything: one segment.
-const MIN_PAYLOAD: usize = 24;
-/// The shortest that Go takes for out-of-band (kcptun wire, 1.4).
-const MIN_OUT_OF_BAND: usize = 12;
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
 
@@ -218,31 +216,36 @@ impl Endpoint {
     }
 
     fn handle_opened(&mut self, path: FourTuple, datagram: &[u8], now: Time) {
-        let end = datagram.len() - self.crypt.tail();
-        let payload = &datagram[self.crypt.head()..end];
-        if is_short(payload) {
-            return self.note_short(payload);
-        }
-        let conv = kcp_bytes(payload).and_then(peek_conv);
-        let known = self.directory.find(path, conv);
+        let (size, end) = (datagram.len(), datagram.len() - self.crypt.tail());
+        let bytes = &datagram[self.crypt.head()..end];
+        let payload = match Payload::parse(bytes) {
+            Ok(payload) => payload,
+            Err(error) => return self.note_malformed(bytes, error),
+        };
+        let arrived = Arrived {
+            path,
+            payload,
+            bytes,
+            size,
+        };
+        let known = self.directory.find(path, payload.conv());
         if let Some(nonce) = self.crypt.nonce(datagram)
-            && self.is_replay(nonce, (known, conv), payload)
+            && self.is_replay(nonce, known, &payload)
         {
             self.cx.stats.replays += 1;
             return;
         }
-        self.cx.stats.in_pkts += 1;
-        self.cx.stats.in_bytes += payload.len() as u64;
-        match (known, conv) {
+        self.note_taken(bytes);
+        match (known, arrived.named()) {
             (Some(index), _) => {
                 self.sessions[index].candidate = None;
                 self.feed(index, payload, now);
             }
-            (None, Some(conv)) if self.role == Role::Server => {
-                self.handle_unknown((path, conv), payload, datagram.len(), now);
-            }
-            (None, Some(conv)) => self.handle_other_source((path, conv), payload, now),
-            // A parity shard names no conversation: an honest client sends it before its session is there.
+            (None, Some((key, segments))) => match self.role {
+                Role::Server => self.handle_unknown(key, segments, &arrived, now),
+                Role::Client => self.handle_other_source(key, segments, payload, now),
+            },
+            // An honest client sends parity before its session is there.
             (None, None) if self.role == Role::Server => self.cx.stats.strays += 1,
             (None, None) => self.cx.stats.in_errs += 1,
         }
@@ -250,23 +253,18 @@ impl Endpoint {
 
     /// Whether a datagram comes a second time, or was sent here. KCP has no directions: what we sent
     /// must not come back to us as the peer's.
-    fn is_replay(
-        &mut self,
-        nonce: u64,
-        (known, conv): (Option<usize>, Option<u32>),
-        payload: &[u8],
-    ) -> bool {
+    fn is_replay(&mut self, nonce: u64, known: Option<usize>, payload: &Payload<'_>) -> bool {
         if self.own.is_own(nonce) {
             return true;
         }
         // Where datagrams need no key, anyone could fill the memory.
         let may_open = self.role == Role::Server
             && self.crypt.is_keyed()
-            && conv.is_some_and(|conv| opening(payload, conv).is_some());
+            && payload.segments().and_then(opening).is_some();
         if may_open && !self.remember_opening(nonce) {
             return true;
         }
-        let session = known.or_else(|| self.directory.find_anywhere(conv?));
+        let session = known.or_else(|| self.directory.find_anywhere(payload.conv()?));
         session.is_some_and(|index| !self.sessions[index].seen.insert(nonce))
     }
 
@@ -275,7 +273,7 @@ impl Endpoint {
         openings.insert(nonce)
     }
 
-    fn feed(&mut self, index: usize, payload: &[u8], now: Time) {
+    fn feed(&mut self, index: usize, payload: Payload<'_>, now: Time) {
         let entry = &mut self.sessions[index];
         entry.session.handle_payload(payload, now, &mut self.cx);
         if !entry.dirty {
@@ -298,11 +296,22 @@ impl Endpoint {
         self.touched = touched;
     }
 
-    fn note_short(&mut self, payload: &[u8]) {
-        match classify(payload) {
-            PacketKind::Plain => self.cx.stats.kcp_in_errors += 1,
-            _ => self.cx.stats.in_errs += 1,
-        }
+    fn note_taken(&mut self, payload: &[u8]) {
+        self.cx.stats.in_pkts += 1;
+        self.cx.stats.in_bytes += payload.len() as u64;
+    }
+
+    /// Count as Go does: what is too short is no packet.
+    fn note_malformed(&mut self, payload: &[u8], error: Malformed) {
+        let counter = match error {
+            Malformed::Short(PacketKind::Plain) => &mut self.cx.stats.kcp_in_errors,
+            Malformed::Short(_) => &mut self.cx.stats.in_errs,
+            Malformed::Size | Malformed::Kcp(_) => {
+                self.note_taken(payload);
+                &mut self.cx.stats.kcp_in_errors
+            }
+        };
+        *counter += 1;
     }
 
     fn note_undecryptable(&mut self, from: SocketAddr, now: Time) {
@@ -341,14 +350,6 @@ impl Endpoint {
     pub fn next_event(&mut self) -> Option<EndpointEvent> {
         self.events.pop_front()
     }
-}
-
-fn is_short(payload: &[u8]) -> bool {
-    let least = match classify(payload) {
-        PacketKind::OutOfBand => MIN_OUT_OF_BAND,
-        _ => MIN_PAYLOAD,
-    };
-    payload.len() < least
 }
 
 #[cfg(test)]

@@ -1,16 +1,17 @@
 //! Payloads of conversations that the endpoint does not have at this address.
 
+use super::arrived::Arrived;
 use super::directory::Key;
 use super::entry::AMPLIFICATION;
 use super::four_tuple::FourTuple;
-use super::half_open::{kcp_bytes, opening};
+use super::half_open::opening;
 use super::moving::Candidate;
 use super::{Endpoint, EndpointEvent};
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
 use crate::time::Time;
-use crate::wire::kcp::{HEADER, PUSH, Segment};
-use crate::wire::{Millis, Sn};
+use crate::wire::kcp::{HEADER, PUSH, Segment, Segments};
+use crate::wire::{Millis, Payload, Sn};
 
 /// Answers waiting to leave; more are dropped.
 const MAX_ANSWERS: usize = 1024;
@@ -18,21 +19,27 @@ const MAX_ANSWERS: usize = 1024;
 impl Endpoint {
     /// A payload from an address that has no such conversation: a moved peer, a proof, an opening or
     /// what follows it, or a stray.
-    pub(super) fn handle_unknown(&mut self, key: Key, payload: &[u8], size: usize, now: Time) {
-        if self.handle_elsewhere(key, payload, size, now) {
+    pub(super) fn handle_unknown(
+        &mut self,
+        key: Key,
+        segments: Segments<'_>,
+        arrived: &Arrived<'_>,
+        now: Time,
+    ) {
+        if self.handle_elsewhere(key, segments, arrived, now) {
             return;
         }
-        if let Some(proof) = self.half_open.proof(&key, payload, now) {
-            return self.promote(key, proof, payload, now);
+        if let Some(proof) = self.half_open.proof(&key, segments, now) {
+            return self.promote(key, proof, arrived.payload, now);
         }
-        if let Some(data) = opening(payload, key.1) {
-            return self.greet(key, data, payload, size, now);
+        if let Some(data) = opening(segments) {
+            return self.greet(key, data, arrived, now);
         }
-        if self.kept.add(&key, payload, now) {
+        if self.kept.add(&key, arrived.bytes, now) {
             return;
         }
         self.cx.stats.strays += 1;
-        if let Some(answer) = self.strays.answer(payload, key.1, now) {
+        if let Some(answer) = self.strays.answer(segments, now) {
             self.answer(key.0, &answer);
         }
     }
@@ -45,8 +52,8 @@ impl Endpoint {
     // --- half open --------------------------------------------------------------------------
 
     /// Answer an opening, whose stream begins with `data`, without a session, if that is not too much
-    /// for the `size` bytes that came.
-    fn greet(&mut self, key: Key, data: &[u8], payload: &[u8], size: usize, now: Time) {
+    /// for the bytes that came.
+    fn greet(&mut self, key: Key, data: &[u8], arrived: &Arrived<'_>, now: Time) {
         if !self.may_open(&key) {
             self.cx.stats.openings_dropped += 1;
             return;
@@ -54,7 +61,7 @@ impl Endpoint {
         let greeting = Greeting::answering(&self.config, data);
         let bytes = greeting.bytes();
         let mut answer = vec![0; HEADER + bytes.len()];
-        if self.crypt.head() + answer.len() + self.crypt.tail() > size * AMPLIFICATION {
+        if self.crypt.head() + answer.len() + self.crypt.tail() > arrived.size * AMPLIFICATION {
             return;
         }
         Segment {
@@ -67,7 +74,7 @@ impl Endpoint {
             data: &bytes,
         }
         .write(&mut answer);
-        self.kept.keep(key, payload, now);
+        self.kept.keep(key, arrived.bytes, now);
         self.cx.stats.half_open += 1;
         self.cx.stats.out_segs += 1;
         self.answer(key.0, &answer);
@@ -75,7 +82,13 @@ impl Endpoint {
 
     /// Make the session of a source that has echoed what it was greeted with. If its opening is not
     /// among those that are kept, it comes again.
-    fn promote(&mut self, key: Key, (version, clock): (Version, Millis), proof: &[u8], now: Time) {
+    fn promote(
+        &mut self,
+        key: Key,
+        (version, clock): (Version, Millis),
+        proof: Payload<'_>,
+        now: Time,
+    ) {
         if !self.may_open(&key) {
             self.cx.stats.openings_dropped += 1;
             return;
@@ -85,8 +98,10 @@ impl Endpoint {
         let session = Session::greeted(&self.config, key.1, (greeting, clock), now);
         let id = self.accept(session, key.0);
         self.feed(id.index(), proof, now);
-        for payload in self.kept.take(&key, now) {
-            self.feed(id.index(), &payload, now);
+        for bytes in self.kept.take(&key, now) {
+            if let Ok(payload) = Payload::parse(&bytes) {
+                self.feed(id.index(), payload, now);
+            }
         }
     }
 
@@ -103,19 +118,23 @@ impl Endpoint {
     // --- moves ------------------------------------------------------------------------------
 
     /// A payload of a known conversation from another address; returns whether it is one.
-    fn handle_elsewhere(&mut self, key: Key, payload: &[u8], size: usize, now: Time) -> bool {
-        let (from, conv) = key;
+    fn handle_elsewhere(
+        &mut self,
+        (from, conv): Key,
+        segments: Segments<'_>,
+        arrived: &Arrived<'_>,
+        now: Time,
+    ) -> bool {
         let Some(index) = self.directory.find_anywhere(conv) else {
             return false;
         };
         let entry = &mut self.sessions[index];
         let kcp = entry.session.kcp();
-        let bytes = kcp_bytes(payload).unwrap_or(&[]);
-        if kcp.check(bytes).is_err() {
+        if kcp.check(segments).is_err() {
             return false;
         }
         let is_candidate = entry.candidate.as_ref().is_some_and(|c| c.address == from);
-        if !is_candidate && !kcp.is_news(bytes) {
+        if !is_candidate && !kcp.is_news(segments) {
             self.cx.stats.strays += 1;
             return true; // a copy of an old datagram diverts nothing
         }
@@ -127,8 +146,8 @@ impl Endpoint {
                 Candidate::new(from, clock, now)
             }
         };
-        entry.candidate.insert(candidate).received += size;
-        self.feed(index, payload, now);
+        entry.candidate.insert(candidate).received += arrived.size;
+        self.feed(index, arrived.payload, now);
         self.move_if_proved(index);
         true
     }

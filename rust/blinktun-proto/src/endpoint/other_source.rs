@@ -8,21 +8,28 @@
 
 use super::Endpoint;
 use super::directory::Key;
-use super::half_open::kcp_bytes;
 use crate::time::Time;
+use crate::wire::Payload;
+use crate::wire::kcp::Segments;
 
 impl Endpoint {
     /// A payload for a client from an address that it has not asked.
-    pub(super) fn handle_other_source(&mut self, key: Key, payload: &[u8], now: Time) {
+    pub(super) fn handle_other_source(
+        &mut self,
+        key: Key,
+        segments: Segments<'_>,
+        payload: Payload<'_>,
+        now: Time,
+    ) {
         let Some(index) = self.directory.find_anywhere(key.1) else {
             self.cx.stats.in_errs += 1;
             return;
         };
         let entry = &mut self.sessions[index];
-        let (kcp, bytes) = (entry.session.kcp(), kcp_bytes(payload).unwrap_or(&[]));
+        let kcp = entry.session.kcp();
         let is_servers = key.0.remote.port() == entry.peer.remote.port()
-            && kcp.check(bytes).is_ok()
-            && (self.crypt.is_keyed() || kcp.is_echoed_by(bytes));
+            && kcp.check(segments).is_ok()
+            && (self.crypt.is_keyed() || kcp.is_echoed_by(segments));
         if !is_servers {
             self.cx.stats.in_errs += 1;
             return;

@@ -6,9 +6,7 @@
 
 use crate::time::{Duration, Time};
 use crate::wire::Sn;
-use crate::wire::kcp::{HEADER, PUSH, Segment, WASK, WINS};
-
-use super::half_open::kcp_segments;
+use crate::wire::kcp::{HEADER, PUSH, Segment, Segments, WASK, WINS};
 
 /// Answers a second, over all sources.
 const RATE: f64 = 1000.0;
@@ -28,20 +26,20 @@ impl Strays {
         }
     }
 
-    /// The payload that answers `payload` of the unknown conversation `conv`, if it deserves one.
-    pub fn answer(&mut self, payload: &[u8], conv: u32, now: Time) -> Option<[u8; HEADER]> {
+    /// The payload that answers segments of an unknown conversation, if they deserve one.
+    pub fn answer(&mut self, segments: Segments<'_>, now: Time) -> Option<[u8; HEADER]> {
         // Acknowledgements and tells are not answered: two forgetful ends would never stop.
         // Who has heard nothing of us yet has not lost us either.
         let is_asking =
             |segment: &Segment<'_>| matches!(segment.cmd, PUSH | WASK) && segment.una.0 != 0;
-        let asking = kcp_segments(payload, conv).find(is_asking)?;
+        let asking = segments.into_iter().find(is_asking)?;
         if !self.take_token(now) {
             return None;
         }
         let mut out = [0; HEADER];
         let (cmd, ts) = (WINS, asking.ts);
         Segment {
-            conv,
+            conv: segments.conv(),
             cmd,
             wnd: 32,
             ts,

@@ -4,7 +4,8 @@ use super::rebuild::Rebuild;
 use super::tuner::Tuner;
 use super::window::{MAX_SHARD, MEMBER_BYTES, Window};
 use super::{KEPT_GROUPS, MAX_SHARDS, Shards};
-use crate::wire::fec::{Packet, checked_kcp};
+use crate::wire::fec::{Packet, rebuilt_segments};
+use crate::wire::kcp::Segments;
 
 /// Packets from one search of the tuner to the next: a search sorts all samples.
 const SEARCH_EVERY: u32 = 8;
@@ -70,7 +71,7 @@ pub struct DecoderStats {
     pub short: u64,
     /// Packets of groups no longer kept, or with a number far from all others.
     pub late: u64,
-    /// Packets too short, too long, or with a size field that does not fit.
+    /// Packets that are too long.
     pub malformed: u64,
     /// Times the tuner changed the numbers.
     pub retuned: u64,
@@ -96,15 +97,20 @@ impl Decoder {
         self
     }
 
-    /// Take one FEC packet, from its header on, and call `recovered` with each payload rebuilt by it:
-    /// whole KCP segments of conversation `conv`, without header and padding.
+    /// Take one packet, and call `recovered` with the segments of conversation `conv` of each packet
+    /// rebuilt by it.
     ///
-    /// Any bytes are allowed. The packet's own KCP bytes are the caller's to use, before this.
-    pub fn receive(&mut self, packet: &[u8], conv: u32, recovered: &mut dyn FnMut(&[u8])) {
-        let Some(packet) = Packet::parse(packet) else {
+    /// The packet's own segments are the caller's to use, before this.
+    pub fn receive(
+        &mut self,
+        packet: &Packet<'_>,
+        conv: u32,
+        recovered: &mut dyn FnMut(Segments<'_>),
+    ) {
+        if packet.shard.len() > MAX_SHARD {
             self.stats.malformed += 1;
             return;
-        };
+        }
         self.stats.parity_received += u64::from(!packet.is_data);
         self.tuner.sample(packet.seqid, packet.is_data);
         if packet.seqid.0 >= self.shards.paws() {
@@ -120,7 +126,7 @@ impl Decoder {
         let Some(at) = self.window.seek(group, self.shards, &mut self.stats) else {
             return;
         };
-        if self.window.store(at, position, &packet, self.shards)
+        if self.window.store(at, position, packet, self.shards)
             && self.settle(at, conv, recovered)
             && self.trust != Trust::Proven
         {
@@ -185,7 +191,7 @@ impl Decoder {
 
     /// See whether a group can be rebuilt, or is full. Returns whether its members were checked and
     /// agree, the last parity packet among them.
-    fn settle(&mut self, at: usize, conv: u32, recovered: &mut dyn FnMut(&[u8])) -> bool {
+    fn settle(&mut self, at: usize, conv: u32, recovered: &mut dyn FnMut(Segments<'_>)) -> bool {
         let group = self.window.group(at);
         let is_full = group.data == self.shards.data();
         let is_whole = is_full || group.is_rebuilt();
@@ -229,14 +235,14 @@ impl Decoder {
             && self
                 .rebuild
                 .rebuilt()
-                .all(|shard| checked_kcp(shard, conv).is_some())
+                .all(|shard| rebuilt_segments(shard, conv).is_some())
     }
 
-    fn hand_on(&mut self, conv: u32, recovered: &mut dyn FnMut(&[u8])) {
-        let payloads = self.rebuild.rebuilt();
-        for kcp in payloads.filter_map(|shard| checked_kcp(shard, conv)) {
+    fn hand_on(&mut self, conv: u32, recovered: &mut dyn FnMut(Segments<'_>)) {
+        let shards = self.rebuild.rebuilt();
+        for segments in shards.filter_map(|shard| rebuilt_segments(shard, conv)) {
             self.stats.recovered += 1;
-            recovered(kcp);
+            recovered(segments);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::random::Random;
 use crate::time::{Duration, Time};
-use crate::wire::fec::{HEADER, MAX_PACKET, PARITY_HEADER, checked_kcp, classify};
+use crate::wire::fec::{HEADER, MAX_PACKET, PARITY_HEADER, Packet, classify, rebuilt_segments};
 use crate::wire::{SeqId, u32_at};
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -59,7 +59,11 @@ fn flowing(data: usize, parity: usize) -> Encoder {
 
 fn receive(decoder: &mut Decoder, packet: &[u8]) -> Vec<Vec<u8>> {
     let mut payloads = Vec::new();
-    decoder.receive(packet, CONV, &mut |kcp| payloads.push(kcp.to_vec()));
+    if let Some(packet) = Packet::parse(packet) {
+        decoder.receive(&packet, CONV, &mut |kcp| {
+            payloads.push(kcp.bytes().to_vec())
+        });
+    }
     payloads
 }
 
@@ -418,7 +422,7 @@ proptest! {
             mutate(&mut packet, random);
             for payload in receive(&mut decoder, &packet) {
                 let shard = [&(payload.len() as u16 + 2).to_le_bytes()[..], &payload].concat();
-                prop_assert!(checked_kcp(&shard, CONV).is_some());
+                prop_assert!(rebuilt_segments(&shard, CONV).is_some());
             }
             let (data, parity) = decoder.shards();
             let shards = Shards::new(data, parity).expect("sound numbers");

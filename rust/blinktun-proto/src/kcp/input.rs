@@ -6,31 +6,35 @@ use super::receiver::{Arrival, Pushed, Sink};
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::Millis;
-use crate::wire::kcp::{ACK, Malformed, PUSH, Segment, Segments, WASK, WINS};
+use crate::wire::kcp::{ACK, PUSH, Segment, Segments, WASK, WINS};
 
 /// More than a keepalive, compressed or not: what is longer is somebody's data.
 const KEEPALIVE: usize = 32;
 
+/// Segments that the peer of this conversation cannot have sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Implausible;
+
 impl Kcp {
-    /// Take one payload; `regular` is false if FEC rebuilt it. In-order data goes to `sink`.
+    /// Take the segments of one payload; `regular` is false if FEC rebuilt it. In-order data goes to
+    /// `sink`.
     ///
-    /// All or nothing: the payload is checked whole before any of it takes effect.
+    /// All or nothing: all are checked before any takes effect.
     ///
     /// # Errors
-    /// [`Malformed`] if it is not a sequence of segments that this conversation's peer can have
-    /// sent; nothing has changed then.
+    /// [`Implausible`], and nothing has changed then.
     pub fn input<S: Sink + ?Sized>(
         &mut self,
-        payload: &[u8],
+        segments: Segments<'_>,
         regular: bool,
         now: Time,
         (sink, pool, stats): (&mut S, &mut Pool, &mut Stats),
-    ) -> Result<(), Malformed> {
-        self.check(payload)?;
+    ) -> Result<(), Implausible> {
+        self.check(segments)?;
         let mut last_ack = None;
         let mut data = false;
         self.has_guessed = false;
-        for segment in Segments::new(payload, self.conv).flatten() {
+        for segment in segments {
             stats.in_segs += 1;
             // What `una` covers is gone: the acknowledgement must find its segment before.
             if segment.cmd == ACK {
@@ -78,26 +82,24 @@ impl Kcp {
         Ok(())
     }
 
-    /// Whether the payload can come from this conversation's peer, without any effect.
+    /// Whether the segments can come from this conversation's peer, without any effect.
     ///
     /// # Errors
-    /// [`Malformed`] says why not.
-    pub fn check(&self, payload: &[u8]) -> Result<(), Malformed> {
-        if payload.is_empty() {
-            return Err(Malformed::Length);
-        }
-        for segment in Segments::new(payload, self.conv) {
-            let segment = segment?;
+    /// [`Implausible`] if not.
+    pub fn check(&self, segments: Segments<'_>) -> Result<(), Implausible> {
+        let is_plausible = |segment: Segment<'_>| {
             let numbers = match segment.cmd {
                 ACK => self.sender.plausible_ack(segment.sn),
                 PUSH => self.receiver.plausible(segment.sn),
                 _ => true,
             };
-            if !numbers || !self.sender.plausible_una(segment.una) {
-                return Err(Malformed::Window);
-            }
+            numbers && self.sender.plausible_una(segment.una)
+        };
+        let is_ours = segments.conv() == self.conv;
+        match is_ours && segments.into_iter().all(is_plausible) {
+            true => Ok(()),
+            false => Err(Implausible),
         }
-        Ok(())
     }
 
     pub(super) fn handle_una(
@@ -168,19 +170,18 @@ impl Kcp {
         }
     }
 
-    /// Whether `payload` acknowledges a segment that is in flight now, with the clock it left with:
-    /// its sender has seen what we sent.
-    pub fn is_echoed_by(&self, payload: &[u8]) -> bool {
+    /// Whether a payload acknowledges a segment that is in flight now, with the clock it left with: its
+    /// sender has seen what we sent.
+    pub fn is_echoed_by(&self, segments: Segments<'_>) -> bool {
         // The first alone: a datagram is one guess.
-        let mut segments = Segments::new(payload, self.conv).flatten();
-        let ack = segments.find(|segment| segment.cmd == ACK);
+        let ack = segments.into_iter().find(|segment| segment.cmd == ACK);
         ack.is_some_and(|segment| self.sender.left_with(segment.sn, segment.ts))
     }
 
-    /// Whether `payload`, which has passed [`Kcp::check`], was made after all that was taken so far:
+    /// Whether a payload, which has passed [`Kcp::check`], was made after all that was taken so far:
     /// then it is no copy.
-    pub fn is_news(&self, payload: &[u8]) -> bool {
-        Segments::new(payload, self.conv).flatten().any(|segment| {
+    pub fn is_news(&self, segments: Segments<'_>) -> bool {
+        segments.into_iter().any(|segment| {
             let is_younger = |newest: Millis| newest.before(segment.ts);
             let shows_clock =
                 segment.cmd == PUSH || (segment.cmd == WASK && self.liveness.peer_asks());

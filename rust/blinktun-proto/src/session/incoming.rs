@@ -6,8 +6,9 @@ use crate::error::CloseReason;
 use crate::fec;
 use crate::smux::Role;
 use crate::time::{Duration, Time};
-use crate::wire::fec::{HEADER, PARITY_HEADER, PacketKind, classify};
-use crate::wire::u16_at;
+use crate::wire::Payload;
+use crate::wire::fec::Packet;
+use crate::wire::kcp::Segments;
 
 /// So long after the last FEC packet the decoder's memory is given back.
 const FEC_IDLE: Duration = Duration::from_secs(2);
@@ -15,32 +16,28 @@ const FEC_IDLE: Duration = Duration::from_secs(2);
 impl Session {
     /// Take one payload that passed the crypt layer. After a batch of them call
     /// [`Session::finish_input`].
-    pub fn handle_payload(&mut self, payload: &[u8], now: Time, cx: &mut Context) {
+    pub fn handle_payload(&mut self, payload: Payload<'_>, now: Time, cx: &mut Context) {
         if self.closed.is_some() {
             return;
         }
-        match classify(payload) {
-            PacketKind::Plain => {
+        match payload {
+            Payload::Plain(segments) => {
                 self.survey.plain = self.survey.plain.saturating_add(1);
-                self.handle_kcp(payload, true, now, cx);
+                self.handle_kcp(segments, true, now, cx);
             }
-            PacketKind::Data => {
-                let Some(kcp) = fec_data(payload) else {
-                    cx.stats.kcp_in_errors += 1;
-                    return;
-                };
-                self.handle_kcp(kcp, true, now, cx);
-                self.handle_fec(payload, now, cx);
+            Payload::Data(packet, segments) => {
+                self.handle_kcp(segments, true, now, cx);
+                self.handle_fec(&packet, now, cx);
             }
-            PacketKind::Parity => {
+            Payload::Parity(packet) => {
                 cx.stats.fec_parity_shards += 1;
-                self.handle_fec(payload, now, cx);
+                self.handle_fec(&packet, now, cx);
             }
-            PacketKind::OutOfBand => cx.stats.oob_packets += 1,
+            Payload::OutOfBand => cx.stats.oob_packets += 1,
         }
     }
 
-    fn handle_kcp(&mut self, payload: &[u8], regular: bool, now: Time, cx: &mut Context) {
+    fn handle_kcp(&mut self, segments: Segments<'_>, regular: bool, now: Time, cx: &mut Context) {
         if self.closed.is_some() {
             return; // the first payload of a datagram may have closed it
         }
@@ -51,7 +48,7 @@ impl Session {
             now,
         );
         let into = (&mut sink, &mut cx.pool, &mut cx.stats);
-        let result = self.kcp.input(payload, regular, now, into);
+        let result = self.kcp.input(segments, regular, now, into);
         let (received, failed) = (sink.received, sink.failed);
         cx.stats.bytes_received += received;
         match (result, regular) {
@@ -65,7 +62,7 @@ impl Session {
         }
     }
 
-    fn handle_fec(&mut self, packet: &[u8], now: Time, cx: &mut Context) {
+    fn handle_fec(&mut self, packet: &Packet<'_>, now: Time, cx: &mut Context) {
         self.survey.coded = self.survey.coded.saturating_add(1);
         let (data, parity) = self.shards.unwrap_or((1, 1));
         let mut decoder = self
@@ -74,8 +71,8 @@ impl Session {
             .unwrap_or_else(|| fec::Decoder::new(data, parity));
         let (full, errors) = (decoder.stats.full_groups, decoder.stats.errors);
         let conv = self.conv;
-        decoder.receive(packet, conv, &mut |payload| {
-            self.handle_kcp(payload, false, now, cx)
+        decoder.receive(packet, conv, &mut |segments| {
+            self.handle_kcp(segments, false, now, cx)
         });
         cx.stats.fec_full_shards += decoder.stats.full_groups - full;
         cx.stats.fec_errs += decoder.stats.errors - errors;
@@ -129,13 +126,6 @@ impl Session {
             self.close(CloseReason::PeerRestarted);
         }
     }
-}
-
-/// What a FEC data packet carries; `None` if its size field tells another length.
-fn fec_data(payload: &[u8]) -> Option<&[u8]> {
-    let data = payload.get(HEADER..)?;
-    let size = u16_at(payload, PARITY_HEADER) as usize;
-    (size == payload.len() - PARITY_HEADER).then_some(data)
 }
 
 fn gauge_decoder(decoder: &fec::Decoder, now: Time, cx: &mut Context) {

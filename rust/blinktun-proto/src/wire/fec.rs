@@ -1,6 +1,7 @@
 //! FEC headers, and what the bytes behind them must be (kcptun wire, 1.3, 4.1, 4.2, 4.8).
 
-use crate::wire::{SeqId, u16_at, u32_at};
+use super::kcp::{PUSH, Segments};
+use super::{SeqId, u16_at, u32_at};
 
 /// Bytes in front of the KCP segments of a data packet: seqid 4, type 2, size 2.
 pub const HEADER: usize = 8;
@@ -17,11 +18,6 @@ pub(crate) const SIZE_FIELD: usize = 2;
 pub(crate) const TYPE_DATA: u16 = 0x00f1;
 pub(crate) const TYPE_PARITY: u16 = 0x00f2;
 const TYPE_OUT_OF_BAND: u16 = 0x00f3;
-
-/// Bytes of a KCP segment's header (kcptun wire, 3.1).
-const SEGMENT_HEADER: usize = 24;
-const PUSH: u8 = 81;
-const WINS: u8 = 84;
 
 /// What a payload is (kcptun wire, 1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,19 +47,22 @@ pub fn classify(payload: &[u8]) -> PacketKind {
     }
 }
 
-/// A FEC packet, parsed.
+/// A FEC packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Packet<'a> {
+pub struct Packet<'a> {
+    /// Its number.
     pub seqid: SeqId,
+    /// Data, else parity.
     pub is_data: bool,
+    /// What is coded: all behind the type, the size field included.
     pub shard: &'a [u8],
 }
 
 impl<'a> Packet<'a> {
-    /// `None` if it is no FEC packet, too short, longer than [`MAX_PACKET`], or if a data packet's
-    /// size field tells another length than the packet has.
+    /// `None` if it is no FEC packet, too short, or if a data packet's size field tells another
+    /// length than the packet has.
     pub fn parse(bytes: &'a [u8]) -> Option<Packet<'a>> {
-        if bytes.len() < HEADER || bytes.len() > MAX_PACKET {
+        if bytes.len() < HEADER {
             return None;
         }
         let is_data = match classify(bytes) {
@@ -81,36 +80,28 @@ impl<'a> Packet<'a> {
             shard,
         })
     }
+
+    /// What stands behind the size field: of a data packet, its segments.
+    pub fn content(&self) -> &'a [u8] {
+        &self.shard[SIZE_FIELD..]
+    }
 }
 
-/// The KCP bytes of a rebuilt shard, if all that can be checked about them holds (kcptun wire, 4.8):
-/// the size is in range, zeros follow it, and segments of conversation `conv` fill it exactly.
-pub(crate) fn checked_kcp(shard: &[u8], conv: u32) -> Option<&[u8]> {
+/// The segments of a rebuilt shard, if all that can be checked about them holds (kcptun wire, 4.8): the
+/// size is in range, zeros follow it, and segments of conversation `conv` fill it exactly, with data
+/// in every PUSH.
+pub(crate) fn rebuilt_segments(shard: &[u8], conv: u32) -> Option<Segments<'_>> {
     if shard.len() < SIZE_FIELD {
         return None;
     }
     let size = usize::from(u16_at(shard, 0));
-    let kcp = shard.get(SIZE_FIELD..size)?;
+    let segments = Segments::parse(shard.get(SIZE_FIELD..size)?).ok()?;
     let is_padded = shard[size..].iter().all(|&byte| byte == 0);
-    (is_padded && segments_fill(kcp, conv)).then_some(kcp)
-}
-
-/// Whether `kcp` is one or more whole segments of `conv`: known commands, data in every PUSH and in
-/// nothing else.
-fn segments_fill(kcp: &[u8], conv: u32) -> bool {
-    let mut rest = kcp;
-    while rest.len() >= SEGMENT_HEADER {
-        let (cmd, len) = (rest[4], u32_at(rest, 20) as usize);
-        let is_known = (PUSH..=WINS).contains(&cmd);
-        if u32_at(rest, 0) != conv || !is_known || rest[5] != 0 || (cmd == PUSH) != (len > 0) {
-            return false;
-        }
-        let Some(next) = rest[SEGMENT_HEADER..].get(len..) else {
-            return false;
-        };
-        rest = next;
-    }
-    rest.is_empty() && !kcp.is_empty()
+    let is_empty_push = |cmd, data: &[u8]| cmd == PUSH && data.is_empty();
+    let is_sound = segments
+        .into_iter()
+        .all(|it| !is_empty_push(it.cmd, it.data));
+    (is_padded && is_sound && segments.conv() == conv).then_some(segments)
 }
 
 #[cfg(test)]
@@ -158,15 +149,19 @@ mod tests {
         data[4] = 0xf2;
         assert!(Packet::parse(&data).is_some());
         assert_eq!(Packet::parse(&data[..7]), None);
-        data.resize(MAX_PACKET + 1, 0);
-        assert_eq!(Packet::parse(&data), None);
     }
 
     #[test]
     fn a_sound_shard_gives_its_segments() {
         let kcp = [segment(81, b"data"), segment(82, b""), segment(84, b"")].concat();
-        assert_eq!(checked_kcp(&shard(&kcp, &[]), CONV), Some(&kcp[..]));
-        assert_eq!(checked_kcp(&shard(&kcp, &[0; 5]), CONV), Some(&kcp[..]));
+        assert_eq!(
+            rebuilt_segments(&shard(&kcp, &[]), CONV),
+            Segments::parse(&kcp).ok()
+        );
+        assert_eq!(
+            rebuilt_segments(&shard(&kcp, &[0; 5]), CONV),
+            Segments::parse(&kcp).ok()
+        );
     }
 
     #[test]
@@ -192,10 +187,10 @@ mod tests {
             ("a fragment", shard(&fragment, &[])),
         ];
         for (why, shard) in unsound {
-            assert_eq!(checked_kcp(&shard, CONV), None, "{why}");
+            assert_eq!(rebuilt_segments(&shard, CONV), None, "{why}");
         }
         assert_eq!(
-            checked_kcp(&shard(&kcp, &[]), CONV + 1),
+            rebuilt_segments(&shard(&kcp, &[]), CONV + 1),
             None,
             "another conversation"
         );

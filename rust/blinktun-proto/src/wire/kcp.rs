@@ -53,83 +53,103 @@ impl Segment<'_> {
     }
 }
 
-/// A payload that is not a sequence of whole, well-formed segments of one conversation.
+/// Why bytes are no segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// A segment is cut short, or bytes are left over.
     Length,
-    /// A segment of another conversation.
+    /// Segments of different conversations.
     Conv,
     /// Not PUSH, ACK, WASK or WINS; or data where none may be.
     Command,
     /// A piece of a message (`frg`); kcptun sends a stream, which has none.
     Fragment,
-    /// `sn` or `una` cannot belong to this conversation now.
-    Window,
 }
 
-/// The segments of one payload, in order. `None` ends it; an error ends it too.
-#[derive(Clone, Debug)]
+/// Whole, well-formed segments of one conversation, at least one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Segments<'a> {
-    rest: &'a [u8],
+    bytes: &'a [u8],
     conv: u32,
 }
 
 impl<'a> Segments<'a> {
-    /// Read `payload` as segments of conversation `conv`.
-    pub fn new(payload: &'a [u8], conv: u32) -> Segments<'a> {
-        Segments {
-            rest: payload,
-            conv,
+    /// Read all of `bytes` as segments.
+    ///
+    /// # Errors
+    /// [`Malformed`] says why they are none.
+    pub fn parse(bytes: &'a [u8]) -> Result<Segments<'a>, Malformed> {
+        let (first, mut rest) = split_first(bytes)?;
+        while !rest.is_empty() {
+            let (segment, behind) = split_first(rest)?;
+            if segment.conv != first.conv {
+                return Err(Malformed::Conv);
+            }
+            rest = behind;
         }
+        let conv = first.conv;
+        Ok(Segments { bytes, conv })
+    }
+
+    /// The conversation.
+    pub fn conv(&self) -> u32 {
+        self.conv
+    }
+
+    /// All of them, as they stand on the wire.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 }
 
-impl<'a> Iterator for Segments<'a> {
-    type Item = Result<Segment<'a>, Malformed>;
+impl<'a> IntoIterator for Segments<'a> {
+    type Item = Segment<'a>;
+    type IntoIter = Iter<'a>;
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn into_iter(self) -> Iter<'a> {
+        Iter { rest: self.bytes }
+    }
+}
+
+/// The segments in their order.
+#[derive(Clone, Debug)]
+pub struct Iter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Segment<'a>;
+
+    fn next(&mut self) -> Option<Segment<'a>> {
         if self.rest.is_empty() {
             return None;
         }
-        work::count(1);
-        let parsed = parse(self.rest, self.conv);
-        self.rest = match &parsed {
-            Ok(segment) => &self.rest[HEADER + segment.data.len()..],
-            Err(_) => &[],
-        };
-        Some(parsed)
+        let (segment, rest) = split_first(self.rest).ok()?; // all were parsed before
+        self.rest = rest;
+        Some(segment)
     }
 }
 
-/// The conversation that the first segment of a payload names.
-pub fn peek_conv(payload: &[u8]) -> Option<u32> {
-    (payload.len() >= HEADER).then(|| u32_at(payload, 0))
-}
-
-fn parse(bytes: &[u8], conv: u32) -> Result<Segment<'_>, Malformed> {
-    if bytes.len() < HEADER {
-        return Err(Malformed::Length);
-    }
-    if u32_at(bytes, 0) != conv {
-        return Err(Malformed::Conv);
-    }
-    let cmd = bytes[4];
-    let length = u32_at(bytes, 20) as usize;
+/// The first segment, and what stands behind it.
+fn split_first(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), Malformed> {
+    work::count(1);
+    let (header, behind) = bytes.split_at_checked(HEADER).ok_or(Malformed::Length)?;
+    let (cmd, length) = (header[4], u32_at(header, 20) as usize);
     if !(PUSH..=WINS).contains(&cmd) || (cmd != PUSH && length != 0) {
         return Err(Malformed::Command);
     }
-    if bytes[5] != 0 {
+    if header[5] != 0 {
         return Err(Malformed::Fragment);
     }
-    let data = bytes[HEADER..].get(..length).ok_or(Malformed::Length)?;
-    Ok(Segment {
-        conv,
+    let (data, rest) = behind.split_at_checked(length).ok_or(Malformed::Length)?;
+    let segment = Segment {
+        conv: u32_at(header, 0),
         cmd,
-        wnd: u16_at(bytes, 6),
-        ts: Millis(u32_at(bytes, 8)),
-        sn: Sn(u32_at(bytes, 12)),
-        una: Sn(u32_at(bytes, 16)),
+        wnd: u16_at(header, 6),
+        ts: Millis(u32_at(header, 8)),
+        sn: Sn(u32_at(header, 12)),
+        una: Sn(u32_at(header, 16)),
         data,
-    })
+    };
+    Ok((segment, rest))
 }

@@ -11,6 +11,7 @@ use blinktun_proto::kcp::{Config, Kcp};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
 use blinktun_proto::wire::fec::{HEADER, PARITY_HEADER, PacketKind, classify};
+use blinktun_proto::wire::kcp::Segments;
 
 /// One end of a conversation: KCP with FEC, without smux.
 pub struct OldPeer {
@@ -115,7 +116,9 @@ impl OldPeer {
     fn input(&mut self, kcp: &[u8], regular: bool, now: Time) {
         let into = (&mut self.received, &mut self.pool, &mut self.stats);
         // Segments that its KCP refuses are dropped.
-        let _ = self.kcp.input(kcp, regular, now, into);
+        if let Ok(segments) = Segments::parse(kcp) {
+            let _ = self.kcp.input(segments, regular, now, into);
+        }
     }
 
     fn decode(&mut self, packet: &[u8], is_data: bool, now: Time) {

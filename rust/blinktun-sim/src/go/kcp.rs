@@ -118,14 +118,11 @@ impl Kcp {
 
     // --- from the wire --------------------------------------------------------------------
 
-    /// Take one payload; `regular` is false if FEC rebuilt it.
-    ///
-    /// # Panics
-    /// If it is malformed: blinktun sent it.
-    pub fn input(&mut self, payload: &[u8], regular: bool, now: Time) {
+    /// Take the segments of one payload; `regular` is false if FEC rebuilt it.
+    pub fn input(&mut self, segments: Segments<'_>, regular: bool, now: Time) {
         let (una, mut latest, mut fast) = (self.una, None, false);
-        for segment in Segments::new(payload, self.conv) {
-            let segment = segment.expect("blinktun sends whole segments");
+        assert_eq!(segments.conv(), self.conv);
+        for segment in segments {
             if regular {
                 self.remote_window = segment.wnd.into();
             }

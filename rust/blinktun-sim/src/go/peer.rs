@@ -9,7 +9,8 @@ use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::{self, Mux, StreamId, Version};
 use blinktun_proto::snappy;
 use blinktun_proto::time::{Time, earliest};
-use blinktun_proto::wire::fec::{HEADER, PacketKind, classify};
+use blinktun_proto::wire::Payload;
+use blinktun_proto::wire::fec::{HEADER, Packet};
 
 use super::kcp::{Habits, Kcp};
 use crate::flow::Streams;
@@ -111,22 +112,22 @@ impl GoPeer {
             return;
         }
         let payload = &datagram[self.crypt.head()..stride - self.crypt.tail()];
-        match classify(payload) {
-            PacketKind::Plain => self.kcp.input(payload, true, now),
-            PacketKind::Data => {
-                self.kcp.input(&payload[HEADER..], true, now);
-                self.rebuild(payload, now);
+        match Payload::parse(payload).expect("blinktun sends whole payloads") {
+            Payload::Plain(segments) => self.kcp.input(segments, true, now),
+            Payload::Data(packet, segments) => {
+                self.kcp.input(segments, true, now);
+                self.rebuild(&packet, now);
             }
-            PacketKind::Parity => self.rebuild(payload, now),
-            PacketKind::OutOfBand => panic!("nobody sends it"),
+            Payload::Parity(packet) => self.rebuild(&packet, now),
+            Payload::OutOfBand => panic!("nobody sends it"),
         }
         self.read(now);
     }
 
-    fn rebuild(&mut self, packet: &[u8], now: Time) {
+    fn rebuild(&mut self, packet: &Packet<'_>, now: Time) {
         let kcp = &mut self.kcp;
-        self.decoder.receive(packet, self.conv, &mut |payload| {
-            kcp.input(payload, false, now);
+        self.decoder.receive(packet, self.conv, &mut |segments| {
+            kcp.input(segments, false, now);
         });
     }
 
