@@ -3,6 +3,7 @@
 
 mod timing;
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
@@ -54,7 +55,7 @@ impl Pair {
             nodelay: true,
             interval_ms: 10,
             resend: 2,
-            no_congestion: true,
+            congestion: Algorithm::Fixed,
             send_window: window,
             receive_window: window,
             clock_offset: 0,

@@ -6,6 +6,8 @@
 //! | --- | --- |
 //! | [`crypt`] | the packet envelope: nonce, checksum, encryption, in batches |
 //! | [`fec`] | Reed-Solomon groups over datagrams: encoder, decoder, tuner |
+//! | [`recovery`] | what acknowledgements tell: round trips, delivery rate |
+//! | [`congestion`] | how much may be in flight, and how fast it leaves |
 //! | [`kcp`] | segments, acknowledgement, retransmission: a reliable byte stream |
 //! | [`snappy`] | the framed compression of that byte stream |
 //! | [`smux`] | many streams over that byte stream |
@@ -22,6 +24,7 @@
 #![forbid(unsafe_code)]
 
 pub mod buffer;
+pub mod congestion;
 pub mod crypt;
 pub mod endpoint;
 pub mod error;
@@ -29,6 +32,7 @@ pub mod fec;
 pub mod kcp;
 pub mod qpp;
 pub mod random;
+pub mod recovery;
 pub mod replay;
 pub mod session;
 pub mod smux;

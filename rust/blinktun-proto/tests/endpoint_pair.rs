@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
 use blinktun_proto::session::{Config, Event, Role};
@@ -191,7 +192,7 @@ fn without_fec_and_compression() {
 fn smux_2_and_congestion_control() {
     carries_a_megabyte(CryptKind::Null, |config| {
         config.smux.version = Some(smux::Version::V2);
-        config.no_congestion = false;
+        config.congestion = Algorithm::Reno;
     });
 }
 

@@ -1,5 +1,6 @@
 //! When a peer counts as gone: no progress, no answer to questions, and nothing new from it.
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
@@ -14,7 +15,7 @@ const CONFIG: Config = Config {
     nodelay: false,
     interval_ms: 1000,
     resend: 0,
-    no_congestion: true,
+    congestion: Algorithm::Fixed,
     send_window: 32,
     receive_window: 32,
     asks_after_data: true,

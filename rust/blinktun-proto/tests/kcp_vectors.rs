@@ -9,6 +9,7 @@
 //! - It speaks a byte stream and refuses fragments; Go holds them until all are there, and kcptun sends
 //!   none.
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
@@ -63,7 +64,10 @@ impl Machine {
             nodelay: number(setup, "nodelay") == 1,
             interval_ms: number(setup, "interval"),
             resend: number(setup, "resend"),
-            no_congestion: number(setup, "nc") == 1,
+            congestion: match number(setup, "nc") {
+                1 => Algorithm::Fixed,
+                _ => Algorithm::Reno,
+            },
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
             asks_after_data: false,

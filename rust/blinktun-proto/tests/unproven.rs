@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
 use blinktun_proto::endpoint::half_open::EPOCH;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
@@ -389,7 +390,7 @@ fn a_datagram_is_one_guess() {
             nodelay: false,
             interval_ms: 10,
             resend: 2,
-            no_congestion: true,
+            congestion: Algorithm::Fixed,
             send_window: 32,
             receive_window: 32,
             asks_after_data: false,

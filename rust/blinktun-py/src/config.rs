@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use blinktun_io::SocketConfig;
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::qpp::{self, Revision};
 use blinktun_proto::session;
@@ -98,7 +99,10 @@ impl Config {
                 nodelay,
                 interval_ms: interval,
                 resend,
-                no_congestion: nc,
+                congestion: match nc {
+                    true => Algorithm::Fixed,
+                    false => Algorithm::Reno,
+                },
                 send_window: sndwnd,
                 receive_window: rcvwnd,
                 rate_limit: ratelimit,

@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::crypt::CryptKind;
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Role};
@@ -72,7 +73,8 @@ impl Dice {
             (true, 10, 1),
             (false, 50, 0),
         ]);
-        config.no_congestion = self.one_of(&[true, true, true, false]);
+        let (fixed, reno) = (Algorithm::Fixed, Algorithm::Reno);
+        config.congestion = self.one_of(&[fixed, fixed, fixed, reno]);
         config.send_window = self.one_of(&[8, 32, 128, 1024]);
         config.receive_window = self.one_of(&[8, 32, 512, 1024]);
         config.rate_limit = self.one_of(&[0, 0, 0, 30_000]);

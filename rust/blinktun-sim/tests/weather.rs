@@ -1,5 +1,6 @@
 //! Every byte arrives once and in order, whatever the network does.
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::session::Config;
 use blinktun_proto::time::Duration;
 use blinktun_sim::{Bursts, Flow, Setup, Weather, World, for_each_seed};
@@ -129,7 +130,11 @@ fn a_fifth_lost_in_bursts_in_every_mode() {
                     config.nodelay = nodelay;
                     config.interval_ms = interval;
                     config.resend = resend;
-                    config.no_congestion = nc;
+                    config.congestion = if nc {
+                        Algorithm::Fixed
+                    } else {
+                        Algorithm::Reno
+                    };
                 });
             carry(&setup, 200_000, 300 * SECOND);
         }
@@ -236,7 +241,7 @@ fn windows() {
 #[test]
 fn a_full_queue_with_and_without_congestion_control() {
     for_each_seed(|seed| {
-        for no_congestion in [true, false] {
+        for congestion in [Algorithm::Fixed, Algorithm::Reno] {
             let weather = Weather {
                 rate: Some(300_000),
                 queue: 30_000,
@@ -244,7 +249,7 @@ fn a_full_queue_with_and_without_congestion_control() {
             };
             let setup = Setup::new(seed).weather(weather);
             carry(
-                &setup.both(|config| config.no_congestion = no_congestion),
+                &setup.both(|config| config.congestion = congestion),
                 300_000,
                 60 * SECOND,
             );
@@ -257,7 +262,7 @@ fn congestion_control_under_loss() {
     for_each_seed(|seed| {
         for loss in [0.0, 0.05, 0.2] {
             let setup = Setup::new(seed).weather(near().with_loss(loss));
-            let setup = setup.both(|config| config.no_congestion = false);
+            let setup = setup.both(|config| config.congestion = Algorithm::Reno);
             carry(&setup, 100_000, 60 * SECOND);
         }
     });

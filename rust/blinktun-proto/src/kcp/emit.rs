@@ -27,6 +27,9 @@ impl Kcp {
             // There is too little room for the next data: what a candidate gets is limited.
             at = self.write_control(&mut out[..block], now, stats);
         }
+        if next.is_none() {
+            self.sender.note_idle();
+        }
         (at > 0).then_some(Emitted { len: at, has_data })
     }
 

@@ -1,6 +1,7 @@
 //! Numbered segments until `una` passes them, and what acknowledgements said of them.
 
-use super::rtt::Rtt;
+use crate::recovery::delivery::Snapshot;
+use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
 use crate::wire::Millis;
@@ -23,6 +24,8 @@ pub(super) struct Outgoing {
     pub(super) rto: Duration,
     /// Which transmission of this conversation its last one was.
     pub(super) order: u64,
+    /// What was delivered when that left.
+    pub(super) snapshot: Snapshot,
     pub(super) transmissions: u32,
     pub(super) acked: bool,
     /// It waits to leave again, for this reason.
@@ -82,6 +85,7 @@ impl Outgoing {
             due: now,
             rto: Duration::ZERO,
             order: 0,
+            snapshot: Snapshot::default(),
             transmissions: 0,
             acked: false,
             queued: None,

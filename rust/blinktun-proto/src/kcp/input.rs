@@ -67,8 +67,8 @@ impl Kcp {
             }
         }
         if let Some((sample, exact)) = last_ack.filter(|_| regular) {
-            let first = self.rtt.min().is_none();
-            self.rtt.sample(sample, exact);
+            let first = !self.rtt.is_known();
+            self.rtt.sample(sample, exact, now);
             if first {
                 self.sender.retime(&self.rtt);
             }

@@ -1,13 +1,12 @@
 //! KCP: a reliable, ordered byte stream over datagrams (kcptun wire, section 3).
 //!
-//! [`Kcp`] wires a [`sender`], a [`receiver`], a round-trip estimator ([`rtt`]), window probes
-//! ([`probe`]) and a [`control`]ler together. Unlike the Go program it has no flush clock:
+//! [`Kcp`] wires a [`sender`], a [`receiver`], window probes ([`probe`]), a round-trip estimator and a
+//! congestion controller together. Unlike the Go program it has no flush clock:
 //! acknowledgements leave after each batch of input, data as soon as the windows allow.
 //!
 //! After any call that changes something, call [`Kcp::emit`] until it returns `None`, then arm a
 //! timer for [`Kcp::next_timeout`].
 
-pub mod control;
 mod emit;
 mod in_flight;
 mod input;
@@ -16,21 +15,20 @@ mod overtaken;
 pub mod pool;
 pub mod probe;
 pub mod receiver;
-pub mod rtt;
 pub mod sender;
 
 use std::collections::VecDeque;
 
+use crate::congestion::Algorithm;
+use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
 use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, Sn};
-use control::{Controller, Fixed, Reno};
 use liveness::{GAP, Liveness, SILENCE};
 use pool::Pool;
 use probe::Probe;
 use receiver::Receiver;
-use rtt::Rtt;
 use sender::Sender;
 
 /// The settings of one end of a conversation.
@@ -46,8 +44,8 @@ pub struct Config {
     pub interval_ms: u32,
     /// Acknowledgements past a segment before it is sent again; 0 is never.
     pub resend: u32,
-    /// No congestion window: only the windows below count (`nc=1`).
-    pub no_congestion: bool,
+    /// Who decides how much may be in flight, within the windows below.
+    pub congestion: Algorithm,
     /// Send window, in segments.
     pub send_window: u32,
     /// Receive window, in segments.
@@ -111,10 +109,7 @@ impl Kcp {
     /// A conversation that begins now.
     pub fn new(config: Config, now: Time) -> Kcp {
         let mss = config.block - HEADER;
-        let controller: Box<dyn Controller> = match config.no_congestion {
-            true => Box::new(Fixed),
-            false => Box::new(Reno::new(mss, config.resend)),
-        };
+        let controller = config.congestion.build(mss, config.resend);
         let policy = (config.nodelay, config.resend);
         Kcp {
             conv: config.conv,

@@ -5,13 +5,14 @@ mod timeouts;
 
 use std::collections::VecDeque;
 
-use super::control::{Acked, Controller};
 pub use super::in_flight::Echo;
 use super::in_flight::{Batch, Outgoing};
 use super::overtaken::{Overtaken, Transmission};
 use super::pool::Pool;
 use super::receiver::SLACK;
-use super::rtt::Rtt;
+use crate::congestion::{Acked, Controller, InFlight, Sent};
+use crate::recovery::delivery::Delivery;
+use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Time, earliest};
 use crate::wire::{Millis, Sn};
@@ -36,8 +37,7 @@ pub struct Sender {
     wrapped: bool,
     /// How many segments at the end of `buffer` have never left.
     unsent: usize,
-    /// Sent and not acknowledged.
-    in_flight: u32,
+    in_flight: InFlight,
     again: VecDeque<Sn>,
     next_order: u64,
     overtaken: Overtaken,
@@ -51,7 +51,7 @@ pub struct Sender {
     next_due: Option<Time>,
     /// All segments are looked at for one that is due, so not before this.
     next_look: Time,
-    delivered: u64,
+    delivery: Delivery,
     last_progress: Time,
     advanced_ever: bool,
     batch: Batch,
@@ -77,7 +77,7 @@ impl Sender {
             una: Sn(0),
             wrapped: false,
             unsent: 0,
-            in_flight: 0,
+            in_flight: InFlight::default(),
             again: VecDeque::new(),
             next_order: 0,
             overtaken: Overtaken::new(resend),
@@ -86,7 +86,7 @@ impl Sender {
             resumes: false,
             next_due: None,
             next_look: now,
-            delivered: 0,
+            delivery: Delivery::new(now),
             last_progress: now,
             advanced_ever: false,
             batch: Batch::default(),
@@ -187,12 +187,15 @@ impl Sender {
         for segment in self.buffer.drain(..count as usize) {
             work::count(1);
             if !segment.acked {
-                self.in_flight -= 1;
+                self.in_flight.remove(segment.data.len());
                 self.batch.note(&segment);
-                if segment.transmissions == 1 {
+                // Of several transmissions nobody says which has arrived.
+                let only = (segment.transmissions == 1).then_some(&segment.snapshot);
+                if only.is_some() {
                     self.overtaken.note_acked(segment.order);
                 }
-                self.delivered += segment.data.len() as u64;
+                self.delivery
+                    .note_acked(segment.data.len() as u64, only, now);
             }
             pool.give(segment.data);
             self.una = self.una.plus(1);
@@ -212,17 +215,21 @@ impl Sender {
             .get_mut(index)
             .filter(|s| index < sent && !s.acked)?;
         segment.acked = true;
-        self.in_flight -= 1;
-        self.delivered += segment.data.len() as u64;
+        self.in_flight.remove(segment.data.len());
+        let bytes = segment.data.len() as u64;
         let exact = (segment.ts == ts).then(|| now.since(segment.sent));
         let genuine = segment.echoes(ts);
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
+            self.controller.on_spurious(bytes, now);
         }
-        if exact.is_some() || segment.transmissions == 1 {
-            // Else it may be an earlier transmission that has arrived.
+        // Else it may be an earlier transmission that has arrived.
+        let is_last = exact.is_some() || segment.transmissions == 1;
+        if is_last {
             self.overtaken.note_acked(segment.order);
         }
+        let snapshot = is_last.then_some(&segment.snapshot);
+        self.delivery.note_acked(bytes, snapshot, now);
         self.batch.note(segment);
         self.batch.exact = exact.or(self.batch.exact);
         self.note_progress(now);
@@ -257,12 +264,13 @@ impl Sender {
         let acked = Acked {
             segments: batch.segments,
             bytes: batch.bytes,
-            delivered: self.delivered,
+            delivered: self.delivery.take_sample(),
             rtt: batch.exact,
-            advanced: batch.advanced,
+            has_advanced: batch.advanced,
             in_flight: self.in_flight,
+            peer_window: self.remote_window,
         };
-        self.controller.on_acked(&acked, self.remote_window, now);
+        self.controller.on_acked(&acked, now);
     }
 
     // --- to the wire ----------------------------------------------------------------------
@@ -304,12 +312,15 @@ impl Sender {
         now: Time,
         stats: &mut Stats,
     ) -> Option<(Sn, &[u8])> {
+        let in_flight = self.in_flight;
         let index = match self.again.pop_front() {
             Some(sn) => self.index_again(sn)?,
             None => self.take_new(rtt, now)?,
         };
         let segment = &mut self.buffer[index];
         segment.sent = now;
+        segment.snapshot = self.delivery.note_sent(in_flight.bytes, now);
+        let bytes = segment.data.len() as u64;
         if segment.transmissions == 0 {
             segment.first_ts = ts;
         }
@@ -325,12 +336,12 @@ impl Sender {
         let (order, sn) = (self.next_order, self.una.plus(index as u32));
         self.next_order += 1;
         self.overtaken.note_sent(Transmission { order, sn });
-        self.overtaken.tidy(self.in_flight, |it| {
+        self.overtaken.tidy(self.in_flight.segments, |it| {
             let index = usize::try_from(it.sn.diff(self.una)).ok();
             let segment = index.and_then(|index| self.buffer.get(index));
             segment.is_some_and(|segment| segment.order == it.order && !segment.acked)
         });
-        self.controller.on_sent(1, now);
+        self.controller.on_sent(&Sent { bytes, in_flight }, now);
         Some((sn, &self.buffer[index].data))
     }
 
@@ -339,10 +350,10 @@ impl Sender {
         let segment = self.buffer.get_mut(index)?;
         segment.rto = rtt.rto();
         self.unsent -= 1;
-        if self.in_flight == 0 {
+        if self.in_flight.segments == 0 {
             self.last_progress = now;
         }
-        self.in_flight += 1;
+        self.in_flight.add(segment.data.len());
         Some(index)
     }
 
@@ -352,10 +363,19 @@ impl Sender {
         (segment.queued.is_some() && !segment.acked).then_some(index)
     }
 
+    /// In segments.
     fn effective_window(&self) -> u32 {
-        self.window
-            .min(self.remote_window)
-            .min(self.controller.window())
+        let allowed = self.controller.window() / self.mss as u64;
+        let windows = self.window.min(self.remote_window);
+        windows.min(u32::try_from(allowed).unwrap_or(u32::MAX))
+    }
+
+    /// Nothing is left to send. If the windows allow more, what is in flight says little of the path.
+    pub fn note_idle(&mut self) {
+        let is_all_sent = self.queue.is_empty() && self.unsent == 0;
+        if is_all_sent && self.buffer.len() < self.effective_window() as usize {
+            self.delivery.note_app_limited(self.in_flight.bytes);
+        }
     }
 
     /// The first segment has left and arrived before there was a sender.

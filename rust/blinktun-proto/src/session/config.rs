@@ -3,6 +3,7 @@
 use core::fmt;
 use std::sync::Arc;
 
+use crate::congestion::Algorithm;
 use crate::crypt::{MAX_DATAGRAM, PacketCrypt};
 use crate::fec;
 use crate::kcp;
@@ -37,8 +38,8 @@ pub struct Config {
     pub interval_ms: u32,
     /// Acknowledgements past a segment before it is sent again; 0 is never.
     pub resend: u32,
-    /// Only the windows limit what is in flight.
-    pub no_congestion: bool,
+    /// Who decides how much may be in flight, within the windows below.
+    pub congestion: Algorithm,
     /// Send window, in segments.
     pub send_window: u32,
     /// Receive window, in segments.
@@ -126,7 +127,7 @@ impl Config {
             nodelay: false,
             interval_ms: 30,
             resend: 2,
-            no_congestion: true,
+            congestion: Algorithm::Fixed,
             send_window: 128,
             receive_window: 512,
             rate_limit: 0,
@@ -164,7 +165,7 @@ impl Config {
             nodelay: self.nodelay,
             interval_ms: self.interval_ms,
             resend: self.resend,
-            no_congestion: self.no_congestion,
+            congestion: self.congestion,
             send_window: self.send_window,
             receive_window: self.receive_window,
             asks_after_data: role == Role::Client,

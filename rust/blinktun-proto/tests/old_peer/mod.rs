@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::fec::Encoder;
 use blinktun_proto::fec::code::interpolate;
 use blinktun_proto::kcp::pool::Pool;
@@ -53,7 +54,7 @@ impl OldPeer {
             nodelay: true,
             interval_ms: 10,
             resend: 2,
-            no_congestion: true,
+            congestion: Algorithm::Fixed,
             send_window: 128,
             receive_window: 512,
             asks_after_data: false,

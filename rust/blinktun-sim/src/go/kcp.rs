@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use blinktun_proto::kcp::rtt::Rtt;
+use blinktun_proto::recovery::rtt::Rtt;
 use blinktun_proto::session::Config;
 use blinktun_proto::time::{Duration, Time};
 use blinktun_proto::wire::kcp::{ACK, HEADER, PUSH, Segment, Segments, WASK, WINS};
@@ -139,7 +139,7 @@ impl Kcp {
         }
         let sample = latest.map(|ts| clock(now).diff(ts)).filter(|_| regular);
         if let Some(sample) = sample.and_then(|ms| u32::try_from(ms).ok()) {
-            self.rtt.sample(sample, None);
+            self.rtt.sample(sample, None, now);
         }
         if self.una != una || (fast && self.habits.flushes_on_loss) {
             self.flush(now);

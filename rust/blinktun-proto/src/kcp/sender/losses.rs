@@ -1,26 +1,58 @@
 //! What acknowledgements tell the sender of segments that were not acknowledged.
 
 use super::Sender;
-use crate::kcp::control::Loss;
+use crate::congestion::{LossKind, Lost};
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::overtaken::Transmission;
-use crate::kcp::rtt::Rtt;
+use crate::recovery::rtt::Rtt;
 use crate::time::{Time, earliest};
 
+/// What was found lost at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    bytes: u64,
+    segments: u32,
+    newest_sent: Time,
+    /// How the worst was noticed.
+    kind: Option<LossKind>,
+}
+
+impl Losses {
+    pub(super) fn add(&mut self, segment: &Outgoing, kind: LossKind) {
+        self.bytes += segment.data.len() as u64;
+        self.segments += 1;
+        self.newest_sent = self.newest_sent.max(segment.sent);
+        if self.kind != Some(LossKind::Timeout) {
+            self.kind = Some(kind);
+        }
+    }
+}
+
 impl Sender {
+    /// Tell the controller.
+    pub(super) fn report(&mut self, losses: Losses, now: Time) {
+        let Some(kind) = losses.kind else { return };
+        let lost = Lost {
+            bytes: losses.bytes,
+            segments: losses.segments,
+            kind,
+            newest_sent: losses.newest_sent,
+            in_flight: self.in_flight,
+        };
+        self.controller.on_lost(&lost, now);
+    }
+
     /// Queue each segment of which the last transmission is lost.
     pub(super) fn find_losses(&mut self, now: Time) {
-        let mut lost = false;
+        let mut lost = Losses::default();
         while let Some(transmission) = self.overtaken.next_lost() {
             if let Some(segment) = self.still_out(transmission) {
                 segment.queued = Some(Again::Fast);
+                lost.add(segment, LossKind::Overtaken);
                 self.again.push_back(transmission.sn);
-                lost = true;
             }
         }
-        if lost {
-            self.controller.on_lost(Loss::Fast, self.in_flight, now);
-        }
+        self.report(lost, now);
     }
 
     /// With nothing new to send, repeat what has been overtaken at all after a while.

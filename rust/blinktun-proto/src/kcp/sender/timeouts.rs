@@ -1,10 +1,11 @@
 //! What time alone tells the sender: who is due, and who is silent.
 
 use super::Sender;
-use crate::kcp::control::Loss;
+use super::losses::Losses;
+use crate::congestion::LossKind;
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::liveness::SILENCE;
-use crate::kcp::rtt::Rtt;
+use crate::recovery::rtt::Rtt;
 use crate::time::{Duration, Time, earliest};
 use crate::work;
 
@@ -14,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 impl Sender {
     /// When [`Sender::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        let due = self.next_due.filter(|_| self.in_flight > 0);
+        let due = self.next_due.filter(|_| self.in_flight.segments > 0);
         due.map(|at| at.max(self.next_look))
     }
 
@@ -31,12 +32,12 @@ impl Sender {
 
     /// Whether data is in flight and nothing was acknowledged for `span`.
     pub fn is_stalled(&self, span: Duration, now: Time) -> bool {
-        self.in_flight > 0 && now.since(self.last_progress) >= span
+        self.in_flight.segments > 0 && now.since(self.last_progress) >= span
     }
 
     /// When silence will begin if nothing is heard.
     pub fn silence_due(&self) -> Option<Time> {
-        (self.in_flight > 0).then(|| self.last_progress + SILENCE)
+        (self.in_flight.segments > 0).then(|| self.last_progress + SILENCE)
     }
 
     /// Queue every segment whose time has come.
@@ -50,9 +51,9 @@ impl Sender {
         }
         // While nothing at all is acknowledged, and before the first round trip is known, one segment
         // asks for all: a path that is down, or full, gets no second copy of the window.
-        let first_only = rtt.min().is_none() || self.is_stalled(rtt.rto(), now);
+        let first_only = !rtt.is_known() || self.is_stalled(rtt.rto(), now);
         let reach = self.buffer.len() - self.unsent;
-        let (mut worst, mut next) = (None, None);
+        let (mut lost, mut next) = (Losses::default(), None);
         self.next_look = now + LOOK_EVERY;
         for index in 0..reach {
             work::count(1);
@@ -63,12 +64,12 @@ impl Sender {
             if segment.due > now {
                 next = earliest(next, Some(segment.due));
             } else {
-                let (again, loss) = match segment.early {
-                    true => (Again::Early, worst.unwrap_or(Loss::Fast)),
-                    false => (Again::Timeout, Loss::Timeout),
+                let (again, kind) = match segment.early {
+                    true => (Again::Early, LossKind::Overtaken),
+                    false => (Again::Timeout, LossKind::Timeout),
                 };
                 segment.queued = Some(again);
-                worst = Some(loss);
+                lost.add(segment, kind);
                 self.again.push_back(self.una.plus(index as u32));
                 segment.back_off(self.nodelay, rtt);
             }
@@ -78,9 +79,7 @@ impl Sender {
             }
         }
         self.next_due = next;
-        if let Some(loss) = worst {
-            self.controller.on_lost(loss, self.in_flight, now);
-        }
+        self.report(lost, now);
     }
 
     /// After a batch of input: if the path carries something again, all that is due leaves, before

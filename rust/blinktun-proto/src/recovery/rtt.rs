@@ -1,6 +1,7 @@
 //! Round-trip estimation and the retransmission timeout (kcptun wire, section 3.7).
 
-use crate::time::Duration;
+use super::windowed_min::WindowedMin;
+use crate::time::{Duration, Time};
 
 const INITIAL_RTO_MS: i32 = 200;
 const MAX_RTO_MS: i32 = 60_000;
@@ -8,6 +9,8 @@ const MIN_RTO_MS: i32 = 100;
 const MIN_RTO_NODELAY_MS: i32 = 30;
 /// Samples beyond this say more about a clock than about a path.
 const MAX_SAMPLE_MS: u32 = 120_000;
+/// For so long the shortest round trip counts: after that the path may be another one.
+const MIN_WINDOW: Duration = Duration::from_secs(10);
 
 /// The integer estimator of kcp-go, in milliseconds, and exact figures for controllers.
 #[derive(Clone, Debug)]
@@ -18,7 +21,7 @@ pub struct Rtt {
     min_rto: i32,
     interval: i32,
     latest: Duration,
-    min: Option<Duration>,
+    min: WindowedMin,
 }
 
 impl Rtt {
@@ -35,19 +38,19 @@ impl Rtt {
             },
             interval: interval_ms.clamp(10, 5000) as i32,
             latest: Duration::ZERO,
-            min: None,
+            min: WindowedMin::new(MIN_WINDOW),
         }
     }
 
     /// Take one round trip of `sample_ms`, measured exactly as `exact` where that is known.
-    pub fn sample(&mut self, sample_ms: u32, exact: Option<Duration>) {
+    pub fn sample(&mut self, sample_ms: u32, exact: Option<Duration>, now: Time) {
         if sample_ms > MAX_SAMPLE_MS {
             return;
         }
         self.update(sample_ms as i32);
         let exact = exact.unwrap_or(Duration::from_millis(sample_ms.into()));
         self.latest = exact;
-        self.min = Some(self.min.map_or(exact, |min| min.min(exact)));
+        self.min.add(exact, now);
     }
 
     fn update(&mut self, rtt: i32) {
@@ -85,9 +88,14 @@ impl Rtt {
         self.latest
     }
 
-    /// The shortest round trip so far.
+    /// The shortest round trip of the last seconds, 10 at most.
     pub fn min(&self) -> Option<Duration> {
-        self.min
+        self.min.get()
+    }
+
+    /// Whether there was a sample.
+    pub fn is_known(&self) -> bool {
+        self.min.get().is_some()
     }
 
     #[cfg(test)]
@@ -112,7 +120,7 @@ mod tests {
             let samples = case["rtt_samples_ms"].as_array().unwrap();
             let expected = case["after_each"].as_array().unwrap();
             for (sample, after) in samples.iter().zip(expected) {
-                rtt.sample(sample.as_u64().unwrap() as u32, None);
+                rtt.sample(sample.as_u64().unwrap() as u32, None, Time::ZERO);
                 let want = |key: &str| after[key].as_i64().unwrap() as i32;
                 assert_eq!(
                     rtt.parts(),

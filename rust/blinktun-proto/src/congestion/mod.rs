@@ -1,0 +1,145 @@
+//! How much may be in flight, and how fast it leaves: one trait, and who implements it.
+
+mod fixed;
+mod reno;
+
+use crate::recovery::delivery::Delivered;
+use crate::time::{Duration, Time};
+
+pub use fixed::Fixed;
+pub use reno::Reno;
+
+/// What is on its way: sent, and not acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InFlight {
+    /// Bytes of data.
+    pub bytes: u64,
+    /// In so many segments.
+    pub segments: u32,
+}
+
+impl InFlight {
+    /// One segment more.
+    pub fn add(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        self.segments += 1;
+    }
+
+    /// One segment less, that was added.
+    pub fn remove(&mut self, bytes: usize) {
+        self.bytes -= bytes as u64;
+        self.segments -= 1;
+    }
+}
+
+/// A segment that leaves, for the first time or again.
+#[derive(Clone, Copy, Debug)]
+pub struct Sent {
+    /// Its bytes.
+    pub bytes: u64,
+    /// What was on its way before.
+    pub in_flight: InFlight,
+}
+
+/// What the acknowledgements of one input tell.
+#[derive(Clone, Copy, Debug)]
+pub struct Acked {
+    /// Bytes that were not acknowledged before.
+    pub bytes: u64,
+    /// In so many segments.
+    pub segments: u32,
+    /// How fast the path delivers, if that is known.
+    pub delivered: Option<Delivered>,
+    /// The exact round trip of the newest of them, if it is known which transmission arrived.
+    pub rtt: Option<Duration>,
+    /// The number up to which all has arrived has moved.
+    pub has_advanced: bool,
+    /// What is still on its way.
+    pub in_flight: InFlight,
+    /// The receive window of the peer, in segments.
+    pub peer_window: u32,
+}
+
+/// How a loss was noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LossKind {
+    /// Later transmissions were acknowledged.
+    Overtaken,
+    /// Nothing was heard in time.
+    Timeout,
+}
+
+/// Segments that were found lost at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost {
+    /// Bytes.
+    pub bytes: u64,
+    /// In so many segments.
+    pub segments: u32,
+    /// How the worst of them was noticed.
+    pub kind: LossKind,
+    /// When the newest of them had left.
+    pub newest_sent: Time,
+    /// What is on its way, the lost included.
+    pub in_flight: InFlight,
+}
+
+/// What a controller shows of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Bytes that may be in flight; `None`: as many as the windows allow.
+    pub window: Option<u64>,
+    /// Bytes at which a window stops growing fast.
+    pub slow_start_threshold: Option<u64>,
+    /// Bytes a second; `None`: not paced.
+    pub pacing_rate: Option<u64>,
+}
+
+/// Decides how many bytes may be in flight, and how fast they leave.
+pub trait Controller: Send + Sync {
+    /// The congestion window, in bytes. The smaller of it and both windows holds.
+    fn window(&self) -> u64;
+
+    /// Bytes a second; `None`: not paced.
+    fn pacing_rate(&self) -> Option<u64> {
+        None
+    }
+
+    /// A segment leaves.
+    fn on_sent(&mut self, _sent: &Sent, _now: Time) {}
+
+    /// Segments were acknowledged.
+    fn on_acked(&mut self, _acked: &Acked, _now: Time) {}
+
+    /// Segments were found lost.
+    fn on_lost(&mut self, _lost: &Lost, _now: Time) {}
+
+    /// A segment was sent again, and its first transmission had arrived.
+    fn on_spurious(&mut self, _bytes: u64, _now: Time) {}
+
+    /// From now on a segment holds at most `segment` bytes of data.
+    fn on_mtu(&mut self, _segment: usize) {}
+
+    /// What it shows of itself.
+    fn metrics(&self) -> Metrics;
+}
+
+/// The controllers by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `nc=1` of kcptun: [`Fixed`].
+    Fixed,
+    /// `nc=0` of kcptun: [`Reno`].
+    Reno,
+}
+
+impl Algorithm {
+    /// A controller for segments of at most `segment` bytes; `resend` is the threshold of fast
+    /// retransmission.
+    pub fn build(self, segment: usize, resend: u32) -> Box<dyn Controller> {
+        match self {
+            Algorithm::Fixed => Box::new(Fixed),
+            Algorithm::Reno => Box::new(Reno::new(segment, resend)),
+        }
+    }
+}
