@@ -278,6 +278,10 @@ fn foreign_addresses(seed: u64) -> Stats {
     let from = "10.9.9.9:9".parse().expect("an address");
     hear(&mut world.client, from, &mut datagram, world.now);
     let foreign = world.client.stats().in_errs;
+    // What is malformed is an error of KCP, wherever it comes from.
+    let mut cut = seal(&setup, &data_packet(1234)[..32]);
+    hear(&mut world.client, from, &mut cut, world.now);
+    assert_eq!(world.client.stats().kcp_in_errors, 1);
     let mut short = seal(&setup, &[0, 0, 0, 0, 0xf1, 0, 2, 0]);
     hear(&mut world.client, SERVER, &mut short, world.now);
     assert_eq!((foreign, world.client.stats().in_errs), (1, 2));

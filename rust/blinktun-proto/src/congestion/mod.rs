@@ -1,4 +1,4 @@
-//! How much may be in flight, and how fast it leaves: one trait, and who implements it.
+//! How much may be in flight, and how fast it leaves: the trait of a controller, and its implementations.
 
 mod fixed;
 mod reno;
@@ -14,18 +14,18 @@ pub use reno::Reno;
 pub struct InFlight {
     /// Bytes of data.
     pub bytes: u64,
-    /// In so many segments.
+    /// The number of segments.
     pub segments: u32,
 }
 
 impl InFlight {
-    /// One segment more.
+    /// Add one segment.
     pub fn add(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
         self.segments += 1;
     }
 
-    /// One segment less, that was added.
+    /// Remove one segment that was added.
     pub fn remove(&mut self, bytes: usize) {
         self.bytes -= bytes as u64;
         self.segments -= 1;
@@ -46,13 +46,13 @@ pub struct Sent {
 pub struct Acked {
     /// Bytes that were not acknowledged before.
     pub bytes: u64,
-    /// In so many segments.
+    /// The number of segments.
     pub segments: u32,
     /// How fast the path delivers, if that is known.
     pub delivered: Option<Delivered>,
-    /// The exact round trip of the newest of them, if it is known which transmission arrived.
+    /// The exact round trip of the one that left last, if it is known which transmission arrived.
     pub rtt: Option<Duration>,
-    /// The number up to which all has arrived has moved.
+    /// `una` has moved.
     pub has_advanced: bool,
     /// What is still on its way.
     pub in_flight: InFlight,
@@ -63,8 +63,8 @@ pub struct Acked {
 /// How a loss was noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LossKind {
-    /// Later transmissions were acknowledged.
-    Overtaken,
+    /// Enough later transmissions were acknowledged.
+    PacketThreshold,
     /// Nothing was heard in time.
     Timeout,
 }
@@ -74,7 +74,7 @@ pub enum LossKind {
 pub struct Lost {
     /// Bytes.
     pub bytes: u64,
-    /// In so many segments.
+    /// The number of segments.
     pub segments: u32,
     /// How the worst of them was noticed.
     pub kind: LossKind,
@@ -114,11 +114,8 @@ pub trait Controller: Send + Sync {
     /// Segments were found lost.
     fn on_lost(&mut self, _lost: &Lost, _now: Time) {}
 
-    /// A segment was sent again, and its first transmission had arrived.
+    /// A segment was sent again, and an earlier transmission had arrived. It may have been reported lost.
     fn on_spurious(&mut self, _bytes: u64, _now: Time) {}
-
-    /// From now on a segment holds at most `segment` bytes of data.
-    fn on_mtu(&mut self, _segment: usize) {}
 
     /// What it shows of itself.
     fn metrics(&self) -> Metrics;

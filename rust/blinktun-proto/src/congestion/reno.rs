@@ -60,7 +60,7 @@ impl Controller for Reno {
 
     fn on_lost(&mut self, lost: &Lost, _now: Time) {
         match lost.kind {
-            LossKind::Overtaken => {
+            LossKind::PacketThreshold => {
                 self.ssthresh = (lost.in_flight.segments / 2).max(SSTHRESH_MIN);
                 self.window = self.ssthresh + self.resend;
             }
@@ -70,11 +70,6 @@ impl Controller for Reno {
             }
         }
         self.grown_bytes = self.window * self.mss;
-    }
-
-    fn on_mtu(&mut self, segment: usize) {
-        self.mss = segment as u32;
-        self.grown_bytes = self.window.saturating_mul(self.mss);
     }
 
     fn metrics(&self) -> Metrics {
@@ -128,20 +123,12 @@ mod tests {
     }
 
     #[test]
-    fn reno_halves_on_overtaking_and_restarts_on_timeout() {
+    fn reno_halves_on_the_packet_threshold_and_restarts_on_timeout() {
         let mut reno = Reno::new(1000, 2);
-        reno.on_lost(&lost(LossKind::Overtaken), Time::ZERO);
+        reno.on_lost(&lost(LossKind::PacketThreshold), Time::ZERO);
         assert_eq!(reno.window(), 22_000);
         reno.on_lost(&lost(LossKind::Timeout), Time::ZERO);
         assert_eq!(reno.window(), 1000);
         assert_eq!(reno.metrics().slow_start_threshold, Some(11_000));
-    }
-
-    #[test]
-    fn reno_keeps_its_segments_when_they_become_shorter() {
-        let mut reno = Reno::new(1000, 2);
-        reno.on_lost(&lost(LossKind::Overtaken), Time::ZERO);
-        reno.on_mtu(500);
-        assert_eq!(reno.window(), 11_000);
     }
 }

@@ -222,12 +222,6 @@ impl Endpoint {
             Ok(payload) => payload,
             Err(error) => return self.note_malformed(bytes, error),
         };
-        let arrived = Arrived {
-            path,
-            payload,
-            bytes,
-            size,
-        };
         let known = self.directory.find(path, payload.conv());
         if let Some(nonce) = self.crypt.nonce(datagram)
             && self.is_replay(nonce, known, &payload)
@@ -236,18 +230,23 @@ impl Endpoint {
             return;
         }
         self.note_taken(bytes);
-        match (known, arrived.named()) {
-            (Some(index), _) => {
-                self.sessions[index].candidate = None;
-                self.feed(index, payload, now);
-            }
-            (None, Some((key, segments))) => match self.role {
-                Role::Server => self.handle_unknown(key, segments, &arrived, now),
-                Role::Client => self.handle_other_source(key, segments, payload, now),
-            },
-            // An honest client sends parity before its session is there.
-            (None, None) if self.role == Role::Server => self.cx.stats.strays += 1,
-            (None, None) => self.cx.stats.in_errs += 1,
+        if let Some(index) = known {
+            self.sessions[index].candidate = None;
+            return self.feed(index, payload, now);
+        }
+        let Some(segments) = payload.segments() else {
+            return self.note_nameless();
+        };
+        let arrived = Arrived {
+            key: (path, segments.conv()),
+            payload,
+            segments,
+            bytes,
+            size,
+        };
+        match self.role {
+            Role::Server => self.handle_unknown(&arrived, now),
+            Role::Client => self.handle_other_source(&arrived, now),
         }
     }
 
@@ -296,12 +295,20 @@ impl Endpoint {
         self.touched = touched;
     }
 
+    /// Parity of a source without a session: an honest client sends it before the server has one.
+    fn note_nameless(&mut self) {
+        match self.role {
+            Role::Server => self.cx.stats.strays += 1,
+            Role::Client => self.cx.stats.in_errs += 1,
+        }
+    }
+
     fn note_taken(&mut self, payload: &[u8]) {
         self.cx.stats.in_pkts += 1;
         self.cx.stats.in_bytes += payload.len() as u64;
     }
 
-    /// Count as Go does: what is too short is no packet.
+    /// As in Go, too short a payload does not count as a packet.
     fn note_malformed(&mut self, payload: &[u8], error: Malformed) {
         let counter = match error {
             Malformed::Short(PacketKind::Plain) => &mut self.cx.stats.kcp_in_errors,

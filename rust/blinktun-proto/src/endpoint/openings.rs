@@ -10,7 +10,7 @@ use super::{Endpoint, EndpointEvent};
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
 use crate::time::Time;
-use crate::wire::kcp::{HEADER, PUSH, Segment, Segments};
+use crate::wire::kcp::{HEADER, PUSH, Segment};
 use crate::wire::{Millis, Payload, Sn};
 
 /// Answers waiting to leave; more are dropped.
@@ -19,21 +19,16 @@ const MAX_ANSWERS: usize = 1024;
 impl Endpoint {
     /// A payload from an address that has no such conversation: a moved peer, a proof, an opening or
     /// what follows it, or a stray.
-    pub(super) fn handle_unknown(
-        &mut self,
-        key: Key,
-        segments: Segments<'_>,
-        arrived: &Arrived<'_>,
-        now: Time,
-    ) {
-        if self.handle_elsewhere(key, segments, arrived, now) {
+    pub(super) fn handle_unknown(&mut self, arrived: &Arrived<'_>, now: Time) {
+        if self.handle_elsewhere(arrived, now) {
             return;
         }
+        let (key, segments) = (arrived.key, arrived.segments);
         if let Some(proof) = self.half_open.proof(&key, segments, now) {
             return self.promote(key, proof, arrived.payload, now);
         }
         if let Some(data) = opening(segments) {
-            return self.greet(key, data, arrived, now);
+            return self.greet(arrived, data, now);
         }
         if self.kept.add(&key, arrived.bytes, now) {
             return;
@@ -53,7 +48,8 @@ impl Endpoint {
 
     /// Answer an opening, whose stream begins with `data`, without a session, if that is not too much
     /// for the bytes that came.
-    fn greet(&mut self, key: Key, data: &[u8], arrived: &Arrived<'_>, now: Time) {
+    fn greet(&mut self, arrived: &Arrived<'_>, data: &[u8], now: Time) {
+        let key = arrived.key;
         if !self.may_open(&key) {
             self.cx.stats.openings_dropped += 1;
             return;
@@ -118,13 +114,8 @@ impl Endpoint {
     // --- moves ------------------------------------------------------------------------------
 
     /// A payload of a known conversation from another address; returns whether it is one.
-    fn handle_elsewhere(
-        &mut self,
-        (from, conv): Key,
-        segments: Segments<'_>,
-        arrived: &Arrived<'_>,
-        now: Time,
-    ) -> bool {
+    fn handle_elsewhere(&mut self, arrived: &Arrived<'_>, now: Time) -> bool {
+        let ((from, conv), segments) = (arrived.key, arrived.segments);
         let Some(index) = self.directory.find_anywhere(conv) else {
             return false;
         };

@@ -7,20 +7,13 @@
 //! the echo of a clock that is in flight now.
 
 use super::Endpoint;
-use super::directory::Key;
+use super::arrived::Arrived;
 use crate::time::Time;
-use crate::wire::Payload;
-use crate::wire::kcp::Segments;
 
 impl Endpoint {
     /// A payload for a client from an address that it has not asked.
-    pub(super) fn handle_other_source(
-        &mut self,
-        key: Key,
-        segments: Segments<'_>,
-        payload: Payload<'_>,
-        now: Time,
-    ) {
+    pub(super) fn handle_other_source(&mut self, arrived: &Arrived<'_>, now: Time) {
+        let (key, segments) = (arrived.key, arrived.segments);
         let Some(index) = self.directory.find_anywhere(key.1) else {
             self.cx.stats.in_errs += 1;
             return;
@@ -38,6 +31,6 @@ impl Endpoint {
             self.directory.remove(index, (old, key.1));
         }
         self.directory.add(index, key);
-        self.feed(index, payload, now);
+        self.feed(index, arrived.payload, now);
     }
 }

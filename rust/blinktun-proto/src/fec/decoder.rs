@@ -72,7 +72,7 @@ pub struct DecoderStats {
     /// Packets of groups no longer kept, or with a number far from all others.
     pub late: u64,
     /// Packets that are too long.
-    pub malformed: u64,
+    pub too_long: u64,
     /// Times the tuner changed the numbers.
     pub retuned: u64,
 }
@@ -108,7 +108,7 @@ impl Decoder {
         recovered: &mut dyn FnMut(Segments<'_>),
     ) {
         if packet.shard.len() > MAX_SHARD {
-            self.stats.malformed += 1;
+            self.stats.too_long += 1;
             return;
         }
         self.stats.parity_received += u64::from(!packet.is_data);

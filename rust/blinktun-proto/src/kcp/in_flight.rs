@@ -71,7 +71,8 @@ pub struct Echo {
 pub(super) struct Batch {
     pub(super) segments: u32,
     pub(super) bytes: u64,
-    pub(super) exact: Option<Duration>,
+    /// The exact round trip of the transmission that left last, and when it left.
+    pub(super) exact: Option<(Time, Duration)>,
     pub(super) advanced: bool,
 }
 
@@ -114,5 +115,11 @@ impl Batch {
     pub(super) fn note(&mut self, segment: &Outgoing) {
         self.segments += 1;
         self.bytes += segment.data.len() as u64;
+    }
+
+    pub(super) fn note_exact(&mut self, sent: Time, rtt: Duration) {
+        if self.exact.is_none_or(|(newest, _)| newest <= sent) {
+            self.exact = Some((sent, rtt));
+        }
     }
 }

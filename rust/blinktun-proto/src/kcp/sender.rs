@@ -189,13 +189,14 @@ impl Sender {
             if !segment.acked {
                 self.in_flight.remove(segment.data.len());
                 self.batch.note(&segment);
-                // Of several transmissions nobody says which has arrived.
-                let only = (segment.transmissions == 1).then_some(&segment.snapshot);
+                // After several transmissions it is unknown which one arrived.
+                let only = (segment.transmissions == 1).then_some(segment.snapshot);
                 if only.is_some() {
                     self.overtaken.note_acked(segment.order);
                 }
+                let transmission = only.map(|snapshot| (snapshot, segment.sent));
                 self.delivery
-                    .note_acked(segment.data.len() as u64, only, now);
+                    .note_acked(segment.data.len() as u64, transmission, now);
             }
             pool.give(segment.data);
             self.una = self.una.plus(1);
@@ -221,17 +222,23 @@ impl Sender {
         let genuine = segment.echoes(ts);
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
-            self.controller.on_spurious(bytes, now);
+            if genuine {
+                self.controller.on_spurious(bytes, now);
+            }
         }
-        // Else it may be an earlier transmission that has arrived.
-        let is_last = exact.is_some() || segment.transmissions == 1;
-        if is_last {
+        let is_only = segment.transmissions == 1;
+        if exact.is_some() || is_only {
+            // Else it may be an earlier transmission that has arrived.
             self.overtaken.note_acked(segment.order);
         }
-        let snapshot = is_last.then_some(&segment.snapshot);
-        self.delivery.note_acked(bytes, snapshot, now);
+        // Two transmissions of one millisecond have the same clock.
+        let is_last = is_only || (exact.is_some() && segment.first_ts != ts);
+        let transmission = is_last.then_some((segment.snapshot, segment.sent));
+        self.delivery.note_acked(bytes, transmission, now);
         self.batch.note(segment);
-        self.batch.exact = exact.or(self.batch.exact);
+        if let Some(rtt) = exact {
+            self.batch.note_exact(segment.sent, rtt);
+        }
         self.note_progress(now);
         Some(Echo { exact, genuine })
     }
@@ -264,8 +271,8 @@ impl Sender {
         let acked = Acked {
             segments: batch.segments,
             bytes: batch.bytes,
-            delivered: self.delivery.take_sample(),
-            rtt: batch.exact,
+            delivered: self.delivery.take_sample(rtt.min()),
+            rtt: batch.exact.map(|(_, rtt)| rtt),
             has_advanced: batch.advanced,
             in_flight: self.in_flight,
             peer_window: self.remote_window,
@@ -279,6 +286,7 @@ impl Sender {
     pub fn number(&mut self, rtt: &Rtt, now: Time) {
         self.dark = self.is_dark(rtt, now);
         if self.dark {
+            self.delivery.note_dark(self.in_flight.bytes);
             return;
         }
         let window = self.effective_window() as usize;
@@ -363,9 +371,9 @@ impl Sender {
         (segment.queued.is_some() && !segment.acked).then_some(index)
     }
 
-    /// In segments.
+    /// The window that holds now, in segments: one at least, or nothing would ever leave.
     fn effective_window(&self) -> u32 {
-        let allowed = self.controller.window() / self.mss as u64;
+        let allowed = (self.controller.window() / self.mss as u64).max(1);
         let windows = self.window.min(self.remote_window);
         windows.min(u32::try_from(allowed).unwrap_or(u32::MAX))
     }

@@ -1,9 +1,8 @@
 //! How fast the path delivers (draft-cheng-iccrg-delivery-rate-estimation).
 //!
-//! Each transmission notes how much had been delivered when it left. Its acknowledgement then tells how
-//! much was delivered meanwhile, and in which time: the longer of the time in which that was sent and of
-//! the time in which it was acknowledged, so that neither a burst of one nor of the other is taken for
-//! the path's rate.
+//! Each transmission notes how much had been delivered when it left. Its acknowledgement tells how much
+//! was delivered since. The interval is the longer of two: the time to send these bytes, and the time to
+//! acknowledge them. So a burst does not look like a fast path.
 
 use crate::time::{Duration, Time};
 
@@ -14,11 +13,9 @@ pub struct Snapshot {
     delivered: u64,
     /// When the last of these was acknowledged.
     delivered_at: Time,
-    /// When the first of the bytes left that were in flight.
+    /// When the transmission left that had been acknowledged last; or the first after a pause.
     first_sent: Time,
-    /// When it left itself.
-    sent: Time,
-    /// The sender had nothing more to send, so that the rate is its own and not the path's.
+    /// The sender had no more data, so the rate may be below the path's.
     is_app_limited: bool,
 }
 
@@ -29,7 +26,7 @@ pub struct Delivered {
     pub bytes: u64,
     /// In this time.
     pub interval: Duration,
-    /// The sender could have sent more slowly than the path delivers, for want of data.
+    /// The sender had no more data, so the rate may be below the path's.
     pub is_app_limited: bool,
 }
 
@@ -50,8 +47,10 @@ pub struct Delivery {
     first_sent: Time,
     /// Transmissions are limited by the application until this much is delivered.
     app_limited_until: Option<u64>,
-    /// The newest transmission that was acknowledged since the last sample.
-    newest: Option<Snapshot>,
+    /// The path was dark: what leaves next begins an interval.
+    restarts: bool,
+    /// The newest transmission that was acknowledged since the last sample, and when it left.
+    newest: Option<(Snapshot, Time)>,
 }
 
 impl Delivery {
@@ -62,6 +61,7 @@ impl Delivery {
             delivered_at: now,
             first_sent: now,
             app_limited_until: None,
+            restarts: false,
             newest: None,
         }
     }
@@ -73,27 +73,31 @@ impl Delivery {
 
     /// Something leaves, with `in_flight` bytes on their way before.
     pub fn note_sent(&mut self, in_flight: u64, now: Time) -> Snapshot {
-        if in_flight == 0 {
+        if in_flight == 0 || core::mem::take(&mut self.restarts) {
             (self.first_sent, self.delivered_at) = (now, now);
         }
         Snapshot {
             delivered: self.delivered,
             delivered_at: self.delivered_at,
             first_sent: self.first_sent,
-            sent: now,
             is_app_limited: self.app_limited_until.is_some(),
         }
     }
 
-    /// There is nothing more to send though more might be in flight than these bytes.
+    /// Nothing more is there to send, though the windows allow more. `in_flight` bytes are on their way.
     pub fn note_app_limited(&mut self, in_flight: u64) {
-        // A bubble: it lasts until all that is in flight now, and one byte, is delivered.
-        self.app_limited_until = Some(self.delivered + in_flight.max(1));
+        self.app_limited_until = Some(self.delivered + in_flight);
     }
 
-    /// Bytes were acknowledged that had not been. `snapshot` is that of their transmission, if it is
-    /// known which of several has arrived.
-    pub fn note_acked(&mut self, bytes: u64, snapshot: Option<&Snapshot>, now: Time) {
+    /// Nothing comes back, and only questions leave: these say nothing of the path's rate.
+    pub fn note_dark(&mut self, in_flight: u64) {
+        self.note_app_limited(in_flight);
+        self.restarts = true;
+    }
+
+    /// Bytes were acknowledged that had not been. `transmission` is when they left and what was noted
+    /// then, if it is known which of several has arrived.
+    pub fn note_acked(&mut self, bytes: u64, transmission: Option<(Snapshot, Time)>, now: Time) {
         self.delivered += bytes;
         self.delivered_at = now;
         if self
@@ -102,24 +106,28 @@ impl Delivery {
         {
             self.app_limited_until = None;
         }
-        let is_newer = |snapshot: &&Snapshot| {
-            let newest = self.newest.as_ref();
-            newest.is_none_or(|it| (it.delivered, it.sent) < (snapshot.delivered, snapshot.sent))
+        let Some((snapshot, sent)) = transmission else {
+            return;
         };
-        if let Some(snapshot) = snapshot.filter(is_newer) {
-            self.newest = Some(*snapshot);
-            self.first_sent = snapshot.sent;
+        let is_newer = self
+            .newest
+            .is_none_or(|(newest, at)| (newest.delivered, at) < (snapshot.delivered, sent));
+        if is_newer {
+            self.newest = transmission;
+            self.first_sent = sent;
         }
     }
 
-    /// After a batch of acknowledgements: what they tell, if it is known when anything of it left.
-    pub fn take_sample(&mut self) -> Option<Delivered> {
-        let newest = self.newest.take()?;
-        let sending = newest.sent.since(newest.first_sent);
-        let acking = self.delivered_at.since(newest.delivered_at);
-        Some(Delivered {
+    /// After a batch of acknowledgements: what they tell. `None` if it is not known which transmission
+    /// arrived, or if less time has passed than the shortest round trip takes.
+    pub fn take_sample(&mut self, least_rtt: Option<Duration>) -> Option<Delivered> {
+        let (newest, sent) = self.newest.take()?;
+        let sending = sent.since(newest.first_sent);
+        let interval = sending.max(self.delivered_at.since(newest.delivered_at));
+        let is_sound = least_rtt.is_none_or(|least| interval >= least);
+        is_sound.then_some(Delivered {
             bytes: self.delivered - newest.delivered,
-            interval: sending.max(acking),
+            interval,
             is_app_limited: newest.is_app_limited,
         })
     }
@@ -145,13 +153,13 @@ mod tests {
             while (flight.len() as u64) < window {
                 let snapshot = delivery.note_sent(flight.len() as u64 * SIZE, at(now));
                 free = (now + 100).max(free + gap);
-                flight.push_back((free.next_multiple_of(lump), snapshot));
+                flight.push_back((free.next_multiple_of(lump), (snapshot, at(now))));
             }
             while flight.front().is_some_and(|(arrives, _)| *arrives <= now) {
-                let (_, snapshot) = flight.pop_front().expect("one");
-                delivery.note_acked(SIZE, Some(&snapshot), at(now));
+                let (_, transmission) = flight.pop_front().expect("one");
+                delivery.note_acked(SIZE, Some(transmission), at(now));
             }
-            rates.extend(delivery.take_sample().and_then(|sample| sample.rate()));
+            rates.extend(delivery.take_sample(None).and_then(|sample| sample.rate()));
         }
         rates
     }
@@ -190,13 +198,25 @@ mod tests {
         let first = delivery.note_sent(0, at(0));
         delivery.note_app_limited(SIZE);
         let second = delivery.note_sent(SIZE, at(10));
-        delivery.note_acked(SIZE, Some(&first), at(100));
-        assert!(delivery.take_sample().is_some_and(|it| !it.is_app_limited));
-        delivery.note_acked(SIZE, Some(&second), at(110));
-        assert!(delivery.take_sample().is_some_and(|it| it.is_app_limited));
+        delivery.note_acked(SIZE, Some((first, at(0))), at(100));
+        assert!(
+            delivery
+                .take_sample(None)
+                .is_some_and(|it| !it.is_app_limited)
+        );
+        delivery.note_acked(SIZE, Some((second, at(10))), at(110));
+        assert!(
+            delivery
+                .take_sample(None)
+                .is_some_and(|it| it.is_app_limited)
+        );
         let third = delivery.note_sent(0, at(200));
-        delivery.note_acked(SIZE, Some(&third), at(300));
-        assert!(delivery.take_sample().is_some_and(|it| !it.is_app_limited));
+        delivery.note_acked(SIZE, Some((third, at(200))), at(300));
+        assert!(
+            delivery
+                .take_sample(None)
+                .is_some_and(|it| !it.is_app_limited)
+        );
         assert_eq!(delivery.delivered(), 3 * SIZE);
     }
 
@@ -204,11 +224,11 @@ mod tests {
     fn a_pause_is_no_slow_path() {
         let mut delivery = Delivery::new(at(0));
         let first = delivery.note_sent(0, at(0));
-        delivery.note_acked(SIZE, Some(&first), at(100));
-        delivery.take_sample();
+        delivery.note_acked(SIZE, Some((first, at(0))), at(100));
+        delivery.take_sample(None);
         let second = delivery.note_sent(0, at(60_000));
-        delivery.note_acked(SIZE, Some(&second), at(60_100));
-        let sample = delivery.take_sample().expect("a sample");
+        delivery.note_acked(SIZE, Some((second, at(60_000))), at(60_100));
+        let sample = delivery.take_sample(None).expect("a sample");
         assert_eq!(sample.interval, Duration::from_millis(100));
         assert_eq!(sample.rate(), Some(10 * SIZE));
     }
@@ -218,6 +238,27 @@ mod tests {
         let mut delivery = Delivery::new(at(0));
         delivery.note_sent(0, at(0));
         delivery.note_acked(SIZE, None, at(100));
-        assert_eq!((delivery.take_sample(), delivery.delivered()), (None, SIZE));
+        assert_eq!(delivery.take_sample(None), None);
+        assert_eq!(delivery.delivered(), SIZE);
+    }
+
+    #[test]
+    fn darkness_is_no_slow_path() {
+        let mut delivery = Delivery::new(at(0));
+        delivery.note_sent(0, at(0));
+        delivery.note_dark(10 * SIZE);
+        let question = delivery.note_sent(10 * SIZE, at(30_000));
+        delivery.note_acked(SIZE, Some((question, at(30_000))), at(30_100));
+        let sample = delivery.take_sample(None).expect("a sample");
+        assert_eq!(sample.interval, Duration::from_millis(100));
+        assert!(sample.is_app_limited);
+    }
+
+    #[test]
+    fn less_time_than_a_round_trip_gives_no_sample() {
+        let mut delivery = Delivery::new(at(0));
+        let first = delivery.note_sent(0, at(0));
+        delivery.note_acked(SIZE, Some((first, at(0))), at(3));
+        assert_eq!(delivery.take_sample(Some(Duration::from_millis(4))), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What acknowledgements tell about the path: how long it takes, and how much it delivers.
+//! What acknowledgements tell about the path: its round trip, and the rate at which it delivers.
 
 pub mod delivery;
 pub mod rtt;

@@ -9,7 +9,7 @@ const MIN_RTO_MS: i32 = 100;
 const MIN_RTO_NODELAY_MS: i32 = 30;
 /// Samples beyond this say more about a clock than about a path.
 const MAX_SAMPLE_MS: u32 = 120_000;
-/// For so long the shortest round trip counts: after that the path may be another one.
+/// A shortest round trip counts no longer than this; the path may have changed.
 const MIN_WINDOW: Duration = Duration::from_secs(10);
 
 /// The integer estimator of kcp-go, in milliseconds, and exact figures for controllers.
@@ -88,7 +88,7 @@ impl Rtt {
         self.latest
     }
 
-    /// The shortest round trip of the last seconds, 10 at most.
+    /// The shortest round trip of the last 5 to 10 s.
     pub fn min(&self) -> Option<Duration> {
         self.min.get()
     }

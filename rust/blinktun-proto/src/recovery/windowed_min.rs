@@ -1,9 +1,9 @@
-//! The smallest of the values of late.
+//! The smallest recent value.
 
 use crate::time::{Duration, Time};
 
-/// The minimum over the last `window`, or over the last half of it at least: each half has its own, and
-/// the older half is dropped as a whole.
+/// The minimum of the last half to whole window. Each half keeps its own; the older half is dropped at
+/// once.
 #[derive(Clone, Copy, Debug)]
 pub struct WindowedMin {
     half: Duration,
@@ -27,8 +27,7 @@ impl WindowedMin {
     pub fn add(&mut self, value: Duration, now: Time) {
         let age = now.since(self.began);
         if age >= self.half {
-            // After a long pause what is known is too old, but better than nothing: one more value
-            // replaces it.
+            // After a long pause the old values count until the next one comes, which is this.
             self.previous = self.current.filter(|_| age < 2 * self.half);
             (self.current, self.began) = (None, now);
         }

@@ -34,7 +34,7 @@ pub enum PacketKind {
 
 /// Tell payloads apart; any bytes of any length have a kind.
 ///
-/// A `Data` or `Parity` payload may still be shorter than [`HEADER`]: such a one is to be dropped.
+/// A `Data` or `Parity` payload may still be shorter than [`HEADER`]. Drop it then.
 pub fn classify(payload: &[u8]) -> PacketKind {
     if payload.len() < PARITY_HEADER {
         return PacketKind::Plain;
@@ -59,8 +59,8 @@ pub struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// `None` if it is no FEC packet, too short, or if a data packet's size field tells another
-    /// length than the packet has.
+    /// `None` if it is no FEC packet, too short, or if a data packet's size field does not match its
+    /// length.
     pub fn parse(bytes: &'a [u8]) -> Option<Packet<'a>> {
         if bytes.len() < HEADER {
             return None;

@@ -55,7 +55,7 @@ impl Segment<'_> {
 
 /// Why bytes are no segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed {
+pub enum SegmentError {
     /// A segment is cut short, or bytes are left over.
     Length,
     /// Segments of different conversations.
@@ -77,13 +77,13 @@ impl<'a> Segments<'a> {
     /// Read all of `bytes` as segments.
     ///
     /// # Errors
-    /// [`Malformed`] says why they are none.
-    pub fn parse(bytes: &'a [u8]) -> Result<Segments<'a>, Malformed> {
+    /// [`SegmentError`] says why they are none.
+    pub fn parse(bytes: &'a [u8]) -> Result<Segments<'a>, SegmentError> {
         let (first, mut rest) = split_first(bytes)?;
         while !rest.is_empty() {
             let (segment, behind) = split_first(rest)?;
             if segment.conv != first.conv {
-                return Err(Malformed::Conv);
+                return Err(SegmentError::Conv);
             }
             rest = behind;
         }
@@ -131,17 +131,19 @@ impl<'a> Iterator for Iter<'a> {
 }
 
 /// The first segment, and what stands behind it.
-fn split_first(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), Malformed> {
+fn split_first(bytes: &[u8]) -> Result<(Segment<'_>, &[u8]), SegmentError> {
     work::count(1);
-    let (header, behind) = bytes.split_at_checked(HEADER).ok_or(Malformed::Length)?;
+    let (header, behind) = bytes.split_at_checked(HEADER).ok_or(SegmentError::Length)?;
     let (cmd, length) = (header[4], u32_at(header, 20) as usize);
     if !(PUSH..=WINS).contains(&cmd) || (cmd != PUSH && length != 0) {
-        return Err(Malformed::Command);
+        return Err(SegmentError::Command);
     }
     if header[5] != 0 {
-        return Err(Malformed::Fragment);
+        return Err(SegmentError::Fragment);
     }
-    let (data, rest) = behind.split_at_checked(length).ok_or(Malformed::Length)?;
+    let (data, rest) = behind
+        .split_at_checked(length)
+        .ok_or(SegmentError::Length)?;
     let segment = Segment {
         conv: u32_at(header, 0),
         cmd,

@@ -1,7 +1,7 @@
-//! What stands on the wire: numbers that wrap, KCP segments, FEC headers, and payloads of these.
+//! The wire formats: numbers that wrap, KCP segments, FEC headers, and payloads of these.
 //!
-//! A payload is parsed once, into a [`Payload`] that is well-formed. Whether it fits a conversation is
-//! for the rooms above.
+//! A payload is parsed once, into a [`Payload`] that is well-formed. The layers above check whether it
+//! fits a conversation.
 
 pub mod fec;
 pub mod kcp;

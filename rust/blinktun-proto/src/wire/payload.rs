@@ -1,7 +1,7 @@
 //! What is left of a datagram when the crypt layer has opened it.
 
 use super::fec::{Packet, PacketKind, classify};
-use super::kcp::{self, HEADER, Segments};
+use super::kcp::{HEADER, SegmentError, Segments};
 
 /// The shortest that Go takes for out-of-band (kcptun wire, 1.4).
 const MIN_OUT_OF_BAND: usize = 12;
@@ -27,7 +27,7 @@ pub enum Malformed {
     /// The size field of a data packet tells another length.
     Size,
     /// The KCP part.
-    Kcp(kcp::Malformed),
+    Kcp(SegmentError),
 }
 
 impl<'a> Payload<'a> {
@@ -69,8 +69,8 @@ impl<'a> Payload<'a> {
     }
 }
 
-impl From<kcp::Malformed> for Malformed {
-    fn from(error: kcp::Malformed) -> Malformed {
+impl From<SegmentError> for Malformed {
+    fn from(error: SegmentError) -> Malformed {
         Malformed::Kcp(error)
     }
 }
@@ -142,19 +142,16 @@ mod tests {
             (long, Malformed::Size),
             (
                 coded(0xf1, &kcp[..27]),
-                Malformed::Kcp(kcp::Malformed::Length),
+                Malformed::Kcp(SegmentError::Length),
             ),
             (
                 [&kcp[..], &[0; 3]].concat(),
-                Malformed::Kcp(kcp::Malformed::Length),
+                Malformed::Kcp(SegmentError::Length),
             ),
-            ([kcp, other].concat(), Malformed::Kcp(kcp::Malformed::Conv)),
-            (segment(7, 99, b""), Malformed::Kcp(kcp::Malformed::Command)),
-            (
-                segment(7, ACK, b"x"),
-                Malformed::Kcp(kcp::Malformed::Command),
-            ),
-            (fragment, Malformed::Kcp(kcp::Malformed::Fragment)),
+            ([kcp, other].concat(), Malformed::Kcp(SegmentError::Conv)),
+            (segment(7, 99, b""), Malformed::Kcp(SegmentError::Command)),
+            (segment(7, ACK, b"x"), Malformed::Kcp(SegmentError::Command)),
+            (fragment, Malformed::Kcp(SegmentError::Fragment)),
         ];
         for (bytes, error) in wrong {
             assert_eq!(Payload::parse(&bytes), Err(error), "{bytes:?}");
@@ -163,9 +160,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_parses_fills_its_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200),
-                                       lengths in proptest::collection::vec(0usize..60, 1..5)) {
-            let _ = Payload::parse(&bytes);
+        fn segments_parse_where_they_end_and_nowhere_else(
+            lengths in proptest::collection::vec(0usize..60, 1..5),
+        ) {
             let kcp: Vec<u8> = lengths.iter().flat_map(|&n| segment(9, PUSH, &vec![1; n])).collect();
             let segments = Segments::parse(&kcp).expect("segments");
             let seen: Vec<usize> = segments.into_iter().map(|it| it.data.len()).collect();
@@ -177,6 +174,28 @@ mod tests {
             for cut in 0..=kcp.len() {
                 let is_whole = ends.contains(&cut);
                 prop_assert_eq!(Segments::parse(&kcp[..cut]).is_ok(), is_whole, "{}", cut);
+            }
+        }
+
+        #[test]
+        fn a_wrong_byte_gives_an_error_or_segments_that_fill_the_payload(
+            kind in prop_oneof![Just(None), Just(Some(0xf1u8)), Just(Some(0xf2))],
+            at in any::<proptest::sample::Index>(),
+            value in any::<u8>(),
+        ) {
+            let kcp = [segment(7, PUSH, b"data"), segment(7, ACK, b"")].concat();
+            let mut bytes = match kind {
+                None => kcp,
+                Some(kind) => coded(kind, &kcp),
+            };
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+            if let Ok(payload) = Payload::parse(&bytes)
+                && let Some(segments) = payload.segments()
+            {
+                let filled: usize = segments.into_iter().map(|it| HEADER + it.data.len()).sum();
+                prop_assert_eq!(filled, segments.bytes().len());
+                prop_assert!(segments.into_iter().all(|it| it.conv == segments.conv()));
             }
         }
     }

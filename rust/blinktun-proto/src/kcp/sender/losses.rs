@@ -48,7 +48,7 @@ impl Sender {
         while let Some(transmission) = self.overtaken.next_lost() {
             if let Some(segment) = self.still_out(transmission) {
                 segment.queued = Some(Again::Fast);
-                lost.add(segment, LossKind::Overtaken);
+                lost.add(segment, LossKind::PacketThreshold);
                 self.again.push_back(transmission.sn);
             }
         }

@@ -65,7 +65,7 @@ impl Sender {
                 next = earliest(next, Some(segment.due));
             } else {
                 let (again, kind) = match segment.early {
-                    true => (Again::Early, LossKind::Overtaken),
+                    true => (Again::Early, LossKind::PacketThreshold),
                     false => (Again::Timeout, LossKind::Timeout),
                 };
                 segment.queued = Some(again);
