@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import bulk, memory, proxy, requests, scale, startup
 from benchmarks.model import Case, Figure, Point, Target
-from benchmarks.setups import BULK
+from benchmarks.setups import AEAD, BULK
 from blinktun.config.options_blinksocks import PRESETS
 from blinktun.config.options_kcptun import CRYPTS
 from blinktun.crypto.aead import AEAD_METHODS
@@ -165,7 +165,7 @@ def _memory(plan: Plan) -> Iterator[Case]:
     )  # fmt: skip
     yield Case(
         "memory", "memory/blinksocks", f"blinksocks roles {about}", PROXIES, figures,
-        partial(memory.blinksocks, _AEAD, plan), rounds=1,
+        partial(memory.blinksocks, AEAD, plan), rounds=1,
     )  # fmt: skip
 
 
@@ -174,8 +174,8 @@ def _startup(_: Plan) -> Iterator[Case]:
     for name, sides, make in (
         ("kcptun client", KCPTUN, startup.near_kcptun),
         ("kcptun server", KCPTUN, startup.far_kcptun),
-        ("blinksocks client", PROXIES, partial(startup.near_blinksocks, _AEAD)),
-        ("blinksocks server", PROXIES, partial(startup.far_blinksocks, _AEAD)),
+        ("blinksocks client", PROXIES, partial(startup.near_blinksocks, AEAD)),
+        ("blinksocks server", PROXIES, partial(startup.far_blinksocks, AEAD)),
     ):
         about = f"{name}, from its start until its port is open"
         yield Case(
@@ -205,10 +205,6 @@ def _proxy(plan: Plan) -> Iterator[Case]:
 
 _CIPHERS = {"ss-stream-cipher": STREAM_METHODS, "ss-aead-cipher": AEAD_METHODS}
 _HEADLINES = ("ss-stream-cipher/aes-128-ctr", "ss-aead-cipher/aes-256-gcm")
-_AEAD: Presets = [
-    {"name": "ss-base"},
-    {"name": "ss-aead-cipher", "params": {"method": "aes-256-gcm"}},
-]
 
 
 def _chains() -> Iterator[tuple[str, Presets]]:
@@ -273,7 +269,7 @@ def _transports(plan: Plan) -> Iterator[Case]:
             sides: tuple[Side, ...] = ("ours",) if transport in {"kcp", "h2"} else PROXIES[:2]
             about = f"over {transport}, ss-base + ss-aead-cipher aes-256-gcm"
             figures = _bulk_figures("node", 1.0, cpu=None)
-            measure = partial(proxy.bulk, _AEAD, transport, plan)
+            measure = partial(proxy.bulk, AEAD, transport, plan)
             yield Case("proxy", f"proxy/over {transport}", about, sides, figures, measure)
 
 
@@ -282,10 +278,10 @@ def _proxied_requests(plan: Plan) -> Iterator[Case]:
         yield Case(
             "proxied requests",
             f"proxied requests/{count}",
-            f"{count} at once, a connection each; {_described(_AEAD[1])}",
+            f"{count} at once, a connection each; {_described(AEAD[1])}",
             PROXIES[:2],
             (*_REQUEST_FIGURES, Figure("CPU", "ms a request", "less")),
-            partial(requests.proxied, _AEAD, count, plan),
+            partial(requests.proxied, AEAD, count, plan),
         )
 
 

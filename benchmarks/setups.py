@@ -48,6 +48,13 @@ SMALL: Options = {"mode": "fast3", "sndwnd": 1024, "rcvwnd": 1024, "nocomp": Tru
 """kcptun's options where requests and connections are measured; crypt and FEC as by default."""
 
 
+AEAD: Presets = [
+    {"name": "ss-base"},
+    {"name": "ss-aead-cipher", "params": {"method": "aes-256-gcm"}},
+]
+"""The presets of blinksocks where they are not what is measured."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """A running tunnel: its programs, the nearest first, and where applications connect."""

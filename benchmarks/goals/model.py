@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.interop.harness import traffic
-from tests.interop.harness.boxes import Link, Options, Presets
+from tests.interop.harness.boxes import Link, Options
 from tests.interop.harness.target import Target
+
+from benchmarks.setups import AEAD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 PICTURE: Options = {"mode": "fast3", "crypt": "aes", "smuxver": 2}
-AEAD: Presets = [
-    {"name": "ss-base"},
-    {"name": "ss-aead-cipher", "params": {"method": "aes-256-gcm"}},
-]
 
 
 @dataclass(frozen=True)
