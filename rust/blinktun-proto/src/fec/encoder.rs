@@ -1,13 +1,11 @@
 //! Data packets in, parity packets out (kcptun wire, 4.1 to 4.5).
 
 use super::code::interpolate;
+use super::redundancy::{Group, Redundancy, WholeGroups};
 use super::{ShardError, Shards};
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use crate::wire::SeqId;
 use crate::wire::fec::{HEADER, PARITY_HEADER, TYPE_DATA, TYPE_PARITY};
-
-/// A group whose last data packet comes this long after the one before it goes without parity.
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// Parity rows start at whole cache lines, which the kernels read and write fastest.
 const LINE: usize = 64;
@@ -20,11 +18,13 @@ const STEP: usize = 512;
 /// [`Encoder::encode`] every KCP datagram; then, while [`Encoder::parity_due`] is not 0, give
 /// [`Encoder::write_parity`] buffers of [`Encoder::parity_len`] bytes.
 ///
+/// How much parity a group gets is up to a [`Redundancy`].
+///
 /// Each data shard is added to all parity rows as it comes, while its bytes are in the cache; none is
 /// stored. Memory is `parity` rows as long as the longest shard so far, from the first packet on.
-#[derive(Clone, Debug)]
 pub struct Encoder {
     shards: Shards,
+    redundancy: Box<dyn Redundancy>,
     /// Of data shard `i` in the parity rows: `coeffs[i * parity..][..parity]`.
     coeffs: Vec<u8>,
     next: SeqId,
@@ -32,6 +32,8 @@ pub struct Encoder {
     filled: usize,
     /// Parity packets still to be written.
     due: usize,
+    /// Those of the group that were written already.
+    written: usize,
     rows: Rows,
     last_data: Option<Time>,
 }
@@ -48,13 +50,21 @@ impl Encoder {
         let (rows, next) = (Rows::default(), SeqId(0));
         Ok(Encoder {
             shards,
+            redundancy: Box::new(WholeGroups),
             coeffs,
             next,
             filled: 0,
             due: 0,
+            written: 0,
             rows,
             last_data: None,
         })
+    }
+
+    /// Ask this one how much parity a group gets; [`WholeGroups`] is asked otherwise.
+    pub fn with_redundancy(mut self, redundancy: Box<dyn Redundancy>) -> Encoder {
+        self.redundancy = redundancy;
+        self
     }
 
     /// Count from the group of `first` instead, modulo [`Shards::paws`].
@@ -72,7 +82,9 @@ impl Encoder {
     ///
     /// If `packet` is shorter than [`HEADER`] or longer than a size field can say.
     pub fn encode(&mut self, packet: &mut [u8], now: Time) {
-        self.give_up_parity();
+        if self.due > 0 {
+            self.end_group();
+        }
         let size =
             u16::try_from(packet.len() - PARITY_HEADER).expect("a datagram's size has 16 bits");
         self.write_header(packet, TYPE_DATA);
@@ -81,13 +93,14 @@ impl Encoder {
         let coeffs = &self.coeffs[self.filled * parity..][..parity];
         self.rows.add(&packet[PARITY_HEADER..], coeffs);
         self.filled += 1;
-        let is_late = self.last_data.is_none_or(|last| now.since(last) >= PAUSE);
+        let gap = self.last_data.map(|last| now.since(last));
         self.last_data = Some(now);
         if self.filled == self.shards.data() {
-            self.filled = 0;
-            self.due = parity;
-            if is_late {
-                self.give_up_parity();
+            let data = self.filled;
+            let wanted = self.redundancy.parity(&Group { data, parity, gap });
+            (self.filled, self.due) = (0, wanted.min(parity));
+            if self.due == 0 {
+                self.end_group();
             }
         }
     }
@@ -96,12 +109,14 @@ impl Encoder {
     ///
     /// Without parity nobody can complete it. Costs nothing if no group is open.
     pub fn abandon_group(&mut self) {
-        self.give_up_parity();
+        if self.due > 0 {
+            self.end_group();
+        }
         if self.filled > 0 {
-            let missing = self.shards.total() - self.filled;
+            let missing = self.shards.data() - self.filled;
             self.next = self.shards.advance(self.next, missing as u32);
             self.filled = 0;
-            self.rows.clear();
+            self.end_group();
         }
     }
 
@@ -134,10 +149,10 @@ impl Encoder {
             "a parity packet has one length"
         );
         self.write_header(out, TYPE_PARITY);
-        out[PARITY_HEADER..].copy_from_slice(self.rows.row(self.shards.parity() - self.due));
-        self.due -= 1;
+        out[PARITY_HEADER..].copy_from_slice(self.rows.row(self.written));
+        (self.written, self.due) = (self.written + 1, self.due - 1);
         if self.due == 0 {
-            self.rows.clear();
+            self.end_group();
         }
     }
 
@@ -153,12 +168,11 @@ impl Encoder {
     }
 
     /// Skip the numbers of parity that will not be sent, or groups would drift (kcptun wire, 4.4).
-    fn give_up_parity(&mut self) {
-        if self.due > 0 {
-            self.next = self.shards.advance(self.next, self.due as u32);
-            self.due = 0;
-            self.rows.clear();
-        }
+    fn end_group(&mut self) {
+        let unsent = self.shards.parity() - self.written;
+        self.next = self.shards.advance(self.next, unsent as u32);
+        (self.written, self.due) = (0, 0);
+        self.rows.clear();
     }
 }
 

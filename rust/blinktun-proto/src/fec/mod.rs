@@ -12,6 +12,7 @@
 //! | `encoder` | data packets in, parity packets out |
 //! | `decoder` | packets in, rebuilt KCP bytes out |
 //! | `rebuild` | lost shards of one group from the others |
+//! | `redundancy` | how much parity a group gets |
 //! | `window` | the few groups that a decoder keeps |
 //! | `tuner` | finds the sender's numbers in what arrives |
 
@@ -19,6 +20,7 @@ pub mod code;
 mod decoder;
 mod encoder;
 mod rebuild;
+pub mod redundancy;
 mod shards;
 #[cfg(test)]
 mod tests;

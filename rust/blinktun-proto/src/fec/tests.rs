@@ -1,5 +1,6 @@
 //! Encoder and decoder against each other, against loss and against hostile bytes.
 
+use super::redundancy::{Group, Redundancy};
 use super::*;
 use crate::random::Random;
 use crate::time::{Duration, Time};
@@ -455,5 +456,41 @@ fn mutate(packet: &mut Vec<u8>, random: &mut Random) {
         2 => packet[random.below(8) as usize] ^= 1 << random.below(8),
         3 => packet[random.below(len) as usize] ^= 1 << random.below(8),
         _ => {}
+    }
+}
+
+/// So many parity packets for each group.
+struct Always(usize);
+
+impl Redundancy for Always {
+    fn parity(&mut self, _: &Group) -> usize {
+        self.0
+    }
+}
+
+#[test]
+fn with_less_parity_than_there_can_be_groups_stay_where_they_are() {
+    for kept in 0..=4 {
+        let mut encoder = flowing(10, 3).with_redundancy(Box::new(Always(kept)));
+        let random = &mut Random::from_number(kept as u64);
+        let packets = stream(&mut encoder, 200, 100, random);
+        let parity = kept.min(3);
+        assert_eq!(packets.len(), 20 * (10 + parity));
+        for lost in 0..=parity + 1 {
+            let mut decoder = Decoder::new(10, 3).with_proven_numbers();
+            let mut rebuilt = Vec::new();
+            for group in packets.chunks(10 + parity) {
+                for (packet, _) in &group[lost..] {
+                    rebuilt.extend(receive(&mut decoder, packet));
+                }
+            }
+            let all: Vec<Vec<u8>> = packets
+                .chunks(10 + parity)
+                .flat_map(|group| group[..lost].iter().map(|(_, payload)| payload.clone()))
+                .collect();
+            let expected = if lost <= parity { all } else { Vec::new() };
+            assert_eq!(rebuilt, expected, "{kept} kept, {lost} lost");
+            assert_eq!(decoder.proven(), Some((10, 3)));
+        }
     }
 }
