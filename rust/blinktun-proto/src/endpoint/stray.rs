@@ -4,25 +4,24 @@
 //! It gets one stateless window tell with `una` 0 that echoes the clock of what it sent: to our
 //! client a proof, to a Go client nothing. The answer is never longer than the question.
 
-use crate::time::{Duration, Time};
+use crate::bucket::Bucket;
+use crate::time::Time;
 use crate::wire::Sn;
 use crate::wire::kcp::{HEADER, PUSH, Segment, Segments, WASK, WINS};
 
 /// Answers a second, over all sources.
-const RATE: f64 = 1000.0;
+const RATE: u64 = 1000;
 
 /// Answers strays within a rate.
 pub struct Strays {
-    tokens: f64,
-    last: Time,
+    answers: Bucket,
 }
 
 impl Strays {
-    /// Begins with a full bucket.
+    /// At first, answers of a whole second may leave at once.
     pub fn new(now: Time) -> Strays {
         Strays {
-            tokens: RATE,
-            last: now,
+            answers: Bucket::new(RATE, RATE, now),
         }
     }
 
@@ -52,13 +51,10 @@ impl Strays {
     }
 
     fn take_token(&mut self, now: Time) -> bool {
-        let passed: Duration = now.since(self.last);
-        self.last = now;
-        self.tokens = (self.tokens + passed.as_secs_f64() * RATE).min(RATE);
-        let available = self.tokens >= 1.0;
-        if available {
-            self.tokens -= 1.0;
+        let is_there = self.answers.available(now).is_some_and(|count| count > 0);
+        if is_there {
+            self.answers.take(1);
         }
-        available
+        is_there
     }
 }

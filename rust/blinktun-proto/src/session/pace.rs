@@ -1,26 +1,22 @@
-//! So many bytes a second: the token bucket of `ratelimit` (kcptun wire, 8.6).
+//! So many bytes a second: the `ratelimit` of kcptun (kcptun wire, 8.6).
 
-use crate::time::{Duration, Time};
+use crate::bucket::Bucket;
+use crate::time::Time;
 
 /// What may leave at once after a pause, in bytes.
 pub const BURST: u64 = 96_000;
-/// Balances are kept in millionths of a byte: what a rate of 1 brings in a microsecond.
-const UNIT: i64 = 1_000_000;
 /// The largest rate, in bytes a second: what the options take.
 pub const MAX_RATE: u64 = i32::MAX as u64;
 
-/// A bucket of bytes that may leave, full at start.
+/// The bytes that may leave.
 ///
 /// Whoever owes nothing may send; the datagram that empties the bucket may owe the rest of itself,
 /// which is paid back before the next. So any datagram leaves, however slow the rate; and what
 /// leaves in any time `t` is never more than [`BURST`] and `rate * t` bytes.
 #[derive(Clone, Debug)]
 pub struct Pace {
-    rate: i64,
-    most: i64,
+    bucket: Bucket,
     datagram: usize,
-    balance: i64,
-    at: Time,
     refused: bool,
 }
 
@@ -28,13 +24,10 @@ impl Pace {
     /// `rate` bytes a second, at least 1 and at most [`MAX_RATE`], in datagrams of at most
     /// `datagram` bytes.
     pub fn new(rate: u64, datagram: usize, now: Time) -> Pace {
-        let most = (BURST as i64 - datagram as i64).max(0) * UNIT;
+        let burst = BURST.saturating_sub(datagram as u64);
         Pace {
-            rate: rate.clamp(1, MAX_RATE) as i64,
-            most,
+            bucket: Bucket::new(rate, burst, now),
             datagram,
-            balance: most,
-            at: now,
             refused: false,
         }
     }
@@ -42,25 +35,20 @@ impl Pace {
     /// The bytes that may leave now; `None` if something is owed. Then there is a
     /// [`Pace::next_timeout`] until the next call.
     pub fn allowance(&mut self, now: Time) -> Option<usize> {
-        let passed = i64::try_from(now.since(self.at).as_micros()).unwrap_or(i64::MAX);
-        self.at = self.at.max(now);
-        let earned = passed.saturating_mul(self.rate);
-        self.balance = self.balance.saturating_add(earned).min(self.most);
-        self.refused = self.balance < 0;
-        let whole = usize::try_from(self.balance / UNIT).unwrap_or(0);
-        (!self.refused).then(|| whole.max(self.datagram))
+        let available = self.bucket.available(now);
+        self.refused = available.is_none();
+        let whole = usize::try_from(available?).unwrap_or(usize::MAX);
+        Some(whole.max(self.datagram))
     }
 
     /// So many bytes leave, no more than were allowed.
     pub fn spend(&mut self, bytes: usize) {
-        self.balance -= bytes as i64 * UNIT;
+        self.bucket.take(bytes as u64);
     }
 
     /// When what is owed will be paid back, if somebody waits for it.
     pub fn next_timeout(&self) -> Option<Time> {
-        let owed = self.balance.min(0).unsigned_abs();
-        let wait = owed.div_ceil(self.rate.unsigned_abs());
-        self.refused.then(|| self.at + Duration::from_micros(wait))
+        self.refused.then(|| self.bucket.paid_at())
     }
 }
 
