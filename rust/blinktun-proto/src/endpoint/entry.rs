@@ -2,7 +2,7 @@
 
 use super::SessionId;
 use super::four_tuple::FourTuple;
-use super::moving::Candidate;
+use super::migration::PathCandidate;
 use crate::replay::Recent;
 use crate::session::Session;
 use crate::time::Time;
@@ -24,7 +24,7 @@ pub struct Entry {
     /// Another address of a client's server, which it answers from.
     pub other_source: Option<FourTuple>,
     /// Where the peer may have moved to.
-    pub candidate: Option<Candidate>,
+    pub candidate: Option<PathCandidate>,
     /// Its latest datagrams. What is older changes nothing: its numbers were taken already, and its
     /// window is that of an old `una`.
     pub seen: Recent,

@@ -11,11 +11,11 @@ pub mod directory;
 mod entry;
 pub mod four_tuple;
 pub mod half_open;
-pub mod moving;
+pub mod migration;
 mod openings;
 mod other_source;
 mod outgoing;
-pub mod stray;
+pub mod stateless_reset;
 mod table;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -36,7 +36,7 @@ use directory::Directory;
 use entry::Entry;
 use four_tuple::FourTuple;
 use half_open::{HalfOpen, KeptOpenings, opening};
-use stray::Strays;
+use stateless_reset::StatelessReset;
 
 /// How much an endpoint may hold.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,7 @@ pub struct Endpoint {
     kept: KeptOpenings,
     own: OwnNonces,
     openings: Openings,
-    strays: Strays,
+    resets: StatelessReset,
     answers: VecDeque<(FourTuple, Vec<u8>)>,
     timers: BTreeSet<(Time, usize)>,
     dirty: VecDeque<usize>,
@@ -157,7 +157,7 @@ impl Endpoint {
             kept,
             own: OwnNonces::new(own),
             openings,
-            strays: Strays::new(now),
+            resets: StatelessReset::new(now),
             answers: VecDeque::new(),
             timers: BTreeSet::new(),
             dirty: VecDeque::new(),

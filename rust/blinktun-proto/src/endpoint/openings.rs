@@ -5,7 +5,7 @@ use super::directory::Key;
 use super::entry::AMPLIFICATION;
 use super::four_tuple::FourTuple;
 use super::half_open::opening;
-use super::moving::Candidate;
+use super::migration::PathCandidate;
 use super::{Endpoint, EndpointEvent};
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
@@ -20,7 +20,7 @@ impl Endpoint {
     /// A payload from an address that has no such conversation: a moved peer, a proof, an opening or
     /// what follows it, or a stray.
     pub(super) fn handle_unknown(&mut self, arrived: &Arrived<'_>, now: Time) {
-        if self.handle_elsewhere(arrived, now) {
+        if self.handle_migration(arrived, now) {
             return;
         }
         let (key, segments) = (arrived.key, arrived.segments);
@@ -34,7 +34,7 @@ impl Endpoint {
             return;
         }
         self.cx.stats.strays += 1;
-        if let Some(answer) = self.strays.answer(segments, now) {
+        if let Some(answer) = self.resets.answer(segments, now) {
             self.answer(key.0, &answer);
         }
     }
@@ -114,7 +114,7 @@ impl Endpoint {
     // --- moves ------------------------------------------------------------------------------
 
     /// A payload of a known conversation from another address; returns whether it is one.
-    fn handle_elsewhere(&mut self, arrived: &Arrived<'_>, now: Time) -> bool {
+    fn handle_migration(&mut self, arrived: &Arrived<'_>, now: Time) -> bool {
         let ((from, conv), segments) = (arrived.key, arrived.segments);
         let Some(index) = self.directory.find_anywhere(conv) else {
             return false;
@@ -134,19 +134,19 @@ impl Endpoint {
             Some(candidate) if candidate.address == from => candidate,
             _ => {
                 entry.session.ping(); // something that a true peer will acknowledge
-                Candidate::new(from, clock, now)
+                PathCandidate::new(from, clock, now)
             }
         };
         entry.candidate.insert(candidate).received += arrived.size;
         self.feed(index, arrived.payload, now);
-        self.move_if_proved(index);
+        self.migrate_if_validated(index);
         true
     }
 
-    fn move_if_proved(&mut self, index: usize) {
+    fn migrate_if_validated(&mut self, index: usize) {
         let entry = &mut self.sessions[index];
         let echo = entry.session.kcp().echoed();
-        let Some(candidate) = entry.candidate.take_if(|c| c.is_proved_by(echo)) else {
+        let Some(candidate) = entry.candidate.take_if(|c| c.is_validated_by(echo)) else {
             return;
         };
         let (id, conv, old) = (entry.id, entry.session.conv(), entry.peer);

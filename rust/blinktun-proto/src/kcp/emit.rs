@@ -34,7 +34,7 @@ impl Kcp {
     }
 
     pub(super) fn control_len(&self) -> usize {
-        let asks = usize::from(self.probe.is_due()) + usize::from(self.tell.is_some());
+        let asks = usize::from(self.probe.is_due()) + usize::from(self.window_report.is_some());
         (self.receiver.owed_acks() + asks) * HEADER
     }
 
@@ -66,7 +66,7 @@ impl Kcp {
                 }
                 .write(&mut out[at..]);
             }
-            if let Some(ts) = self.tell.take() {
+            if let Some(ts) = self.window_report.take() {
                 at += Segment {
                     cmd: WINS,
                     ts,

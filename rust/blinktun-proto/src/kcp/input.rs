@@ -58,12 +58,12 @@ impl Kcp {
                     }
                 }
                 WASK => {
-                    self.tell = Some(segment.ts);
+                    self.window_report = Some(segment.ts);
                     if self.liveness.peer_asks() {
                         self.note_peer_clock(segment.ts);
                     }
                 }
-                _ => self.handle_tell(&segment, now),
+                _ => self.handle_window_report(&segment, now),
             }
         }
         if let Some((sample, exact)) = last_ack.filter(|_| regular) {
@@ -143,7 +143,7 @@ impl Kcp {
     }
 
     /// A window tell echoes the clock of the question, if the peer is blinktun.
-    pub(super) fn handle_tell(&mut self, segment: &Segment<'_>, now: Time) {
+    pub(super) fn handle_window_report(&mut self, segment: &Segment<'_>, now: Time) {
         self.notice_restart(segment, now);
         self.note_echo(segment.ts, self.asked.contains(&segment.ts));
         if self.liveness.take_answer() && self.sender.silent_since(now).is_some() {
@@ -220,7 +220,7 @@ impl Kcp {
     /// Deliver data that waited for room in the sink.
     pub fn drain<S: Sink + ?Sized>(&mut self, sink: &mut S, pool: &mut Pool) {
         if self.receiver.drain(sink, pool) {
-            self.tell.get_or_insert(Millis(0));
+            self.window_report.get_or_insert(Millis(0));
         }
     }
 

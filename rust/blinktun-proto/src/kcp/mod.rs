@@ -78,7 +78,7 @@ pub struct Kcp {
     /// The clocks of our last questions, at most [`MAX_ASKED`].
     asked: VecDeque<Millis>,
     /// A window tell is due, echoing this clock.
-    tell: Option<Millis>,
+    window_report: Option<Millis>,
     /// Our clock when `una` first moved.
     first_una: Option<Millis>,
     /// The newest clock of ours that the peer has echoed.
@@ -123,7 +123,7 @@ impl Kcp {
             rtt: Rtt::new(config.nodelay, config.interval_ms),
             probe: Probe::default(),
             asked: VecDeque::new(),
-            tell: None,
+            window_report: None,
             first_una: None,
             echoed: None,
             has_guessed: false,

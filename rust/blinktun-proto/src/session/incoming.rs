@@ -1,6 +1,6 @@
 //! From the wire: payloads into FEC and KCP, in-order data up to smux.
 
-use super::upward::Upward;
+use super::ingest::Ingest;
 use super::{Context, Session};
 use crate::error::CloseReason;
 use crate::fec;
@@ -22,7 +22,7 @@ impl Session {
         }
         match payload {
             Payload::Plain(segments) => {
-                self.survey.plain = self.survey.plain.saturating_add(1);
+                self.peer_fec.plain = self.peer_fec.plain.saturating_add(1);
                 self.handle_kcp(segments, true, now, cx);
             }
             Payload::Data(packet, segments) => {
@@ -41,7 +41,7 @@ impl Session {
         if self.closed.is_some() {
             return; // the first payload of a datagram may have closed it
         }
-        let mut sink = Upward::new(
+        let mut sink = Ingest::new(
             &mut self.mux,
             self.compression.as_mut(),
             &mut cx.packed,
@@ -63,7 +63,7 @@ impl Session {
     }
 
     fn handle_fec(&mut self, packet: &Packet<'_>, now: Time, cx: &mut Context) {
-        self.survey.coded = self.survey.coded.saturating_add(1);
+        self.peer_fec.coded = self.peer_fec.coded.saturating_add(1);
         let (data, parity) = self.shards.unwrap_or((1, 1));
         let mut decoder = self
             .decoder
@@ -98,7 +98,7 @@ impl Session {
         if self.closed.is_some() || !self.kcp.has_waiting() || self.mux.receive_space() == 0 {
             return;
         }
-        let mut sink = Upward::new(
+        let mut sink = Ingest::new(
             &mut self.mux,
             self.compression.as_mut(),
             &mut cx.packed,

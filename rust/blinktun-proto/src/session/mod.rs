@@ -15,13 +15,13 @@
 
 mod compression;
 mod config;
+mod fec_policy;
 mod greeting;
 mod incoming;
+mod ingest;
 pub mod pace;
-mod protection;
 mod streams;
 mod transmit;
-mod upward;
 
 use std::collections::VecDeque;
 
@@ -38,10 +38,10 @@ use crate::wire::{self, Millis, SeqId, Sn};
 pub use crate::smux::Role;
 use compression::Compression;
 pub use config::{Config, ConfigError, MAX_MTU};
+use fec_policy::PeerFecStats;
+pub use fec_policy::PeerShards;
 pub use greeting::Greeting;
 use pace::Pace;
-pub use protection::PeerShards;
-use protection::Survey;
 
 /// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
 pub const MAX_BATCH: usize = 64;
@@ -111,13 +111,13 @@ pub struct Session {
     shards: Option<(usize, usize)>,
     /// Data leaves with FEC; decided before each datagram.
     protected: bool,
-    survey: Survey,
+    peer_fec: PeerFecStats,
     conv: u32,
     role: Role,
     head: usize,
     tail: usize,
     /// A datagram longer than the batch it came up in; the next batch begins with it.
-    carry: Vec<u8>,
+    held_over: Vec<u8>,
     pace: Option<Pace>,
     /// Our first data has left.
     opened: bool,
@@ -148,12 +148,12 @@ impl Session {
             decoder_stale_at: None,
             shards: config.shards,
             protected: false,
-            survey: Survey::default(),
+            peer_fec: PeerFecStats::default(),
             conv,
             role,
             head: config.head,
             tail: config.tail,
-            carry: Vec::new(),
+            held_over: Vec::new(),
             pace: config.pace(now),
             opened: false,
             answer_by: None,

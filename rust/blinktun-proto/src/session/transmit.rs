@@ -44,16 +44,16 @@ impl Session {
 
     fn write_batch(&mut self, out: &mut [u8], now: Time, cx: &mut Context) -> Option<Batch> {
         let mut batch = Batch { len: 0, stride: 0 };
-        if self.carry.len() > out.len() {
+        if self.held_over.len() > out.len() {
             return None;
         }
-        if !self.carry.is_empty() {
-            out[..self.carry.len()].copy_from_slice(&self.carry);
+        if !self.held_over.is_empty() {
+            out[..self.held_over.len()].copy_from_slice(&self.held_over);
             batch = Batch {
-                len: self.carry.len(),
-                stride: self.carry.len(),
+                len: self.held_over.len(),
+                stride: self.held_over.len(),
             };
-            self.carry.clear();
+            self.held_over.clear();
         }
         for _ in 0..MAX_BATCH {
             let Some(len) = self.write_datagram(&mut out[batch.len..], now, cx) else {
@@ -62,7 +62,7 @@ impl Session {
             if batch.stride == 0 {
                 batch.stride = len;
             } else if len > batch.stride {
-                self.carry
+                self.held_over
                     .extend_from_slice(&out[batch.len..batch.len + len]);
                 break;
             }

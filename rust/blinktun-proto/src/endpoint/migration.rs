@@ -14,7 +14,7 @@ const LIFE: Duration = Duration::from_secs(3);
 
 /// Where a session's peer may be now.
 #[derive(Debug)]
-pub struct Candidate {
+pub struct PathCandidate {
     /// The new address, or the other one of ours.
     pub address: FourTuple,
     /// Bytes that came from it.
@@ -26,10 +26,10 @@ pub struct Candidate {
     born: Time,
 }
 
-impl Candidate {
+impl PathCandidate {
     /// The source of a plausible payload.
-    pub fn new(address: FourTuple, since: Millis, now: Time) -> Candidate {
-        Candidate {
+    pub fn new(address: FourTuple, since: Millis, now: Time) -> PathCandidate {
+        PathCandidate {
             address,
             received: 0,
             sent: 0,
@@ -44,7 +44,7 @@ impl Candidate {
     }
 
     /// Whether the newest echoed clock was sent after it appeared.
-    pub fn is_proved_by(&self, echo: Option<Millis>) -> bool {
+    pub fn is_validated_by(&self, echo: Option<Millis>) -> bool {
         echo.is_some_and(|echo| !echo.before(self.since))
     }
 }

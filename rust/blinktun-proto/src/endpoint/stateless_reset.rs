@@ -1,8 +1,8 @@
-//! Answers to conversations that we do not know.
+//! Stateless resets: answers to conversations that this endpoint does not have.
 //!
-//! A peer whose conversation we have lost (we restarted) must learn it at once, not by keepalive.
-//! It gets one stateless window tell with `una` 0 that echoes the clock of what it sent: to our
-//! client a proof, to a Go client nothing. The answer is never longer than the question.
+//! After a restart a peer must learn at once that its conversation is lost, not by keepalive. It gets
+//! one window report (WINS) with `una` 0 that echoes the clock of what it sent. Our client takes that
+//! for a proof; a Go client ignores it. The answer is never longer than the question.
 
 use crate::bucket::Bucket;
 use crate::time::Time;
@@ -12,15 +12,15 @@ use crate::wire::kcp::{HEADER, PUSH, Segment, Segments, WASK, WINS};
 /// Answers a second, over all sources.
 const RATE: u64 = 1000;
 
-/// Answers strays within a rate.
-pub struct Strays {
+/// Makes them, limited in rate.
+pub struct StatelessReset {
     answers: Bucket,
 }
 
-impl Strays {
+impl StatelessReset {
     /// At first, answers of a whole second may leave at once.
-    pub fn new(now: Time) -> Strays {
-        Strays {
+    pub fn new(now: Time) -> StatelessReset {
+        StatelessReset {
             answers: Bucket::new(RATE, RATE, now),
         }
     }

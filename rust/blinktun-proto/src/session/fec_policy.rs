@@ -25,7 +25,7 @@ pub enum PeerShards {
 
 /// What has come from the peer.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
+pub(super) struct PeerFecStats {
     /// Payloads without FEC header.
     pub plain: u32,
     /// FEC packets.
@@ -59,25 +59,25 @@ impl Session {
 
     /// Tell the owner, once, that the peer's numbers keep FEC off. Another blinktun's do not.
     pub(super) fn report_mismatch(&mut self) {
-        if self.survey.told || !self.mux.peer_is_other() {
+        if self.peer_fec.told || !self.mux.peer_is_other() {
             return;
         }
         if let Some(theirs) = self.mismatch() {
-            self.survey.told = true;
+            self.peer_fec.told = true;
             self.events.push_back(Event::FecMismatch(theirs));
         }
     }
 
     fn mismatch(&self) -> Option<PeerShards> {
         let Some(decoder) = &self.decoder else {
-            let is_off = self.shards.is_some() && self.survey.plain >= PLAIN_ENOUGH;
+            let is_off = self.shards.is_some() && self.peer_fec.plain >= PLAIN_ENOUGH;
             return is_off.then_some(PeerShards::Off);
         };
         if let Some((data, parity)) = decoder.proven() {
             let differs = self.shards != Some((data, parity));
             return differs.then_some(PeerShards::Proven(data, parity));
         }
-        let is_hopeless = decoder.is_lost() && self.survey.coded >= CODED_ENOUGH;
+        let is_hopeless = decoder.is_lost() && self.peer_fec.coded >= CODED_ENOUGH;
         is_hopeless.then_some(PeerShards::Other)
     }
 }

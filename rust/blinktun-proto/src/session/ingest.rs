@@ -1,4 +1,4 @@
-//! In-order KCP data on its way to smux.
+//! From KCP to smux: data in order, decompressed.
 
 use super::compression::Compression;
 use crate::error::CloseReason;
@@ -6,8 +6,8 @@ use crate::kcp::receiver::Sink;
 use crate::smux::Mux;
 use crate::time::Time;
 
-/// In-order KCP data on its way to smux.
-pub(super) struct Upward<'a> {
+/// Where KCP delivers to.
+pub(super) struct Ingest<'a> {
     mux: &'a mut Mux,
     compression: Option<&'a mut Compression>,
     plain: &'a mut Vec<u8>,
@@ -16,15 +16,15 @@ pub(super) struct Upward<'a> {
     now: Time,
 }
 
-impl<'a> Upward<'a> {
+impl<'a> Ingest<'a> {
     /// Deliver to `mux`.
     pub(super) fn new(
         mux: &'a mut Mux,
         compression: Option<&'a mut Compression>,
         plain: &'a mut Vec<u8>,
         now: Time,
-    ) -> Upward<'a> {
-        Upward {
+    ) -> Ingest<'a> {
+        Ingest {
             mux,
             compression,
             plain,
@@ -35,7 +35,7 @@ impl<'a> Upward<'a> {
     }
 }
 
-impl Sink for Upward<'_> {
+impl Sink for Ingest<'_> {
     fn has_room(&self) -> bool {
         self.failed.is_none() && self.mux.receive_space() > 0
     }
