@@ -190,7 +190,25 @@ fn the_hello_is_an_ordinary_nop() {
     mux.open().expect("no streams yet");
     assert_eq!(
         hex::encode(transmit(&mut mux, at(0))),
-        "01030000314b4c420100000003000000"
+        "01030000324b4c420100000003000000"
     );
-    assert_eq!(HELLO.to_be_bytes(), *b"BLK1");
+    assert_eq!(HELLO.to_be_bytes(), *b"BLK2");
+}
+
+/// Builds that said "BLK1" do not change to version 2 in a session.
+#[test]
+fn an_older_hello_is_that_of_another_program() {
+    let mut server = Mux::new(config(Role::Server, None), at(0));
+    let old = u32::from_be_bytes(*b"BLK1");
+    let mut frames = frame(Version::V1, NOP, old, &[]);
+    frames.extend(frame(Version::V1, SYN, 3, &[]));
+    server.receive(&frames, at(0)).expect("proper");
+    assert!(server.peer_is_other());
+    server.write(StreamId(3), b"answer").expect("open");
+    let sent = transmit(&mut server, at(100));
+    assert_eq!(
+        [sent[0], sent[8]],
+        [1, 1],
+        "our hello and the data, in version 1"
+    );
 }

@@ -44,8 +44,9 @@ use std::sync::Arc;
 pub use mux::Mux;
 pub use transmit::MIN_TRANSMIT;
 
-/// The id of the NOP by which one blinktun tells another what it is: "BLK1".
-pub const HELLO: u32 = 0x424c_4b31;
+/// The id of the NOP by which one blinktun tells another what it is: "BLK2". "BLK1" was that of builds
+/// that could not change to version 2 in a session; to these, and from them, a peer is another program.
+pub const HELLO: u32 = 0x424c_4b32;
 
 /// What a sender of version 2 assumes as window before the first update (kcptun wire, 5.5).
 pub const INITIAL_WINDOW: u32 = 262_144;
