@@ -54,7 +54,7 @@ async def connect(
     Raises:
         ConfigError: the settings cannot work.
         TransportError: the name cannot be resolved, or the system has no socket; with ``tcp`` also:
-            nobody listens there, or a right or tool is missing.
+            nothing listens there, or a right or tool is missing.
         ValueError: the address cannot be read.
         TypeError: an argument is of another type.
     """

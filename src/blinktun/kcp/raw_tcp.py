@@ -72,7 +72,7 @@ async def dial_tcp(
         The session, and its connection, to be closed with it.
 
     Raises:
-        TransportError: nobody listens there, a right or the firewall's tool is missing.
+        TransportError: nothing listens there, a right or the firewall's tool is missing.
     """
     family = _family(host)
     made = socket.socket(_AF[family], socket.SOCK_STREAM)

@@ -47,7 +47,7 @@ class _Memory:
     Attributes:
         room: Where the next read goes.
         high: Received bytes of one connection from which on its reading pauses.
-        held: Received bytes that nobody has asked for yet.
+        held: Received bytes that no reader has taken yet.
     """
 
     def __init__(self) -> None:
@@ -188,7 +188,7 @@ class TcpStream(asyncio.BufferedProtocol, Stream):
             raise
 
     def close(self) -> None:
-        """Give up a connection that nobody has used."""
+        """Break off a connection that was not used."""
         self.abort()
 
     def abort(self) -> None:

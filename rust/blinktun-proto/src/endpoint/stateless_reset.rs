@@ -12,7 +12,7 @@ use crate::wire::kcp::{HEADER, PUSH, Segment, Segments, WASK, WINS};
 /// Answers a second, over all sources.
 const RATE: u64 = 1000;
 
-/// Makes them, limited in rate.
+/// Makes stateless resets, limited in rate.
 pub struct StatelessReset {
     answers: Bucket,
 }
@@ -27,8 +27,8 @@ impl StatelessReset {
 
     /// The payload that answers segments of an unknown conversation, if they deserve one.
     pub fn answer(&mut self, segments: Segments<'_>, now: Time) -> Option<[u8; HEADER]> {
-        // Acknowledgements and tells are not answered: two forgetful ends would never stop.
-        // Who has heard nothing of us yet has not lost us either.
+        // Acknowledgements and window reports get no answer: two ends without the conversation would
+        // never stop. A peer that has heard nothing from us has not lost us.
         let is_asking =
             |segment: &Segment<'_>| matches!(segment.cmd, PUSH | WASK) && segment.una.0 != 0;
         let asking = segments.into_iter().find(is_asking)?;

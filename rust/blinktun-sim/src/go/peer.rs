@@ -119,7 +119,7 @@ impl GoPeer {
                 self.rebuild(&packet, now);
             }
             Payload::Parity(packet) => self.rebuild(&packet, now),
-            Payload::OutOfBand => panic!("nobody sends it"),
+            Payload::OutOfBand => panic!("blinktun sends no out-of-band payload"),
         }
         self.read(now);
     }
