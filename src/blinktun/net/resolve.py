@@ -67,7 +67,9 @@ class Resolver:
     @classmethod
     def shared(cls, dns: Dns | None = None) -> Resolver:
         """The one that all of this process share who want the same."""
-        return _shared.setdefault(dns, cls(dns))
+        if dns not in _shared:
+            _shared[dns] = cls(dns)
+        return _shared[dns]
 
     async def resolve(self, host: str, *, fresh: bool = False) -> list[str]:
         """Return the addresses of a host, the families in turn; an IP address is its own.
