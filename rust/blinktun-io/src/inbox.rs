@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use blinktun_proto::endpoint::four_tuple::FourTuple;
+use blinktun_proto::path::FourTuple;
 
 /// What one buffer holds: the largest UDP payload, or a coalesced run of them.
 pub const BUFFER: usize = 65536;

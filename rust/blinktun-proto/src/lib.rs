@@ -8,6 +8,7 @@
 //! | [`fec`] | Reed-Solomon groups over datagrams: encoder, decoder, tuner |
 //! | [`recovery`] | what acknowledgements tell: round trips, delivery rate |
 //! | [`congestion`] | how much may be in flight, and how fast it leaves |
+//! | [`path`] | one network path of a session: address, round trip, rate, MTU; where the peer may have moved |
 //! | [`kcp`] | segments, acknowledgement, retransmission: a reliable byte stream |
 //! | [`snappy`] | the framed compression of that byte stream |
 //! | [`smux`] | many streams over that byte stream |
@@ -31,6 +32,7 @@ pub mod endpoint;
 pub mod error;
 pub mod fec;
 pub mod kcp;
+pub mod path;
 pub mod qpp;
 pub mod random;
 pub mod recovery;

@@ -5,8 +5,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt, derive_key};
-use blinktun_proto::endpoint::four_tuple::FourTuple;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId, Transmit};
+use blinktun_proto::path::FourTuple;
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::StreamId;

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSo
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-use blinktun_proto::endpoint::four_tuple::FourTuple;
+use blinktun_proto::path::FourTuple;
 use socket2::{SockAddr, Socket};
 
 use super::control::{Control, Told, told};

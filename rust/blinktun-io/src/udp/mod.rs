@@ -23,7 +23,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
 
 use blinktun_proto::endpoint::Transmit;
-use blinktun_proto::endpoint::four_tuple::FourTuple;
+use blinktun_proto::path::FourTuple;
 use blinktun_proto::time::Time;
 use socket2::{Domain, Protocol, Socket, Type};
 

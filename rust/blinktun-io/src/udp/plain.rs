@@ -3,7 +3,7 @@
 use std::io;
 use std::net::UdpSocket;
 
-use blinktun_proto::endpoint::four_tuple::FourTuple;
+use blinktun_proto::path::FourTuple;
 use socket2::Socket;
 
 use crate::inbox::{BUFFER, Run};

@@ -6,7 +6,7 @@
 use std::io;
 use std::net::IpAddr;
 
-use blinktun_proto::endpoint::four_tuple::FourTuple;
+use blinktun_proto::path::FourTuple;
 use blinktun_proto::time::{Duration, Time};
 
 use super::expiring::Expiring;

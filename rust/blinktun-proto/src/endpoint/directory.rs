@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ahash::RandomState;
 
-use super::four_tuple::FourTuple;
+use crate::path::FourTuple;
 
 /// A conversation as the network sees it.
 pub type Key = (FourTuple, u32);

@@ -1,8 +1,8 @@
 //! One session of an endpoint: where its peer is, and how much may be sent there.
 
 use super::SessionId;
-use super::four_tuple::FourTuple;
-use super::migration::PathCandidate;
+use crate::path::FourTuple;
+use crate::path::candidate::PathCandidate;
 use crate::replay::Recent;
 use crate::session::Session;
 use crate::time::Time;

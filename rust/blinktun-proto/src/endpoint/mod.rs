@@ -9,9 +9,9 @@
 mod arrived;
 pub mod directory;
 mod entry;
-pub mod four_tuple;
+
 pub mod half_open;
-pub mod migration;
+
 mod openings;
 mod other_source;
 mod outgoing;
@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use slab::Slab;
 
 use crate::crypt::{PacketCrypt, Verdict};
+use crate::path::FourTuple;
 use crate::replay::{OpeningMemory, OwnNonces};
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
@@ -34,7 +35,6 @@ use crate::wire::{Malformed, Payload};
 use arrived::Arrived;
 use directory::Directory;
 use entry::Entry;
-use four_tuple::FourTuple;
 use half_open::{HalfOpen, KeptOpenings, opening};
 use stateless_reset::StatelessReset;
 

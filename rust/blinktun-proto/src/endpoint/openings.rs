@@ -3,10 +3,10 @@
 use super::arrived::Arrived;
 use super::directory::Key;
 use super::entry::AMPLIFICATION;
-use super::four_tuple::FourTuple;
 use super::half_open::opening;
-use super::migration::PathCandidate;
 use super::{Endpoint, EndpointEvent};
+use crate::path::FourTuple;
+use crate::path::candidate::PathCandidate;
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
 use crate::time::Time;

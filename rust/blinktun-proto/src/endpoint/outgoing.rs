@@ -1,7 +1,7 @@
 //! To the wire: whose turn it is to send, and where to.
 
-use super::four_tuple::FourTuple;
 use super::{Endpoint, EndpointEvent, Transmit};
+use crate::path::FourTuple;
 use crate::time::Time;
 
 impl Endpoint {

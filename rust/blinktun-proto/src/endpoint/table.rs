@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use super::entry::{Entry, SEEN};
-use super::four_tuple::FourTuple;
 use super::{Endpoint, EndpointEvent, SessionId};
+use crate::path::FourTuple;
 use crate::replay::Recent;
 use crate::session::{Context, Session};
 

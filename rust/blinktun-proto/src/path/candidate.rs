@@ -5,7 +5,7 @@
 //! until the candidate echoes a clock that was sent to it; then the session has moved. Any payload
 //! from the old address ends the candidacy: a copied datagram diverts nothing for longer than that.
 
-use super::four_tuple::FourTuple;
+use crate::path::FourTuple;
 use crate::time::{Duration, Time};
 use crate::wire::Millis;
 
