@@ -7,10 +7,12 @@ use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::path::{self, Path};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
-use blinktun_proto::wire::kcp::Segments;
+use blinktun_proto::wire::kcp::{HEADER, Segments};
 use std::hint::black_box;
+use std::net::SocketAddr;
 
 const BLOCK: usize = 1326;
 
@@ -41,6 +43,8 @@ impl Sink for Count {
 struct Pair {
     near: Kcp,
     far: Kcp,
+    /// Both ends see the same network.
+    path: Path,
     pool: Pool,
     stats: Stats,
     received: Count,
@@ -53,17 +57,26 @@ impl Pair {
             conv: 7,
             block: BLOCK,
             nodelay: true,
-            interval_ms: 10,
             resend: 2,
-            congestion: Algorithm::Fixed,
             send_window: window,
             receive_window: window,
             clock_offset: 0,
             asks_after_data: true,
         };
+        let settings = path::Settings {
+            nodelay: true,
+            interval_ms: 10,
+            resend: 2,
+            congestion: Algorithm::Fixed,
+        };
         Pair {
             near: Kcp::new(config, Time::ZERO),
             far: Kcp::new(config, Time::ZERO),
+            path: Path::new(
+                settings,
+                SocketAddr::from(([127, 0, 0, 1], 9)).into(),
+                BLOCK - HEADER,
+            ),
             pool: Pool::default(),
             stats: Stats::default(),
             received: Count::default(),
@@ -78,24 +91,31 @@ impl Pair {
         while self.received.0 < data.len() {
             self.now += Duration::from_millis(1);
             let into = (&mut self.received, &mut self.pool, &mut self.stats);
-            hand_over(&mut self.near, &mut self.far, self.now, into);
+            hand_over(
+                (&mut self.near, &mut self.far, &mut self.path),
+                self.now,
+                into,
+            );
             let into = (&mut Count::default(), &mut self.pool, &mut self.stats);
-            hand_over(&mut self.far, &mut self.near, self.now, into);
+            hand_over(
+                (&mut self.far, &mut self.near, &mut self.path),
+                self.now,
+                into,
+            );
         }
     }
 }
 
 fn hand_over(
-    from: &mut Kcp,
-    to: &mut Kcp,
+    (from, to, path): (&mut Kcp, &mut Kcp, &mut Path),
     now: Time,
     (sink, pool, stats): (&mut Count, &mut Pool, &mut Stats),
 ) {
     let mut payload = [0; BLOCK];
-    while let Some(emitted) = from.emit(&mut payload, now, stats) {
+    while let Some(emitted) = from.emit(&mut payload, path, now, stats) {
         let segments = Segments::parse(&payload[..emitted.len]).expect("segments");
-        let result = to.input(segments, true, now, (sink, pool, stats));
+        let result = to.input(segments, true, path, now, (sink, pool, stats));
         assert!(result.is_ok());
     }
-    to.finish_input(now);
+    to.finish_input(path, now);
 }

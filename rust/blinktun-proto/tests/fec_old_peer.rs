@@ -76,7 +76,8 @@ impl Tale {
         config.send_window = 32;
         config.smux.version = Some(smux::Version::V1);
         config.check().unwrap();
-        let mut session = Session::new(&config, role, CONV, 12345, Time::ZERO);
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9)).into();
+        let mut session = Session::new(&config, role, (peer, CONV), 12345, Time::ZERO);
         let stream = (role == Role::Client).then(|| session.open_stream().unwrap());
         Tale {
             now: Time::ZERO,

@@ -1,25 +1,33 @@
 //! When a peer counts as gone: no progress, no answer to questions, and nothing new from it.
 
+use std::net::SocketAddr;
+
 use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::path::{self, Path};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
-use blinktun_proto::wire::kcp::{PUSH, Segment, Segments};
+use blinktun_proto::wire::kcp::{HEADER, PUSH, Segment, Segments};
 use blinktun_proto::wire::{Millis, Sn};
 
 const CONFIG: Config = Config {
     conv: 7,
     block: 1300,
     nodelay: false,
-    interval_ms: 1000,
     resend: 0,
-    congestion: Algorithm::Fixed,
     send_window: 32,
     receive_window: 32,
     asks_after_data: true,
     clock_offset: 0,
+};
+
+const SETTINGS: path::Settings = path::Settings {
+    nodelay: false,
+    interval_ms: 1000,
+    resend: 0,
+    congestion: Algorithm::Fixed,
 };
 
 struct Swallow;
@@ -35,6 +43,7 @@ impl Sink for Swallow {
 /// One end with one segment in flight, and how often it has put something on the wire.
 struct Waiting {
     kcp: Kcp,
+    path: Path,
     pool: Pool,
     stats: Stats,
 }
@@ -44,21 +53,32 @@ impl Waiting {
         let (mut pool, mut stats) = (Pool::default(), Stats::default());
         let mut kcp = Kcp::new(CONFIG, Time::ZERO);
         kcp.send(b"question", &mut pool, &mut stats);
-        let mut waiting = Waiting { kcp, pool, stats };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
+        let path = Path::new(SETTINGS, peer, CONFIG.block - HEADER);
+        let mut waiting = Waiting {
+            kcp,
+            path,
+            pool,
+            stats,
+        };
         assert_eq!(waiting.emit(at(0)), 1);
         waiting
     }
 
     fn emit(&mut self, now: Time) -> usize {
         let mut out = [0; 1500];
-        core::iter::from_fn(|| self.kcp.emit(&mut out, now, &mut self.stats)).count()
+        core::iter::from_fn(|| {
+            self.kcp
+                .emit(&mut out, &mut self.path, now, &mut self.stats)
+        })
+        .count()
     }
 
     /// What happens up to this moment, without an answer.
     fn pass_to(&mut self, now: Time) -> usize {
         let mut sent = 0;
         while let Some(due) = self.kcp.next_timeout().filter(|due| *due <= now) {
-            self.kcp.handle_timeout(due);
+            self.kcp.handle_timeout(&mut self.path, due);
             sent += self.emit(due);
         }
         sent
@@ -79,9 +99,9 @@ impl Waiting {
         let len = segment.write(&mut payload);
         let into = (&mut Swallow, &mut self.pool, &mut self.stats);
         let segments = Segments::parse(&payload[..len]).expect("segments");
-        let taken = self.kcp.input(segments, true, now, into);
+        let taken = self.kcp.input(segments, true, &mut self.path, now, into);
         taken.expect("a peer's payload");
-        self.kcp.finish_input(now);
+        self.kcp.finish_input(&mut self.path, now);
         self.emit(now);
     }
 }

@@ -9,14 +9,17 @@
 //! - It speaks a byte stream and refuses fragments; Go holds them until all are there, and kcptun sends
 //!   none.
 
+use std::net::SocketAddr;
+
 use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::path::{self, Path};
 use blinktun_proto::random::Random;
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
-use blinktun_proto::wire::kcp::{PUSH, Segment, Segments, WINS};
+use blinktun_proto::wire::kcp::{HEADER, PUSH, Segment, Segments, WINS};
 use blinktun_proto::wire::{Millis, Sn};
 use serde_json::Value;
 
@@ -42,6 +45,7 @@ impl Sink for Reader {
 
 struct Machine {
     kcp: Kcp,
+    path: Path,
     reader: Reader,
     pool: Pool,
     stats: Stats,
@@ -62,18 +66,24 @@ impl Machine {
             conv,
             block: number(setup, "kcp_mtu") as usize,
             nodelay: number(setup, "nodelay") == 1,
-            interval_ms: number(setup, "interval"),
             resend: number(setup, "resend"),
-            congestion: match number(setup, "nc") {
-                1 => Algorithm::Fixed,
-                _ => Algorithm::Reno,
-            },
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
             asks_after_data: false,
             clock_offset: 0,
         };
+        let settings = path::Settings {
+            nodelay: config.nodelay,
+            interval_ms: number(setup, "interval"),
+            resend: config.resend,
+            congestion: match number(setup, "nc") {
+                1 => Algorithm::Fixed,
+                _ => Algorithm::Reno,
+            },
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         Machine {
+            path: Path::new(settings, peer, config.block - HEADER),
             kcp: Kcp::new(config, Time::ZERO),
             reader: Reader::default(),
             pool: Pool::default(),
@@ -85,9 +95,12 @@ impl Machine {
     fn input(&mut self, payload: &[u8], regular: bool) -> bool {
         let into = (&mut self.reader, &mut self.pool, &mut self.stats);
         let segments = Segments::parse(payload);
-        let is_taken =
-            segments.is_ok_and(|it| self.kcp.input(it, regular, Time::ZERO, into).is_ok());
-        self.kcp.finish_input(Time::ZERO);
+        let is_taken = segments.is_ok_and(|it| {
+            self.kcp
+                .input(it, regular, &mut self.path, Time::ZERO, into)
+                .is_ok()
+        });
+        self.kcp.finish_input(&mut self.path, Time::ZERO);
         is_taken
     }
 
@@ -101,7 +114,9 @@ impl Machine {
     fn emit_all(&mut self) -> Vec<Vec<u8>> {
         let mut out = vec![0; 1500];
         std::iter::from_fn(|| {
-            let emitted = self.kcp.emit(&mut out, Time::ZERO, &mut self.stats)?;
+            let emitted = self
+                .kcp
+                .emit(&mut out, &mut self.path, Time::ZERO, &mut self.stats)?;
             Some(out[..emitted.len].to_vec())
         })
         .map(|datagram| masked(&datagram, self.conv))
@@ -237,7 +252,7 @@ fn send_at(machine: &mut Machine, millis: &[u64]) {
             .send(b"x", &mut machine.pool, &mut machine.stats);
         machine
             .kcp
-            .emit(&mut out, at, &mut machine.stats)
+            .emit(&mut out, &mut machine.path, at, &mut machine.stats)
             .expect("room");
     }
 }
@@ -247,9 +262,9 @@ fn hear(machine: &mut Machine, payload: &[u8], at: Time) {
     let segments = Segments::parse(payload).expect("segments");
     machine
         .kcp
-        .input(segments, true, at, into)
+        .input(segments, true, &mut machine.path, at, into)
         .expect("plausible");
-    machine.kcp.finish_input(at);
+    machine.kcp.finish_input(&mut machine.path, at);
 }
 
 #[test]
@@ -285,10 +300,10 @@ fn an_echo_of_what_is_acknowledged_already_is_no_sample() {
     let at = Time::from_millis;
     send_at(&mut machine, &[10]);
     hear(&mut machine, &ack(0, 1, at(10)), at(60));
-    assert_eq!(machine.kcp.rtt().latest(), Duration::from_millis(50));
-    let rto = machine.kcp.rtt().rto();
+    assert_eq!(machine.path.rtt.latest(), Duration::from_millis(50));
+    let rto = machine.path.rtt.rto();
     hear(&mut machine, &ack(0, 1, at(10)), at(20_000));
-    assert_eq!(machine.kcp.rtt().rto(), rto);
+    assert_eq!(machine.path.rtt.rto(), rto);
 }
 
 #[test]
@@ -297,13 +312,15 @@ fn a_lost_segment_of_a_silent_peer_is_not_left_to_a_long_timeout() {
     let at = Time::from_millis;
     send_at(&mut machine, &[0]);
     hear(&mut machine, &ack(0, 1, at(0)), at(8000));
-    assert!(machine.kcp.rtt().rto() > Duration::from_secs(8));
+    assert!(machine.path.rtt.rto() > Duration::from_secs(8));
     send_at(&mut machine, &[10_000]);
     let mut out = vec![0; 1500];
     let question = (0..20).find_map(|_| {
         let now = machine.kcp.next_timeout().expect("data is in flight");
-        machine.kcp.handle_timeout(now);
-        let emitted = machine.kcp.emit(&mut out, now, &mut machine.stats)?;
+        machine.kcp.handle_timeout(&mut machine.path, now);
+        let emitted = machine
+            .kcp
+            .emit(&mut out, &mut machine.path, now, &mut machine.stats)?;
         Some((emitted.has_data, now))
     });
     assert_eq!(question, Some((false, at(11_000))));
@@ -319,10 +336,14 @@ fn a_lost_segment_of_a_silent_peer_is_not_left_to_a_long_timeout() {
     }
     .write(&mut answer);
     hear(&mut machine, &answer, at(11_200));
-    let again = machine.kcp.emit(&mut out, at(11_200), &mut machine.stats);
+    let again = machine
+        .kcp
+        .emit(&mut out, &mut machine.path, at(11_200), &mut machine.stats);
     assert!(again.is_some_and(|it| it.has_data));
     hear(&mut machine, &answer, at(11_300));
-    let again = machine.kcp.emit(&mut out, at(11_300), &mut machine.stats);
+    let again = machine
+        .kcp
+        .emit(&mut out, &mut machine.path, at(11_300), &mut machine.stats);
     assert_eq!(again, None, "one question, one answer");
 }
 

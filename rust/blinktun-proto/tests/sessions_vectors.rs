@@ -209,7 +209,8 @@ fn heard_by_client(story: &Conversation) -> Streams {
     let crypt = PacketCrypt::new(story.kind, &story.key);
     let mut now = Time::from_millis(5);
     let mut cx = Context::new([4; 32]);
-    let mut client = Session::new(&story.config, Role::Client, story.conv, 0, now);
+    let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9)).into();
+    let mut client = Session::new(&story.config, Role::Client, (peer, story.conv), 0, now);
     let (mut said, mut out) = (Streams::new(), vec![0; 65536]);
     for _ in 0..2 {
         let stream = client.open_stream().expect("room");

@@ -11,6 +11,7 @@ use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{self, Kcp};
+use blinktun_proto::path::{self, Path};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Event, Role};
 use blinktun_proto::smux;
@@ -188,7 +189,7 @@ fn a_client_survives_the_loss_of_its_proof() {
     assert_eq!((opened_sessions(&said), opened_streams(&said)), (1, 1));
     let session = client.session(id).unwrap();
     assert!(session.is_drained(), "it knows what has arrived");
-    let rtt = session.kcp().rtt().smoothed();
+    let rtt = session.path().rtt.smoothed();
     assert!(rtt < later.since(NOW) / 2, "{rtt:?}");
 }
 
@@ -388,18 +389,24 @@ fn a_datagram_is_one_guess() {
             conv: 7,
             block: 1000,
             nodelay: false,
-            interval_ms: 10,
             resend: 2,
-            congestion: Algorithm::Fixed,
             send_window: 32,
             receive_window: 32,
             asks_after_data: false,
             clock_offset: 5_000_000,
         };
+        let settings = path::Settings {
+            nodelay: false,
+            interval_ms: 10,
+            resend: 2,
+            congestion: Algorithm::Fixed,
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
+        let mut path = Path::new(settings, peer, 1000 - HEADER);
         let mut ours = Kcp::new(config, NOW);
         let (mut out, mut stats) = ([0; 1000], Stats::default());
         ours.ask();
-        let asked = ours.emit(&mut out, NOW, &mut stats).unwrap();
+        let asked = ours.emit(&mut out, &mut path, NOW, &mut stats).unwrap();
         let asked = Segments::parse(&out[..asked.len]).unwrap();
         let clock = asked.into_iter().next().unwrap();
         let guesses = [clock.ts.0.wrapping_add(1), clock.ts.0];
@@ -407,7 +414,7 @@ fn a_datagram_is_one_guess() {
         let mut pool = Pool::default();
         let into = (&mut Nowhere, &mut pool, &mut stats);
         let answer = Segments::parse(&answer).unwrap();
-        ours.input(answer, true, NOW, into).unwrap();
+        ours.input(answer, true, &mut path, NOW, into).unwrap();
         assert_eq!(ours.echoed().is_some(), proves, "alone: {is_alone}");
     }
 }

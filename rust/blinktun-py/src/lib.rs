@@ -178,7 +178,7 @@ impl Reactor {
             )?;
             info.set_item("peer_is_blinktun", session.mux().peer_is_blinktun())?;
             info.set_item("streams", session.mux().stream_count())?;
-            info.set_item("rtt", session.kcp().rtt().smoothed().as_secs_f64())?;
+            info.set_item("rtt", session.path().rtt.smoothed().as_secs_f64())?;
             Ok(Some(info))
         })
     }

@@ -119,9 +119,11 @@ impl Setup {
     /// FEC packets begin at `seqid`.
     pub fn build_lone(&self, sn: Sn, seqid: SeqId) -> World<Lone> {
         let setup = self.clone().kind(CryptKind::Null);
+        let address = std::net::SocketAddr::from(([127, 0, 0, 1], 9)).into();
         let lone = |role, config: &Config, peer| {
             let mut random = Random::from_number(setup.seed ^ role as u64);
-            let mut session = Session::new(config, role, 7, random.next_u32(), setup.start);
+            let mut session =
+                Session::new(config, role, (address, 7), random.next_u32(), setup.start);
             session.start_at(sn, seqid);
             let mut seed = [0; 32];
             random.fill(&mut seed);

@@ -31,7 +31,8 @@ impl Path {
     fn new() -> Path {
         let config = Config::new(&PacketCrypt::new(CryptKind::Null, &[0; 32]));
         let end = |role| {
-            let session = Session::new(&config, role, 7, 7, Time::ZERO);
+            let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 9)).into();
+            let session = Session::new(&config, role, (peer, 7), 7, Time::ZERO);
             (session, Context::new([role as u8; 32]))
         };
         let (mut near, far) = (end(Role::Client), end(Role::Server));

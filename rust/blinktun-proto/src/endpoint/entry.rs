@@ -10,17 +10,12 @@ use crate::time::Time;
 /// Datagrams of a session that are known when they come again, up to 32 KiB.
 pub const SEEN: u32 = 2048;
 
-/// A source that has proved nothing gets at most this many times the bytes it sent.
-pub const AMPLIFICATION: usize = 3;
-
 /// A session and its peer's address.
 pub struct Entry {
     /// Its handle.
     pub id: SessionId,
     /// The conversation.
     pub session: Session,
-    /// Where its peer is, and which of our addresses it uses.
-    pub peer: FourTuple,
     /// Another address of a client's server, which it answers from.
     pub other_source: Option<FourTuple>,
     /// Where the peer may have moved to.
@@ -39,11 +34,8 @@ impl Entry {
     pub fn destination(&mut self, now: Time) -> (FourTuple, usize) {
         self.candidate.take_if(|candidate| candidate.is_stale(now));
         match &self.candidate {
-            None => (self.peer, usize::MAX),
-            Some(candidate) => {
-                let limit = candidate.received * AMPLIFICATION;
-                (candidate.address, limit.saturating_sub(candidate.sent))
-            }
+            None => (self.session.path().address, usize::MAX),
+            Some(candidate) => (candidate.address, candidate.allowance()),
         }
     }
 

@@ -183,8 +183,8 @@ impl Endpoint {
     pub fn dial(&mut self, peer: SocketAddr, now: Time) -> SessionId {
         let (conv, clock) = (self.cx.random.next_u32(), self.cx.random.next_u32());
         self.cx.stats.active_opens += 1;
-        let session = Session::new(&self.config, Role::Client, conv, clock, now);
-        self.insert(session, peer.into())
+        let session = Session::new(&self.config, Role::Client, (peer.into(), conv), clock, now);
+        self.insert(session)
     }
 
     // --- from the wire --------------------------------------------------------------------

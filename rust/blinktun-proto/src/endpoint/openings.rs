@@ -2,11 +2,10 @@
 
 use super::arrived::Arrived;
 use super::directory::Key;
-use super::entry::AMPLIFICATION;
 use super::half_open::opening;
 use super::{Endpoint, EndpointEvent};
 use crate::path::FourTuple;
-use crate::path::candidate::PathCandidate;
+use crate::path::candidate::{AMPLIFICATION, PathCandidate};
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
 use crate::time::Time;
@@ -91,8 +90,8 @@ impl Endpoint {
         }
         let greeting = Greeting::of(&self.config, version);
         self.cx.stats.bytes_sent += greeting.bytes().len() as u64;
-        let session = Session::greeted(&self.config, key.1, (greeting, clock), now);
-        let id = self.accept(session, key.0);
+        let session = Session::greeted(&self.config, key, (greeting, clock), now);
+        let id = self.accept(session);
         self.feed(id.index(), proof, now);
         for bytes in self.kept.take(&key, now) {
             if let Ok(payload) = Payload::parse(&bytes) {
@@ -139,18 +138,18 @@ impl Endpoint {
         };
         entry.candidate.insert(candidate).received += arrived.size;
         self.feed(index, arrived.payload, now);
-        self.migrate_if_validated(index);
+        self.migrate_if_validated(index, now);
         true
     }
 
-    fn migrate_if_validated(&mut self, index: usize) {
+    fn migrate_if_validated(&mut self, index: usize, now: Time) {
         let entry = &mut self.sessions[index];
         let echo = entry.session.kcp().echoed();
         let Some(candidate) = entry.candidate.take_if(|c| c.is_validated_by(echo)) else {
             return;
         };
-        let (id, conv, old) = (entry.id, entry.session.conv(), entry.peer);
-        entry.peer = candidate.address;
+        let (id, conv) = (entry.id, entry.session.conv());
+        let old = entry.session.migrate(candidate.address, now);
         self.directory.remove(index, (old, conv));
         self.directory.add(index, (candidate.address, conv));
         if candidate.address.remote != old.remote {

@@ -20,7 +20,7 @@ impl Endpoint {
         };
         let entry = &mut self.sessions[index];
         let kcp = entry.session.kcp();
-        let is_servers = key.0.remote.port() == entry.peer.remote.port()
+        let is_servers = key.0.remote.port() == entry.session.path().address.remote.port()
             && kcp.check(segments).is_ok()
             && (self.crypt.is_keyed() || kcp.is_echoed_by(segments));
         if !is_servers {

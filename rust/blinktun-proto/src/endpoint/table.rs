@@ -4,30 +4,30 @@ use std::net::SocketAddr;
 
 use super::entry::{Entry, SEEN};
 use super::{Endpoint, EndpointEvent, SessionId};
-use crate::path::FourTuple;
 use crate::replay::Recent;
 use crate::session::{Context, Session};
 
 impl Endpoint {
-    pub(super) fn accept(&mut self, session: Session, peer: FourTuple) -> SessionId {
+    pub(super) fn accept(&mut self, session: Session) -> SessionId {
         self.cx.stats.passive_opens += 1;
-        let id = self.insert(session, peer);
+        let peer = session.path().address;
+        let id = self.insert(session);
         self.events
             .push_back(EndpointEvent::Opened(id, peer.remote));
         id
     }
 
-    pub(super) fn insert(&mut self, session: Session, peer: FourTuple) -> SessionId {
+    pub(super) fn insert(&mut self, session: Session) -> SessionId {
         self.generation = self.generation.wrapping_add(1);
         let seeds = [self.cx.random.next_u64(), self.cx.random.next_u64()];
         let slot = self.sessions.vacant_entry();
         let index = slot.key();
         let id = SessionId((u64::from(self.generation) << 32) | index as u64);
-        self.directory.add(index, (peer, session.conv()));
+        self.directory
+            .add(index, (session.path().address, session.conv()));
         slot.insert(Entry {
             id,
             session,
-            peer,
             other_source: None,
             candidate: None,
             seen: Recent::new(SEEN, seeds),
@@ -48,7 +48,10 @@ impl Endpoint {
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, index));
         }
-        for path in [Some(entry.peer), entry.other_source].into_iter().flatten() {
+        for path in [Some(entry.session.path().address), entry.other_source]
+            .into_iter()
+            .flatten()
+        {
             self.directory.remove(index, (path, entry.session.conv()));
         }
         self.cx.stats.curr_estab = self.sessions.len() as u64;
@@ -88,7 +91,7 @@ impl Endpoint {
         self.sessions
             .get(id.index())
             .filter(|entry| entry.id == id)
-            .map(|entry| entry.peer.remote)
+            .map(|entry| entry.session.path().address.remote)
     }
 
     /// The handles of all sessions.

@@ -1,6 +1,7 @@
 //! From a conversation to its payloads: what shares a datagram, and in which order.
 
 use super::{Emitted, Kcp, MAX_ASKED};
+use crate::path::Path;
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::kcp::{ACK, HEADER, PUSH, Segment, WASK, WINS};
@@ -8,8 +9,14 @@ use crate::wire::{Millis, Sn};
 
 impl Kcp {
     /// Write the next payload that must leave to `out`, as far as it fits.
-    pub fn emit(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> Option<Emitted> {
-        self.sender.number(&self.rtt, now);
+    pub fn emit(
+        &mut self,
+        out: &mut [u8],
+        path: &mut Path,
+        now: Time,
+        stats: &mut Stats,
+    ) -> Option<Emitted> {
+        self.sender.number(path, now);
         let block = self.block.min(out.len());
         let mut at = 0;
         let control = self.control_len();
@@ -22,13 +29,13 @@ impl Kcp {
             self.answered = true;
             at = self.write_control(&mut out[..block], now, stats);
         }
-        let has_data = self.write_data(&mut out[..block], &mut at, now, stats);
+        let has_data = self.write_data(&mut out[..block], &mut at, path, (now, stats));
         if at == 0 && control > 0 {
             // There is too little room for the next data: what a candidate gets is limited.
             at = self.write_control(&mut out[..block], now, stats);
         }
         if next.is_none() {
-            self.sender.note_idle();
+            self.sender.note_idle(path);
         }
         (at > 0).then_some(Emitted { len: at, has_data })
     }
@@ -83,8 +90,8 @@ impl Kcp {
         &mut self,
         out: &mut [u8],
         at: &mut usize,
-        now: Time,
-        stats: &mut Stats,
+        path: &mut Path,
+        (now, stats): (Time, &mut Stats),
     ) -> bool {
         let ts = self.clock(now);
         let template = Segment {
@@ -95,7 +102,7 @@ impl Kcp {
         let mut any = false;
         while let Some(len) = self.sender.peek()
             && *at + HEADER + len <= out.len()
-            && let Some((sn, data)) = self.sender.take(&self.rtt, ts, now, stats)
+            && let Some((sn, data)) = self.sender.take(path, ts, now, stats)
         {
             *at += Segment {
                 sn,

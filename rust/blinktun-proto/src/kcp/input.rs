@@ -3,6 +3,7 @@
 use super::Kcp;
 use super::pool::Pool;
 use super::receiver::{Arrival, Pushed, Sink};
+use crate::path::Path;
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::Millis;
@@ -27,6 +28,7 @@ impl Kcp {
         &mut self,
         segments: Segments<'_>,
         regular: bool,
+        path: &mut Path,
         now: Time,
         (sink, pool, stats): (&mut S, &mut Pool, &mut Stats),
     ) -> Result<(), Implausible> {
@@ -38,7 +40,7 @@ impl Kcp {
             stats.in_segs += 1;
             // What `una` covers is gone: the acknowledgement must find its segment before.
             if segment.cmd == ACK {
-                last_ack = self.handle_ack(&segment, now, stats).or(last_ack);
+                last_ack = self.handle_ack(&segment, path, now, stats).or(last_ack);
             }
             self.handle_una(&segment, regular, now, pool);
             match segment.cmd {
@@ -67,10 +69,10 @@ impl Kcp {
             }
         }
         if let Some((sample, exact)) = last_ack.filter(|_| regular) {
-            let first = !self.rtt.is_known();
-            self.rtt.sample(sample, exact, now);
+            let first = !path.rtt.is_known();
+            path.rtt.sample(sample, exact, now);
             if first {
-                self.sender.retime(&self.rtt);
+                self.sender.retime(&path.rtt);
             }
         }
         self.has_input = true;
@@ -127,11 +129,13 @@ impl Kcp {
     pub(super) fn handle_ack(
         &mut self,
         segment: &Segment<'_>,
+        path: &mut Path,
         now: Time,
         stats: &mut Stats,
     ) -> Option<(u32, Option<crate::time::Duration>)> {
         self.notice_restart(segment, now);
-        let echo = self.sender.handle_ack(segment.sn, segment.ts, now, stats)?;
+        let ack = (segment.sn, segment.ts);
+        let echo = self.sender.handle_ack(ack, path, now, stats)?;
         let age_ms = u32::try_from(self.clock(now).diff(segment.ts)).ok()?;
         let lifetime_ms = now.since(self.born).as_millis() + 1;
         if u128::from(age_ms) > lifetime_ms {
@@ -208,9 +212,9 @@ impl Kcp {
     }
 
     /// After a batch of payloads: look for losses.
-    pub fn finish_input(&mut self, now: Time) {
-        self.sender.finish_input(&self.rtt, now);
-        self.sender.resume(&self.rtt, now);
+    pub fn finish_input(&mut self, path: &mut Path, now: Time) {
+        self.sender.finish_input(path, now);
+        self.sender.resume(path, now);
         self.look(now);
         if core::mem::take(&mut self.has_input) && self.liveness.hear(now) {
             self.ask_whether_alive();

@@ -1,7 +1,7 @@
 //! KCP: a reliable, ordered byte stream over datagrams (kcptun wire, section 3).
 //!
-//! [`Kcp`] wires a [`sender`], a [`receiver`], window probes ([`probe`]), a round-trip estimator and a
-//! congestion controller together. Unlike the Go program it has no flush clock:
+//! [`Kcp`] wires a [`sender`], a [`receiver`] and window probes ([`probe`]) together. The [`Path`] that it
+//! works on comes in as an argument. Unlike the Go program it has no flush clock:
 //! acknowledgements leave after each batch of input, data as soon as the windows allow.
 //!
 //! After any call that changes something, call [`Kcp::emit`] until it returns `None`, then arm a
@@ -19,8 +19,7 @@ pub mod sender;
 
 use std::collections::VecDeque;
 
-use crate::congestion::Algorithm;
-use crate::recovery::rtt::Rtt;
+use crate::path::Path;
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
 use crate::wire::kcp::HEADER;
@@ -38,14 +37,10 @@ pub struct Config {
     pub conv: u32,
     /// The largest payload, in bytes: what is left of the MTU.
     pub block: usize,
-    /// Lower RTO floor and softer backoff.
+    /// Softer backoff after a timeout.
     pub nodelay: bool,
-    /// Milliseconds; a term of the RTO.
-    pub interval_ms: u32,
     /// Acknowledgements past a segment before it is sent again; 0 is never.
     pub resend: u32,
-    /// Who decides how much may be in flight, within the windows below.
-    pub congestion: Algorithm,
     /// Send window, in segments.
     pub send_window: u32,
     /// Receive window, in segments.
@@ -73,7 +68,6 @@ pub struct Kcp {
     born: Time,
     sender: Sender,
     receiver: Receiver,
-    rtt: Rtt,
     probe: Probe,
     /// The clocks of our last questions, at most [`MAX_ASKED`].
     asked: VecDeque<Millis>,
@@ -109,7 +103,6 @@ impl Kcp {
     /// A conversation that begins now.
     pub fn new(config: Config, now: Time) -> Kcp {
         let mss = config.block - HEADER;
-        let controller = config.congestion.build(mss, config.resend);
         let policy = (config.nodelay, config.resend);
         Kcp {
             conv: config.conv,
@@ -118,9 +111,8 @@ impl Kcp {
             asks_after_data: config.asks_after_data,
             liveness: Liveness::default(),
             born: now,
-            sender: Sender::new(mss, config.send_window, policy, controller, now),
+            sender: Sender::new(mss, config.send_window, policy, now),
             receiver: Receiver::new(config.receive_window),
-            rtt: Rtt::new(config.nodelay, config.interval_ms),
             probe: Probe::default(),
             asked: VecDeque::new(),
             window_report: None,
@@ -138,8 +130,8 @@ impl Kcp {
     // --- from above -----------------------------------------------------------------------
 
     /// How many bytes can leave at once.
-    pub fn room(&self) -> usize {
-        self.sender.room()
+    pub fn room(&self, path: &Path) -> usize {
+        self.sender.room(path)
     }
 
     /// Append bytes to the stream; the caller keeps within [`Kcp::room`].
@@ -218,11 +210,6 @@ impl Kcp {
         self.sender.remote_window()
     }
 
-    /// The round-trip estimator.
-    pub fn rtt(&self) -> &Rtt {
-        &self.rtt
-    }
-
     // --- time -----------------------------------------------------------------------------
 
     /// When [`Kcp::handle_timeout`] has something to do.
@@ -236,9 +223,9 @@ impl Kcp {
     }
 
     /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Time) {
+    pub fn handle_timeout(&mut self, path: &mut Path, now: Time) {
         self.look(now);
-        self.sender.handle_timeout(&self.rtt, now);
+        self.sender.handle_timeout(path, now);
     }
 
     /// Ask for what there is to ask.

@@ -10,7 +10,8 @@ use super::in_flight::{Batch, Outgoing};
 use super::overtaken::{Overtaken, Transmission};
 use super::pool::Pool;
 use super::receiver::SLACK;
-use crate::congestion::{Acked, Controller, InFlight, Sent};
+use crate::congestion::{Acked, InFlight, Sent};
+use crate::path::Path;
 use crate::recovery::delivery::Delivery;
 use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
@@ -30,7 +31,6 @@ pub struct Sender {
     nodelay: bool,
     window: u32,
     remote_window: u32,
-    controller: Box<dyn Controller>,
     queue: VecDeque<Vec<u8>>,
     buffer: VecDeque<Outgoing>,
     una: Sn,
@@ -59,19 +59,12 @@ pub struct Sender {
 
 impl Sender {
     /// A sender of segments of at most `mss` bytes, `window` of them at a time.
-    pub fn new(
-        mss: usize,
-        window: u32,
-        (nodelay, resend): (bool, u32),
-        controller: Box<dyn Controller>,
-        now: Time,
-    ) -> Sender {
+    pub fn new(mss: usize, window: u32, (nodelay, resend): (bool, u32), now: Time) -> Sender {
         Sender {
             mss,
             nodelay,
             window,
             remote_window: INITIAL_REMOTE_WINDOW,
-            controller,
             queue: VecDeque::new(),
             buffer: VecDeque::new(),
             una: Sn(0),
@@ -96,9 +89,9 @@ impl Sender {
     // --- from above -----------------------------------------------------------------------
 
     /// How many bytes may be given to [`Sender::push`] so that they can leave at once.
-    pub fn room(&self) -> usize {
+    pub fn room(&self, path: &Path) -> usize {
         let taken = self.buffer.len() + self.queue.len();
-        let free = (self.effective_window() as usize).saturating_sub(taken);
+        let free = (self.effective_window(path) as usize).saturating_sub(taken);
         let tail = self
             .queue
             .back()
@@ -208,7 +201,13 @@ impl Sender {
     }
 
     /// Segment `sn` has arrived; `ts` is the clock the peer echoes. `None` if it is not in flight.
-    pub fn handle_ack(&mut self, sn: Sn, ts: Millis, now: Time, stats: &mut Stats) -> Option<Echo> {
+    pub fn handle_ack(
+        &mut self,
+        (sn, ts): (Sn, Millis),
+        path: &mut Path,
+        now: Time,
+        stats: &mut Stats,
+    ) -> Option<Echo> {
         let index = usize::try_from(sn.diff(self.una)).ok()?;
         let sent = self.buffer.len() - self.unsent;
         let segment = self
@@ -223,7 +222,7 @@ impl Sender {
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
             if genuine {
-                self.controller.on_spurious(bytes, now);
+                path.controller.on_spurious(bytes, now);
             }
         }
         let is_only = segment.transmissions == 1;
@@ -259,37 +258,37 @@ impl Sender {
     }
 
     /// After a batch of input: find what was lost, tell the controller.
-    pub fn finish_input(&mut self, rtt: &Rtt, now: Time) {
+    pub fn finish_input(&mut self, path: &mut Path, now: Time) {
         let batch = core::mem::take(&mut self.batch);
         if batch.segments == 0 {
             return;
         }
-        self.find_losses(now);
+        self.find_losses(path, now);
         if self.unsent == 0 && self.queue.is_empty() {
-            self.hasten_overtaken(rtt, now);
+            self.hasten_overtaken(&path.rtt, now);
         }
         let acked = Acked {
             segments: batch.segments,
             bytes: batch.bytes,
-            delivered: self.delivery.take_sample(rtt.min()),
+            delivered: self.delivery.take_sample(path.rtt.min()),
             rtt: batch.exact.map(|(_, rtt)| rtt),
             has_advanced: batch.advanced,
             in_flight: self.in_flight,
             peer_window: self.remote_window,
         };
-        self.controller.on_acked(&acked, now);
+        path.controller.on_acked(&acked, now);
     }
 
     // --- to the wire ----------------------------------------------------------------------
 
     /// Number what the windows allow.
-    pub fn number(&mut self, rtt: &Rtt, now: Time) {
-        self.dark = self.is_dark(rtt, now);
+    pub fn number(&mut self, path: &Path, now: Time) {
+        self.dark = self.is_dark(&path.rtt, now);
         if self.dark {
             self.delivery.note_dark(self.in_flight.bytes);
             return;
         }
-        let window = self.effective_window() as usize;
+        let window = self.effective_window(path) as usize;
         while self.buffer.len() < window
             && let Some(data) = self.queue.pop_front()
         {
@@ -315,7 +314,7 @@ impl Sender {
     /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent.
     pub fn take(
         &mut self,
-        rtt: &Rtt,
+        path: &mut Path,
         ts: Millis,
         now: Time,
         stats: &mut Stats,
@@ -323,7 +322,7 @@ impl Sender {
         let in_flight = self.in_flight;
         let index = match self.again.pop_front() {
             Some(sn) => self.index_again(sn)?,
-            None => self.take_new(rtt, now)?,
+            None => self.take_new(&path.rtt, now)?,
         };
         let segment = &mut self.buffer[index];
         segment.sent = now;
@@ -349,7 +348,7 @@ impl Sender {
             let segment = index.and_then(|index| self.buffer.get(index));
             segment.is_some_and(|segment| segment.order == it.order && !segment.acked)
         });
-        self.controller.on_sent(&Sent { bytes, in_flight }, now);
+        path.controller.on_sent(&Sent { bytes, in_flight }, now);
         Some((sn, &self.buffer[index].data))
     }
 
@@ -372,16 +371,16 @@ impl Sender {
     }
 
     /// The window that holds now, in segments: one at least, or nothing would ever leave.
-    fn effective_window(&self) -> u32 {
-        let allowed = (self.controller.window() / self.mss as u64).max(1);
+    fn effective_window(&self, path: &Path) -> u32 {
+        let allowed = (path.controller.window() / self.mss as u64).max(1);
         let windows = self.window.min(self.remote_window);
         windows.min(u32::try_from(allowed).unwrap_or(u32::MAX))
     }
 
     /// Nothing is left to send. If the windows allow more, what is in flight says little of the path.
-    pub fn note_idle(&mut self) {
+    pub fn note_idle(&mut self, path: &Path) {
         let is_all_sent = self.queue.is_empty() && self.unsent == 0;
-        if is_all_sent && self.buffer.len() < self.effective_window() as usize {
+        if is_all_sent && self.buffer.len() < self.effective_window(path) as usize {
             self.delivery.note_app_limited(self.in_flight.bytes);
         }
     }

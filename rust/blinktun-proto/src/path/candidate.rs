@@ -9,6 +9,8 @@ use crate::path::FourTuple;
 use crate::time::{Duration, Time};
 use crate::wire::Millis;
 
+/// A source that has proved nothing gets at most this many times the bytes it sent (RFC 9000, 8.1).
+pub const AMPLIFICATION: usize = 3;
 /// How long a candidate may take to prove itself.
 const LIFE: Duration = Duration::from_secs(3);
 
@@ -46,5 +48,10 @@ impl PathCandidate {
     /// Whether the newest echoed clock was sent after it appeared.
     pub fn is_validated_by(&self, echo: Option<Millis>) -> bool {
         echo.is_some_and(|echo| !echo.before(self.since))
+    }
+
+    /// Bytes that may still go to it before it is validated.
+    pub fn allowance(&self) -> usize {
+        (self.received * AMPLIFICATION).saturating_sub(self.sent)
     }
 }

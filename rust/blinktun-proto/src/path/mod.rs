@@ -1,6 +1,121 @@
 //! The network paths of a session: where its peer is, and where it may be.
+//!
+//! A [`Path`] holds all that belongs to one network: the address of the peer, the round trip, the rate, the
+//! MTU. A session has one. While its peer seems to have moved there is a [`candidate`] beside it, and the
+//! path stays until the candidate is validated.
 
 pub mod candidate;
 pub mod four_tuple;
 
+use crate::congestion::{Algorithm, Controller};
+use crate::recovery::rtt::Rtt;
+use crate::time::Time;
+
 pub use four_tuple::FourTuple;
+
+/// What all paths of a session are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// A lower floor of the RTO.
+    pub nodelay: bool,
+    /// Milliseconds; a term of the RTO.
+    pub interval_ms: u32,
+    /// Acknowledgements past a segment before it is sent again; 0 is never.
+    pub resend: u32,
+    /// Who decides how much may be in flight.
+    pub congestion: Algorithm,
+}
+
+/// One network path of a session.
+pub struct Path {
+    /// Where the peer is, and which of our addresses it uses.
+    pub address: FourTuple,
+    /// Its round trip.
+    pub rtt: Rtt,
+    /// How much may be in flight, and how fast it leaves.
+    pub controller: Box<dyn Controller>,
+    settings: Settings,
+    mss: usize,
+}
+
+impl Path {
+    /// A path that nothing is known of, for segments of at most `mss` bytes.
+    pub fn new(settings: Settings, address: FourTuple, mss: usize) -> Path {
+        Path {
+            address,
+            rtt: Rtt::new(settings.nodelay, settings.interval_ms),
+            controller: settings.congestion.build(mss, settings.resend),
+            settings,
+            mss,
+        }
+    }
+
+    /// Become the path of a peer that has moved, and has echoed a clock there after `round_trip` milliseconds.
+    ///
+    /// Only the port changes where a NAT box has forgotten the peer: that is the same network. Nothing
+    /// that is known of one network holds in another.
+    pub fn migrate(&mut self, address: FourTuple, round_trip: u32, now: Time) {
+        if address.remote.ip() != self.address.remote.ip() {
+            *self = Path::new(self.settings, address, self.mss);
+            self.rtt.sample(round_trip, None, now);
+        }
+        self.address = address;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::congestion::{InFlight, LossKind, Lost};
+    use crate::time::Duration;
+
+    const MSS: usize = 1000;
+
+    fn address(host: u8, port: u16) -> FourTuple {
+        SocketAddr::from(([192, 0, 2, host], port)).into()
+    }
+
+    /// A path with a round trip of 300 ms, and a controller that knows of a loss.
+    fn known() -> Path {
+        let settings = Settings {
+            nodelay: true,
+            interval_ms: 10,
+            resend: 2,
+            congestion: Algorithm::Reno,
+        };
+        let mut path = Path::new(settings, address(1, 1000), MSS);
+        path.rtt.sample(300, None, Time::ZERO);
+        let lost = Lost {
+            bytes: 1000,
+            segments: 1,
+            kind: LossKind::PacketThreshold,
+            newest_sent: Time::ZERO,
+            in_flight: InFlight {
+                bytes: 40_000,
+                segments: 40,
+            },
+        };
+        path.controller.on_lost(&lost, Time::ZERO);
+        path
+    }
+
+    #[test]
+    fn another_port_is_the_same_network() {
+        let mut path = known();
+        path.migrate(address(1, 2000), 50, Time::ZERO);
+        assert_eq!(path.address, address(1, 2000));
+        assert_eq!(path.rtt.smoothed(), Duration::from_millis(300));
+        assert_eq!(path.controller.window(), 22 * MSS as u64);
+    }
+
+    #[test]
+    fn another_host_is_another_network() {
+        let mut path = known();
+        path.migrate(address(2, 1000), 50, Time::ZERO);
+        assert_eq!(path.address, address(2, 1000));
+        assert_eq!(path.rtt.smoothed(), Duration::from_millis(50));
+        assert_eq!(path.controller.window(), MSS as u64);
+    }
+}

@@ -7,6 +7,7 @@ use crate::congestion::Algorithm;
 use crate::crypt::{MAX_DATAGRAM, PacketCrypt};
 use crate::fec;
 use crate::kcp;
+use crate::path;
 use crate::qpp::Pads;
 use crate::session::pace::{MAX_RATE, Pace};
 use crate::smux::{self, Role, Version};
@@ -163,13 +164,20 @@ impl Config {
             conv,
             block,
             nodelay: self.nodelay,
-            interval_ms: self.interval_ms,
             resend: self.resend,
-            congestion: self.congestion,
             send_window: self.send_window,
             receive_window: self.receive_window,
             asks_after_data: role == Role::Client,
             clock_offset,
+        }
+    }
+
+    pub(super) fn path(&self) -> path::Settings {
+        path::Settings {
+            nodelay: self.nodelay,
+            interval_ms: self.interval_ms,
+            resend: self.resend,
+            congestion: self.congestion,
         }
     }
 

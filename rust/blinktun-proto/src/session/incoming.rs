@@ -48,7 +48,7 @@ impl Session {
             now,
         );
         let into = (&mut sink, &mut cx.pool, &mut cx.stats);
-        let result = self.kcp.input(segments, regular, now, into);
+        let result = self.kcp.input(segments, regular, &mut self.path, now, into);
         let (received, failed) = (sink.received, sink.failed);
         cx.stats.bytes_received += received;
         match (result, regular) {
@@ -113,7 +113,7 @@ impl Session {
 
     /// After a batch of payloads: find losses, notice a restarted peer.
     pub fn finish_input(&mut self, now: Time) {
-        self.kcp.finish_input(now);
+        self.kcp.finish_input(&mut self.path, now);
         if self.role == Role::Server && self.mux.peer_is_blinktun() {
             self.kcp.note_peer_asks();
         }

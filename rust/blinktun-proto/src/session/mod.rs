@@ -29,10 +29,12 @@ use crate::error::CloseReason;
 use crate::fec;
 use crate::kcp::Kcp;
 use crate::kcp::pool::Pool;
+use crate::path::{FourTuple, Path};
 use crate::random::Random;
 use crate::smux::{self, Mux};
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
+use crate::wire::kcp::HEADER;
 use crate::wire::{self, Millis, SeqId, Sn};
 
 pub use crate::smux::Role;
@@ -101,6 +103,7 @@ pub struct Batch {
 
 /// One conversation.
 pub struct Session {
+    path: Path,
     kcp: Kcp,
     mux: Mux,
     compression: Option<Compression>,
@@ -130,9 +133,15 @@ pub struct Session {
 }
 
 impl Session {
-    /// Conversation `conv`, beginning now. `clock_offset` should be unpredictable. An endpoint's server
-    /// begins by [`Session::greeted`].
-    pub fn new(config: &Config, role: Role, conv: u32, clock_offset: u32, now: Time) -> Session {
+    /// Conversation `conv` with `peer`, beginning now. `clock_offset` should be unpredictable. An endpoint's
+    /// server begins by [`Session::greeted`].
+    pub fn new(
+        config: &Config,
+        role: Role,
+        (peer, conv): (FourTuple, u32),
+        clock_offset: u32,
+        now: Time,
+    ) -> Session {
         let fec_header = if config.shards.is_some() {
             wire::fec::HEADER
         } else {
@@ -140,6 +149,7 @@ impl Session {
         };
         let block = config.mtu - config.head - config.tail - fec_header;
         Session {
+            path: Path::new(config.path(), peer, block - HEADER),
             kcp: Kcp::new(config.kcp(role, conv, block, clock_offset), now),
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
@@ -164,17 +174,17 @@ impl Session {
         }
     }
 
-    /// A server's end of conversation `conv`, of which the greeting was sent with `clock` before there
+    /// A server's end of a conversation with this peer and number, of which the greeting was sent with `clock` before there
     /// was a session, and has arrived.
     pub fn greeted(
         config: &Config,
-        conv: u32,
+        key: (FourTuple, u32),
         (greeting, clock): (Greeting, Millis),
         now: Time,
     ) -> Session {
         // When it left is not known; our clock goes on behind it.
         let offset = clock.plus(1).0.wrapping_sub(now.as_millis() as u32);
-        let mut session = Session::new(config, Role::Server, conv, offset, now);
+        let mut session = Session::new(config, Role::Server, key, offset, now);
         session.kcp.begin_behind_greeting(now);
         match (greeting, &mut session.compression) {
             (Greeting::Hello(version), _) => session.mux.begin_behind_hello(version),
@@ -202,7 +212,7 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
-        self.kcp.handle_timeout(now);
+        self.kcp.handle_timeout(&mut self.path, now);
         self.release_decoder(now, cx);
         self.update_silence(now);
         if self.answer_by.is_some_and(|by| by <= now) {
@@ -250,6 +260,20 @@ impl Session {
     /// The smux session: its streams' state.
     pub fn mux(&self) -> &Mux {
         &self.mux
+    }
+
+    /// The network path to the peer.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The peer is at another address, and has echoed a clock from there. Returns the old one.
+    pub fn migrate(&mut self, to: FourTuple, now: Time) -> FourTuple {
+        let from = self.path.address;
+        let age = self.kcp.echoed().map(|echo| self.kcp.clock(now).diff(echo));
+        let round_trip = age.and_then(|age| u32::try_from(age).ok()).unwrap_or(0);
+        self.path.migrate(to, round_trip, now);
+        from
     }
 
     /// The KCP conversation.

@@ -90,9 +90,12 @@ impl Session {
         let room = out.len().checked_sub(overhead + header)?;
         self.fill(now, cx);
         let start = self.head + header;
-        let emitted = self
-            .kcp
-            .emit(&mut out[start..start + room], now, &mut cx.stats)?;
+        let emitted = self.kcp.emit(
+            &mut out[start..start + room],
+            &mut self.path,
+            now,
+            &mut cx.stats,
+        )?;
         if emitted.has_data && !self.opened {
             self.opened = true;
             self.answer_by = (self.role == Role::Client).then_some(now + self.answer_within);
@@ -126,7 +129,7 @@ impl Session {
     pub(super) fn fill(&mut self, now: Time, cx: &mut Context) {
         self.drain(now, cx);
         while self.mux.wants_transmit() {
-            let room = self.kcp.room();
+            let room = self.kcp.room(&self.path);
             if room < smux::MIN_TRANSMIT {
                 break;
             }
@@ -153,6 +156,8 @@ pub(super) fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use crate::crypt::{CryptKind, PacketCrypt};
     use crate::session::Config;
@@ -162,7 +167,8 @@ mod tests {
         let mut config = Config::new(&PacketCrypt::new(CryptKind::Aes128Gcm, &[0; 32]));
         config.shards = Some((1, 1));
         let now = Time::from_millis(1);
-        let mut session = Session::new(&config, Role::Client, 7, 0, now);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
+        let mut session = Session::new(&config, Role::Client, (peer, 7), 0, now);
         let mut encoder = fec::Encoder::new(1, 1).expect("numbers");
         // The first packet of all has no parity: it is taken for a slow one.
         encoder.encode(&mut [0; 100], now);

@@ -2,6 +2,7 @@
 //! coded if it has FEC, and what it receives is decoded with numbers that it takes for granted.
 
 use std::collections::{BTreeMap, HashSet};
+use std::net::SocketAddr;
 
 use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::fec::Encoder;
@@ -9,14 +10,16 @@ use blinktun_proto::fec::code::interpolate;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
 use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::path::{self, Path};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
 use blinktun_proto::wire::fec::{HEADER, PARITY_HEADER, PacketKind, classify};
-use blinktun_proto::wire::kcp::Segments;
+use blinktun_proto::wire::kcp::{self, Segments};
 
 /// One end of a conversation: KCP with FEC, without smux.
 pub struct OldPeer {
     kcp: Kcp,
+    path: Path,
     encoder: Option<Encoder>,
     decoder: OldDecoder,
     pool: Pool,
@@ -52,16 +55,22 @@ impl OldPeer {
             conv,
             block: 1000,
             nodelay: true,
-            interval_ms: 10,
             resend: 2,
-            congestion: Algorithm::Fixed,
             send_window: 128,
             receive_window: 512,
             asks_after_data: false,
             clock_offset: conv,
         };
         let encoder = shards.map(|(data, parity)| Encoder::new(data, parity).expect("numbers"));
+        let settings = path::Settings {
+            nodelay: true,
+            interval_ms: 10,
+            resend: 2,
+            congestion: Algorithm::Fixed,
+        };
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         OldPeer {
+            path: Path::new(settings, peer, 1000 - kcp::HEADER),
             kcp: Kcp::new(config, Time::ZERO),
             encoder,
             decoder: OldDecoder::new(shards.unwrap_or((1, 1))),
@@ -90,16 +99,19 @@ impl OldPeer {
             PacketKind::Parity => self.decode(payload, false, now),
             PacketKind::OutOfBand => unreachable!("nobody sends it"),
         }
-        self.kcp.finish_input(now);
+        self.kcp.finish_input(&mut self.path, now);
     }
 
     pub fn send(&mut self, now: Time) -> Vec<Vec<u8>> {
-        self.kcp.handle_timeout(now);
-        let room = self.kcp.room().min(self.to_send.len());
+        self.kcp.handle_timeout(&mut self.path, now);
+        let room = self.kcp.room(&self.path).min(self.to_send.len());
         let piece: Vec<u8> = self.to_send.drain(..room).collect();
         self.kcp.send(&piece, &mut self.pool, &mut self.stats);
         let (mut packets, mut block) = (Vec::new(), [0; 1500]);
-        while let Some(emitted) = self.kcp.emit(&mut block, now, &mut self.stats) {
+        while let Some(emitted) = self
+            .kcp
+            .emit(&mut block, &mut self.path, now, &mut self.stats)
+        {
             let kcp = &block[..emitted.len];
             match &mut self.encoder {
                 None => packets.push(kcp.to_vec()),
@@ -118,7 +130,7 @@ impl OldPeer {
         let into = (&mut self.received, &mut self.pool, &mut self.stats);
         // Segments that its KCP refuses are dropped.
         if let Ok(segments) = Segments::parse(kcp) {
-            let _ = self.kcp.input(segments, regular, now, into);
+            let _ = self.kcp.input(segments, regular, &mut self.path, now, into);
         }
     }
 

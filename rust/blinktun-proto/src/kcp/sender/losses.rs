@@ -4,6 +4,7 @@ use super::Sender;
 use crate::congestion::{LossKind, Lost};
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::overtaken::Transmission;
+use crate::path::Path;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Time, earliest};
 
@@ -30,7 +31,7 @@ impl Losses {
 
 impl Sender {
     /// Tell the controller.
-    pub(super) fn report(&mut self, losses: Losses, now: Time) {
+    pub(super) fn report(&self, losses: Losses, path: &mut Path, now: Time) {
         let Some(kind) = losses.kind else { return };
         let lost = Lost {
             bytes: losses.bytes,
@@ -39,11 +40,11 @@ impl Sender {
             newest_sent: losses.newest_sent,
             in_flight: self.in_flight,
         };
-        self.controller.on_lost(&lost, now);
+        path.controller.on_lost(&lost, now);
     }
 
     /// Queue each segment of which the last transmission is lost.
-    pub(super) fn find_losses(&mut self, now: Time) {
+    pub(super) fn find_losses(&mut self, path: &mut Path, now: Time) {
         let mut lost = Losses::default();
         while let Some(transmission) = self.overtaken.next_lost() {
             if let Some(segment) = self.still_out(transmission) {
@@ -52,7 +53,7 @@ impl Sender {
                 self.again.push_back(transmission.sn);
             }
         }
-        self.report(lost, now);
+        self.report(lost, path, now);
     }
 
     /// With nothing new to send, repeat what has been overtaken at all after a while.

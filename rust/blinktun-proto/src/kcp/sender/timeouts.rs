@@ -5,6 +5,7 @@ use super::losses::Losses;
 use crate::congestion::LossKind;
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::liveness::SILENCE;
+use crate::path::Path;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Duration, Time, earliest};
 use crate::work;
@@ -41,17 +42,17 @@ impl Sender {
     }
 
     /// Queue every segment whose time has come.
-    pub fn handle_timeout(&mut self, rtt: &Rtt, now: Time) {
+    pub fn handle_timeout(&mut self, path: &mut Path, now: Time) {
         if self.next_timeout().is_none_or(|due| now < due) {
             return;
         }
-        if self.is_dark(rtt, now) {
+        if self.is_dark(&path.rtt, now) {
             (self.next_due, self.held_back) = (None, true);
             return;
         }
         // While nothing at all is acknowledged, and before the first round trip is known, one segment
         // asks for all: a path that is down, or full, gets no second copy of the window.
-        let first_only = !rtt.is_known() || self.is_stalled(rtt.rto(), now);
+        let first_only = !path.rtt.is_known() || self.is_stalled(path.rtt.rto(), now);
         let reach = self.buffer.len() - self.unsent;
         let (mut lost, mut next) = (Losses::default(), None);
         self.next_look = now + LOOK_EVERY;
@@ -71,7 +72,7 @@ impl Sender {
                 segment.queued = Some(again);
                 lost.add(segment, kind);
                 self.again.push_back(self.una.plus(index as u32));
-                segment.back_off(self.nodelay, rtt);
+                segment.back_off(self.nodelay, &path.rtt);
             }
             if first_only {
                 self.held_back = true;
@@ -79,15 +80,15 @@ impl Sender {
             }
         }
         self.next_due = next;
-        self.report(lost, now);
+        self.report(lost, path, now);
     }
 
     /// After a batch of input: if the path carries something again, all that is due leaves, before
     /// anything new. Only the first segment was timed meanwhile.
-    pub fn resume(&mut self, rtt: &Rtt, now: Time) {
+    pub fn resume(&mut self, path: &mut Path, now: Time) {
         if core::mem::take(&mut self.resumes) {
             self.next_due = Some(now);
-            self.handle_timeout(rtt, now);
+            self.handle_timeout(path, now);
         }
     }
 
