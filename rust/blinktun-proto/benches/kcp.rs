@@ -75,7 +75,7 @@ impl Pair {
             path: Path::new(
                 settings,
                 SocketAddr::from(([127, 0, 0, 1], 9)).into(),
-                BLOCK - HEADER,
+                (BLOCK, BLOCK - HEADER),
             ),
             pool: Pool::default(),
             stats: Stats::default(),

@@ -54,7 +54,7 @@ impl Waiting {
         let mut kcp = Kcp::new(CONFIG, Time::ZERO);
         kcp.send(b"question", &mut pool, &mut stats);
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
-        let path = Path::new(SETTINGS, peer, CONFIG.block - HEADER);
+        let path = Path::new(SETTINGS, peer, (CONFIG.block, CONFIG.block - HEADER));
         let mut waiting = Waiting {
             kcp,
             path,

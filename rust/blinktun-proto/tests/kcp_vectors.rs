@@ -83,7 +83,7 @@ impl Machine {
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         Machine {
-            path: Path::new(settings, peer, config.block - HEADER),
+            path: Path::new(settings, peer, (config.block, config.block - HEADER)),
             kcp: Kcp::new(config, Time::ZERO),
             reader: Reader::default(),
             pool: Pool::default(),

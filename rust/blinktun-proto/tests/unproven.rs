@@ -402,7 +402,7 @@ fn a_datagram_is_one_guess() {
             congestion: Algorithm::Fixed,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
-        let mut path = Path::new(settings, peer, 1000 - HEADER);
+        let mut path = Path::new(settings, peer, (1000, 1000 - HEADER));
         let mut ours = Kcp::new(config, NOW);
         let (mut out, mut stats) = ([0; 1000], Stats::default());
         ours.ask();

@@ -117,6 +117,9 @@ pub trait Controller: Send + Sync {
     /// A segment was sent again, and an earlier transmission had arrived. It may have been reported lost.
     fn on_spurious(&mut self, _bytes: u64, _now: Time) {}
 
+    /// From now on a segment has at most so many bytes.
+    fn on_mtu(&mut self, _segment: usize) {}
+
     /// What it shows of itself.
     fn metrics(&self) -> Metrics;
 }

@@ -72,6 +72,11 @@ impl Controller for Reno {
         self.grown_bytes = self.window * self.mss;
     }
 
+    fn on_mtu(&mut self, segment: usize) {
+        self.mss = segment as u32;
+        self.grown_bytes = self.window.saturating_mul(self.mss);
+    }
+
     fn metrics(&self) -> Metrics {
         Metrics {
             window: Some(self.window()),

@@ -16,11 +16,13 @@ impl Kcp {
         now: Time,
         stats: &mut Stats,
     ) -> Option<Emitted> {
-        self.sender.number(path, now);
-        let block = self.block.min(out.len());
+        self.sender.prepare(path, now);
         let mut at = 0;
         let control = self.control_len();
-        let next = self.sender.peek();
+        let next = self.sender.peek(path);
+        // One that was numbered before the MTU fell is too long, and cannot be cut any more.
+        let longest = self.block.max(next.map_or(0, |len| HEADER + len));
+        let block = longest.min(out.len());
         // Acknowledgements share a datagram with data where both fit; else data goes first, so
         // that a bulk transfer leaves as one run of equal datagrams. But the very first comes
         // before all data: the peer may wait for it as the proof of our address.
@@ -100,7 +102,7 @@ impl Kcp {
             ..self.template()
         };
         let mut any = false;
-        while let Some(len) = self.sender.peek()
+        while let Some(len) = self.sender.peek(path)
             && *at + HEADER + len <= out.len()
             && let Some((sn, data)) = self.sender.take(path, ts, now, stats)
         {

@@ -77,14 +77,14 @@ pub(super) struct Batch {
 }
 
 impl Outgoing {
-    pub(super) fn new(data: Vec<u8>, now: Time) -> Outgoing {
+    pub(super) fn new(data: Vec<u8>, rto: Duration, now: Time) -> Outgoing {
         Outgoing {
             data,
             sent: now,
             ts: Millis(0),
             first_ts: Millis(0),
             due: now,
-            rto: Duration::ZERO,
+            rto,
             order: 0,
             snapshot: Snapshot::default(),
             transmissions: 0,

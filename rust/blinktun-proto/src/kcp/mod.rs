@@ -140,6 +140,12 @@ impl Kcp {
         self.sender.push(data, pool);
     }
 
+    /// From now on a payload has at most `block` bytes.
+    pub fn set_block(&mut self, block: usize, pool: &mut Pool) {
+        self.block = block;
+        self.sender.set_mss(block - HEADER, pool);
+    }
+
     /// Segments not yet acknowledged in order.
     pub fn waiting(&self) -> usize {
         self.sender.waiting()

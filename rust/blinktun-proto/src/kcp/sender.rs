@@ -31,12 +31,12 @@ pub struct Sender {
     nodelay: bool,
     window: u32,
     remote_window: u32,
+    /// Data without a number, cut for the largest segment.
     queue: VecDeque<Vec<u8>>,
+    /// What has left and is not acknowledged by `una`.
     buffer: VecDeque<Outgoing>,
     una: Sn,
     wrapped: bool,
-    /// How many segments at the end of `buffer` have never left.
-    unsent: usize,
     in_flight: InFlight,
     again: VecDeque<Sn>,
     next_order: u64,
@@ -69,7 +69,6 @@ impl Sender {
             buffer: VecDeque::new(),
             una: Sn(0),
             wrapped: false,
-            unsent: 0,
             in_flight: InFlight::default(),
             again: VecDeque::new(),
             next_order: 0,
@@ -115,6 +114,16 @@ impl Sender {
         }
     }
 
+    /// From now on segments have at most `mss` bytes. What has no number yet is cut anew; what has one
+    /// keeps its length, for the peer may have it.
+    pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) {
+        self.mss = mss;
+        for piece in core::mem::take(&mut self.queue) {
+            self.push(&piece, pool);
+            pool.give(piece);
+        }
+    }
+
     /// Segments not yet acknowledged by `una`, numbered or not.
     pub fn waiting(&self) -> usize {
         self.buffer.len() + self.queue.len()
@@ -149,14 +158,14 @@ impl Sender {
 
     /// Whether `una` can come from the peer of this conversation.
     pub fn plausible_una(&self, una: Sn) -> bool {
-        let sent = (self.buffer.len() - self.unsent) as i32;
+        let sent = self.buffer.len() as i32;
         // A peer that lost its memory says 0; the session looks at that more closely.
         una.0 == 0 || (-SLACK..=sent).contains(&una.diff(self.una))
     }
 
     /// Whether an acknowledgement of `sn` can come from the peer of this conversation.
     pub fn plausible_ack(&self, sn: Sn) -> bool {
-        let sent = (self.buffer.len() - self.unsent) as i32;
+        let sent = self.buffer.len() as i32;
         (-SLACK..sent).contains(&sn.diff(self.una))
     }
 
@@ -172,9 +181,8 @@ impl Sender {
 
     /// Everything before `una` has arrived.
     pub fn handle_una(&mut self, una: Sn, pool: &mut Pool, now: Time) {
-        let sent = self.buffer.len() - self.unsent;
         let count = una.diff(self.una);
-        if count <= 0 || count as usize > sent {
+        if count <= 0 || count as usize > self.buffer.len() {
             return;
         }
         for segment in self.buffer.drain(..count as usize) {
@@ -209,11 +217,7 @@ impl Sender {
         stats: &mut Stats,
     ) -> Option<Echo> {
         let index = usize::try_from(sn.diff(self.una)).ok()?;
-        let sent = self.buffer.len() - self.unsent;
-        let segment = self
-            .buffer
-            .get_mut(index)
-            .filter(|s| index < sent && !s.acked)?;
+        let segment = self.buffer.get_mut(index).filter(|s| !s.acked)?;
         segment.acked = true;
         self.in_flight.remove(segment.data.len());
         let bytes = segment.data.len() as u64;
@@ -244,10 +248,8 @@ impl Sender {
 
     /// Whether segment `sn` is in flight, and left with a clock that may be `ts`.
     pub fn left_with(&self, sn: Sn, ts: Millis) -> bool {
-        let sent = self.buffer.len() - self.unsent;
         usize::try_from(sn.diff(self.una))
             .ok()
-            .filter(|index| *index < sent)
             .and_then(|index| self.buffer.get(index))
             .is_some_and(|segment| !segment.acked && segment.echoes(ts))
     }
@@ -264,7 +266,7 @@ impl Sender {
             return;
         }
         self.find_losses(path, now);
-        if self.unsent == 0 && self.queue.is_empty() {
+        if self.queue.is_empty() {
             self.hasten_overtaken(&path.rtt, now);
         }
         let acked = Acked {
@@ -281,24 +283,16 @@ impl Sender {
 
     // --- to the wire ----------------------------------------------------------------------
 
-    /// Number what the windows allow.
-    pub fn number(&mut self, path: &Path, now: Time) {
+    /// Look whether the path is dark, before a payload is written.
+    pub fn prepare(&mut self, path: &Path, now: Time) {
         self.dark = self.is_dark(&path.rtt, now);
         if self.dark {
             self.delivery.note_dark(self.in_flight.bytes);
-            return;
-        }
-        let window = self.effective_window(path) as usize;
-        while self.buffer.len() < window
-            && let Some(data) = self.queue.pop_front()
-        {
-            self.buffer.push_back(Outgoing::new(data, now));
-            self.unsent += 1;
         }
     }
 
     /// The data length of the next segment that must leave.
-    pub fn peek(&mut self) -> Option<usize> {
+    pub fn peek(&mut self, path: &Path) -> Option<usize> {
         while let Some(sn) = self.again.front() {
             work::count(1);
             match self.index_again(*sn) {
@@ -306,9 +300,9 @@ impl Sender {
                 None => self.again.pop_front(),
             };
         }
-        let first_new = self.buffer.len() - self.unsent;
-        let new = self.buffer.get(first_new).filter(|_| !self.dark);
-        new.map(|segment| segment.data.len())
+        let may_leave = !self.dark && self.buffer.len() < self.effective_window(path) as usize;
+        let new = self.queue.front().filter(|_| may_leave);
+        new.map(Vec::len)
     }
 
     /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent.
@@ -352,16 +346,15 @@ impl Sender {
         Some((sn, &self.buffer[index].data))
     }
 
+    /// Number the first segment of the queue.
     fn take_new(&mut self, rtt: &Rtt, now: Time) -> Option<usize> {
-        let index = self.buffer.len() - self.unsent;
-        let segment = self.buffer.get_mut(index)?;
-        segment.rto = rtt.rto();
-        self.unsent -= 1;
+        let data = self.queue.pop_front()?;
         if self.in_flight.segments == 0 {
             self.last_progress = now;
         }
-        self.in_flight.add(segment.data.len());
-        Some(index)
+        self.in_flight.add(data.len());
+        self.buffer.push_back(Outgoing::new(data, rtt.rto(), now));
+        Some(self.buffer.len() - 1)
     }
 
     fn index_again(&self, sn: Sn) -> Option<usize> {
@@ -379,8 +372,7 @@ impl Sender {
 
     /// Nothing is left to send. If the windows allow more, what is in flight says little of the path.
     pub fn note_idle(&mut self, path: &Path) {
-        let is_all_sent = self.queue.is_empty() && self.unsent == 0;
-        if is_all_sent && self.buffer.len() < self.effective_window(path) as usize {
+        if self.queue.is_empty() && self.buffer.len() < self.effective_window(path) as usize {
             self.delivery.note_app_limited(self.in_flight.bytes);
         }
     }

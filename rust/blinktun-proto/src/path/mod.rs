@@ -35,17 +35,20 @@ pub struct Path {
     /// How much may be in flight, and how fast it leaves.
     pub controller: Box<dyn Controller>,
     settings: Settings,
+    mtu: usize,
     mss: usize,
 }
 
 impl Path {
-    /// A path that nothing is known of, for segments of at most `mss` bytes.
-    pub fn new(settings: Settings, address: FourTuple, mss: usize) -> Path {
+    /// A path that nothing is known of, for datagrams of at most `mtu` bytes that hold at most `mss` bytes
+    /// of the stream.
+    pub fn new(settings: Settings, address: FourTuple, (mtu, mss): (usize, usize)) -> Path {
         Path {
             address,
             rtt: Rtt::new(settings.nodelay, settings.interval_ms),
             controller: settings.congestion.build(mss, settings.resend),
             settings,
+            mtu,
             mss,
         }
     }
@@ -56,10 +59,23 @@ impl Path {
     /// that is known of one network holds in another.
     pub fn migrate(&mut self, address: FourTuple, round_trip: u32, now: Time) {
         if address.remote.ip() != self.address.remote.ip() {
-            *self = Path::new(self.settings, address, self.mss);
+            *self = Path::new(self.settings, address, (self.mtu, self.mss));
             self.rtt.sample(round_trip, None, now);
         }
         self.address = address;
+    }
+}
+
+impl Path {
+    /// The largest datagram that it carries, in bytes.
+    pub fn mtu(&self) -> usize {
+        self.mtu
+    }
+
+    /// It carries datagrams of at most `mtu` bytes that hold at most `mss` bytes of the stream.
+    pub fn set_mtu(&mut self, mtu: usize, mss: usize) {
+        (self.mtu, self.mss) = (mtu, mss);
+        self.controller.on_mtu(mss);
     }
 }
 
@@ -85,7 +101,7 @@ mod tests {
             resend: 2,
             congestion: Algorithm::Reno,
         };
-        let mut path = Path::new(settings, address(1, 1000), MSS);
+        let mut path = Path::new(settings, address(1, 1000), (1200, MSS));
         path.rtt.sample(300, None, Time::ZERO);
         let lost = Lost {
             bytes: 1000,

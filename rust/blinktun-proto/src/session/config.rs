@@ -93,8 +93,7 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] says which setting cannot work.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let overhead = self.head + self.tail + wire::fec::HEADER;
-        if self.mtu > MAX_MTU || self.mtu < overhead + MIN_BLOCK.max(HEADER + 1) {
+        if !(self.least_mtu()..=MAX_MTU).contains(&self.mtu) {
             return Err(ConfigError::Mtu);
         }
         if let Some((data, parity)) = self.shards {
@@ -170,6 +169,16 @@ impl Config {
             asks_after_data: role == Role::Client,
             clock_offset,
         }
+    }
+
+    /// Bytes of a datagram that KCP does not have. Room for the FEC header is kept even while FEC is off.
+    pub(super) fn overhead(&self) -> usize {
+        self.head + self.tail + self.shards.map_or(0, |_| wire::fec::HEADER)
+    }
+
+    /// The smallest MTU that a session can work with.
+    pub fn least_mtu(&self) -> usize {
+        self.head + self.tail + wire::fec::HEADER + MIN_BLOCK.max(HEADER + 1)
     }
 
     pub(super) fn path(&self) -> path::Settings {

@@ -24,6 +24,7 @@ mod streams;
 mod transmit;
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 
 use crate::error::CloseReason;
 use crate::fec;
@@ -35,7 +36,7 @@ use crate::smux::{self, Mux};
 use crate::stats::Stats;
 use crate::time::{Duration, Time, earliest};
 use crate::wire::kcp::HEADER;
-use crate::wire::{self, Millis, SeqId, Sn};
+use crate::wire::{Millis, SeqId, Sn};
 
 pub use crate::smux::Role;
 use compression::Compression;
@@ -119,6 +120,9 @@ pub struct Session {
     role: Role,
     head: usize,
     tail: usize,
+    /// The MTUs that the settings allow.
+    mtus: RangeInclusive<usize>,
+    overhead: usize,
     /// A datagram longer than the batch it came up in; the next batch begins with it.
     held_over: Vec<u8>,
     pace: Option<Pace>,
@@ -142,14 +146,9 @@ impl Session {
         clock_offset: u32,
         now: Time,
     ) -> Session {
-        let fec_header = if config.shards.is_some() {
-            wire::fec::HEADER
-        } else {
-            0
-        };
-        let block = config.mtu - config.head - config.tail - fec_header;
+        let block = config.mtu - config.overhead();
         Session {
-            path: Path::new(config.path(), peer, block - HEADER),
+            path: Path::new(config.path(), peer, (config.mtu, block - HEADER)),
             kcp: Kcp::new(config.kcp(role, conv, block, clock_offset), now),
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
@@ -163,6 +162,8 @@ impl Session {
             role,
             head: config.head,
             tail: config.tail,
+            mtus: config.least_mtu()..=MAX_MTU,
+            overhead: config.overhead(),
             held_over: Vec::new(),
             pace: config.pace(now),
             opened: false,
@@ -274,6 +275,25 @@ impl Session {
         let round_trip = age.and_then(|age| u32::try_from(age).ok()).unwrap_or(0);
         self.path.migrate(to, round_trip, now);
         from
+    }
+
+    /// The path carries datagrams of at most `mtu` bytes, as far as the settings can be met: a smaller one
+    /// counts as the least that works, a larger one as [`MAX_MTU`].
+    ///
+    /// New segments fit from now on. One that has left already keeps its length, for the peer may have
+    /// it; it leaves again in a datagram that is too long, and it is the driver's to let the network cut
+    /// that.
+    pub fn set_mtu(&mut self, mtu: usize, cx: &mut Context) {
+        let mtu = mtu.clamp(*self.mtus.start(), *self.mtus.end());
+        if mtu == self.path.mtu() {
+            return;
+        }
+        let block = mtu - self.overhead;
+        self.path.set_mtu(mtu, block - HEADER);
+        self.kcp.set_block(block, &mut cx.pool);
+        if let Some(encoder) = &mut self.encoder {
+            encoder.abandon_group(); // its parity would be as long as its longest packet
+        }
     }
 
     /// The KCP conversation.

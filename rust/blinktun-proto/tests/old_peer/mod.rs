@@ -70,7 +70,7 @@ impl OldPeer {
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         OldPeer {
-            path: Path::new(settings, peer, 1000 - kcp::HEADER),
+            path: Path::new(settings, peer, (1000, 1000 - kcp::HEADER)),
             kcp: Kcp::new(config, Time::ZERO),
             encoder,
             decoder: OldDecoder::new(shards.unwrap_or((1, 1))),

@@ -53,7 +53,7 @@ impl Sender {
         // While nothing at all is acknowledged, and before the first round trip is known, one segment
         // asks for all: a path that is down, or full, gets no second copy of the window.
         let first_only = !path.rtt.is_known() || self.is_stalled(path.rtt.rto(), now);
-        let reach = self.buffer.len() - self.unsent;
+        let reach = self.buffer.len();
         let (mut lost, mut next) = (Losses::default(), None);
         self.next_look = now + LOOK_EVERY;
         for index in 0..reach {
@@ -94,8 +94,7 @@ impl Sender {
 
     /// The first round trip is known: what waits for an answer gets the time that it takes.
     pub fn retime(&mut self, rtt: &Rtt) {
-        let sent = self.buffer.len() - self.unsent;
-        for segment in self.buffer.iter_mut().take(sent) {
+        for segment in &mut self.buffer {
             work::count(1);
             segment.rto = rtt.rto();
             segment.due = segment.sent + segment.rto;
@@ -105,8 +104,7 @@ impl Sender {
 
     /// Send the first segment that is not acknowledged again, whatever its time.
     pub fn repeat_first(&mut self) {
-        let sent = self.buffer.len() - self.unsent;
-        let mut out = self.buffer.iter_mut().take(sent).enumerate();
+        let mut out = self.buffer.iter_mut().enumerate();
         let is_out = |(_, segment): &(usize, &mut Outgoing)| {
             work::count(1);
             !segment.acked
