@@ -40,6 +40,14 @@ impl Bucket {
             .map(|balance| balance / UNIT as u64)
     }
 
+    /// Go on with another rate and burst; what was earned so far is kept, as far as it fits.
+    pub fn change(&mut self, rate: u64, burst: u64, now: Time) {
+        self.available(now);
+        let fresh = Bucket::new(rate, burst, self.at);
+        self.balance = self.balance.min(fresh.most);
+        (self.rate, self.most) = (fresh.rate, fresh.most);
+    }
+
     /// Take units, even more than there are.
     pub fn take(&mut self, units: u64) {
         let units = i64::try_from(units).unwrap_or(i64::MAX);
@@ -48,8 +56,16 @@ impl Bucket {
 
     /// When nothing is owed any more, as far as is known at the last [`Bucket::available`].
     pub fn paid_at(&self) -> Time {
-        let owed = self.balance.min(0).unsigned_abs();
-        self.at + Duration::from_micros(owed.div_ceil(self.rate.unsigned_abs()))
+        self.reaches(0)
+    }
+
+    /// When there are so many units, or the burst if that is less, as far as is known at the last
+    /// [`Bucket::available`].
+    pub fn reaches(&self, units: u64) -> Time {
+        let units = i64::try_from(units).unwrap_or(i64::MAX);
+        let wanted = units.saturating_mul(UNIT).min(self.most);
+        let missing = wanted.saturating_sub(self.balance).max(0).unsigned_abs();
+        self.at + Duration::from_micros(missing.div_ceil(self.rate.unsigned_abs()))
     }
 }
 

@@ -1,17 +1,27 @@
-//! `nc=1`: the configured windows are the only limit.
+//! `nc=1`: the configured windows are the only limit, and a rate if there is one.
 
 use super::{Controller, Metrics};
 
-/// Lets the windows decide.
+/// Lets the windows decide how much is in flight.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Fixed;
+pub struct Fixed {
+    /// Bytes a second; `None`: not paced.
+    pub rate: Option<u64>,
+}
 
 impl Controller for Fixed {
     fn window(&self) -> u64 {
         u64::MAX
     }
 
+    fn pacing_rate(&self) -> Option<u64> {
+        self.rate
+    }
+
     fn metrics(&self) -> Metrics {
-        Metrics::default()
+        Metrics {
+            pacing_rate: self.rate,
+            ..Metrics::default()
+        }
     }
 }

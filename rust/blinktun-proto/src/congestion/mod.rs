@@ -127,8 +127,10 @@ pub trait Controller: Send + Sync {
 /// The controllers by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// `nc=1` of kcptun: [`Fixed`].
+    /// `nc=1` of kcptun: [`Fixed`], not paced.
     Fixed,
+    /// [`Fixed`], at so many bytes a second.
+    Paced(u64),
     /// `nc=0` of kcptun: [`Reno`].
     Reno,
 }
@@ -138,7 +140,8 @@ impl Algorithm {
     /// retransmission.
     pub fn build(self, segment: usize, resend: u32) -> Box<dyn Controller> {
         match self {
-            Algorithm::Fixed => Box::new(Fixed),
+            Algorithm::Fixed => Box::new(Fixed { rate: None }),
+            Algorithm::Paced(rate) => Box::new(Fixed { rate: Some(rate) }),
             Algorithm::Reno => Box::new(Reno::new(segment, resend)),
         }
     }

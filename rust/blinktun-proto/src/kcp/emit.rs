@@ -8,7 +8,8 @@ use crate::wire::kcp::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use crate::wire::{Millis, Sn};
 
 impl Kcp {
-    /// Write the next payload that must leave to `out`, as far as it fits.
+    /// Write the next payload that must leave to `out`, as far as it fits. Data waits for the pacer of the
+    /// path; acknowledgements and probes do not.
     pub fn emit(
         &mut self,
         out: &mut [u8],
@@ -19,7 +20,8 @@ impl Kcp {
         self.sender.prepare(path, now);
         let mut at = 0;
         let control = self.control_len();
-        let next = self.sender.peek(path);
+        let waiting = self.sender.peek(path);
+        let next = waiting.filter(|_| path.may_send(now));
         // One that was numbered before the MTU fell is too long, and cannot be cut any more.
         let longest = self.block.max(next.map_or(0, |len| HEADER + len));
         let block = longest.min(out.len());
@@ -31,12 +33,13 @@ impl Kcp {
             self.answered = true;
             at = self.write_control(&mut out[..block], now, stats);
         }
-        let has_data = self.write_data(&mut out[..block], &mut at, path, (now, stats));
+        let has_data =
+            next.is_some() && self.write_data(&mut out[..block], &mut at, path, (now, stats));
         if at == 0 && control > 0 {
             // There is too little room for the next data: what a candidate gets is limited.
             at = self.write_control(&mut out[..block], now, stats);
         }
-        if next.is_none() {
+        if waiting.is_none() {
             self.sender.note_idle(path);
         }
         (at > 0).then_some(Emitted { len: at, has_data })

@@ -90,7 +90,8 @@ impl Sender {
     /// How many bytes may be given to [`Sender::push`] so that they can leave at once.
     pub fn room(&self, path: &Path) -> usize {
         let taken = self.buffer.len() + self.queue.len();
-        let free = (self.effective_window(path) as usize).saturating_sub(taken);
+        let window = (self.effective_window(path) as usize).saturating_sub(taken);
+        let free = window.min(path.queue_limit().saturating_sub(self.queue.len()));
         let tail = self
             .queue
             .back()

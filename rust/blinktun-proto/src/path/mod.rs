@@ -6,12 +6,19 @@
 
 pub mod candidate;
 pub mod four_tuple;
+pub mod pacer;
 
 use crate::congestion::{Algorithm, Controller};
 use crate::recovery::rtt::Rtt;
 use crate::time::Time;
+use pacer::Pacer;
 
 pub use four_tuple::FourTuple;
+
+/// A paced session takes so many quanta from its streams in advance.
+const QUEUED_QUANTA: u64 = 2;
+/// A paced session takes at least so many segments in advance.
+const MIN_QUEUED: u64 = 4;
 
 /// What all paths of a session are made from.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +41,7 @@ pub struct Path {
     pub rtt: Rtt,
     /// How much may be in flight, and how fast it leaves.
     pub controller: Box<dyn Controller>,
+    pacer: Pacer,
     settings: Settings,
     mtu: usize,
     mss: usize,
@@ -47,6 +55,7 @@ impl Path {
             address,
             rtt: Rtt::new(settings.nodelay, settings.interval_ms),
             controller: settings.congestion.build(mss, settings.resend),
+            pacer: Pacer::default(),
             settings,
             mtu,
             mss,
@@ -67,6 +76,35 @@ impl Path {
 }
 
 impl Path {
+    /// Whether data may leave now. If not, [`Path::next_timeout`] says when.
+    pub fn may_send(&mut self, now: Time) -> bool {
+        let rate = self.controller.pacing_rate();
+        self.pacer.may_send(rate, self.mtu, now)
+    }
+
+    /// A datagram with data or parity leaves.
+    pub fn note_sent(&mut self, bytes: usize) {
+        self.pacer.note_sent(bytes);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.pacer.handle_timeout(now);
+    }
+
+    /// When [`Path::may_send`] says yes, if it said no.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.pacer.next_timeout()
+    }
+
+    /// Segments that may wait for their turn. What waits in the streams instead can still be overtaken.
+    pub fn queue_limit(&self) -> usize {
+        let rate = self.controller.pacing_rate();
+        let bytes = rate.map(|rate| QUEUED_QUANTA * pacer::quantum(rate, self.mtu));
+        let segments = bytes.map(|bytes| (bytes / self.mss as u64).max(MIN_QUEUED) as usize);
+        segments.unwrap_or(usize::MAX)
+    }
+
     /// The largest datagram that it carries, in bytes.
     pub fn mtu(&self) -> usize {
         self.mtu

@@ -205,7 +205,8 @@ impl Session {
         let timers = earliest(self.kcp.next_timeout(), self.mux.next_timeout());
         let pace = self.pace.as_ref().and_then(Pace::next_timeout);
         let waits = earliest(self.decoder_stale_at, self.answer_by);
-        earliest(earliest(timers, pace), waits)
+        let leaves = earliest(pace, self.path.next_timeout());
+        earliest(earliest(timers, leaves), waits)
     }
 
     /// Time has passed.
@@ -213,6 +214,7 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
+        self.path.handle_timeout(now);
         self.kcp.handle_timeout(&mut self.path, now);
         self.release_decoder(now, cx);
         self.update_silence(now);

@@ -83,8 +83,11 @@ impl Session {
     ) -> Option<usize> {
         let overhead = self.head + self.tail;
         self.update_protection();
-        if self.encoder.as_ref().is_some_and(|e| e.parity_due() > 0) {
-            return self.write_parity(out);
+        let is_parity_due = self.encoder.as_ref().is_some_and(|e| e.parity_due() > 0);
+        if is_parity_due && self.path.may_send(now) {
+            let len = self.write_parity(out)?;
+            self.path.note_sent(len);
+            return Some(len);
         }
         let header = if self.protected { wire::fec::HEADER } else { 0 };
         let room = out.len().checked_sub(overhead + header)?;
@@ -100,7 +103,11 @@ impl Session {
             self.opened = true;
             self.answer_by = (self.role == Role::Client).then_some(now + self.answer_within);
         }
-        Some(overhead + self.frame(out, emitted, now))
+        let len = overhead + self.frame(out, emitted, now);
+        if emitted.has_data {
+            self.path.note_sent(len);
+        }
+        Some(len)
     }
 
     /// Write the next parity that is due; `None` if there is no room for it and what is around it.
