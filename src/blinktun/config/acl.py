@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
-from blinktun.config.service_url import is_host_name
+from blinktun.config.host_name import is_host_name
 from blinktun.destination import destinations, parse_ip
 
 if TYPE_CHECKING:

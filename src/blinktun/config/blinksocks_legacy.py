@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun.config.explain import Origin, shown
-from blinktun.config.service_url import is_host_name
+from blinktun.config.host_name import is_host_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

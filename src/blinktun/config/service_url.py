@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote
 
 from blinktun.address import Address
+from blinktun.config.host_name import is_host_name
 from blinktun.config.model import Credentials
 
 if TYPE_CHECKING:
@@ -66,11 +67,6 @@ def parse_endpoint(text: str) -> Address:
     """
     host, port = _split_port(text)
     return Address(_host(host, special=False), _port(port, ""))
-
-
-def is_host_name(text: str) -> bool:
-    """Whether this can be a host name: labels of letters, digits and inner hyphens (2.1)."""
-    return len(text) <= 253 and all(_LABEL.fullmatch(label) for label in text.split("."))
 
 
 def _split_port(text: str) -> tuple[str, str]:
@@ -135,7 +131,6 @@ _URL = re.compile(
 )
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[^:\[\]]*))?")
 _PORT = re.compile(r"0*[0-9]{1,5}", re.ASCII)
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE | re.ASCII)
 _ENDS_IN_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$", re.ASCII)
 _PUNCTUATION = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _USERINFO_SAFE = "".join(set(_PUNCTUATION) - set('"#<>?`{}/:;=@[\\]^|'))
