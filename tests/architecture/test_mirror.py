@@ -28,6 +28,7 @@ ELSEWHERE = {
     "config/options_kcptun.py": "unit/config/test_kcptun_config.py",
     "config/settings.py": "unit/config/test_kcptun_config.py",
     "kcp/keys.py": None,
+    "proxies/refusal.py": None,
     "presets/base.py": "unit/presets/test_pipeline.py",
     "transports/base.py": "unit/transports/test_tcp.py",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
     from blinktun.config.model import Credentials
     from blinktun.effects import Chunk, Effect
     from blinktun.proxies.http_exchange import Exchange
+    from blinktun.proxies.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,6 @@ class Associate:
 
 Demand: TypeAlias = "Effect | Associate | Exchange"
 """What a handshake asks for."""
-
-
-class Refusal(Enum):
-    """Why there is no connection; each protocol has its own words for these."""
-
-    FAILED = "the connection broke"
-    NOT_ALLOWED = "not allowed"
-    HOST_UNREACHABLE = "host unreachable"
-    CONNECTION_REFUSED = "connection refused"
-    TIMED_OUT = "timed out"
 
 
 class Handshake(ABC):

@@ -11,7 +11,7 @@ from blinktun.config.model import BlinksocksClient, Credentials, Inbound
 from blinktun.effects import Reject, Reply
 from blinktun.errors import ConfigError
 from blinktun.proxies import socks4, socks5
-from blinktun.proxies.base import Demand, Handshake, Refusal
+from blinktun.proxies.base import Demand, Handshake
 from blinktun.proxies.forward import FixedForward
 from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_message import answer
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from blinktun.effects import Chunk
+    from blinktun.proxies.refusal import Refusal
 
 
 def handshake_maker(config: BlinksocksClient) -> Callable[[], Handshake]:

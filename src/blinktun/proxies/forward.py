@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from blinktun.effects import ConnectTo, Effect
-from blinktun.proxies.base import Handshake, Refusal
+from blinktun.proxies.base import Handshake
 
 if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.effects import Chunk
+    from blinktun.proxies.refusal import Refusal
 
 
 class FixedForward(Handshake):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.errors import RemoteError
-from blinktun.proxies.base import Demand, Handshake, Refusal, credentials_match
+from blinktun.proxies.base import Demand, Handshake, credentials_match
 from blinktun.proxies.http_body import BodyError
 from blinktun.proxies.http_exchange import REFUSALS, Exchange, can_skip
 from blinktun.proxies.http_framing import request_framing
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from blinktun.effects import Chunk
     from blinktun.proxies.http_framing import Framing
     from blinktun.proxies.http_head import Request
+    from blinktun.proxies.refusal import Refusal
 
 _ESTABLISHED = b"HTTP/1.1 200 Connection Established\r\n\r\n"
 _CHALLENGE = ("Proxy-Authenticate", 'Basic realm="blinktun", charset="UTF-8"')

@@ -6,7 +6,6 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from blinktun.proxies.base import Refusal
 from blinktun.proxies.http_body import BodyError, write_chunk
 from blinktun.proxies.http_framing import (
     Chunked,
@@ -24,6 +23,7 @@ from blinktun.proxies.http_message import (
     response_for_application,
 )
 from blinktun.proxies.http_reader import Reader
+from blinktun.proxies.refusal import Refusal
 
 if TYPE_CHECKING:
     from blinktun.address import Address

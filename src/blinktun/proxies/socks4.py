@@ -9,10 +9,11 @@ from blinktun.address import Address
 from blinktun.effects import ConnectTo, Effect, Reject, Reply
 from blinktun.errors import RemoteError
 from blinktun.presets.socks_address import parse_host
-from blinktun.proxies.base import Handshake, Refusal
+from blinktun.proxies.base import Handshake
 
 if TYPE_CHECKING:
     from blinktun.effects import Chunk
+    from blinktun.proxies.refusal import Refusal
 
 VERSION = 4
 

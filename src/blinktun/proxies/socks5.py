@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.errors import RemoteError
 from blinktun.presets.socks_address import pack, unpack
-from blinktun.proxies.base import Associate, Demand, Handshake, Refusal, credentials_match
+from blinktun.proxies.base import Associate, Demand, Handshake, credentials_match
+from blinktun.proxies.refusal import Refusal
 
 if TYPE_CHECKING:
     from blinktun.address import Address

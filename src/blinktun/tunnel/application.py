@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, assert_never
 from blinktun.effects import ConnectTo, Forward, Reject, Reply
 from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.net.half_open import HANDSHAKE_TIMEOUT
-from blinktun.proxies.base import Associate, Refusal
+from blinktun.proxies.base import Associate
 from blinktun.proxies.http_exchange import Exchange
+from blinktun.proxies.refusal import Refusal
 from blinktun.tunnel.record import Record
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from blinktun.net.half_open import HalfOpen
 from blinktun.net.resolve import Resolver
 from blinktun.presets.base import Role
 from blinktun.presets.registry import PipelineMaker
-from blinktun.proxies.base import Associate, Refusal
+from blinktun.proxies.base import Associate
 from blinktun.proxies.detect import handshake_maker
 from blinktun.proxies.http_exchange import Exchange
 from blinktun.proxies.http_message import answer
+from blinktun.proxies.refusal import Refusal
 from blinktun.relay.relay import linger, relay
 from blinktun.transports import tcp, tls, upgrade
 from blinktun.transports.registry import find_transport

@@ -6,10 +6,10 @@ from blinktun.address import Address
 from blinktun.config.model import BlinksocksClient, Credentials, Inbound, ServerLink
 from blinktun.effects import ConnectTo, Reject, Reply
 from blinktun.errors import ConfigError
-from blinktun.proxies.base import Refusal
 from blinktun.proxies.detect import Detect, Speaks, handshake_maker
 from blinktun.proxies.forward import FixedForward
 from blinktun.proxies.http_exchange import Exchange, Origin
+from blinktun.proxies.refusal import Refusal
 
 LINK = ServerLink("tcp", Address("127.0.0.1", 1), "key")
 USER = Credentials("u", "p")

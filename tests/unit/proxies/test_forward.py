@@ -4,8 +4,8 @@ import pytest
 
 from blinktun.address import Address
 from blinktun.effects import ConnectTo
-from blinktun.proxies.base import Refusal
 from blinktun.proxies.forward import FixedForward
+from blinktun.proxies.refusal import Refusal
 
 
 def test_connects_before_a_byte_is_said() -> None:

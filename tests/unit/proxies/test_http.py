@@ -8,9 +8,9 @@ import pytest
 from blinktun.address import Address
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Reject, Reply
-from blinktun.proxies.base import Refusal
 from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_exchange import Exchange, Origin
+from blinktun.proxies.refusal import Refusal
 
 if TYPE_CHECKING:
     from blinktun.proxies.base import Demand

@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from blinktun.address import Address
-from blinktun.proxies.base import Refusal
 from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_exchange import Exchange, Origin
 from blinktun.proxies.http_head import HttpError
+from blinktun.proxies.refusal import Refusal
 
 
 def _http(*lines: str) -> bytes:

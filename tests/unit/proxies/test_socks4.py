@@ -4,7 +4,7 @@ import pytest
 
 from blinktun.address import Address
 from blinktun.effects import ConnectTo, Reject, Reply
-from blinktun.proxies.base import Refusal
+from blinktun.proxies.refusal import Refusal
 from blinktun.proxies.socks4 import Socks4
 
 HEAD = b"\x04\x01\x1f\x90"

@@ -5,7 +5,8 @@ import pytest
 from blinktun.address import Address
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Reject, Reply
-from blinktun.proxies.base import Associate, Refusal
+from blinktun.proxies.base import Associate
+from blinktun.proxies.refusal import Refusal
 from blinktun.proxies.socks5 import Socks5
 
 GREETING = b"\x05\x01\x00"

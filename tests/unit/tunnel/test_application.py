@@ -9,9 +9,9 @@ from blinktun.address import Address
 from blinktun.config.model import Credentials
 from blinktun.effects import ConnectTo, Forward
 from blinktun.errors import LocalError, RemoteError, TransportError
-from blinktun.proxies.base import Refusal
 from blinktun.proxies.detect import Detect, Speaks
 from blinktun.proxies.forward import FixedForward
+from blinktun.proxies.refusal import Refusal
 from blinktun.relay.relay import Traffic
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.application import Application, refusal_of
