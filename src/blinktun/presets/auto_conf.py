@@ -15,8 +15,9 @@ import base64
 import hashlib
 import hmac
 import json
+from abc import abstractmethod
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -35,11 +36,23 @@ if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.effects import Chunk
     from blinktun.presets.pipeline import Pipeline
-    from blinktun.presets.registry import PipelineMaker
 
 _HEADER = 2 + 4 + 16
 _TOLERANCE = 30
 """Seconds that the clocks of both ends may differ."""
+
+
+class Suite(Protocol):
+    """One list of presets: call it for the pipeline of one connection.
+
+    Attributes:
+        without_datagrams: The presets, by name, for whose sake there is no UDP.
+    """
+
+    without_datagrams: tuple[str, ...]
+
+    def __call__(self, context: PresetContext) -> Pipeline:
+        """Make the pipeline of one connection."""
 
 
 class AutoConf(AddressingPreset):
@@ -48,7 +61,7 @@ class AutoConf(AddressingPreset):
     Servers remember what the presets of a list do: salts and IVs.
     """
 
-    def __init__(self, suites: Sequence[PipelineMaker], context: PresetContext) -> None:
+    def __init__(self, suites: Sequence[Suite], context: PresetContext) -> None:
         self._suites = suites
         self._context = context
         self._target: Address | None = None
@@ -60,9 +73,6 @@ class AutoConf(AddressingPreset):
     @classmethod
     def configure(cls, params: Mapping[str, object]) -> PresetMaker:
         """Read ``suites``, a JSON file."""
-        # The registry names this class.
-        from blinktun.presets.registry import PipelineMaker
-
         name = params.get("suites")
         if isinstance(name, str) and name.startswith(("http://", "https://")):
             fix = "download it, and write the path of the file at both ends"
@@ -75,8 +85,20 @@ class AutoConf(AddressingPreset):
             raise ConfigError(str(error), key="suites", value=shown(name), fix=fix) from None
         return partial(
             cls,
-            [PipelineMaker(specs, where=f"suites[{at}].presets") for at, specs in enumerate(lists)],
+            [cls.suite(specs, where=f"suites[{at}].presets") for at, specs in enumerate(lists)],
         )
+
+    @classmethod
+    @abstractmethod
+    def suite(cls, specs: Sequence[PresetSpec], *, where: str) -> Suite:
+        """Check a list of presets that is called ``where`` in messages.
+
+        The registry knows which presets a list can name. It implements this method because it also
+        names this class: an import of the registry here would be circular.
+
+        Raises:
+            ConfigError: the list cannot be used.
+        """
 
     def set_target(self, target: Address) -> None:
         """Pass it to the presets of the list."""
@@ -153,7 +175,7 @@ class AutoConf(AddressingPreset):
             self._pipelines[number] = self._suites[number](self._context)
         return self._pipelines[number]
 
-    def _suite(self, sid: bytes) -> PipelineMaker:
+    def _suite(self, sid: bytes) -> Suite:
         return self._suites[_number(sid) % len(self._suites)]
 
     def _sid_with_datagrams(self) -> bytes:

@@ -30,6 +30,16 @@ if TYPE_CHECKING:
 
     from blinktun.config.model import PresetSpec
 
+
+class _AutoConf(AutoConf):
+    """auto-conf whose lists name presets of this registry."""
+
+    @classmethod
+    def suite(cls, specs: Sequence[PresetSpec], *, where: str) -> PipelineMaker:
+        """Check a list of presets."""
+        return PipelineMaker(specs, where=where)
+
+
 PRESETS: dict[str, type[Preset]] = {
     "base-auth": BaseAuth,
     "ss-base": SsBase,
@@ -49,7 +59,7 @@ PRESETS: dict[str, type[Preset]] = {
     "base-with-padding": BaseWithPadding,
     "exp-base-auth-stream": BaseAuthStream,
     "base-auth-stream": BaseAuthStream,
-    "auto-conf": AutoConf,
+    "auto-conf": _AutoConf,
 }
 """Every preset, by the name that configurations use. A new preset adds one line."""
 
