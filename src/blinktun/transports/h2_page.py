@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import h11
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from blinktun.effects import Chunk
-    from blinktun.transports.h2_stream import H2Stream
 
     Headers = Sequence[tuple[bytes, bytes]]
 
@@ -24,6 +23,25 @@ _OF_CONNECTIONS = frozenset(
 """Headers that HTTP/2 does not have (RFC 9113, section 8.2.2)."""
 _NONSENSE = b"\0 HTTP/1.1\r\n\r\n"
 """What stands for a request that HTTP/1.1 has no words for."""
+
+
+class _Request(Protocol):
+    """A stream of HTTP/2 that has a request: `h2_stream` has these streams, and makes pages."""
+
+    request: Headers
+    ended: bool
+
+    @property
+    def peer(self) -> str: ...
+    @property
+    def idle(self) -> float: ...
+    def watch(self, on_broken: Callable[[], None] | None) -> None: ...
+    def answer(self, headers: Headers) -> None: ...
+    async def receive(self) -> Chunk: ...
+    async def send(self, data: Chunk) -> None: ...
+    async def send_eof(self) -> None: ...
+    async def aclose(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class H2Page(Stream):
@@ -39,7 +57,7 @@ class H2Page(Stream):
         begin: What the service is to be sent first.
     """
 
-    def __init__(self, stream: H2Stream, early: bytes) -> None:
+    def __init__(self, stream: _Request, early: bytes) -> None:
         self._stream = stream
         self._http = h11.Connection(h11.CLIENT)
         self._asked = False

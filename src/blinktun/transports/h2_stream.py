@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from blinktun.errors import TransportError
 from blinktun.transports.base import Stream
@@ -13,11 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blinktun.effects import Chunk
-    from blinktun.transports.h2_connection import H2Connection
     from blinktun.transports.h2_page import Headers
 
 _FLUSH_TIMEOUT = 10.0
 """Seconds that ``aclose`` gives a peer to take what has been sent."""
+
+
+class _Connection(Protocol):
+    """What a stream asks of its connection: `h2_connection` has it, and makes the streams."""
+
+    @property
+    def peer(self) -> str: ...
+    @property
+    def idle(self) -> float: ...
+    async def send(self, stream: H2Stream, data: Chunk) -> None: ...
+    def answer(self, stream: H2Stream, headers: Headers) -> None: ...
+    def end(self, stream: H2Stream) -> None: ...
+    def consumed(self, stream: H2Stream, size: int) -> None: ...
+    async def forget(self, stream: H2Stream) -> None: ...
+    def break_off(self, stream: H2Stream) -> None: ...
+    def abort(self) -> None: ...
 
 
 class H2Stream(Stream):
@@ -30,7 +45,7 @@ class H2Stream(Stream):
         ended: Whether the peer has ended its direction, or both.
     """
 
-    def __init__(self, connection: H2Connection, number: int, request: Headers = ()) -> None:
+    def __init__(self, connection: _Connection, number: int, request: Headers = ()) -> None:
         self._connection = connection
         self.number = number
         self.request = request

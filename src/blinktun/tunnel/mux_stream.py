@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from blinktun.errors import TransportError
 from blinktun.presets.mux_frames import MAX_DATA, pack_data
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from blinktun.effects import Chunk
-    from blinktun.tunnel.mux_session import MuxSession
 
 _FIRST_WAIT = 0.2
 """Seconds that a client gives its server to connect before it sends a second frame.
@@ -23,13 +22,29 @@ ones may deliver such frames out of order.
 """
 
 
+class _Session(Protocol):
+    """What a stream asks of the connection that it shares: `mux_session` has it."""
+
+    answer_wait: float
+
+    @property
+    def peer(self) -> str: ...
+    @property
+    def idle(self) -> float: ...
+    async def send(self, frames: bytes) -> None: ...
+    def consumed(self, count: int) -> None: ...
+    def wait_for_answer(self, stream: MuxStream) -> None: ...
+    def forget(self, stream: MuxStream, *, tell: bool) -> None: ...
+    def release(self, stream: MuxStream) -> None: ...
+
+
 class MuxStream(Stream):
     """One sub-connection.
 
     Its peer's CLOSE reads as a clean end: the format tells an end and an abort in the same words.
     """
 
-    def __init__(self, session: MuxSession, cid: bytes, opening: bytes = b"") -> None:
+    def __init__(self, session: _Session, cid: bytes, opening: bytes = b"") -> None:
         self._session = session
         self.cid = cid
         self._opening = opening  # a NEW frame that has not been sent yet
