@@ -1,6 +1,6 @@
 //! Where a direction stands: the generator and its current word (kcptun wire, 7.3 and 7.4).
 
-use super::Pads;
+use super::pads::Pads;
 
 /// Bytes that one output of the generator serves.
 const WORD: usize = 8;
@@ -17,9 +17,9 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The beginning of the sequence that these 32 bytes seed.
-    pub(super) fn new(seed: &[u8; 32]) -> Cursor {
-        let (words, _) = seed.as_chunks();
+    /// Where each direction of each stream begins.
+    pub fn new(pads: &Pads) -> Cursor {
+        let (words, _) = pads.seed().as_chunks();
         let mut state = [0; 4];
         for (part, word) in state.iter_mut().zip(words) {
             *part = u64::from_le_bytes(*word);
@@ -96,7 +96,7 @@ impl core::fmt::Debug for Cursor {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Pads, Revision};
+    use super::super::{Cursor, Pads, Revision};
     use core::num::NonZeroU16;
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         let file: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         for vector in file["vectors"].as_array().expect("vectors") {
             let key = hex::decode(vector["seed_hex"].as_str().expect("text")).expect("hex");
-            let mut cursor = Pads::new(&key, NonZeroU16::MIN, Revision::B).start();
+            let mut cursor = Cursor::new(&Pads::new(&key, NonZeroU16::MIN, Revision::B));
             let state = cursor.state.map(|word| format!("{word:016x}"));
             assert_eq!(serde_json::json!(state), vector["prng_state_le_u64_hex"]);
             for word in vector["prng_first_outputs_hex"].as_array().expect("words") {

@@ -33,8 +33,8 @@ impl StreamPads {
     pub fn new(pads: &Arc<Pads>) -> StreamPads {
         StreamPads {
             pads: Arc::clone(pads),
-            outgoing: pads.start(),
-            incoming: pads.start(),
+            outgoing: Cursor::new(pads),
+            incoming: Cursor::new(pads),
         }
     }
 

@@ -11,8 +11,6 @@ use pbkdf2::pbkdf2_hmac_array;
 use sha1::Sha1;
 use sha2::Sha256;
 
-use super::Cursor;
-
 /// Bytes of a derived seed, chunk or key.
 const LENGTH: usize = 32;
 const DERIVE: &[u8] = b"___QUANTUM_PERMUTATION_PAD_SEED_DERIVE___";
@@ -68,7 +66,8 @@ type Permutation = [u8; 256];
 pub struct Pads {
     permutations: Vec<Permutation>,
     inverses: Vec<Permutation>,
-    start: Cursor,
+    /// Seeds the generator of each direction of each stream.
+    seed: [u8; 32],
 }
 
 impl Pads {
@@ -81,13 +80,13 @@ impl Pads {
         Pads {
             inverses: permutations.iter().map(invert).collect(),
             permutations,
-            start: Cursor::new(&derive(&keyed_digest(key, SELECTOR), PRNG, 128)),
+            seed: derive(&keyed_digest(key, SELECTOR), PRNG, 128),
         }
     }
 
-    /// Where each direction of each stream begins.
-    pub fn start(&self) -> Cursor {
-        self.start.clone()
+    /// What seeds the generator of each direction of each stream.
+    pub(super) fn seed(&self) -> &[u8; 32] {
+        &self.seed
     }
 
     /// The pad that a word of the generator chooses.
