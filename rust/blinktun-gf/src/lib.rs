@@ -25,17 +25,7 @@ mod tables;
 mod x86;
 
 use kernel::Kernel;
-
-/// The product of two field elements.
-pub const fn mul(a: u8, b: u8) -> u8 {
-    let products = &tables::NIBBLES[a as usize];
-    products[(b & 15) as usize] ^ products[16 + (b >> 4) as usize]
-}
-
-/// The element whose product with `a` is 1; 0, which has none, gives 0.
-pub const fn inverse(a: u8) -> u8 {
-    tables::INVERSES[a as usize]
-}
+pub use tables::{inverse, mul};
 
 /// `dst[i] ^= coeff * src[i]` for every byte of `src`; what `dst` has beyond that stays.
 ///

@@ -15,6 +15,17 @@ pub static INVERSES: [u8; 256] = inverses();
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub static MATRICES: [u64; 256] = matrices();
 
+/// The product of two field elements.
+pub const fn mul(a: u8, b: u8) -> u8 {
+    let products = &NIBBLES[a as usize];
+    products[(b & 15) as usize] ^ products[16 + (b >> 4) as usize]
+}
+
+/// The element whose product with `a` is 1; 0, which has none, gives 0.
+pub const fn inverse(a: u8) -> u8 {
+    INVERSES[a as usize]
+}
+
 /// The product, bit by bit: the definition that every table comes from.
 const fn product(a: u8, b: u8) -> u8 {
     let (mut a, mut b, mut sum) = (a, b, 0);

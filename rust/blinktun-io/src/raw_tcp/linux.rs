@@ -8,8 +8,8 @@ use std::ptr;
 
 use socket2::{Domain, Protocol, SockAddr, SockFilter, Socket, Type};
 
+use super::packet::{MESSAGES, Packet, SLOT};
 use super::segment::{ACK, HEADER, PSH, SYN};
-use super::{MESSAGES, Packet, SLOT};
 use crate::udp::control::Control;
 use crate::udp::linux::{allow_fragments, send_messages, set_buffers, set_traffic_class, source};
 

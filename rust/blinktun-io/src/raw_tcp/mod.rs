@@ -7,6 +7,7 @@
 mod flows;
 #[cfg(target_os = "linux")]
 mod linux;
+mod packet;
 #[cfg(not(target_os = "linux"))]
 mod plain;
 mod segment;
@@ -30,11 +31,8 @@ use crate::udp::attempt;
 use crate::udp::send_error::SendError;
 use crate::udp::singly::send_singly;
 use flows::Flows;
+use packet::{MESSAGES, Packet, SLOT};
 
-/// Segments moved by one call.
-const MESSAGES: usize = 64;
-/// Room for one packet: the largest datagram (1500 bytes), headers and options.
-const SLOT: usize = 2048;
 /// Errors in a row that are taken for those of earlier segments.
 const MAX_ERRORS: usize = 64;
 
@@ -46,14 +44,6 @@ pub struct RawTcp {
     dropped: u64,
     refused: u64,
     granted: usize,
-}
-
-/// What the kernel says of a packet in its slot.
-#[derive(Clone, Copy)]
-struct Packet {
-    /// The sender; its port is in the segment.
-    from: SocketAddr,
-    len: usize,
 }
 
 impl RawTcp {

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::Socket;
 
+use super::packet::{MESSAGES, Packet};
 use super::segment::HEADER;
-use super::{MESSAGES, Packet};
 
 pub fn open(_: SocketAddr, _: usize, _: u8) -> io::Result<(Socket, usize)> {
     Err(io::ErrorKind::Unsupported.into())

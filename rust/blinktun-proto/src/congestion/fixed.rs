@@ -1,6 +1,6 @@
 //! `nc=1`: the configured windows are the only limit, and a rate if there is one.
 
-use super::{Controller, Metrics};
+use super::controller::{Controller, Metrics};
 
 /// Lets the windows decide how much is in flight.
 #[derive(Clone, Copy, Debug, Default)]

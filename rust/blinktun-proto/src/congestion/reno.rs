@@ -1,6 +1,6 @@
 //! `nc=0`: the Reno-like window of kcp-go (kcptun wire, section 3.8).
 
-use super::{Acked, Controller, LossKind, Lost, Metrics};
+use super::controller::{Acked, Controller, LossKind, Lost, Metrics};
 use crate::time::Time;
 
 /// Grows with each acknowledgement, and shrinks with each loss. It counts in segments, as kcp-go does.

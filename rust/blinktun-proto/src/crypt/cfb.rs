@@ -11,7 +11,7 @@
 //! the processor's features and the inner loops are compiled for them. This is why everything below
 //! is `#[inline(always)]`.
 
-use super::cut;
+use super::batch::cut;
 use super::envelope::{Cipher, NONCE};
 use crate::wire::u64_at;
 use aes::cipher::array::{Array, ArraySize};

@@ -1,6 +1,6 @@
 //! What stands around a payload (kcptun wire, 1.2).
 
-use super::{Verdict, cut};
+use super::batch::{Verdict, cut};
 use crate::wire::{u32_at, u64_at};
 
 /// How a kind lays out, seals and opens datagrams. See [`PacketCrypt`](super::PacketCrypt), which

@@ -1,7 +1,7 @@
 //! AES-128 in Galois/counter mode: secrecy and integrity in one (kcptun wire, 2.5).
 
+use super::batch::{Verdict, cut};
 use super::envelope::Envelope;
-use super::{Verdict, cut};
 use aes_gcm::aead::AeadInOut;
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{Aes128Gcm, KeyInit};

@@ -3,6 +3,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `key` | the configured key into key bytes |
+//! | `batch` | datagrams that lie back to back, and what became of each |
 //! | `envelope` | what stands around a payload: nothing (`null`), or nonce and checksum (the crc family) |
 //! | `gcm` | nonce and tag of AES-GCM |
 //! | `cfb` | the crc family over a block cipher |
@@ -17,6 +18,7 @@
 //!
 //! A new kind is a file with its `Cipher` or `Envelope`, and one line in `kinds!` below.
 
+mod batch;
 mod block;
 mod cfb;
 mod des;
@@ -31,6 +33,8 @@ mod xor;
 
 use crate::random::Random;
 use aes::cipher::KeyInit;
+use batch::cut;
+pub use batch::{MAX_DATAGRAM, Verdict};
 use cfb::Cfb;
 use core::fmt;
 use des::TripleDes;
@@ -42,9 +46,6 @@ use sm4::Sm4;
 use tea::{Tea, Xtea};
 use twofish::Twofish;
 use xor::Xor;
-
-/// The longest datagram that kcptun sends or receives, in bytes (kcptun wire, 1.4 and 1.5).
-pub const MAX_DATAGRAM: usize = 1500;
 
 /// Declares [`CryptKind`]: for each kind its name in configurations and how its envelope is made
 /// from the 32 bytes of [`derive_key`].
@@ -122,17 +123,6 @@ kinds! {
 fn blowfish(pass: &[u8; 32]) -> blowfish::Blowfish {
     #[allow(clippy::expect_used)] // 32 is such a length
     KeyInit::new_from_slice(pass).expect("a key of 32 bytes")
-}
-
-/// What became of one datagram in [`PacketCrypt::open`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// Genuine: the payload stands in clear at `head()..len - tail()`.
-    Ok,
-    /// Shorter than `head() + tail()`: drop it.
-    TooShort,
-    /// Damaged, forged or of another key or kind: drop it. Its bytes are meaningless now.
-    BadChecksum,
 }
 
 /// One keyed envelope for all datagrams of a socket. It never changes: share it freely.
@@ -242,9 +232,4 @@ impl fmt::Debug for PacketCrypt {
             .field("kind", &self.kind)
             .finish_non_exhaustive()
     }
-}
-
-/// The datagrams of a batch. A stride of 0, as of an empty datagram, is harmless.
-fn cut(datagrams: &mut [u8], stride: usize) -> impl Iterator<Item = &mut [u8]> {
-    datagrams.chunks_mut(stride.max(1))
 }

@@ -1,6 +1,6 @@
 //! Salsa20 with the nonce in clear (kcptun wire, 2.4).
 
-use super::cut;
+use super::batch::cut;
 use super::envelope::Cipher;
 use salsa20::Salsa20;
 use salsa20::cipher::{KeyIvInit, StreamCipher};

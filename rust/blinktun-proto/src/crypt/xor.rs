@@ -1,7 +1,7 @@
 //! A fixed pad over every datagram (kcptun wire, 2.4).
 
+use super::batch::{MAX_DATAGRAM, cut};
 use super::envelope::Cipher;
-use super::{MAX_DATAGRAM, cut};
 use pbkdf2::pbkdf2_hmac_array;
 use sha1::Sha1;
 

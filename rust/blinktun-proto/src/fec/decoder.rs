@@ -3,7 +3,7 @@
 use super::rebuild::Rebuild;
 use super::tuner::Tuner;
 use super::window::{MAX_SHARD, MEMBER_BYTES, Window};
-use super::{KEPT_GROUPS, MAX_SHARDS, Shards};
+use super::{DecoderStats, KEPT_GROUPS, MAX_SHARDS, Shards};
 use crate::wire::fec::{Packet, rebuilt_segments};
 use crate::wire::kcp::Segments;
 
@@ -54,27 +54,6 @@ enum Trust {
         sound: Option<u32>,
     },
     Proven,
-}
-
-/// What a decoder has counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DecoderStats {
-    /// Groups whose data all came.
-    pub full_groups: u64,
-    /// Parity packets received.
-    pub parity_received: u64,
-    /// Payloads rebuilt and handed on.
-    pub recovered: u64,
-    /// Groups that contradicted themselves or rebuilt to something unsound.
-    pub errors: u64,
-    /// Data packets of groups that were given up incomplete.
-    pub short: u64,
-    /// Packets of groups no longer kept, or with a number far from all others.
-    pub late: u64,
-    /// Packets that are too long.
-    pub too_long: u64,
-    /// Times the tuner changed the numbers.
-    pub retuned: u64,
 }
 
 impl Decoder {

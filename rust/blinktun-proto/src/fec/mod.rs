@@ -13,6 +13,7 @@
 //! | `decoder` | packets in, rebuilt KCP bytes out |
 //! | `rebuild` | lost shards of one group from the others |
 //! | `redundancy` | how much parity a group gets |
+//! | `stats` | what a decoder has counted |
 //! | `window` | the few groups that a decoder keeps |
 //! | `tuner` | finds the sender's numbers in what arrives |
 
@@ -22,12 +23,14 @@ mod encoder;
 mod rebuild;
 pub mod redundancy;
 mod shards;
+mod stats;
 #[cfg(test)]
 mod tests;
 pub mod tuner;
 mod window;
 
-pub use decoder::{Decoder, DecoderStats};
+pub use decoder::Decoder;
 pub use encoder::Encoder;
 pub use shards::{MAX_SHARDS, ShardError, Shards};
+pub use stats::DecoderStats;
 pub use window::KEPT_GROUPS;

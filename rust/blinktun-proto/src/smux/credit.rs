@@ -5,7 +5,11 @@
 //! its beginning. A window that was told is never taken back. So the sum of all windows has a bound,
 //! and streams that are not read leave room for the others.
 
-use super::INITIAL_WINDOW;
+/// What a sender of version 2 assumes as window before the first update (kcptun wire, 5.5).
+pub const INITIAL_WINDOW: u32 = 262_144;
+
+/// What a peer may send beyond its window before it is called a violation, in bytes per stream.
+pub const WINDOW_SLACK: usize = 65_536;
 
 /// A stream begins with its part of this if it is one of many: up to 16 begin with Go's first window.
 const FLOORS: usize = 4 << 20;

@@ -10,10 +10,8 @@
 //! - In all their versions a stream that was dropped ends like a stream whose reader is slow: with a
 //!   FIN, and no window update ever again. So what cannot be sent is given up in the end.
 
-use super::Peer;
-use super::stream::Stream;
+use super::peer::Peer;
 use crate::time::{Duration, Time};
-use std::collections::BTreeSet;
 
 /// How long a stream must be silent before our FIN goes first.
 pub(super) const HOLD: Duration = Duration::from_secs(2);
@@ -55,37 +53,6 @@ impl Ending {
             Some(sent) if !self.all_read => sent + LINGER,
             _ => Time::ZERO,
         }
-    }
-}
-
-/// The streams whose FIN is held, or which may have been dropped, by deadline: at most one entry per
-/// stream.
-#[derive(Debug, Default)]
-pub(super) struct Holds(BTreeSet<(Time, u32)>);
-
-impl Holds {
-    /// Hold the stream's FIN until `deadline`, instead of any earlier arrangement.
-    pub(super) fn arm(&mut self, stream: &mut Stream, deadline: Time) {
-        self.disarm(stream);
-        stream.deadline = Some(deadline);
-        self.0.insert((deadline, stream.id));
-    }
-
-    /// Hold the stream's FIN no longer.
-    pub(super) fn disarm(&mut self, stream: &mut Stream) {
-        if let Some(deadline) = stream.deadline.take() {
-            self.0.remove(&(deadline, stream.id));
-        }
-    }
-
-    /// The earliest deadline.
-    pub(super) fn next(&self) -> Option<Time> {
-        self.0.first().map(|&(deadline, _)| deadline)
-    }
-
-    /// Take out the stream of the earliest deadline.
-    pub(super) fn pop(&mut self) -> Option<u32> {
-        self.0.pop_first().map(|(_, id)| id)
     }
 }
 

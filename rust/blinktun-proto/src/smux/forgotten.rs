@@ -3,7 +3,7 @@
 //! A writer at the other end that waits for window is freed by nothing but a window update
 //! (kcptun wire, 5.3), so what it sends on is counted as read.
 
-use super::{Table, hasher};
+use super::table::{Table, hasher};
 use std::collections::VecDeque;
 
 /// How many dropped streams are remembered; beyond, the oldest is given up.

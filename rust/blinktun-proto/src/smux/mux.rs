@@ -2,17 +2,19 @@
 
 use super::budget::SendBudget;
 use super::credit::{Credit, floor};
-use super::fin::{ABANDONED, Holds};
+use super::farewell::Farewell;
+use super::fin::ABANDONED;
 use super::forgotten::Forgotten;
 use super::frame::Decoder;
+use super::fullness::Fullness;
+use super::holds::Holds;
 use super::keepalive::Keepalive;
+use super::peer::Peer;
 use super::scheduler::Scheduler;
 use super::stream::{LocalEnd, Stream};
-use super::stuck::Fullness;
-use super::transmit::Farewell;
+use super::table::{Table, hasher};
 use super::{
-    Config, Error, Event, INITIAL_WINDOW, OpenError, Peer, Role, StreamError, StreamId, Table,
-    Version, hasher,
+    Config, Error, Event, INITIAL_WINDOW, OpenError, Role, StreamError, StreamId, Version,
 };
 use crate::qpp::StreamPads;
 use crate::time::{Time, earliest};

@@ -1,8 +1,9 @@
 //! From the wire: what each frame does.
 
+use super::farewell::Farewell;
 use super::frame::Frame;
-use super::transmit::Farewell;
-use super::{Error, Event, HELLO, INITIAL_WINDOW, Mux, Peer, StreamId, Version, WINDOW_SLACK};
+use super::peer::Peer;
+use super::{Error, Event, HELLO, INITIAL_WINDOW, Mux, StreamId, Version, WINDOW_SLACK};
 use crate::time::Time;
 
 impl Mux {

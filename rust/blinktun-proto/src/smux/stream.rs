@@ -1,9 +1,10 @@
 //! One stream: two byte queues, flow control, two ends.
 
+use super::Version;
 use super::credit::{Credit, SHOWN};
 use super::fin::Ending;
 use super::forgotten::{Ghost, is_due};
-use super::{Peer, Version};
+use super::peer::Peer;
 use crate::buffer::ByteQueue;
 use crate::qpp::StreamPads;
 use crate::time::Time;
@@ -44,14 +45,14 @@ pub(super) struct Stream {
     /// The window that the peer had before any update, and the one it has now.
     pub(super) floor: u32,
     pub(super) window: u32,
-    /// Which time of fullness it was when the stream was read last; kept by [`super::stuck`].
+    /// Which time of fullness it was when the stream was read last; kept by [`super::fullness`].
     pub(super) last_read: Option<u32>,
 
     last_sent: Option<Time>,
     last_received: Option<Time>,
     pub(super) local_end: LocalEnd,
     pub(super) peer_finished: bool,
-    /// When the held FIN may leave, or the stream is given up; kept by [`super::fin::Holds`].
+    /// When the held FIN may leave, or the stream is given up; kept by [`super::holds::Holds`].
     pub(super) deadline: Option<Time>,
     /// The turn that this stream waits for; kept by [`super::scheduler`].
     pub(super) ticket: Option<u32>,

@@ -11,22 +11,6 @@ use crate::time::{Duration, Time};
 /// How long the session's buffer may stay full before streams that were not read meanwhile are reset.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The times at which the session's buffer was full.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Fullness {
-    /// How often it was; a stream that is read remembers it.
-    times: u32,
-    /// When streams are reset, if it stays so.
-    until: Option<Time>,
-}
-
-impl Fullness {
-    /// When [`Mux::reset_stuck`] has something to do.
-    pub(super) fn next_timeout(&self) -> Option<Time> {
-        self.until
-    }
-}
-
 impl Mux {
     /// Unread bytes at which we stop taking frames: `smuxbuf`, and more as long as other streams would
     /// have to wait for one that is not read.

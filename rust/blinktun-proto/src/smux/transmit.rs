@@ -1,42 +1,17 @@
 //! To the wire: control frames first, then the streams in turn.
 
+use super::farewell::Farewell;
 use super::frame::{HEADER, UPDATE, Writer};
+use super::peer::Peer;
 use super::scheduler::Turn;
 use super::stream::{LocalEnd, Stream};
-use super::{Event, Mux, Peer, Role, StreamId, Version};
+use super::{Event, Mux, Role, StreamId, Version};
 use crate::time::Time;
 use crate::work;
 
 /// The room from which [`Mux::transmit`] always moves something, in bytes: the longest frames that
 /// cannot be cut.
 pub const MIN_TRANSMIT: usize = UPDATE;
-
-/// The last word on a stream that we forgot.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Farewell {
-    id: u32,
-    /// Not a clean end: the abort mark goes before the FIN.
-    aborted: bool,
-}
-
-impl Farewell {
-    /// Ends our direction too when the peer aborts; it may still count on our FIN.
-    pub(super) fn answering_abort(stream: &Stream) -> Option<Farewell> {
-        let owed = stream.local_end != LocalEnd::Sent && !stream.syn_due;
-        owed.then_some(Farewell {
-            id: stream.id,
-            aborted: false,
-        })
-    }
-
-    fn write(self, frames: &mut Writer<'_>) -> bool {
-        if self.aborted {
-            frames.abort(self.id)
-        } else {
-            frames.finish(self.id)
-        }
-    }
-}
 
 impl Mux {
     /// Whether [`transmit`](Mux::transmit) should be called. It may still move nothing, when there
