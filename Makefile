@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust python matrix scenarios bench bench-quick bench-micro soak goals clean
+.PHONY: help demo setup peers test lint rust wasm python matrix scenarios bench bench-quick bench-micro soak goals clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,8 +17,9 @@ RUST_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.
 help:
 	@echo "make demo    build, and send a file through the whole picture on this machine"
 	@echo "make setup   a virtual environment with blinktun, and the original programs"
-	@echo "make test    everything that must hold: lint, Rust, Python, the original programs"
+	@echo "make test    everything that must hold: lint, Rust, wasm, Python, the original programs"
 	@echo "make lint    formatting, clippy, ruff, mypy, stubtest"
+	@echo "make wasm    compile the protocol's crate for wasm32, which has no host"
 	@echo "make matrix  every combination of kcptun's settings with both originals, into docs/interop"
 	@echo "             (ONLY='aes-128-gcm': those whose text contains it, not written)"
 	@echo "make scenarios   the original blinksocks' own suite with us and with itself, into docs/interop"
@@ -38,7 +39,7 @@ setup: $(BUILT) peers
 peers:
 	tools/peers.sh
 
-test: lint rust python
+test: lint rust wasm python
 
 lint: $(BUILT)
 	@echo "== lint"
@@ -53,6 +54,11 @@ lint: $(BUILT)
 rust:
 	@echo "== Rust tests"
 	cargo test --workspace --exclude blinktun-py --locked --quiet
+
+# What compiles there asks nothing of a host.
+wasm:
+	@echo "== blinktun-proto without a host"
+	tools/wasm-check.sh
 
 python: $(BUILT) peers
 	@echo "== Python tests, with the original programs"
