@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "rust" / "blinktun-proto" / "src"
 
 PURE = {
-    "std::borrow::Cow",
-    "std::cmp::Reverse",
+    *(f"std::{module}" for module in ("borrow", "cmp", "error", "fmt", "hash", "iter", "marker")),
+    *(f"std::{module}" for module in ("mem", "num", "ops", "rc", "str", "string", "vec")),
     "std::collections",
     "std::net::IpAddr",  # addresses are values; sockets are not named here
     "std::net::Ipv4Addr",
