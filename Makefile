@@ -47,7 +47,7 @@ lint: $(BUILT)
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src tests benchmarks examples
+	$(BIN)/mypy src tests benchmarks examples tools
 	$(BIN)/stubtest blinktun._core --mypy-config-file pyproject.toml
 
 # blinktun-py has no logic of its own; linking its tests would want Python's development files.
