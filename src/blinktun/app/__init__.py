@@ -3,8 +3,6 @@
 The nouns of the room: a **role** is what a configuration asks for (`make_role`); `run` keeps roles
 going until a signal ends them; a kcptun server with ``workers`` becomes a **supervisor** and that
 many **worker** processes, which share one UDP port.
-
-May import every room but ``cli``.
 """
 
 from __future__ import annotations

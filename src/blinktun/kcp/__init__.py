@@ -17,8 +17,6 @@ The nouns of the room: a `Driver` runs the core's reactor in an event loop; a `S
 conversation, whose `Stream`s can be read and written from Python, or joined to a socket with
 `Session.relay`, from when on their bytes never enter Python; a `Server` accepts sessions; a
 `SessionPool` keeps those of a client.
-
-May import the vocabulary, ``config.model`` and ``_core``.
 """
 
 from __future__ import annotations

@@ -4,8 +4,6 @@
 (``destinations``) is a console or a file, as each program's settings say. Each has a **writer**
 (``writer``): a bounded queue and a thread. A disk or a reader that is slow, full or gone costs log
 lines, which are counted, and never holds up the service.
-
-May import: ``errors``, ``address``, ``config``.
 """
 
 from blinktun.logs.destinations import ROOT, set_up

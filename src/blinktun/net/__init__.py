@@ -6,6 +6,4 @@ the C library knows. ``listen`` binds, ``accept`` accepts, ``unix`` does both fo
 datagrams, ``limits`` knows how much of the process may be spent on whom.
 
 ``own_addresses`` knows which addresses are those of the machine.
-
-May import: ``errors``, ``address``, ``destination``, ``config``.
 """

@@ -6,8 +6,7 @@ configuration into a maker of **pipelines**; a **pipeline** runs the presets of 
 order and folds their effects. ``socks_address`` is the form in which several of them write targets.
 
 A new preset is one file here and one line in ``registry``; one of a user's own is a file anywhere
-that ``own`` loads. What its author needs is named below. May import: ``errors``, ``address``,
-``effects``, ``config``, ``crypto``.
+that ``own`` loads. What its author needs is named below.
 """
 
 from __future__ import annotations

@@ -6,6 +6,4 @@ conversation is over. Then its owner connects and says ``granted`` or ``refused`
 the handshake for an inbound. An **exchange** (``http_exchange``) is an HTTP request to be passed on
 and its response: bytes from either side in, bytes for the other out; ``http_message`` has the rules
 for what a proxy changes in them.
-
-May import: ``errors``, ``address``, ``effects``, ``config.model``, ``presets.socks_address``.
 """

@@ -1,4 +1,1 @@
-"""Copying between two streams until both directions have ended.
-
-May import: ``errors``, ``address``, ``effects``, ``transports``.
-"""
+"""Copying between two streams until both directions have ended."""

@@ -2,6 +2,4 @@
 
 The nouns of the room: a **column** is one of Go's counters by its name in a file; a **Go time
 pattern** is a file name with a date in it; a **page** is what the HTTP server answers for a path.
-
-May import `errors`, `address` and `net`.
 """

@@ -1,6 +1,4 @@
 """What outlives a process: the openings that a server has accepted.
 
 ``folder`` finds the folder for such files, ``openings`` remembers openings in memory and in a file.
-
-May import: ``errors``, ``_core``.
 """

@@ -5,6 +5,4 @@ makes streams, a **listener** takes them in; the **registry** finds both by the 
 configuration names. A transport with a handshake stands on another one's streams (``upgrade``):
 WebSocket and HTTP/2 on TLS, TLS on TCP; ``kcp`` stands on the sessions of the room of that name. A
 new transport is one file here and one line in ``registry``.
-
-May import: ``errors``, ``address``, ``effects``, ``config.model``, ``net``, ``kcp``.
 """

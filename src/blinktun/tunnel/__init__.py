@@ -6,6 +6,4 @@ it.
 A client's streams to its server come from an **outbound** (``outbound``, ``mux_pool``), a server's
 to targets from an **exit**; datagrams have **paths** and exits of their own (``udp_*``).
 ``connections`` owns the tasks of a role.
-
-May import every room but ``app`` and ``cli``.
 """
