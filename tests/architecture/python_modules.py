@@ -20,7 +20,8 @@ def uses(package: Path) -> dict[Module, set[Module]]:
     each other. One below ``TYPE_CHECKING`` counts too, although nothing is loaded for it: whoever
     reads the one module has to know the other.
     """
-    paths = {_module(path, package): path for path in package.rglob("*.py*")}
+    sources = [path for path in package.rglob("*.py*") if path.suffix in {".py", ".pyi"}]
+    paths = {_module(path, package): path for path in sources}
     return {
         module: {_owner(name, set(paths)) for name in imported(path, package.name)} - {module}
         for module, path in paths.items()

@@ -21,7 +21,8 @@ use std::collections::VecDeque;
 
 use crate::path::Path;
 use crate::stats::Stats;
-use crate::time::{Duration, Time, earliest};
+use crate::time::{Duration, Time};
+use crate::timers::{Timer, Timers};
 use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, Sn};
 use liveness::{GAP, Liveness, SILENCE};
@@ -220,12 +221,16 @@ impl Kcp {
 
     /// When [`Kcp::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        let silence = match self.liveness.knows_stall() {
-            true => None,
-            false => self.sender.silence_due(),
-        };
-        let asking = earliest(self.liveness.next_timeout(), self.probe.next_timeout());
-        earliest(self.sender.next_timeout(), earliest(asking, silence))
+        Timers::drawn_by(|timers| self.timers(timers)).next()
+    }
+
+    /// Enter the timers of this conversation.
+    pub fn timers(&self, timers: &mut Timers) {
+        let stall = self.sender.silence_due();
+        timers.set(Timer::Stall, stall.filter(|_| !self.liveness.knows_stall()));
+        timers.set(Timer::Retransmission, self.sender.next_timeout());
+        timers.set(Timer::Liveness, self.liveness.next_timeout());
+        timers.set(Timer::WindowProbe, self.probe.next_timeout());
     }
 
     /// Time has passed.

@@ -34,7 +34,8 @@ use crate::path::{FourTuple, Path};
 use crate::random::Random;
 use crate::smux::{self, Mux};
 use crate::stats::Stats;
-use crate::time::{Duration, Time, earliest};
+use crate::time::{Duration, Time};
+use crate::timers::{Timer, Timers};
 use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, SeqId, Sn};
 
@@ -199,14 +200,23 @@ impl Session {
 
     /// When [`Session::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        if self.closed.is_some() {
-            return None;
-        }
-        let timers = earliest(self.kcp.next_timeout(), self.mux.next_timeout());
-        let pace = self.pace.as_ref().and_then(Pace::next_timeout);
-        let waits = earliest(self.decoder_stale_at, self.answer_by);
-        let leaves = earliest(pace, self.path.next_timeout());
-        earliest(earliest(timers, leaves), waits)
+        self.timers().next()
+    }
+
+    /// All that it waits for; nothing once it is closed.
+    pub fn timers(&self) -> Timers {
+        Timers::drawn_by(|timers| {
+            if self.closed.is_some() {
+                return;
+            }
+            self.kcp.timers(timers);
+            self.mux.timers(timers);
+            let rate_limit = self.pace.as_ref().and_then(Pace::next_timeout);
+            timers.set(Timer::RateLimit, rate_limit);
+            timers.set(Timer::Pacing, self.path.next_timeout());
+            timers.set(Timer::FecIdle, self.decoder_stale_at);
+            timers.set(Timer::Answer, self.answer_by);
+        })
     }
 
     /// Time has passed.

@@ -17,7 +17,8 @@ use super::{
     Config, Error, Event, INITIAL_WINDOW, OpenError, Role, StreamError, StreamId, Version,
 };
 use crate::qpp::StreamPads;
-use crate::time::{Time, earliest};
+use crate::time::Time;
+use crate::timers::{Timer, Timers};
 use crate::work;
 use std::collections::VecDeque;
 
@@ -119,8 +120,14 @@ impl Mux {
 
     /// When [`handle_timeout`](Mux::handle_timeout) must be called next.
     pub fn next_timeout(&self) -> Option<Time> {
-        let own = earliest(self.holds.next(), self.fullness.next_timeout());
-        earliest(Some(self.keepalive.next_timeout()), own)
+        Timers::drawn_by(|timers| self.timers(timers)).next()
+    }
+
+    /// Enter the timers of this session.
+    pub fn timers(&self, timers: &mut Timers) {
+        timers.set(Timer::Keepalive, Some(self.keepalive.next_timeout()));
+        timers.set(Timer::HeldFin, self.holds.next());
+        timers.set(Timer::StuckStream, self.fullness.next_timeout());
     }
 
     /// Act on the clocks: keepalive, silence of the peer, FINs that were held.
