@@ -10,7 +10,7 @@ const UNIT: i64 = 1_000_000;
 /// While nothing is owed, any amount may be taken. What is owed then is paid back first. So in any time
 /// `t` never more is taken than the burst, `rate * t` and the last amount.
 #[derive(Clone, Debug)]
-pub struct Bucket {
+pub(crate) struct Bucket {
     rate: i64,
     most: i64,
     balance: i64,
@@ -19,7 +19,7 @@ pub struct Bucket {
 
 impl Bucket {
     /// `rate` units a second, at least 1; `burst` units after a pause. Both at most `i32::MAX`.
-    pub fn new(rate: u64, burst: u64, now: Time) -> Bucket {
+    pub(crate) fn new(rate: u64, burst: u64, now: Time) -> Bucket {
         let most = burst.min(i32::MAX as u64) as i64 * UNIT;
         Bucket {
             rate: rate.clamp(1, i32::MAX as u64) as i64,
@@ -30,7 +30,7 @@ impl Bucket {
     }
 
     /// Whole units that are there now; `None` if some are owed.
-    pub fn available(&mut self, now: Time) -> Option<u64> {
+    pub(crate) fn available(&mut self, now: Time) -> Option<u64> {
         let passed = i64::try_from(now.since(self.at).as_micros()).unwrap_or(i64::MAX);
         self.at = self.at.max(now);
         let earned = passed.saturating_mul(self.rate);
@@ -41,7 +41,7 @@ impl Bucket {
     }
 
     /// Go on with another rate and burst; what was earned so far is kept, as far as it fits.
-    pub fn change(&mut self, rate: u64, burst: u64, now: Time) {
+    pub(crate) fn change(&mut self, rate: u64, burst: u64, now: Time) {
         self.available(now);
         let fresh = Bucket::new(rate, burst, self.at);
         self.balance = self.balance.min(fresh.most);
@@ -49,19 +49,19 @@ impl Bucket {
     }
 
     /// Take units, even more than there are.
-    pub fn take(&mut self, units: u64) {
+    pub(crate) fn take(&mut self, units: u64) {
         let units = i64::try_from(units).unwrap_or(i64::MAX);
         self.balance = self.balance.saturating_sub(units.saturating_mul(UNIT));
     }
 
     /// When nothing is owed any more, as far as is known at the last [`Bucket::available`].
-    pub fn paid_at(&self) -> Time {
+    pub(crate) fn paid_at(&self) -> Time {
         self.reaches(0)
     }
 
     /// When there are so many units, or the burst if that is less, as far as is known at the last
     /// [`Bucket::available`].
-    pub fn reaches(&self, units: u64) -> Time {
+    pub(crate) fn reaches(&self, units: u64) -> Time {
         let units = i64::try_from(units).unwrap_or(i64::MAX);
         let wanted = units.saturating_mul(UNIT).min(self.most);
         let missing = wanted.saturating_sub(self.balance).max(0).unsigned_abs();

@@ -50,7 +50,7 @@ impl ByteQueue {
 
     /// As [`push`](ByteQueue::push), with each piece of the copy changed by `change` in its place,
     /// in order.
-    pub fn push_changed(&mut self, bytes: &[u8], mut change: impl FnMut(&mut [u8])) {
+    pub(crate) fn push_changed(&mut self, bytes: &[u8], mut change: impl FnMut(&mut [u8])) {
         self.len += bytes.len();
         let mut rest = bytes;
         if let Some(tail) = self.chunks.back_mut() {
@@ -113,7 +113,7 @@ impl ByteQueue {
     }
 
     /// Move the first `n` bytes, or all when there are fewer, to the end of `out`.
-    pub fn move_to(&mut self, n: usize, out: &mut Vec<u8>) {
+    pub(crate) fn move_to(&mut self, n: usize, out: &mut Vec<u8>) {
         let mut left = n.min(self.len);
         self.chunks()
             .map_while(|chunk| (left > 0).then(|| &chunk[..take(&mut left, chunk.len())]))

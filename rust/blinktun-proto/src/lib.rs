@@ -17,14 +17,14 @@
 //! | [`replay`] | what tells a recorded datagram or opening that is sent again |
 //! | [`endpoint`] | one UDP socket's conversations: who may open, prove, move |
 //!
-//! Beside them: [`wire`] (numbers, segments and headers as they stand there), [`time`], [`timers`] (what a session waits for), [`bucket`] (rates), [`buffer`] (byte queues),
+//! Beside them: [`wire`] (numbers, segments and headers as they stand there), [`time`], [`timers`] (what a session waits for), `bucket` (rates), [`buffer`] (byte queues),
 //! [`random`] (seeded randomness), [`stats`] (counters), [`work`] (steps of loops), [`error`].
 //!
 //! Time, randomness and bytes come in as arguments; bytes and events go out as values.
 
 #![forbid(unsafe_code)]
 
-pub mod bucket;
+mod bucket;
 pub mod buffer;
 pub mod congestion;
 pub mod crypt;

@@ -9,7 +9,7 @@ pub struct Random(ChaCha8Rng);
 
 impl Random {
     /// A generator from 32 bytes, which in production come from the operating system.
-    pub fn from_seed(seed: [u8; 32]) -> Random {
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Random {
         Random(ChaCha8Rng::from_seed(seed))
     }
 

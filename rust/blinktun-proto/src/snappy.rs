@@ -28,7 +28,7 @@ const IDENTIFIER: u8 = 0xff;
 const IDENTIFIER_BODY: &[u8] = b"sNaPpY";
 
 /// The first chunk of every stream.
-pub const STREAM_IDENTIFIER: [u8; 10] = *b"\xff\x06\x00\x00sNaPpY";
+pub(crate) const STREAM_IDENTIFIER: [u8; 10] = *b"\xff\x06\x00\x00sNaPpY";
 
 /// Compresses one direction of a conversation.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +43,7 @@ impl Encoder {
     }
 
     /// Put the stream identifier in front of all, unless it has left already.
-    pub fn identify(&mut self, out: &mut Vec<u8>) {
+    pub(crate) fn identify(&mut self, out: &mut Vec<u8>) {
         if !core::mem::replace(&mut self.identified, true) {
             out.extend_from_slice(&STREAM_IDENTIFIER);
         }

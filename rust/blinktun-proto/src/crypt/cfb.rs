@@ -30,7 +30,7 @@ const IV: [u8; 16] = [
 const LANES: usize = 8;
 
 /// A block cipher of at most 16-byte blocks in this mode.
-pub struct Cfb<C: BlockSizeUser> {
+pub(crate) struct Cfb<C: BlockSizeUser> {
     cipher: C,
     /// The encrypted initial vector, with which every datagram begins.
     first: Block<C>,
@@ -38,14 +38,14 @@ pub struct Cfb<C: BlockSizeUser> {
 
 impl<C: BlockCipherEncrypt + KeyInit> Cfb<C> {
     /// The cipher under as many leading bytes of `pass` as its key takes.
-    pub fn new(pass: &[u8; 32]) -> Cfb<C> {
+    pub(super) fn new(pass: &[u8; 32]) -> Cfb<C> {
         Cfb::over(C::new(&Array::from_fn(|at| pass[at])))
     }
 }
 
 impl<C: BlockCipherEncrypt> Cfb<C> {
     /// This keyed cipher in this mode.
-    pub fn over(cipher: C) -> Cfb<C> {
+    pub(super) fn over(cipher: C) -> Cfb<C> {
         let mut first = Block::<C>::from_fn(|at| IV[at]);
         cipher.encrypt_block(&mut first);
         Cfb { cipher, first }

@@ -7,11 +7,11 @@ use aes::cipher::consts::U8;
 
 /// The 48 round keys of encryption, decryption and encryption, each in two halves: the sixes of bits
 /// for the S-boxes 1, 3, 5 and 7, then those for 2, 4, 6 and 8, at the top of a byte each.
-pub struct TripleDes([[u32; 2]; 48]);
+pub(crate) struct TripleDes([[u32; 2]; 48]);
 
 impl TripleDes {
     /// The cipher under the first 24 bytes of `pass`.
-    pub fn new(pass: &[u8; 32]) -> InStep<TripleDes, 2> {
+    pub(super) fn new(pass: &[u8; 32]) -> InStep<TripleDes, 2> {
         let words: [u32; 6] = words(pass);
         let mut rounds = [[0; 2]; 48];
         for (nth, (part, key)) in rounds.chunks_mut(16).zip(words.as_chunks().0).enumerate() {

@@ -5,7 +5,7 @@ use crate::wire::{u32_at, u64_at};
 
 /// How a kind lays out, seals and opens datagrams. See [`PacketCrypt`](super::PacketCrypt), which
 /// has checked the lengths before `seal`; `open` must stand any bytes.
-pub trait Envelope: Send + Sync {
+pub(crate) trait Envelope: Send + Sync {
     /// Bytes in front of the payload.
     fn head(&self) -> usize;
 
@@ -31,7 +31,7 @@ pub trait Envelope: Send + Sync {
 }
 
 /// The kind `null`: the payload is the datagram.
-pub struct Bare;
+pub(crate) struct Bare;
 
 impl Envelope for Bare {
     fn head(&self) -> usize {
@@ -50,7 +50,7 @@ impl Envelope for Bare {
 }
 
 /// A length-preserving cipher over whole datagrams, nonce and checksum included.
-pub trait Cipher: Send + Sync {
+pub(crate) trait Cipher: Send + Sync {
     /// See [`Envelope::nonce`].
     fn nonce(&self, nonce: &[u8; NONCE]) -> u64 {
         u64_at(nonce, 0)
@@ -69,7 +69,7 @@ pub trait Cipher: Send + Sync {
 }
 
 /// The cipher of the kind `none`.
-pub struct Identity;
+pub(crate) struct Identity;
 
 impl Cipher for Identity {
     fn encrypt(&self, _: &mut [u8], _: usize) {}
@@ -78,13 +78,13 @@ impl Cipher for Identity {
 }
 
 /// Bytes of the nonce of the crc family.
-pub const NONCE: usize = 16;
+pub(crate) const NONCE: usize = 16;
 
 /// Bytes of the nonce and the checksum of the crc family.
 const HEAD: usize = NONCE + 4;
 
 /// The crc family: nonce, CRC-32 of the payload in little-endian, payload; then all of it encrypted.
-pub struct Checked<C>(pub C);
+pub(super) struct Checked<C>(pub C);
 
 impl<C: Cipher> Envelope for Checked<C> {
     fn head(&self) -> usize {

@@ -12,11 +12,11 @@ const NONCE: usize = 12;
 const TAG: usize = 16;
 
 /// Nonce, ciphertext, tag; no checksum and no associated data.
-pub struct Gcm(Aes128Gcm);
+pub(crate) struct Gcm(Aes128Gcm);
 
 impl Gcm {
     /// The cipher under the first 16 bytes of `pass`.
-    pub fn new(pass: &[u8; 32]) -> Gcm {
+    pub(super) fn new(pass: &[u8; 32]) -> Gcm {
         let (key, _) = pass.split_at(16);
         let key: [u8; 16] = core::array::from_fn(|at| key[at]);
         Gcm(Aes128Gcm::new(&key.into()))

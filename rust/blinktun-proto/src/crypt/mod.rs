@@ -146,7 +146,7 @@ impl PacketCrypt {
     }
 
     /// Whether only owners of the key can make datagrams that open.
-    pub fn is_keyed(&self) -> bool {
+    pub(crate) fn is_keyed(&self) -> bool {
         !matches!(self.kind, CryptKind::Null | CryptKind::None)
     }
 

@@ -7,11 +7,11 @@ use salsa20::cipher::{KeyIvInit, StreamCipher};
 
 /// The key. The first eight bytes of a datagram stay in clear and are the nonce of the stream
 /// that covers the others.
-pub struct Salsa([u8; 32]);
+pub(crate) struct Salsa([u8; 32]);
 
 impl Salsa {
     /// The cipher under the whole of `pass`.
-    pub fn new(pass: &[u8; 32]) -> Salsa {
+    pub(super) fn new(pass: &[u8; 32]) -> Salsa {
         Salsa(*pass)
     }
 }

@@ -4,11 +4,11 @@ use super::block::{InStep, Rounds, words};
 use aes::cipher::consts::U16;
 
 /// The round keys.
-pub struct Sm4([u32; 32]);
+pub(crate) struct Sm4([u32; 32]);
 
 impl Sm4 {
     /// The cipher under the first 16 bytes of `pass`.
-    pub fn new(pass: &[u8; 32]) -> InStep<Sm4, 4> {
+    pub(super) fn new(pass: &[u8; 32]) -> InStep<Sm4, 4> {
         const FAMILY: [u32; 4] = [0xa3b1_bac6, 0x56aa_3350, 0x677d_9197, 0xb270_22dc];
         let key: [u32; 4] = words(pass);
         let mut last: [u32; 4] = core::array::from_fn(|at| key[at] ^ FAMILY[at]);

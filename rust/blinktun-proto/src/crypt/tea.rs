@@ -6,11 +6,11 @@ use aes::cipher::consts::U8;
 const DELTA: u32 = 0x9e37_79b9;
 
 /// TEA of 8 cycles, each of two rounds: kcptun's, a quarter of what its authors meant.
-pub struct Tea([u32; 4]);
+pub(crate) struct Tea([u32; 4]);
 
 impl Tea {
     /// The cipher under the first 16 bytes of `pass`.
-    pub fn new(pass: &[u8; 32]) -> InStep<Tea, 2> {
+    pub(super) fn new(pass: &[u8; 32]) -> InStep<Tea, 2> {
         InStep(Tea(words(pass)))
     }
 }
@@ -40,11 +40,11 @@ fn mix(half: u32, sum: u32, a: u32, b: u32) -> u32 {
 }
 
 /// XTEA of 32 cycles, as its authors meant it: what each of the 64 rounds adds to the sum.
-pub struct Xtea([[u32; 2]; 32]);
+pub(crate) struct Xtea([[u32; 2]; 32]);
 
 impl Xtea {
     /// The cipher under the first 16 bytes of `pass`.
-    pub fn new(pass: &[u8; 32]) -> InStep<Xtea, 2> {
+    pub(super) fn new(pass: &[u8; 32]) -> InStep<Xtea, 2> {
         let key: [u32; 4] = words(pass);
         InStep(Xtea(core::array::from_fn(|cycle| {
             let sum = DELTA.wrapping_mul(cycle as u32);

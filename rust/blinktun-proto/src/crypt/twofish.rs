@@ -5,7 +5,7 @@ use aes::cipher::consts::U16;
 
 /// The round keys, and the four S-boxes that the key makes, each with its column of the MDS matrix
 /// behind it.
-pub struct Twofish {
+pub(crate) struct Twofish {
     keys: [u32; 40],
     boxes: [[u32; 256]; 4],
 }
@@ -15,7 +15,7 @@ type Mixed = [[u8; 4]; 4];
 
 impl Twofish {
     /// The cipher under the whole of `pass`.
-    pub fn new(pass: &[u8; 32]) -> InStep<Twofish, 4> {
+    pub(super) fn new(pass: &[u8; 32]) -> InStep<Twofish, 4> {
         let word = |at: usize| core::array::from_fn(|byte| pass[4 * at + byte]);
         let even: Mixed = [6, 4, 2, 0].map(word);
         let odd: Mixed = [7, 5, 3, 1].map(word);

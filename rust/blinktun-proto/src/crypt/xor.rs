@@ -6,11 +6,11 @@ use pbkdf2::pbkdf2_hmac_array;
 use sha1::Sha1;
 
 /// The pad. What a received datagram has beyond it stays as it is, for the checksum to refuse.
-pub struct Xor([u8; MAX_DATAGRAM]);
+pub(super) struct Xor([u8; MAX_DATAGRAM]);
 
 impl Xor {
     /// The pad of this key material.
-    pub fn new(pass: &[u8; 32]) -> Xor {
+    pub(super) fn new(pass: &[u8; 32]) -> Xor {
         Xor(pbkdf2_hmac_array::<Sha1, MAX_DATAGRAM>(
             pass,
             b"sH3CIVoF#rWLtJo6",

@@ -129,7 +129,7 @@ impl Decoder {
     }
 
     /// Groups in store that are not complete.
-    pub fn stored(&self) -> usize {
+    pub(crate) fn stored(&self) -> usize {
         self.window.stored()
     }
 
@@ -139,7 +139,7 @@ impl Decoder {
     }
 
     /// The sender's numbers, data and parity, once they are proved, until something contradicts them.
-    pub fn proven(&self) -> Option<(usize, usize)> {
+    pub(crate) fn proven(&self) -> Option<(usize, usize)> {
         (self.trust == Trust::Proven).then(|| self.shards())
     }
 

@@ -108,7 +108,7 @@ impl Encoder {
     /// Give the open group up, whatever has left of it: the next data packet begins another group.
     ///
     /// Without parity nobody can complete it. Costs nothing if no group is open.
-    pub fn abandon_group(&mut self) {
+    pub(crate) fn abandon_group(&mut self) {
         if self.due > 0 {
             self.end_group();
         }

@@ -31,6 +31,7 @@ mod window;
 
 pub use decoder::Decoder;
 pub use encoder::Encoder;
-pub use shards::{MAX_SHARDS, ShardError, Shards};
+pub(crate) use shards::MAX_SHARDS;
+pub use shards::{ShardError, Shards};
 pub use stats::DecoderStats;
-pub use window::KEPT_GROUPS;
+pub(crate) use window::KEPT_GROUPS;

@@ -24,7 +24,7 @@ impl Rebuild {
     /// member, if there is one more, against what those make of it.
     ///
     /// `false` if the members contradict each other: no sender made this group.
-    pub fn run(&mut self, group: &Group, shards: Shards) -> bool {
+    pub(super) fn run(&mut self, group: &Group, shards: Shards) -> bool {
         let checked = self.choose(group, shards);
         let len = common_length(group, shards);
         let Some(len) = len.filter(|_| self.known.len() == shards.data()) else {
@@ -37,20 +37,20 @@ impl Rebuild {
     }
 
     /// The rebuilt data shards in order, zero-padded to the longest shard of their group.
-    pub fn rebuilt(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn rebuilt(&self) -> impl Iterator<Item = &[u8]> {
         self.rows.chunks_exact(self.len.max(1)).take(self.lost)
     }
 
     /// Whether the members that were rebuilt from differ, each from the next: equal ones fit any
     /// numbers.
-    pub fn knows_different(&self, group: &Group) -> bool {
+    pub(crate) fn knows_different(&self, group: &Group) -> bool {
         let shard = |position: u8| group.shard(position.into());
         let mut pairs = self.known.windows(2);
         pairs.all(|pair| shard(pair[0]) != shard(pair[1]))
     }
 
     /// Bytes of heap memory held.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let positions = self.known.capacity() + self.wanted.capacity();
         positions + self.coeffs.capacity() + self.rows.capacity()
     }

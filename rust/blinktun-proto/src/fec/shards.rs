@@ -5,7 +5,7 @@ use core::fmt;
 
 /// The most shards a group can have: the elements of the field. kcptun refuses more, too, or falls
 /// back to a code that nobody else decodes.
-pub const MAX_SHARDS: usize = 256;
+pub(crate) const MAX_SHARDS: usize = 256;
 
 /// How many data and parity shards a group has: each at least 1, together at most [`MAX_SHARDS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use crate::wire::SeqId;
 use crate::work;
 
 /// Samples kept: two more than the longest group.
-pub const SAMPLES: usize = 258;
+pub(crate) const SAMPLES: usize = 258;
 
 /// The last [`SAMPLES`] sequence numbers and kinds, and the periods in them.
 ///

@@ -4,7 +4,7 @@ use super::{DecoderStats, Shards};
 use crate::wire::fec::{MAX_PACKET, PARITY_HEADER, Packet};
 
 /// Groups kept: the newest and three behind it (kcptun wire, 4.6).
-pub const KEPT_GROUPS: usize = 4;
+pub(crate) const KEPT_GROUPS: usize = 4;
 
 /// A number this many groups from the newest is a jump, to be believed only when seen twice: one
 /// packet with a wild number must not put the window where no other packet falls.
@@ -58,7 +58,12 @@ struct Span {
 impl Window {
     /// The place in the ring of group `number`, moving the window on if it is newer; `None` if the
     /// group is not kept. Costs at most [`KEPT_GROUPS`] steps, whatever the number.
-    pub fn seek(&mut self, number: u32, shards: Shards, stats: &mut DecoderStats) -> Option<usize> {
+    pub(crate) fn seek(
+        &mut self,
+        number: u32,
+        shards: Shards,
+        stats: &mut DecoderStats,
+    ) -> Option<usize> {
         let newest = *self.newest.get_or_insert(number);
         let behind = distance(number, newest, shards);
         let ahead = distance(newest, number, shards);
@@ -79,12 +84,12 @@ impl Window {
     }
 
     /// The group at a place in the ring.
-    pub fn group(&self, at: usize) -> &Group {
+    pub(super) fn group(&self, at: usize) -> &Group {
         &self.ring[at]
     }
 
     /// Keep a packet; `false` if its group is finished or has this member.
-    pub fn store(
+    pub(super) fn store(
         &mut self,
         at: usize,
         position: usize,
@@ -112,12 +117,12 @@ impl Window {
     }
 
     /// What was lost of a group has been rebuilt; it still takes packets.
-    pub fn note_rebuilt(&mut self, at: usize) {
+    pub(crate) fn note_rebuilt(&mut self, at: usize) {
         self.ring[at].is_rebuilt = true;
     }
 
     /// Take no more packets for a group, and take its memory back.
-    pub fn finish(&mut self, at: usize) {
+    pub(super) fn finish(&mut self, at: usize) {
         self.ring[at].is_done = true;
         let mut shelf = core::mem::take(&mut self.ring[at].shelf);
         if !shelf.spans.is_empty() {
@@ -128,7 +133,7 @@ impl Window {
     }
 
     /// Forget all groups and give the memory back.
-    pub fn forget(&mut self, shards: Shards, stats: &mut DecoderStats) {
+    pub(crate) fn forget(&mut self, shards: Shards, stats: &mut DecoderStats) {
         for at in 0..KEPT_GROUPS {
             self.discard(at, shards, stats);
         }
@@ -136,18 +141,18 @@ impl Window {
     }
 
     /// Groups that hold packets.
-    pub fn stored(&self) -> usize {
+    pub(crate) fn stored(&self) -> usize {
         let holds = |group: &&Group| !group.is_done() && group.members() > 0;
         self.ring.iter().filter(holds).count()
     }
 
     /// The number of the newest group.
-    pub fn newest(&self) -> Option<u32> {
+    pub(super) fn newest(&self) -> Option<u32> {
         self.newest
     }
 
     /// Bytes of heap memory held.
-    pub fn memory(&self) -> usize {
+    pub(super) fn memory(&self) -> usize {
         let shelves = self
             .ring
             .iter()
@@ -181,22 +186,22 @@ impl Window {
 
 impl Group {
     /// All members.
-    pub fn members(&self) -> usize {
+    pub(super) fn members(&self) -> usize {
         self.data + self.parity
     }
 
     /// Whether its lost data was rebuilt.
-    pub fn is_rebuilt(&self) -> bool {
+    pub(crate) fn is_rebuilt(&self) -> bool {
         self.is_rebuilt
     }
 
     /// Whether nothing more is to be done with it.
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.is_done
     }
 
     /// The shard at a position; empty if it has not come.
-    pub fn shard(&self, position: usize) -> &[u8] {
+    pub(super) fn shard(&self, position: usize) -> &[u8] {
         let span = self.shelf.spans.get(position).copied().unwrap_or_default();
         &self.shelf.bytes[span.start as usize..][..span.len as usize]
     }

@@ -94,7 +94,7 @@ impl Rtt {
     }
 
     /// Whether there was a sample.
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.min.get().is_some()
     }
 

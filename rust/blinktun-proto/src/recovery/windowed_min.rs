@@ -5,7 +5,7 @@ use crate::time::{Duration, Time};
 /// The minimum of the last half to whole window. Each half keeps its own; the older half is dropped at
 /// once.
 #[derive(Clone, Copy, Debug)]
-pub struct WindowedMin {
+pub(crate) struct WindowedMin {
     half: Duration,
     began: Time,
     current: Option<Duration>,
@@ -14,7 +14,7 @@ pub struct WindowedMin {
 
 impl WindowedMin {
     /// No value yet.
-    pub fn new(window: Duration) -> WindowedMin {
+    pub(super) fn new(window: Duration) -> WindowedMin {
         WindowedMin {
             half: window / 2,
             began: Time::ZERO,
@@ -24,7 +24,7 @@ impl WindowedMin {
     }
 
     /// Take a value; `now` never goes back.
-    pub fn add(&mut self, value: Duration, now: Time) {
+    pub(super) fn add(&mut self, value: Duration, now: Time) {
         let age = now.since(self.began);
         if age >= self.half {
             // After a long pause the old values count until the next one comes, which is this.
@@ -35,7 +35,7 @@ impl WindowedMin {
     }
 
     /// The smallest, if there was any.
-    pub fn get(&self) -> Option<Duration> {
+    pub(super) fn get(&self) -> Option<Duration> {
         match (self.current, self.previous) {
             (Some(current), Some(previous)) => Some(current.min(previous)),
             (current, previous) => current.or(previous),

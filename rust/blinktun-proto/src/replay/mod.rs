@@ -14,5 +14,5 @@ mod own;
 mod recent;
 
 pub use memory::{Loaded, OPENINGS, OpeningMemory, RECORD};
-pub use own::OwnNonces;
-pub use recent::Recent;
+pub(crate) use own::OwnNonces;
+pub(crate) use recent::Recent;

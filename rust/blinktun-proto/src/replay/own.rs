@@ -8,14 +8,14 @@ use cast5::cipher::{Block, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
 /// KCP has no directions, so a datagram of ours that comes back would pass for the peer's. Decrypted,
 /// its number is one that the counter has passed; any other number is above it, but for one in 2^64
 /// for each datagram that was sent. To all others the numbers look random, and none comes twice.
-pub struct OwnNonces {
+pub(crate) struct OwnNonces {
     cipher: Cast5,
     sent: u64,
 }
 
 impl OwnNonces {
     /// Begins under `key`, which has to be random.
-    pub fn new(key: [u8; 16]) -> OwnNonces {
+    pub(crate) fn new(key: [u8; 16]) -> OwnNonces {
         OwnNonces {
             cipher: Cast5::new(&key.into()),
             sent: 0,
@@ -23,7 +23,7 @@ impl OwnNonces {
     }
 
     /// The number of the next datagram.
-    pub fn next_number(&mut self) -> u64 {
+    pub(crate) fn next_number(&mut self) -> u64 {
         let mut block: Block<Cast5> = self.sent.to_be_bytes().into();
         self.sent += 1;
         self.cipher.encrypt_block(&mut block);
@@ -31,15 +31,10 @@ impl OwnNonces {
     }
 
     /// Whether a datagram with this number was sent here.
-    pub fn is_own(&self, number: u64) -> bool {
+    pub(crate) fn is_own(&self, number: u64) -> bool {
         let mut block: Block<Cast5> = number.to_be_bytes().into();
         self.cipher.decrypt_block(&mut block);
         u64::from_be_bytes(block.into()) < self.sent
-    }
-
-    /// How many datagrams were sent.
-    pub fn sent(&self) -> u64 {
-        self.sent
     }
 }
 
@@ -54,6 +49,6 @@ mod tests {
         assert!(sent.iter().all(|number| ours.is_own(*number)));
         assert!(!(0..300_000).any(|_| ours.is_own(theirs.next_number())));
         let different = std::collections::BTreeSet::from_iter(sent);
-        assert_eq!((different.len(), ours.sent()), (300_000, 300_000));
+        assert_eq!((different.len(), ours.sent), (300_000, 300_000));
     }
 }

@@ -9,7 +9,7 @@ const MIN_SLOTS: usize = 16;
 /// The latest `capacity` numbers. It takes memory as it fills, 16 to 32 bytes for a number, and a
 /// full one 16, if `capacity` is a power of two.
 #[derive(Debug)]
-pub struct Recent {
+pub(crate) struct Recent {
     capacity: usize,
     /// The numbers; once all places are taken, the oldest stands at `next`.
     ring: Vec<u64>,
@@ -22,7 +22,7 @@ pub struct Recent {
 impl Recent {
     /// An empty one. `seeds` make the places in the table unpredictable, so that no peer can choose
     /// numbers that are slow to find.
-    pub fn new(capacity: u32, seeds: [u64; 2]) -> Recent {
+    pub(crate) fn new(capacity: u32, seeds: [u64; 2]) -> Recent {
         Recent {
             capacity: capacity.max(1) as usize,
             ring: Vec::new(),
@@ -33,7 +33,7 @@ impl Recent {
     }
 
     /// Remember `number` instead of the oldest; returns whether it is new.
-    pub fn insert(&mut self, number: u64) -> bool {
+    pub(crate) fn insert(&mut self, number: u64) -> bool {
         if self.contains(number) {
             return false;
         }
@@ -56,29 +56,29 @@ impl Recent {
     }
 
     /// Whether `number` is one of them.
-    pub fn contains(&self, number: u64) -> bool {
+    pub(crate) fn contains(&self, number: u64) -> bool {
         !self.slots.is_empty() && self.slots[self.slot_of(number)] != EMPTY
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ring.len()
     }
 
     /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
     /// The newest `count` numbers at most, the oldest of them first.
-    pub fn newest(&self, count: usize) -> impl Iterator<Item = u64> + '_ {
+    pub(crate) fn newest(&self, count: usize) -> impl Iterator<Item = u64> + '_ {
         let (newer, older) = self.ring.split_at(self.next);
         let skipped = self.len().saturating_sub(count);
         older.iter().chain(newer).skip(skipped).copied()
     }
 
     /// Bytes of memory that it has taken.
-    pub fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.ring.capacity() * size_of::<u64>() + self.slots.capacity() * size_of::<u32>()
     }
 
