@@ -17,8 +17,9 @@
 //! | [`replay`] | what tells a recorded datagram or opening that is sent again |
 //! | [`endpoint`] | one UDP socket's conversations: who may open, prove, move |
 //!
-//! Beside them: [`wire`] (numbers, segments and headers as they stand there), [`time`], [`timers`] (what a session waits for), `bucket` (rates), [`buffer`] (byte queues),
-//! [`random`] (seeded randomness), [`stats`] (counters), [`work`] (steps of loops), [`error`].
+//! Beside them: [`wire`] (numbers, segments and headers as they stand there), [`time`], [`timers`] (what a
+//! session waits for), `bucket` (rates), [`buffer`] (byte queues), [`random`] (seeded randomness), [`stats`]
+//! (counters), [`work`] (steps of loops), [`error`], [`trace`] (qlog).
 //!
 //! Time, randomness and bytes come in as arguments; bytes and events go out as values.
 
@@ -43,5 +44,6 @@ pub mod snappy;
 pub mod stats;
 pub mod time;
 pub mod timers;
+pub mod trace;
 pub mod wire;
 pub mod work;

@@ -47,6 +47,23 @@ impl Timer {
         Timer::FecIdle,
         Timer::Answer,
     ];
+
+    /// Its name in a trace.
+    pub fn name(self) -> &'static str {
+        match self {
+            Timer::Retransmission => "retransmission",
+            Timer::Stall => "stall",
+            Timer::Liveness => "liveness",
+            Timer::WindowProbe => "window_probe",
+            Timer::Pacing => "pacing",
+            Timer::RateLimit => "rate_limit",
+            Timer::Keepalive => "keepalive",
+            Timer::HeldFin => "held_fin",
+            Timer::StuckStream => "stuck_stream",
+            Timer::FecIdle => "fec_idle",
+            Timer::Answer => "answer",
+        }
+    }
 }
 
 /// When each of them fires.

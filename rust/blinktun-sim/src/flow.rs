@@ -6,7 +6,7 @@ use blinktun_proto::smux::StreamId;
 use blinktun_proto::time::{Duration, Time, earliest};
 
 /// An end of the path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Dials, and opens the streams.
     Client,

@@ -25,6 +25,7 @@ pub mod link;
 pub mod node;
 pub mod seeds;
 pub mod setup;
+pub mod traces;
 pub mod weather;
 pub mod world;
 

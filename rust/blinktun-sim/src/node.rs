@@ -21,6 +21,8 @@ pub trait Node {
     fn handle_timeout(&mut self, now: Time);
     /// The next thing that happened.
     fn next_event(&mut self) -> Option<EndpointEvent>;
+    /// What a session has written down.
+    fn next_trace(&mut self) -> Option<(SessionId, String)>;
     /// A session to look at.
     fn session(&self, id: SessionId) -> Option<&Session>;
     /// A session to change.
@@ -51,6 +53,10 @@ impl Node for Endpoint {
 
     fn next_event(&mut self) -> Option<EndpointEvent> {
         self.next_event()
+    }
+
+    fn next_trace(&mut self) -> Option<(SessionId, String)> {
+        self.next_trace()
     }
 
     fn session(&self, id: SessionId) -> Option<&Session> {
@@ -113,6 +119,10 @@ impl Node for Lone {
     fn next_event(&mut self) -> Option<EndpointEvent> {
         let event = self.session.next_event()?;
         Some(EndpointEvent::Session(Lone::ID, event))
+    }
+
+    fn next_trace(&mut self) -> Option<(SessionId, String)> {
+        self.session.take_trace().map(|text| (Lone::ID, text))
     }
 
     fn session(&self, id: SessionId) -> Option<&Session> {

@@ -1,5 +1,7 @@
 //! With which seeds a story is told.
 
+use crate::traces::VARIABLE as TRACES;
+
 /// The environment variable that names other seeds: numbers separated by commas.
 pub const VARIABLE: &str = "BLINKTUN_SEED";
 
@@ -36,9 +38,12 @@ impl Drop for Told {
         if std::thread::panicking() {
             let thread = std::thread::current();
             let name = thread.name().unwrap_or_default();
-            eprintln!("failed with seed {}; to replay it:", self.0);
             eprintln!(
-                "    {VARIABLE}={} cargo test --workspace --exclude blinktun-py -- --exact {name}",
+                "failed with seed {}; to replay it, with a trace of each session:",
+                self.0
+            );
+            eprintln!(
+                "    {VARIABLE}={} {TRACES}=target/qlog cargo test --workspace --exclude blinktun-py -- --exact {name}",
                 self.0
             );
         }

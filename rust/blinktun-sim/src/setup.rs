@@ -10,6 +10,7 @@ use blinktun_proto::time::{Duration, Time};
 use blinktun_proto::wire::{SeqId, Sn};
 
 use crate::node::Lone;
+use crate::traces;
 use crate::weather::Weather;
 use crate::world::World;
 
@@ -104,7 +105,12 @@ impl Setup {
         let mut seed = [life; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
         seed[8] = role as u8;
-        Endpoint::new(config.clone(), self.limits, role, self.crypt(), seed, now)
+        let mut endpoint =
+            Endpoint::new(config.clone(), self.limits, role, self.crypt(), seed, now);
+        if traces::are_wanted() {
+            endpoint.begin_traces();
+        }
+        endpoint
     }
 
     /// A world of two endpoints; the client has dialed.
@@ -125,6 +131,9 @@ impl Setup {
             let mut session =
                 Session::new(config, role, (address, 7), random.next_u32(), setup.start);
             session.start_at(sn, seqid);
+            if traces::are_wanted() {
+                session.begin_trace(setup.start);
+            }
             let mut seed = [0; 32];
             random.fill(&mut seed);
             let cx = Context::new(seed);

@@ -17,6 +17,7 @@ use crate::flow::{Flow, Side};
 use crate::link::Link;
 use crate::node::Node;
 use crate::setup::{CLIENT, SERVER, Setup};
+use crate::traces::Traces;
 
 /// As large as the drivers' buffers.
 const BUFFER: usize = 65536;
@@ -57,6 +58,7 @@ pub struct World<N: Node = Endpoint> {
     pub wakeups: [u64; 2],
     /// Every datagram that left, if the story wants to know.
     pub log: Option<Vec<(Side, Vec<u8>)>>,
+    traces: Option<Traces>,
     at_once: u32,
     seed: u64,
     buffer: Vec<u8>,
@@ -84,6 +86,7 @@ impl<N: Node> World<N> {
             happenings: Vec::new(),
             wakeups: [0; 2],
             log: None,
+            traces: Traces::begin(setup.seed),
             at_once: 0,
             seed: setup.seed,
             buffer: vec![0; BUFFER],
@@ -290,8 +293,20 @@ impl<N: Node> World<N> {
             let sent = self.transmit(Side::Client) | self.transmit(Side::Server);
             let heard = self.listen(Side::Client) | self.listen(Side::Server);
             if !sent && !heard {
-                return;
+                return self.write_traces();
             }
+        }
+    }
+
+    fn write_traces(&mut self) {
+        let Some(traces) = &mut self.traces else {
+            return;
+        };
+        while let Some((id, text)) = self.client.next_trace() {
+            traces.write(Side::Client, id, &text);
+        }
+        while let Some((id, text)) = self.server.next_trace() {
+            traces.write(Side::Server, id, &text);
         }
     }
 

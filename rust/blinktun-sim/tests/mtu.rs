@@ -38,7 +38,7 @@ fn every_byte_arrives_whatever_the_mtu_becomes() {
                 accepted.and_then(|id| world.server.session_mut(id)),
             ];
             for (session, cx) in ends.into_iter().flatten() {
-                session.set_mtu(100 + random.below(2000) as usize, cx);
+                session.set_mtu(100 + random.below(2000) as usize, world.now, cx);
                 assert!(session.path().mtu() <= MAX_MTU);
             }
         }
@@ -56,7 +56,7 @@ fn what_leaves_for_the_first_time_fits_from_that_moment_on() {
     assert_eq!(longest(&world.log.take().unwrap()), 1350);
     for mtu in [1200, 576, 1500] {
         let (session, cx) = world.client.session_mut(world.dialed).unwrap();
-        session.set_mtu(mtu, cx);
+        session.set_mtu(mtu, world.now, cx);
         world.log = Some(Vec::new());
         let then = world.now + 100 * MILLI;
         while world.now < then && world.step(then) {}
@@ -77,7 +77,7 @@ fn what_was_numbered_before_leaves_again_as_it_was() {
     let begun = world.now;
     while world.now < begun + 200 * MILLI && world.step(begun + 200 * MILLI) {}
     let (session, cx) = world.client.session_mut(world.dialed).unwrap();
-    session.set_mtu(600, cx);
+    session.set_mtu(600, world.now, cx);
     world.log = Some(Vec::new());
     let end = world.now + Duration::from_secs(60);
     while !world.flows.iter().all(Flow::is_done) && world.step(end) {}

@@ -56,6 +56,9 @@ impl Default for Limits {
     }
 }
 
+/// Pieces of traces that wait to be taken; what comes beyond them waits in the sessions.
+const MAX_TRACES: usize = 256;
+
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
 
@@ -122,6 +125,9 @@ pub struct Endpoint {
     touched: Vec<usize>,
     events: VecDeque<EndpointEvent>,
     undecryptable_at: Option<Time>,
+    /// Sessions write down what happens.
+    is_traced: bool,
+    traces: VecDeque<(SessionId, String)>,
     verdicts: Vec<Verdict>,
 }
 
@@ -164,6 +170,8 @@ impl Endpoint {
             touched: Vec::new(),
             events: VecDeque::new(),
             undecryptable_at: None,
+            is_traced: false,
+            traces: VecDeque::new(),
             verdicts: Vec::new(),
         }
     }
@@ -172,6 +180,16 @@ impl Endpoint {
     /// socket, or of an earlier process, opens none of another.
     pub fn share_openings(&mut self, openings: Openings) {
         self.openings = openings;
+    }
+
+    /// Have the sessions that begin from now on write down what happens.
+    pub fn begin_traces(&mut self) {
+        self.is_traced = true;
+    }
+
+    /// What a session has written down, in qlog's form. The pieces of one belong behind each other.
+    pub fn next_trace(&mut self) -> Option<(SessionId, String)> {
+        self.traces.pop_front()
     }
 
     /// The counters.
@@ -184,7 +202,7 @@ impl Endpoint {
         let (conv, clock) = (self.cx.random.next_u32(), self.cx.random.next_u32());
         self.cx.stats.active_opens += 1;
         let session = Session::new(&self.config, Role::Client, (peer.into(), conv), clock, now);
-        self.insert(session)
+        self.insert(session, now)
     }
 
     // --- from the wire --------------------------------------------------------------------

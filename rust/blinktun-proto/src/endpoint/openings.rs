@@ -91,7 +91,7 @@ impl Endpoint {
         let greeting = Greeting::of(&self.config, version);
         self.cx.stats.bytes_sent += greeting.bytes().len() as u64;
         let session = Session::greeted(&self.config, key, (greeting, clock), now);
-        let id = self.accept(session);
+        let id = self.accept(session, now);
         self.feed(id.index(), proof, now);
         for bytes in self.kept.take(&key, now) {
             if let Ok(payload) = Payload::parse(&bytes) {

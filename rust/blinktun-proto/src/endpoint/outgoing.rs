@@ -1,6 +1,6 @@
 //! To the wire: whose turn it is to send, and where to.
 
-use super::{Endpoint, EndpointEvent, Transmit};
+use super::{Endpoint, EndpointEvent, MAX_TRACES, Transmit};
 use crate::path::FourTuple;
 use crate::time::Time;
 
@@ -51,6 +51,11 @@ impl Endpoint {
         while let Some(event) = entry.session.next_event() {
             self.events
                 .push_back(EndpointEvent::Session(entry.id, event));
+        }
+        if self.traces.len() < MAX_TRACES
+            && let Some(text) = entry.session.take_trace()
+        {
+            self.traces.push_back((entry.id, text));
         }
         let next = entry.session.next_timeout();
         if next != entry.timer {

@@ -6,18 +6,22 @@ use super::entry::{Entry, SEEN};
 use super::{Endpoint, EndpointEvent, SessionId};
 use crate::replay::Recent;
 use crate::session::{Context, Session};
+use crate::time::Time;
 
 impl Endpoint {
-    pub(super) fn accept(&mut self, session: Session) -> SessionId {
+    pub(super) fn accept(&mut self, session: Session, now: Time) -> SessionId {
         self.cx.stats.passive_opens += 1;
         let peer = session.path().address;
-        let id = self.insert(session);
+        let id = self.insert(session, now);
         self.events
             .push_back(EndpointEvent::Opened(id, peer.remote));
         id
     }
 
-    pub(super) fn insert(&mut self, session: Session) -> SessionId {
+    pub(super) fn insert(&mut self, mut session: Session, now: Time) -> SessionId {
+        if self.is_traced {
+            session.begin_trace(now);
+        }
         self.generation = self.generation.wrapping_add(1);
         let seeds = [self.cx.random.next_u64(), self.cx.random.next_u64()];
         let slot = self.sessions.vacant_entry();
@@ -44,7 +48,10 @@ impl Endpoint {
     /// Forget a session. Its peer is told nothing: KCP has no close.
     pub fn remove(&mut self, id: SessionId) {
         let Some(index) = self.index(id) else { return };
-        let entry = self.sessions.remove(index);
+        let mut entry = self.sessions.remove(index);
+        if let Some(text) = entry.session.take_trace() {
+            self.traces.push_back((id, text));
+        }
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, index));
         }

@@ -19,6 +19,7 @@ pub mod sender;
 
 use std::collections::VecDeque;
 
+use crate::congestion::InFlight;
 use crate::path::Path;
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
@@ -210,6 +211,11 @@ impl Kcp {
     /// The number up to which everything has arrived here.
     pub fn receive_next(&self) -> Sn {
         self.receiver.next()
+    }
+
+    /// What is on its way.
+    pub fn in_flight(&self) -> InFlight {
+        self.sender.in_flight()
     }
 
     /// The peer's window, in segments.

@@ -175,6 +175,11 @@ impl Sender {
         self.remote_window = window.into();
     }
 
+    /// What is on its way.
+    pub fn in_flight(&self) -> InFlight {
+        self.in_flight
+    }
+
     /// The peer's window, in segments.
     pub fn remote_window(&self) -> u32 {
         self.remote_window
@@ -227,7 +232,7 @@ impl Sender {
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
             if genuine {
-                path.controller.on_spurious(bytes, now);
+                path.on_spurious(bytes, now);
             }
         }
         let is_only = segment.transmissions == 1;
@@ -279,7 +284,7 @@ impl Sender {
             in_flight: self.in_flight,
             peer_window: self.remote_window,
         };
-        path.controller.on_acked(&acked, now);
+        path.on_acked(&acked, now);
     }
 
     // --- to the wire ----------------------------------------------------------------------

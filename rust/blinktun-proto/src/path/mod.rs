@@ -8,9 +8,10 @@ pub mod candidate;
 pub mod four_tuple;
 pub mod pacer;
 
-use crate::congestion::{Algorithm, Controller};
+use crate::congestion::{Acked, Algorithm, Controller, Lost};
 use crate::recovery::rtt::Rtt;
 use crate::time::Time;
+use crate::trace::{Event, Trace};
 use pacer::Pacer;
 
 pub use four_tuple::FourTuple;
@@ -42,6 +43,8 @@ pub struct Path {
     /// How much may be in flight, and how fast it leaves.
     pub controller: Box<dyn Controller>,
     pacer: Pacer,
+    /// What happens on it is written down, if somebody wants to know.
+    trace: Option<Box<Trace>>,
     settings: Settings,
     mtu: usize,
     mss: usize,
@@ -56,6 +59,7 @@ impl Path {
             rtt: Rtt::new(settings.nodelay, settings.interval_ms),
             controller: settings.congestion.build(mss, settings.resend),
             pacer: Pacer::default(),
+            trace: None,
             settings,
             mtu,
             mss,
@@ -68,14 +72,56 @@ impl Path {
     /// that is known of one network holds in another.
     pub fn migrate(&mut self, address: FourTuple, round_trip: u32, now: Time) {
         if address.remote.ip() != self.address.remote.ip() {
+            let trace = self.trace.take();
             *self = Path::new(self.settings, address, (self.mtu, self.mss));
+            self.trace = trace;
             self.rtt.sample(round_trip, None, now);
         }
         self.address = address;
+        self.note(Event::Migrated, now);
     }
 }
 
 impl Path {
+    // --- what happens on it ---------------------------------------------------------------
+
+    /// Segments were acknowledged.
+    pub fn on_acked(&mut self, acked: &Acked, now: Time) {
+        self.note(Event::Acked(acked), now);
+        self.controller.on_acked(acked, now);
+    }
+
+    /// Segments were found lost.
+    pub fn on_lost(&mut self, lost: &Lost, now: Time) {
+        self.note(Event::Lost(lost), now);
+        self.controller.on_lost(lost, now);
+    }
+
+    /// A segment was sent again, and an earlier transmission of these bytes had arrived.
+    pub fn on_spurious(&mut self, bytes: u64, now: Time) {
+        self.note(Event::Spurious(bytes), now);
+        self.controller.on_spurious(bytes, now);
+    }
+
+    /// From now on what happens is written to `trace`.
+    pub fn set_trace(&mut self, trace: Trace) {
+        self.trace = Some(Box::new(trace));
+    }
+
+    /// The trace, if there is one.
+    pub fn trace_mut(&mut self) -> Option<&mut Trace> {
+        self.trace.as_deref_mut()
+    }
+
+    /// Write an event down, if there is a trace.
+    pub fn note(&mut self, event: Event<'_>, now: Time) {
+        if let Some(trace) = &mut self.trace {
+            trace.note(event, now);
+        }
+    }
+
+    // --- when data may leave --------------------------------------------------------------
+
     /// Whether data may leave now. If not, [`Path::next_timeout`] says when.
     pub fn may_send(&mut self, now: Time) -> bool {
         let rate = self.controller.pacing_rate();

@@ -6,6 +6,7 @@ use crate::error::CloseReason;
 use crate::fec;
 use crate::smux::Role;
 use crate::time::{Duration, Time};
+use crate::trace::{self, Content, Datagram};
 use crate::wire::Payload;
 use crate::wire::fec::Packet;
 use crate::wire::kcp::Segments;
@@ -31,6 +32,7 @@ impl Session {
             }
             Payload::Parity(packet) => {
                 cx.stats.fec_parity_shards += 1;
+                self.trace_received(packet.shard.len(), Content::Parity, now);
                 self.handle_fec(&packet, now, cx);
             }
             Payload::OutOfBand => cx.stats.oob_packets += 1,
@@ -41,6 +43,11 @@ impl Session {
         if self.closed.is_some() {
             return; // the first payload of a datagram may have closed it
         }
+        let content = match regular {
+            true => Content::Segments(segments),
+            false => Content::Rebuilt(segments),
+        };
+        self.trace_received(segments.bytes().len(), content, now);
         let mut sink = Ingest::new(
             &mut self.mux,
             self.compression.as_mut(),
@@ -60,6 +67,11 @@ impl Session {
         if let Some(reason) = failed {
             self.close(reason);
         }
+    }
+
+    fn trace_received(&mut self, len: usize, content: Content<'_>, now: Time) {
+        let event = trace::Event::Received(Datagram { len, content });
+        self.path.note(event, now);
     }
 
     fn handle_fec(&mut self, packet: &Packet<'_>, now: Time, cx: &mut Context) {
@@ -114,6 +126,7 @@ impl Session {
     /// After a batch of payloads: find losses, notice a restarted peer.
     pub fn finish_input(&mut self, now: Time) {
         self.kcp.finish_input(&mut self.path, now);
+        self.trace_metrics(now);
         if self.role == Role::Server && self.mux.peer_is_blinktun() {
             self.kcp.note_peer_asks();
         }

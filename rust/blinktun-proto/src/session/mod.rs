@@ -36,6 +36,7 @@ use crate::smux::{self, Mux};
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
 use crate::timers::{Timer, Timers};
+use crate::trace::{self, Trace};
 use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, SeqId, Sn};
 
@@ -224,6 +225,7 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
+        self.trace_timers(now);
         self.path.handle_timeout(now);
         self.kcp.handle_timeout(&mut self.path, now);
         self.release_decoder(now, cx);
@@ -241,6 +243,8 @@ impl Session {
         if silent != self.silent {
             self.silent = silent;
             let heard = self.kcp.heard();
+            let state = if silent { "silent" } else { "connected" };
+            self.path.note(trace::Event::State(state, ""), now);
             self.events.push_back(if silent {
                 Event::Silent { heard }
             } else {
@@ -264,8 +268,56 @@ impl Session {
     pub fn close(&mut self, reason: CloseReason) {
         if self.closed.is_none() {
             self.closed = Some(reason);
+            if let Some(trace) = self.path.trace_mut() {
+                trace.note_at_once(trace::Event::State("closed", &format!("{reason:?}")));
+            }
             self.events.push_back(Event::Closed(reason));
         }
+    }
+
+    // --- the trace ------------------------------------------------------------------------
+
+    /// Write down what happens from now on; [`Session::take_trace`] takes it.
+    pub fn begin_trace(&mut self, now: Time) {
+        let vantage_point = match self.role {
+            Role::Client => "client",
+            Role::Server => "server",
+        };
+        self.path
+            .set_trace(Trace::new(vantage_point, self.conv, now));
+    }
+
+    /// What was written down since the last call, in qlog's form; `None` if there is nothing.
+    pub fn take_trace(&mut self) -> Option<String> {
+        let trace = self.path.trace_mut().filter(|trace| !trace.is_empty())?;
+        Some(trace.take())
+    }
+
+    fn trace_timers(&mut self, now: Time) {
+        if self.path.trace_mut().is_none() {
+            return;
+        }
+        for (timer, _) in self.timers().running().filter(|(_, at)| *at <= now) {
+            self.path.note(trace::Event::Expired(timer), now);
+        }
+    }
+
+    fn trace_metrics(&mut self, now: Time) {
+        if self.path.trace_mut().is_none() {
+            return;
+        }
+        let controller = self.path.controller.metrics();
+        let metrics = trace::Metrics {
+            smoothed_rtt: self.path.rtt.smoothed(),
+            min_rtt: self.path.rtt.min(),
+            latest_rtt: self.path.rtt.latest(),
+            rto: self.path.rtt.rto(),
+            window: controller.window,
+            pacing_rate: controller.pacing_rate,
+            in_flight: self.kcp.in_flight(),
+            peer_window: self.kcp.remote_window(),
+        };
+        self.path.note(trace::Event::Metrics(metrics), now);
     }
 
     // --- to look at -----------------------------------------------------------------------
@@ -295,13 +347,14 @@ impl Session {
     /// New segments fit from now on. One that has left already keeps its length, for the peer may have
     /// it; it leaves again in a datagram that is too long, and it is the driver's to let the network cut
     /// that.
-    pub fn set_mtu(&mut self, mtu: usize, cx: &mut Context) {
+    pub fn set_mtu(&mut self, mtu: usize, now: Time, cx: &mut Context) {
         let mtu = mtu.clamp(*self.mtus.start(), *self.mtus.end());
         if mtu == self.path.mtu() {
             return;
         }
         let block = mtu - self.overhead;
         self.path.set_mtu(mtu, block - HEADER);
+        self.path.note(trace::Event::Mtu(mtu), now);
         self.kcp.set_block(block, &mut cx.pool);
         if let Some(encoder) = &mut self.encoder {
             encoder.abandon_group(); // its parity would be as long as its longest packet

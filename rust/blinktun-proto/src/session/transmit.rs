@@ -5,7 +5,9 @@ use crate::fec;
 use crate::kcp::Emitted;
 use crate::smux::{self, Role};
 use crate::time::Time;
+use crate::trace::{self, Content, Datagram};
 use crate::wire;
+use crate::wire::kcp::Segments;
 
 /// The most bytes taken from smux at once.
 const MAX_FILL: usize = 65536;
@@ -87,6 +89,7 @@ impl Session {
         if is_parity_due && self.path.may_send(now) {
             let len = self.write_parity(out)?;
             self.path.note_sent(len);
+            self.path.note(sent(len, Content::Parity), now);
             return Some(len);
         }
         let header = if self.protected { wire::fec::HEADER } else { 0 };
@@ -103,11 +106,21 @@ impl Session {
             self.opened = true;
             self.answer_by = (self.role == Role::Client).then_some(now + self.answer_within);
         }
+        self.trace_sent(&out[start..start + emitted.len], overhead + header, now);
         let len = overhead + self.frame(out, emitted, now);
         if emitted.has_data {
             self.path.note_sent(len);
         }
         Some(len)
+    }
+
+    fn trace_sent(&mut self, payload: &[u8], overhead: usize, now: Time) {
+        if self.path.trace_mut().is_some()
+            && let Ok(segments) = Segments::parse(payload)
+        {
+            let event = sent(overhead + payload.len(), Content::Segments(segments));
+            self.path.note(event, now);
+        }
     }
 
     /// Write the next parity that is due; `None` if there is no room for it and what is around it.
@@ -154,6 +167,10 @@ impl Session {
             }
         }
     }
+}
+
+fn sent(len: usize, content: Content<'_>) -> trace::Event<'_> {
+    trace::Event::Sent(Datagram { len, content })
 }
 
 /// `Config` has checked the shards.

@@ -40,7 +40,7 @@ impl Sender {
             newest_sent: losses.newest_sent,
             in_flight: self.in_flight,
         };
-        path.controller.on_lost(&lost, now);
+        path.on_lost(&lost, now);
     }
 
     /// Queue each segment of which the last transmission is lost.
