@@ -7,6 +7,7 @@
 //! | [`node`] | what can stand at an end of a path: an endpoint, or one session alone |
 //! | [`flow`] | one stream's writers and readers, and the check of every byte |
 //! | [`setup`] | what a world begins with: settings, weather, a seed |
+//! | `builders` | from a setup to its world |
 //! | [`world`] | two nodes, two links, many flows: time jumps from event to event |
 //! | [`go`] | a peer that behaves as the Go programs do |
 //! | [`end`] | what can stand at an end there: an endpoint of ours, or such a peer |
@@ -17,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod builders;
 pub mod crowd;
 pub mod end;
 pub mod flow;
