@@ -1,12 +1,12 @@
 //! A link that carries datagrams, and the sessions on it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
-use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId, Transmit};
+use blinktun_proto::endpoint::{Endpoint, Limits, SessionId, Transmit};
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::smux::StreamId;
 use blinktun_proto::stats::Stats;
@@ -51,7 +51,6 @@ pub struct EndpointSocket {
     readable: bool,
     /// Datagrams that the kernel had no room for.
     unsent: Option<(Transmit, Vec<u8>)>,
-    events: VecDeque<EndpointEvent>,
 }
 
 impl EndpointSocket {
@@ -105,7 +104,6 @@ impl EndpointSocket {
             close_wait: config.close_wait,
             readable: true,
             unsent: None,
-            events: VecDeque::new(),
         })
     }
 
@@ -122,11 +120,16 @@ impl EndpointSocket {
         self.readable = true;
     }
 
-    /// Receive what is there, and answer each batch at once. Returns whether there may be more.
-    pub fn receive(&mut self, inbox: &mut Inbox, outbox: &mut [u8], now: Time) -> bool {
+    /// Whether the kernel may have datagrams.
+    pub fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Receive what is there, and answer each batch at once.
+    pub fn receive(&mut self, inbox: &mut Inbox, outbox: &mut [u8], now: Time) {
         for _ in 0..TURN_BATCHES {
             if !self.readable {
-                return false;
+                return;
             }
             self.readable = self.link.receive(inbox, now);
             let mut runs = 0..;
@@ -137,7 +140,6 @@ impl EndpointSocket {
             self.endpoint.finish_input(now);
             self.flush(outbox, now);
         }
-        self.readable
     }
 
     /// Send what must leave.
@@ -152,9 +154,6 @@ impl EndpointSocket {
                 return;
             }
         }
-        while let Some(event) = self.endpoint.next_event() {
-            self.events.push_back(event);
-        }
     }
 
     /// Send, and keep what the kernel has no room for. Returns whether it had room for all.
@@ -163,13 +162,6 @@ impl EndpointSocket {
         let rest = bytes.get(done..).filter(|rest| !rest.is_empty());
         self.unsent = rest.map(|rest| (transmit, rest.to_vec()));
         self.unsent.is_none()
-    }
-
-    /// The next thing the endpoint has to say.
-    pub fn next_event(&mut self) -> Option<EndpointEvent> {
-        self.events
-            .pop_front()
-            .or_else(|| self.endpoint.next_event())
     }
 
     /// Relays of a session.

@@ -9,12 +9,8 @@ use crate::event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};
 
 impl Reactor {
     pub(super) fn dispatch(&mut self) {
-        let mut from = EndpointId(0);
-        while let Some((&id, socket)) = self.sockets.range_mut(from..).next() {
-            match socket.next_event() {
-                Some(event) => self.handle_event(id, event),
-                None => from = EndpointId(id.0 + 1),
-            }
+        while let Some((id, event)) = self.sockets.next_event() {
+            self.handle_event(id, event);
         }
     }
 
@@ -82,10 +78,9 @@ impl Reactor {
     }
 
     pub(super) fn end_session(&mut self, key: SessionKey, reason: CloseReason) {
-        let Some(socket) = self.sockets.get_mut(&key.endpoint) else {
+        let Some(socket) = self.sockets.remove_session(key.endpoint, key.session) else {
             return;
         };
-        socket.endpoint.remove(key.session);
         let (relays, ends) = (socket.relays_of(key.session), socket.ends_with_session);
         for relay in relays {
             self.end_relay(relay, RelayEnd::SessionLost(reason));
@@ -100,7 +95,7 @@ impl Reactor {
         let Some(relay) = self.relays.try_remove(index) else {
             return;
         };
-        self.pauses.set(index, None);
+        self.relay_timers.set(index, None);
         let end = match end {
             RelayEnd::SessionLost(_) if relay.owes_only_an_end() => RelayEnd::Clean,
             end => end,
@@ -111,7 +106,7 @@ impl Reactor {
         if end != RelayEnd::Clean {
             relay.abort();
         }
-        if let Some(socket) = self.sockets.get_mut(&key.session.endpoint) {
+        if let Some(socket) = self.sockets.get_mut(key.session.endpoint) {
             socket.relays.remove(&(key.session.session, key.stream));
         }
         self.events.push_back(Event::RelayFinished {

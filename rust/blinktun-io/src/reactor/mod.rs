@@ -1,11 +1,12 @@
 //! The poller: whoever is ready has its turn.
 
 mod dispatch;
-mod pauses;
 mod raw_tcp;
+mod sockets;
 mod streams;
+mod timers;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -26,7 +27,8 @@ use crate::link::Link;
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
 use crate::udp::LONGEST_RUN;
-use pauses::Pauses;
+use sockets::Sockets;
+use timers::Timers;
 
 /// Rounds of one turn; what is left then waits for the next turn.
 const ROUNDS: usize = 16;
@@ -41,21 +43,18 @@ pub struct Reactor {
     poll: Poll,
     ready: Events,
     start: Instant,
-    sockets: BTreeMap<EndpointId, EndpointSocket>,
-    next_socket: u64,
+    sockets: Sockets,
     relays: Slab<Relay>,
     /// Relays that may be able to move bytes, each once.
     active: VecDeque<usize>,
     is_active: Vec<bool>,
-    pauses: Pauses,
+    /// When relays pass on the ends that they hold back (`closewait`).
+    relay_timers: Timers<usize>,
     events: VecDeque<Event>,
     retired: Stats,
-    /// The most sessions that there were at once, over all sockets.
-    most_sessions: u64,
     inbox: Inbox,
     outbox: Vec<u8>,
     scratch: Vec<u8>,
-    more: bool,
 }
 
 impl Reactor {
@@ -68,19 +67,16 @@ impl Reactor {
             poll: Poll::new()?,
             ready: Events::with_capacity(1024),
             start: Instant::now(),
-            sockets: BTreeMap::new(),
-            next_socket: 0,
+            sockets: Sockets::new(),
             relays: Slab::new(),
             active: VecDeque::new(),
             is_active: Vec::new(),
-            pauses: Pauses::default(),
+            relay_timers: Timers::new(),
             events: VecDeque::new(),
             retired: Stats::default(),
-            most_sessions: 0,
             inbox: Inbox::default(),
             outbox: vec![0; LONGEST_RUN],
             scratch: vec![0; SCRATCH],
-            more: false,
         })
     }
 
@@ -98,14 +94,12 @@ impl Reactor {
     pub fn turn(&mut self) -> io::Result<()> {
         for _ in 0..ROUNDS {
             self.poll_ready()?;
-            let unread = self.receive();
-            self.expire();
+            self.receive();
             self.dispatch();
             self.pump();
             self.flush();
             self.dispatch();
-            self.more = unread || !self.active.is_empty();
-            if !self.more {
+            if !self.has_more() {
                 break;
             }
         }
@@ -114,16 +108,16 @@ impl Reactor {
 
     /// How long [`Reactor::turn`] may wait; `None` is until the descriptor is readable.
     pub fn next_timeout(&self) -> Option<Duration> {
-        if self.more || !self.active.is_empty() {
+        if self.has_more() {
             return Some(Duration::ZERO);
         }
-        let next = self
-            .sockets
-            .iter()
-            .fold(self.pauses.next(), |next, (_, socket)| {
-                earliest(next, socket.endpoint.next_timeout())
-            });
+        let next = earliest(self.sockets.next_timeout(), self.relay_timers.next());
         next.map(|at| at.since(self.now()))
+    }
+
+    /// Whether a socket or a relay waits for its turn.
+    fn has_more(&self) -> bool {
+        self.sockets.is_any_ready() || !self.active.is_empty()
     }
 
     /// What happened, oldest first.
@@ -140,7 +134,7 @@ impl Reactor {
             let index = event.token().0 >> 1;
             let id = EndpointId(index as u64);
             if event.token() == socket_token(id) {
-                if let Some(socket) = self.sockets.get_mut(&id) {
+                if let Some(socket) = self.sockets.get_mut(id) {
                     socket.note_readable();
                 }
             } else if let Some(relay) = self.relays.get_mut(index) {
@@ -151,31 +145,10 @@ impl Reactor {
         Ok(())
     }
 
-    fn receive(&mut self) -> bool {
+    fn receive(&mut self) {
         let now = self.now();
-        let mut unread = false;
-        for socket in self.sockets.values_mut() {
-            unread |= socket.receive(&mut self.inbox, &mut self.outbox, now);
-        }
-        self.note_sessions();
-        unread
-    }
-
-    /// Sessions have come, and none has been taken away since.
-    fn note_sessions(&mut self) {
-        let sockets = self.sockets.values();
-        let now = sockets.map(|socket| socket.endpoint.stats().curr_estab);
-        self.most_sessions = self.most_sessions.max(now.sum());
-    }
-
-    fn expire(&mut self) {
-        let now = self.now();
-        for socket in self.sockets.values_mut() {
-            if socket.endpoint.next_timeout().is_some_and(|at| at <= now) {
-                socket.endpoint.handle_timeout(now);
-            }
-        }
-        while let Some(relay) = self.pauses.pop(now) {
+        self.sockets.receive(&mut self.inbox, &mut self.outbox, now);
+        while let Some(relay) = self.relay_timers.pop(now) {
             activate(&mut self.active, &mut self.is_active, relay);
         }
     }
@@ -191,13 +164,13 @@ impl Reactor {
                 continue;
             };
             let key = relay.key.session;
-            let socket = self.sockets.get_mut(&key.endpoint);
+            let socket = self.sockets.get_mut(key.endpoint);
             let session = socket.and_then(|socket| socket.endpoint.session_mut(key.session));
             let progress = match session {
                 Some(session) => relay.pump(session, &mut self.scratch, now),
                 None => Progress::Finished(RelayEnd::SessionLost(CloseReason::Local)),
             };
-            self.pauses.set(index, relay.next_timeout());
+            self.relay_timers.set(index, relay.next_timeout());
             match progress {
                 Progress::Waiting => {}
                 Progress::More => activate(&mut self.active, &mut self.is_active, index),
@@ -208,9 +181,7 @@ impl Reactor {
 
     fn flush(&mut self) {
         let now = self.now();
-        for socket in self.sockets.values_mut() {
-            socket.flush(&mut self.outbox, now);
-        }
+        self.sockets.flush(&mut self.outbox, now);
     }
 
     // --- sockets and sessions -------------------------------------------------------------
@@ -246,28 +217,25 @@ impl Reactor {
         let mut socket = EndpointSocket::bind(local, Role::Client, config, now)?;
         let session = socket.endpoint.dial(to, now);
         let endpoint = self.add_socket(socket)?;
-        self.note_sessions();
         Ok(SessionKey { endpoint, session })
     }
 
     /// Have a socket remember openings together with others.
     pub fn share_openings(&mut self, endpoint: EndpointId, openings: Openings) {
-        if let Some(socket) = self.sockets.get_mut(&endpoint) {
+        if let Some(socket) = self.sockets.get_mut(endpoint) {
             socket.endpoint.share_openings(openings);
         }
     }
 
     fn add_socket(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
         let descriptor = socket.link.as_raw_fd();
-        let id = EndpointId(self.next_socket);
+        let id = self.sockets.vacant_id();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let mut source = SourceFd(&descriptor);
         self.poll
             .registry()
             .register(&mut source, socket_token(id), interest)?;
-        self.next_socket += 1;
-        self.sockets.insert(id, socket);
-        self.more = true;
+        self.sockets.insert(socket);
         Ok(id)
     }
 
@@ -276,21 +244,21 @@ impl Reactor {
     /// # Errors
     /// `NotFound` for an unknown socket.
     pub fn link(&self, endpoint: EndpointId) -> io::Result<&Link> {
-        let socket = self.sockets.get(&endpoint).ok_or_else(not_found)?;
+        let socket = self.sockets.get(endpoint).ok_or_else(not_found)?;
         Ok(&socket.link)
     }
 
     /// Close a socket and all its sessions; their relays are aborted. [`Event::SessionClosed`]
     /// follows for each.
     pub fn close_endpoint(&mut self, endpoint: EndpointId) {
-        let Some(socket) = self.sockets.get(&endpoint) else {
+        let Some(socket) = self.sockets.get(endpoint) else {
             return;
         };
         let relays: Vec<usize> = socket.relays.values().copied().collect();
         for relay in relays {
             self.end_relay(relay, RelayEnd::SessionLost(CloseReason::Local));
         }
-        let Some(socket) = self.sockets.remove(&endpoint) else {
+        let Some(socket) = self.sockets.remove(endpoint) else {
             return;
         };
         let _ = self
@@ -310,21 +278,20 @@ impl Reactor {
     pub fn close_session(&mut self, key: SessionKey) {
         if let Some((session, _)) = self.session_mut(key) {
             session.close(CloseReason::Local);
-            self.more = true;
         }
     }
 
     /// A session to look at.
     pub fn session(&self, key: SessionKey) -> Option<&Session> {
         self.sockets
-            .get(&key.endpoint)?
+            .get(key.endpoint)?
             .endpoint
             .session(key.session)
     }
 
     fn session_mut(&mut self, key: SessionKey) -> Option<(&mut Session, &mut Context)> {
         self.sockets
-            .get_mut(&key.endpoint)?
+            .get_mut(key.endpoint)?
             .endpoint
             .session_mut(key.session)
     }
@@ -332,10 +299,10 @@ impl Reactor {
     /// The counters of all sockets, past ones included.
     pub fn stats(&self) -> Stats {
         let mut total = self.retired.clone();
-        for socket in self.sockets.values() {
+        for socket in self.sockets.iter() {
             total.add(&socket.stats());
         }
-        total.max_conn = self.most_sessions;
+        total.max_conn = self.sockets.most_sessions();
         total
     }
 }
@@ -371,3 +338,6 @@ fn gone() -> io::Error {
 fn not_found() -> io::Error {
     io::Error::from(io::ErrorKind::NotFound)
 }
+
+#[cfg(test)]
+mod tests;

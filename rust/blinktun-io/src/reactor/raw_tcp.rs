@@ -62,6 +62,6 @@ impl Reactor {
     }
 
     fn raw_tcp_mut(&mut self, endpoint: EndpointId) -> Option<&mut RawTcp> {
-        self.sockets.get_mut(&endpoint)?.link.raw_tcp_mut()
+        self.sockets.get_mut(endpoint)?.link.raw_tcp_mut()
     }
 }

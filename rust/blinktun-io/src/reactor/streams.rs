@@ -25,7 +25,6 @@ impl Reactor {
         let stream = session
             .open_stream()
             .map_err(|_| io::Error::other("too many streams"))?;
-        self.more = true;
         Ok(StreamKey {
             session: key,
             stream,
@@ -63,7 +62,7 @@ impl Reactor {
     /// Enter a relay in all tables but `relays`; returns its place there.
     pub(super) fn join(&mut self, relay: &mut Relay) -> io::Result<usize> {
         let StreamKey { session, stream } = relay.key;
-        let socket = self.sockets.get_mut(&session.endpoint).ok_or_else(gone)?;
+        let socket = self.sockets.get_mut(session.endpoint).ok_or_else(gone)?;
         let mux = socket.endpoint.session(session.session).ok_or_else(gone)?;
         let mux = mux.mux();
         if !mux.contains(stream) {
@@ -107,7 +106,7 @@ impl Reactor {
     }
 
     pub(super) fn relay_of(&self, key: StreamKey) -> Option<usize> {
-        let socket = self.sockets.get(&key.session.endpoint)?;
+        let socket = self.sockets.get(key.session.endpoint)?;
         socket
             .relays
             .get(&(key.session.session, key.stream))
@@ -124,7 +123,6 @@ impl Reactor {
         let taken = session
             .write(key.stream, data)
             .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        self.more = true;
         Ok(taken)
     }
 
@@ -145,7 +143,6 @@ impl Reactor {
             out.extend_from_slice(&front[..count]);
             session.consume(key.stream, count, now, cx);
         }
-        self.more = true;
         Ok(out)
     }
 
@@ -158,7 +155,6 @@ impl Reactor {
     pub fn finish(&mut self, key: StreamKey) {
         if let Some((session, _)) = self.session_mut(key.session) {
             session.finish(key.stream);
-            self.more = true;
         }
     }
 
@@ -166,7 +162,6 @@ impl Reactor {
     pub fn reset(&mut self, key: StreamKey) {
         if let Some((session, _)) = self.session_mut(key.session) {
             session.reset(key.stream);
-            self.more = true;
         }
     }
 
@@ -180,7 +175,7 @@ impl Reactor {
     /// The sessions of a socket.
     pub fn session_ids(&self, endpoint: EndpointId) -> Vec<SessionId> {
         self.sockets
-            .get(&endpoint)
+            .get(endpoint)
             .map(|s| s.endpoint.session_ids())
             .unwrap_or_default()
     }

@@ -1,0 +1,211 @@
+//! The sockets of a reactor: those that have something to do now, and when the others will have.
+//!
+//! Whoever changes a socket gets it from [`Sockets::get_mut`], which puts it on the ready list:
+//! there is no other way to change one, so none can be forgotten. A round visits the ready sockets
+//! only, and afterwards each has its next deadline in the timers.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use blinktun_proto::endpoint::{EndpointEvent, SessionId};
+use blinktun_proto::time::Time;
+
+use super::timers::Timers;
+use crate::event::EndpointId;
+use crate::inbox::Inbox;
+use crate::socket::EndpointSocket;
+
+/// All sockets, the ready list and the timers.
+pub struct Sockets {
+    table: BTreeMap<EndpointId, Entry>,
+    next_id: u64,
+    /// Those that may have something to do, each once. One that has been closed may still be here.
+    ready: VecDeque<EndpointId>,
+    /// The deadlines, as the last visits left them.
+    timers: Timers<EndpointId>,
+    events: VecDeque<(EndpointId, EndpointEvent)>,
+    /// The sum of `Entry::sessions`.
+    sessions: u64,
+    most_sessions: u64,
+    /// Which sockets were visited, for the tests that count work.
+    #[cfg(test)]
+    pub visited: Vec<EndpointId>,
+}
+
+struct Entry {
+    socket: EndpointSocket,
+    is_ready: bool,
+    /// The sessions that it had when they were counted last.
+    sessions: u64,
+}
+
+impl Sockets {
+    pub fn new() -> Sockets {
+        Sockets {
+            table: BTreeMap::new(),
+            next_id: 0,
+            ready: VecDeque::new(),
+            timers: Timers::new(),
+            events: VecDeque::new(),
+            sessions: 0,
+            most_sessions: 0,
+            #[cfg(test)]
+            visited: Vec::new(),
+        }
+    }
+
+    // --- the table ------------------------------------------------------------------------
+
+    /// The number that the next socket gets.
+    pub fn vacant_id(&self) -> EndpointId {
+        EndpointId(self.next_id)
+    }
+
+    /// Take a socket in, under [`Sockets::vacant_id`]. It is ready.
+    pub fn insert(&mut self, socket: EndpointSocket) {
+        let id = self.vacant_id();
+        self.next_id += 1;
+        let mut entry = Entry {
+            socket,
+            is_ready: true,
+            sessions: 0,
+        };
+        entry.count_sessions(&mut self.sessions);
+        self.most_sessions = self.most_sessions.max(self.sessions);
+        self.ready.push_back(id);
+        self.table.insert(id, entry);
+    }
+
+    /// Take a socket out.
+    pub fn remove(&mut self, id: EndpointId) -> Option<EndpointSocket> {
+        let entry = self.table.remove(&id)?;
+        self.timers.set(id, None);
+        self.sessions -= entry.sessions;
+        Some(entry.socket)
+    }
+
+    /// A socket to look at.
+    pub fn get(&self, id: EndpointId) -> Option<&EndpointSocket> {
+        self.table.get(&id).map(|entry| &entry.socket)
+    }
+
+    /// A socket to change, which is ready from now on.
+    pub fn get_mut(&mut self, id: EndpointId) -> Option<&mut EndpointSocket> {
+        let entry = self.table.get_mut(&id)?;
+        if !entry.is_ready {
+            entry.is_ready = true;
+            self.ready.push_back(id);
+        }
+        Some(&mut entry.socket)
+    }
+
+    /// Forget a session; returns the socket that it was on.
+    pub fn remove_session(
+        &mut self,
+        id: EndpointId,
+        session: SessionId,
+    ) -> Option<&mut EndpointSocket> {
+        self.get_mut(id)?;
+        let entry = self.table.get_mut(&id)?;
+        entry.socket.endpoint.remove(session);
+        entry.count_sessions(&mut self.sessions);
+        Some(&mut entry.socket)
+    }
+
+    /// All sockets, to look at.
+    pub fn iter(&self) -> impl Iterator<Item = &EndpointSocket> {
+        self.table.values().map(|entry| &entry.socket)
+    }
+
+    /// The most sessions that there were at once, over all sockets.
+    pub fn most_sessions(&self) -> u64 {
+        self.most_sessions
+    }
+
+    // --- a round --------------------------------------------------------------------------
+
+    /// Whether a socket must have its turn at once.
+    pub fn is_any_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// When the first socket must have its turn although nothing happens, if none is ready.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// The first half of a round: what has arrived, and what is due. Their events wait in
+    /// [`Sockets::next_event`].
+    pub fn receive(&mut self, inbox: &mut Inbox, outbox: &mut [u8], now: Time) {
+        while let Some(id) = self.timers.pop(now) {
+            self.get_mut(id);
+        }
+        for index in 0..self.ready.len() {
+            let id = self.ready[index];
+            let Some(entry) = self.table.get_mut(&id) else {
+                continue;
+            };
+            entry.socket.receive(inbox, outbox, now);
+            let due = entry.socket.endpoint.next_timeout();
+            if due.is_some_and(|at| at <= now) {
+                entry.socket.endpoint.handle_timeout(now);
+            }
+            entry.collect_events(id, &mut self.events);
+            entry.count_sessions(&mut self.sessions);
+            #[cfg(test)]
+            self.visited.push(id);
+        }
+        // Sessions have come, and none has been taken away since.
+        self.most_sessions = self.most_sessions.max(self.sessions);
+    }
+
+    /// The second half: what must leave. Afterwards only those sockets are ready that have more to
+    /// receive.
+    pub fn flush(&mut self, outbox: &mut [u8], now: Time) {
+        for _ in 0..self.ready.len() {
+            let Some(id) = self.ready.pop_front() else {
+                break;
+            };
+            let Some(entry) = self.table.get_mut(&id) else {
+                continue;
+            };
+            entry.socket.flush(outbox, now);
+            entry.collect_events(id, &mut self.events);
+            self.timers.set(id, entry.socket.endpoint.next_timeout());
+            entry.is_ready = entry.socket.is_readable();
+            if entry.is_ready {
+                self.ready.push_back(id);
+            }
+            #[cfg(test)]
+            self.visited.push(id);
+        }
+    }
+
+    /// The next thing that a socket has to say. Nothing is heard of one that has been closed.
+    pub fn next_event(&mut self) -> Option<(EndpointId, EndpointEvent)> {
+        loop {
+            let (id, event) = self.events.pop_front()?;
+            if self.table.contains_key(&id) {
+                return Some((id, event));
+            }
+        }
+    }
+}
+
+impl Entry {
+    fn collect_events(
+        &mut self,
+        id: EndpointId,
+        events: &mut VecDeque<(EndpointId, EndpointEvent)>,
+    ) {
+        while let Some(event) = self.socket.endpoint.next_event() {
+            events.push_back((id, event));
+        }
+    }
+
+    /// Bring the sum of all sessions up to date.
+    fn count_sessions(&mut self, sum: &mut u64) {
+        let now = self.socket.endpoint.stats().curr_estab;
+        *sum = *sum - self.sessions + now;
+        self.sessions = now;
+    }
+}

@@ -1,0 +1,135 @@
+//! Which sockets a turn visits, and what the poller's descriptor says. Conditions are waited for;
+//! nothing is measured with a clock.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use blinktun_proto::crypt::{CryptKind, PacketCrypt};
+use blinktun_proto::session::Config;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, getrlimit, setrlimit};
+
+use super::*;
+
+const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+/// Sockets, each with an idle session.
+const IDLE: usize = 1000;
+/// After so long without anything to do, a test has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn config() -> SocketConfig {
+    let pass = [0; 32];
+    let mut session = Config::new(&PacketCrypt::new(CryptKind::Null, &pass));
+    session.shards = None;
+    session.compress = false;
+    SocketConfig {
+        session,
+        crypt: CryptKind::Null,
+        pass,
+        close_wait: Duration::ZERO,
+        buffer: 1 << 20,
+        dscp: 0,
+    }
+}
+
+/// Wait until one of them must have a turn, by its descriptor or its timeout; then both have one.
+fn next_turn(both: [&mut Reactor; 2]) {
+    let timeout = both
+        .iter()
+        .filter_map(|reactor| reactor.next_timeout())
+        .min();
+    let wait = Timespec::try_from(timeout.unwrap_or(PATIENCE)).expect("a short wait");
+    let mut watched = both
+        .each_ref()
+        .map(|reactor| PollFd::new(reactor.poll.registry(), PollFlags::IN));
+    let count = poll(&mut watched, Some(&wait)).expect("two descriptors");
+    assert!(count > 0 || timeout.is_some(), "nothing happens any more");
+    for reactor in both {
+        reactor.turn().expect("a turn");
+    }
+}
+
+/// Open a stream on each session and carry `data` over it.
+fn carry(client: &mut Reactor, sessions: &[SessionKey], server: &mut Reactor, data: &[u8]) {
+    for &session in sessions {
+        let stream = client.open_stream(session).expect("room");
+        assert_eq!(client.write(stream, data).expect("open"), data.len());
+    }
+    let mut missing = data.len() * sessions.len();
+    while missing > 0 {
+        next_turn([client, server]);
+        while let Some(event) = server.next_event() {
+            if let Event::StreamReadable(stream) = event {
+                missing -= server.read(stream, data.len()).expect("open").len();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_turn_visits_none_of_a_thousand_idle_sockets() {
+    let mut files = getrlimit(Resource::Nofile);
+    files.current = files.maximum;
+    setrlimit(Resource::Nofile, files).expect("what is allowed");
+    let (mut client, mut server) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let endpoint = server.listen(HERE, &config()).expect("a socket");
+    let to = server.link(endpoint).unwrap().local_addr().unwrap();
+    let sessions: Vec<SessionKey> = (0..IDLE)
+        .map(|_| client.dial(to, &config()).expect("a socket"))
+        .collect();
+    client.turn().expect("a turn");
+    let visited: BTreeSet<EndpointId> = client.sockets.visited.drain(..).collect();
+    assert_eq!(visited.len(), IDLE, "a new socket has its turn");
+    assert!(!client.sockets.is_any_ready());
+
+    let busy = sessions[IDLE / 2];
+    carry(&mut client, &[busy], &mut server, &[7; 100_000]);
+    let visited: BTreeSet<EndpointId> = client.sockets.visited.drain(..).collect();
+    assert_eq!(visited, BTreeSet::from([busy.endpoint]));
+
+    let stats = client.stats();
+    assert_eq!((stats.curr_estab, stats.max_conn), (1000, 1000));
+}
+
+#[test]
+fn a_round_visits_each_ready_socket_twice() {
+    let mut reactor = Reactor::new().unwrap();
+    let ids: Vec<EndpointId> = (0..3)
+        .map(|_| reactor.listen(HERE, &config()).expect("a socket"))
+        .collect();
+    reactor.turn().expect("a turn");
+    reactor.sockets.visited.clear();
+    for id in [ids[1], ids[0], ids[1]] {
+        reactor.sockets.get_mut(id).expect("it is open");
+    }
+    assert_eq!(reactor.next_timeout(), Some(Duration::ZERO));
+    reactor.turn().expect("a turn");
+    let twice = [ids[1], ids[0], ids[1], ids[0]];
+    assert_eq!(reactor.sockets.visited, twice);
+    assert_eq!(reactor.next_timeout(), None);
+}
+
+#[test]
+fn the_most_sessions_at_once_are_counted_over_all_sockets() {
+    let (mut client, mut server) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let endpoint = server.listen(HERE, &config()).expect("a socket");
+    let to = server.link(endpoint).unwrap().local_addr().unwrap();
+    let dial = |client: &mut Reactor| client.dial(to, &config()).expect("a socket");
+    let counts = |reactor: &Reactor| (reactor.stats().curr_estab, reactor.stats().max_conn);
+
+    let first = [dial(&mut client), dial(&mut client)];
+    carry(&mut client, &first, &mut server, b"hello");
+    assert_eq!((counts(&client), counts(&server)), ((2, 2), (2, 2)));
+    client.close_session(first[0]);
+    client.close_endpoint(first[1].endpoint);
+    client.turn().expect("a turn");
+    assert_eq!(counts(&client), (0, 2));
+    let second = [dial(&mut client)];
+    carry(&mut client, &second, &mut server, b"hello");
+    assert_eq!((counts(&client), counts(&server)), ((1, 2), (3, 3)));
+    for session in server.session_ids(endpoint) {
+        server.close_session(SessionKey { endpoint, session });
+    }
+    server.turn().expect("a turn");
+    assert_eq!(counts(&server), (0, 3));
+}
