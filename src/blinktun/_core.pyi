@@ -280,7 +280,10 @@ class Reactor:
         """Do what is to be done now, and return what happened, oldest first."""
 
     def next_timeout(self) -> float | None:
-        """Seconds until `turn` must be called even if nothing is readable; None: never."""
+        """Seconds until `turn` must be called even if nothing is readable; None: never.
+
+        On Linux the descriptor is readable at each deadline, so the only number is 0.
+        """
 
     def listen(self, host: str, port: int, config: Config) -> int:
         """Listen for sessions at an IP address; returns the socket's number."""

@@ -1,8 +1,9 @@
 """Runs the core's reactor in an asyncio event loop.
 
-One callback watches the reactor's descriptor, one timer its next deadline. After each turn every
-event goes to whoever owns its session, relay or socket; an owner that raises is logged with its
-traceback, and the others have their turn. A driver ends with its event loop.
+One callback watches the reactor's descriptor. On Linux that is readable at each deadline too; on
+other systems a timer waits for the next one. After each turn every event goes to whoever owns its
+session, relay or socket; an owner that raises is logged with its traceback, and the others have
+their turn. A driver ends with its event loop.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import socket
 import sys
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 import uvloop
@@ -69,6 +70,39 @@ async def test_the_most_sessions_at_once_are_not_the_sum_of_what_each_socket_had
     counters = core.stats()
     assert (counters["active_opens"], counters["passive_opens"]) == (3, 3)
     assert counters["max_conn"] == 2
+
+
+async def test_deadlines_that_the_descriptor_does_not_tell_have_a_timer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Core:
+        """A reactor of a system without `timerfd`; its descriptor is never readable."""
+
+        def __init__(self) -> None:
+            self.turns = 0
+            self._sockets = socket.socketpair()
+
+        def fileno(self) -> int:
+            return self._sockets[0].fileno()
+
+        def turn(self) -> list[Event]:
+            self.turns += 1
+            return []
+
+        def next_timeout(self) -> float:
+            return 0.001
+
+        def close(self) -> None:
+            for end in self._sockets:
+                end.close()
+
+    monkeypatch.setattr(module, "Reactor", Core)
+    driver = module.Driver(asyncio.get_running_loop())
+    core = cast("Core", driver.core)
+    driver.wake()
+    await until(lambda: core.turns >= 3)
+    driver.close()
+    core.close()
 
 
 async def test_an_event_loop_has_one_driver() -> None:

@@ -1,5 +1,6 @@
 //! The poller: whoever is ready has its turn.
 
+mod alarm;
 mod dispatch;
 mod raw_tcp;
 mod sockets;
@@ -27,6 +28,7 @@ use crate::link::Link;
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
 use crate::udp::LONGEST_RUN;
+use alarm::Alarm;
 use sockets::Sockets;
 use timers::Timers;
 
@@ -42,6 +44,7 @@ const SCRATCH: usize = 64 << 10;
 pub struct Reactor {
     poll: Poll,
     ready: Events,
+    alarm: Alarm,
     start: Instant,
     sockets: Sockets,
     relays: Slab<Relay>,
@@ -63,8 +66,11 @@ impl Reactor {
     /// # Errors
     /// What the system says.
     pub fn new() -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        let alarm = Alarm::new(poll.registry(), ALARM)?;
         Ok(Reactor {
-            poll: Poll::new()?,
+            poll,
+            alarm,
             ready: Events::with_capacity(1024),
             start: Instant::now(),
             sockets: Sockets::new(),
@@ -90,7 +96,7 @@ impl Reactor {
     /// [`Reactor::next_timeout`].
     ///
     /// # Errors
-    /// What the system says of polling; nothing else fails here.
+    /// What the system says of polling or of its timer; nothing else fails here.
     pub fn turn(&mut self) -> io::Result<()> {
         for _ in 0..ROUNDS {
             self.poll_ready()?;
@@ -100,19 +106,24 @@ impl Reactor {
             self.flush();
             self.dispatch();
             if !self.has_more() {
-                break;
+                return self.alarm.set(self.next_deadline(), self.now());
             }
         }
         Ok(())
     }
 
-    /// How long [`Reactor::turn`] may wait; `None` is until the descriptor is readable.
+    /// How long [`Reactor::turn`] may wait; `None` is until the descriptor is readable. On Linux
+    /// the descriptor becomes readable at each deadline, so there is only zero or `None`.
     pub fn next_timeout(&self) -> Option<Duration> {
         if self.has_more() {
             return Some(Duration::ZERO);
         }
-        let next = earliest(self.sockets.next_timeout(), self.relay_timers.next());
-        next.map(|at| at.since(self.now()))
+        let watched = self.next_deadline().filter(|_| !alarm::WORKS);
+        watched.map(|at| at.since(self.now()))
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        earliest(self.sockets.next_timeout(), self.relay_timers.next())
     }
 
     /// Whether a socket or a relay waits for its turn.
@@ -131,6 +142,9 @@ impl Reactor {
             result => result?,
         }
         for event in &self.ready {
+            if event.token() == ALARM {
+                continue; // what is due is found by the clock
+            }
             let index = event.token().0 >> 1;
             let id = EndpointId(index as u64);
             if event.token() == socket_token(id) {
@@ -312,6 +326,9 @@ impl AsRawFd for Reactor {
         self.poll.as_raw_fd()
     }
 }
+
+/// No relay gets so far.
+const ALARM: Token = Token(usize::MAX);
 
 fn socket_token(id: EndpointId) -> Token {
     Token((id.0 as usize) << 1)

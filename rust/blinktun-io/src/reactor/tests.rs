@@ -32,21 +32,23 @@ fn config() -> SocketConfig {
     }
 }
 
-/// Wait until one of them must have a turn, by its descriptor or its timeout; then both have one.
-fn next_turn(both: [&mut Reactor; 2]) {
-    let timeout = both
-        .iter()
-        .filter_map(|reactor| reactor.next_timeout())
-        .min();
+/// Wait until one of them must have a turn, by its descriptor or its timeout, and let it have one.
+/// Returns which of them had one.
+fn next_turn(both: [&mut Reactor; 2]) -> [bool; 2] {
+    let timeouts = both.each_ref().map(|reactor| reactor.next_timeout());
+    let timeout = timeouts.into_iter().flatten().min();
     let wait = Timespec::try_from(timeout.unwrap_or(PATIENCE)).expect("a short wait");
     let mut watched = both
         .each_ref()
         .map(|reactor| PollFd::new(reactor.poll.registry(), PollFlags::IN));
     let count = poll(&mut watched, Some(&wait)).expect("two descriptors");
     assert!(count > 0 || timeout.is_some(), "nothing happens any more");
-    for reactor in both {
+    let readable = watched.map(|fd| !fd.revents().is_empty());
+    let had = [0, 1].map(|index| readable[index] || timeouts[index].is_some());
+    for (reactor, _) in both.into_iter().zip(had).filter(|(_, had)| *had) {
         reactor.turn().expect("a turn");
     }
+    had
 }
 
 /// Open a stream on each session and carry `data` over it.
@@ -132,4 +134,38 @@ fn the_most_sessions_at_once_are_counted_over_all_sockets() {
     }
     server.turn().expect("a turn");
     assert_eq!(counts(&server), (0, 3));
+}
+
+/// A rate limit makes deadlines that are a fraction of a millisecond apart. Nobody has a timer: the
+/// descriptors alone say when there is something to do.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_descriptor_is_readable_at_deadlines_below_a_millisecond() {
+    let (mut client, mut server) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let endpoint = server.listen(HERE, &config()).expect("a socket");
+    let to = server.link(endpoint).unwrap().local_addr().unwrap();
+    let mut config = config();
+    config.session.rate_limit = 5_000_000;
+    let session = client.dial(to, &config).expect("a socket");
+    let stream = client.open_stream(session).expect("room");
+    let data = [7; 200_000];
+    assert_eq!(client.write(stream, &data).expect("open"), data.len());
+    client.turn().expect("a turn");
+
+    let (mut missing, mut shortest) = (data.len(), Duration::MAX);
+    while missing > 0 {
+        assert_eq!(client.next_timeout(), None);
+        let begin = client.now();
+        let wait = client.next_deadline().map(|at| at.since(begin));
+        shortest = shortest.min(wait.unwrap_or(Duration::MAX));
+        let [had, _] = next_turn([&mut client, &mut server]);
+        let overdue = client.next_deadline().filter(|at| had && *at <= begin);
+        assert_eq!(overdue, None, "what was due is done");
+        while let Some(event) = server.next_event() {
+            if let Event::StreamReadable(stream) = event {
+                missing -= server.read(stream, data.len()).expect("open").len();
+            }
+        }
+    }
+    assert!(shortest < Duration::from_millis(1), "{shortest:?}");
 }
