@@ -38,10 +38,10 @@ SERVERS = [("10.0.1.2", "10.0.2.2"), ("2001:db8:1::2", "2001:db8:2::2")]
 
 @asynccontextmanager
 async def tunnel(
-    client: Machine, server: Machine, remote: str, folder: Path, *, tcp: bool = False
+    client: Machine, server: Machine, remote: str, folder: Path, **more: str | int | bool
 ) -> AsyncIterator[tuple[Program, Program]]:
     """Our client and our server, with a target on the server's machine."""
-    options = OPTIONS | {"tcp": tcp}
+    options: Options = OPTIONS | more
     async with target_on(server) as target:
         far = kcptun_server(server, "ours", folder, target=target.port, options=options)
         near = kcptun_client(client, "ours", folder, remote=remote, options=options)
@@ -65,6 +65,15 @@ async def test_the_mtu_of_the_interface_falls(
 
     async with tunnel(machine, machine, host, tmp_path, tcp=tcp):
         await traffic.changing_echo(direct(machine), SIZE, fall, WITHIN)
+
+
+async def test_the_kernel_s_queue_is_full(bed: Bed, tmp_path: Path) -> None:
+    machine = bed.machine("alone")
+    # What waits for this rate counts as the socket's, so that its buffer is full.
+    rate = ("tbf", "rate", "100mbit", "burst", "256k", "limit", "20m")
+    machine.run("tc", "qdisc", "add", "dev", "lo", "root", *rate)
+    async with tunnel(machine, machine, LOOPBACK[0], tmp_path, sockbuf=60_000):
+        await traffic.changing_echo(direct(machine), SIZE, lambda: None, WITHIN)
 
 
 @pytest.mark.parametrize("behind", ["client", "server"])

@@ -125,6 +125,11 @@ impl EndpointSocket {
         self.readable
     }
 
+    /// Whether datagrams wait until the kernel has room for them.
+    pub fn is_full(&self) -> bool {
+        self.unsent.is_some()
+    }
+
     /// Receive what is there, and answer each batch at once.
     pub fn receive(&mut self, inbox: &mut Inbox, outbox: &mut [u8], now: Time) {
         for _ in 0..TURN_BATCHES {

@@ -6,6 +6,7 @@ mod raw_tcp;
 mod sockets;
 mod streams;
 mod timers;
+mod tokens;
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,7 +20,7 @@ use blinktun_proto::session::{Context, Role, Session};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Time, earliest};
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
 use slab::Slab;
 
 use crate::event::{EndpointId, Event, RelayEnd, SessionKey};
@@ -31,6 +32,7 @@ use crate::udp::LONGEST_RUN;
 use alarm::Alarm;
 use sockets::Sockets;
 use timers::Timers;
+use tokens::{ALARM, socket_token};
 
 /// Rounds of one turn; what is left then waits for the next turn.
 const ROUNDS: usize = 16;
@@ -103,7 +105,7 @@ impl Reactor {
             self.receive();
             self.dispatch();
             self.pump();
-            self.flush();
+            self.flush()?;
             self.dispatch();
             if !self.has_more() {
                 return self.alarm.set(self.next_deadline(), self.now());
@@ -193,9 +195,9 @@ impl Reactor {
         }
     }
 
-    fn flush(&mut self) {
-        let now = self.now();
-        self.sockets.flush(&mut self.outbox, now);
+    fn flush(&mut self) -> io::Result<()> {
+        let (now, registry) = (self.now(), self.poll.registry());
+        self.sockets.flush(registry, &mut self.outbox, now)
     }
 
     // --- sockets and sessions -------------------------------------------------------------
@@ -242,15 +244,7 @@ impl Reactor {
     }
 
     fn add_socket(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
-        let descriptor = socket.link.as_raw_fd();
-        let id = self.sockets.vacant_id();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        let mut source = SourceFd(&descriptor);
-        self.poll
-            .registry()
-            .register(&mut source, socket_token(id), interest)?;
-        self.sockets.insert(socket);
-        Ok(id)
+        self.sockets.insert(socket, self.poll.registry())
     }
 
     /// What carries a socket's datagrams.
@@ -325,17 +319,6 @@ impl AsRawFd for Reactor {
     fn as_raw_fd(&self) -> RawFd {
         self.poll.as_raw_fd()
     }
-}
-
-/// No relay gets so far.
-const ALARM: Token = Token(usize::MAX);
-
-fn socket_token(id: EndpointId) -> Token {
-    Token((id.0 as usize) << 1)
-}
-
-fn relay_token(index: usize) -> Token {
-    Token((index << 1) | 1)
 }
 
 fn activate(active: &mut VecDeque<usize>, is_active: &mut Vec<bool>, index: usize) {

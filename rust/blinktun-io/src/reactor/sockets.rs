@@ -5,11 +5,16 @@
 //! only, and afterwards each has its next deadline in the timers.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::os::fd::AsRawFd;
 
 use blinktun_proto::endpoint::{EndpointEvent, SessionId};
 use blinktun_proto::time::Time;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry};
 
 use super::timers::Timers;
+use super::tokens::socket_token;
 use crate::event::EndpointId;
 use crate::inbox::Inbox;
 use crate::socket::EndpointSocket;
@@ -34,6 +39,8 @@ pub struct Sockets {
 struct Entry {
     socket: EndpointSocket,
     is_ready: bool,
+    /// Whether the poller tells when the kernel has room for datagrams.
+    awaits_room: bool,
     /// The sessions that it had when they were counted last.
     sessions: u64,
 }
@@ -55,24 +62,31 @@ impl Sockets {
 
     // --- the table ------------------------------------------------------------------------
 
-    /// The number that the next socket gets.
-    pub fn vacant_id(&self) -> EndpointId {
-        EndpointId(self.next_id)
-    }
-
-    /// Take a socket in, under [`Sockets::vacant_id`]. It is ready.
-    pub fn insert(&mut self, socket: EndpointSocket) {
-        let id = self.vacant_id();
+    /// Take a socket in, and have the poller watch it. It is ready.
+    pub fn insert(
+        &mut self,
+        socket: EndpointSocket,
+        registry: &Registry,
+    ) -> io::Result<EndpointId> {
+        let id = EndpointId(self.next_id);
+        let descriptor = socket.link.as_raw_fd();
+        registry.register(
+            &mut SourceFd(&descriptor),
+            socket_token(id),
+            Interest::READABLE,
+        )?;
         self.next_id += 1;
         let mut entry = Entry {
             socket,
             is_ready: true,
+            awaits_room: false,
             sessions: 0,
         };
         entry.count_sessions(&mut self.sessions);
         self.most_sessions = self.most_sessions.max(self.sessions);
         self.ready.push_back(id);
         self.table.insert(id, entry);
+        Ok(id)
     }
 
     /// Take a socket out.
@@ -160,7 +174,10 @@ impl Sockets {
 
     /// The second half: what must leave. Afterwards only those sockets are ready that have more to
     /// receive.
-    pub fn flush(&mut self, outbox: &mut [u8], now: Time) {
+    ///
+    /// # Errors
+    /// What the system says of watching a socket.
+    pub fn flush(&mut self, registry: &Registry, outbox: &mut [u8], now: Time) -> io::Result<()> {
         for _ in 0..self.ready.len() {
             let Some(id) = self.ready.pop_front() else {
                 break;
@@ -175,9 +192,11 @@ impl Sockets {
             if entry.is_ready {
                 self.ready.push_back(id);
             }
+            entry.watch(id, registry)?;
             #[cfg(test)]
             self.visited.push(id);
         }
+        Ok(())
     }
 
     /// The next thing that a socket has to say. Nothing is heard of one that has been closed.
@@ -200,6 +219,22 @@ impl Entry {
         while let Some(event) = self.socket.endpoint.next_event() {
             events.push_back((id, event));
         }
+    }
+
+    /// Hear of room in the kernel only while datagrams wait for it: otherwise the poller would wake
+    /// for each datagram that has left.
+    fn watch(&mut self, id: EndpointId, registry: &Registry) -> io::Result<()> {
+        if self.awaits_room == self.socket.is_full() {
+            return Ok(());
+        }
+        let descriptor = self.socket.link.as_raw_fd();
+        let mut interest = Interest::READABLE;
+        if self.socket.is_full() {
+            interest |= Interest::WRITABLE;
+        }
+        registry.reregister(&mut SourceFd(&descriptor), socket_token(id), interest)?;
+        self.awaits_room = self.socket.is_full();
+        Ok(())
     }
 
     /// Bring the sum of all sessions up to date.

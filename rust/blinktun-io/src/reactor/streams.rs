@@ -11,7 +11,8 @@ use blinktun_proto::time::Duration;
 use mio::Interest;
 use mio::unix::SourceFd;
 
-use super::{Reactor, activate, gone, relay_token};
+use super::tokens::relay_token;
+use super::{Reactor, activate, gone};
 use crate::event::{EndpointId, RelayEnd, SessionKey, StreamKey};
 use crate::relay::Relay;
 
