@@ -3,11 +3,50 @@
 //! A name is the table's in snake case (`BytesSent` is `bytes_sent`), its own acronyms kept together:
 //! `KCPInErrors` is `kcp_in_errors`, `FECFullShards` `fec_full_shards`, `OOBPackets` `oob_packets`.
 //!
-//! Three kinds, by the word behind the name: a *sum* only grows, except for `curr_estab`; the *peak*
-//! is what the sum of `curr_estab` has reached; *coded* and *flushed* are gauges of one conversation,
-//! the one that took a FEC packet last, or was looked at last for what to send.
+//! The word behind a name is its [`Kind`].
+
+use core::fmt;
 
 use crate::time::Time;
+
+/// What a counter counts, and so how two of them are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only grows, but for `curr_estab`; sums add up.
+    Sum,
+    /// The most that a sum has been.
+    Peak,
+    /// A gauge of the conversation that took a FEC packet last.
+    Coded,
+    /// A gauge of the conversation that was looked at last for what to send.
+    Flushed,
+}
+
+impl Kind {
+    /// Every kind; a kind stands at the place of its number.
+    pub const ALL: &[Kind] = &[Kind::Sum, Kind::Peak, Kind::Coded, Kind::Flushed];
+
+    /// The name that programs know it by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Sum => "SUM",
+            Kind::Peak => "PEAK",
+            Kind::Coded => "CODED",
+            Kind::Flushed => "FLUSHED",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Sum => "sum",
+            Kind::Peak => "peak",
+            Kind::Coded => "gauge of the conversation with the latest FEC packet",
+            Kind::Flushed => "gauge of the conversation flushed last",
+        })
+    }
+}
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident: $kind:ident,)*) => {
@@ -22,6 +61,9 @@ macro_rules! counters {
         }
 
         impl Stats {
+            /// Every counter's name and kind, in declaration order.
+            pub const KINDS: &[(&str, Kind)] = &[$((stringify!($name), kind!($kind)),)*];
+
             /// Every counter with its name, in declaration order.
             pub fn entries(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name),)*]
@@ -37,6 +79,21 @@ macro_rules! counters {
                 self.flushed_at = self.flushed_at.max(other.flushed_at);
             }
         }
+    };
+}
+
+macro_rules! kind {
+    (sum) => {
+        Kind::Sum
+    };
+    (peak) => {
+        Kind::Peak
+    };
+    (coded) => {
+        Kind::Coded
+    };
+    (flushed) => {
+        Kind::Flushed
     };
 }
 

@@ -20,6 +20,9 @@ pub const MAX_MTU: usize = MAX_DATAGRAM;
 /// The smallest KCP block that every Go version accepts.
 const MIN_BLOCK: usize = 50;
 
+/// The largest datagram of a session that asks for no other, in bytes: kcptun's.
+pub const DEFAULT_MTU: usize = 1350;
+
 /// The settings of an endpoint's sessions.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -119,7 +122,7 @@ impl Config {
     pub fn new(crypt: &PacketCrypt) -> Config {
         let (head, tail) = (crypt.head(), crypt.tail());
         Config {
-            mtu: 1350,
+            mtu: DEFAULT_MTU,
             head,
             tail,
             shards: Some((10, 3)),
@@ -178,7 +181,7 @@ impl Config {
 
     /// The smallest MTU that a session can work with.
     pub fn least_mtu(&self) -> usize {
-        self.head + self.tail + wire::fec::HEADER + MIN_BLOCK.max(HEADER + 1)
+        self.overhead() + MIN_BLOCK.max(HEADER + 1)
     }
 
     pub(super) fn path(&self) -> path::Settings {

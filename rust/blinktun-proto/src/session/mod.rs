@@ -42,7 +42,7 @@ use crate::wire::{Millis, SeqId, Sn};
 
 pub use crate::smux::Role;
 use compression::Compression;
-pub use config::{Config, ConfigError, MAX_MTU};
+pub use config::{Config, ConfigError, DEFAULT_MTU, MAX_MTU};
 use fec_policy::PeerFecStats;
 pub use fec_policy::PeerShards;
 pub use greeting::Greeting;
