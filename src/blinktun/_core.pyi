@@ -11,20 +11,43 @@ Times are seconds, sizes are bytes. Keys are plain tuples that are never used ag
 else: (socket, session) for a session, (socket, session, stream) for a stream.
 """
 
+from collections.abc import Mapping
+from enum import Enum
 from typing import Final, TypeAlias, final
 
-from typing_extensions import disjoint_base
-
 __all__ = [
+    "COUNTERS",
+    "CRYPTS",
+    "DEFAULT_MTU",
+    "MAX_MTU",
     "OPENINGS",
     "OPENING_RECORD",
+    "CloseReason",
     "Config",
+    "CounterKind",
     "Event",
     "OpeningMemory",
     "Pads",
     "Reactor",
+    "RelayEnd",
+    "RelayFinished",
+    "SessionClosed",
+    "SessionEvent",
+    "SessionFecMismatch",
+    "SessionMoved",
+    "SessionOpened",
+    "SessionRecovered",
+    "SessionSilent",
+    "SocketEvent",
+    "StreamFinished",
+    "StreamOpened",
+    "StreamReadable",
+    "StreamReset",
+    "StreamWritable",
+    "Undecryptable",
     "__version__",
     "derive_key",
+    "least_mtu",
 ]
 
 __version__: Final[str]
@@ -32,6 +55,15 @@ OPENINGS: Final[int]
 """How many openings an `OpeningMemory` holds."""
 OPENING_RECORD: Final[int]
 """Bytes of a record."""
+
+CRYPTS: Final[tuple[str, ...]]
+"""Every packet cipher, by kcptun's name."""
+DEFAULT_MTU: Final[int]
+"""kcptun's ``mtu``."""
+MAX_MTU: Final[int]
+"""The largest datagram that kcptun takes, in bytes."""
+COUNTERS: Final[Mapping[str, CounterKind]]
+"""The counters of `Reactor.stats`, in their order there."""
 
 _SessionKey: TypeAlias = tuple[int, int]
 _StreamKey: TypeAlias = tuple[int, int, int]
@@ -76,194 +108,266 @@ class OpeningMemory:
     def load(self, records: bytes) -> tuple[int, int]:
         """Remember what stands in any bytes; returns how many records are new, and damaged."""
 
+def least_mtu(crypt: str, fec: bool) -> int:
+    """The smallest ``mtu`` that leaves room for data beside the headers.
+
+    Raises:
+        ValueError: there is no such cipher.
+    """
+
 @final
 class Config:
-    """Checked settings of a socket and its sessions, by kcptun's names.
+    """Checked settings of a socket and its sessions.
+
+    Args:
+        settings: A `KcpSettings`, or whatever has its attributes; each is checked here.
+        pass_: From `derive_key`.
+        pads: For QPP; None: without.
 
     Raises:
         ValueError: settings that cannot work; the message says which.
+        TypeError: an attribute is missing, or of another type.
     """
 
+    def __new__(cls, settings: object, pass_: bytes, pads: Pads | None) -> Config: ...
+
+class CloseReason(Enum):
+    """Why a session ended; the value is what a person reads."""
+
+    _value_: str
+    LOCAL = ...
+    """We closed it."""
+    NO_ANSWER = ...
+    """The server has never answered."""
+    KEEPALIVE_TIMEOUT = ...
+    """Nothing was heard for too long."""
+    PEER_RESTARTED = ...
+    """The peer has forgotten the session: it restarted, or closed it."""
+    SMUX_VIOLATION = ...
+    """The peer sent bytes that break smux."""
+    COMPRESSION = ...
+    """The peer sent bytes that break the framing of the compression."""
+
+class RelayEnd(Enum):
+    """How a relay ended; the value is what a person reads."""
+
+    _value_: str
+    CLEAN = ...
+    """Both directions were finished by their writers."""
+    PEER_RESET = ...
+    """The peer broke the stream off."""
+    SESSION_LOST = ...
+    """The session under it ended."""
+    CONNECTION = ...
+    """The TCP connection failed."""
+    ABORTED = ...
+    """Its owner broke it off."""
+
+class CounterKind(Enum):
+    """What a counter counts; the value is what a person reads."""
+
+    _value_: str
+    SUM = ...
+    """It only grows, but for ``curr_estab``; sums add up."""
+    PEAK = ...
+    """The most that a sum has been."""
+    CODED = ...
+    """A gauge of the conversation that took a FEC packet last."""
+    FLUSHED = ...
+    """A gauge of the conversation that was looked at last for what to send."""
+
+@final
+class SessionOpened:
+    """A peer opened a session."""
+
+    __match_args__: Final = ("session", "host", "port")
+    def __new__(cls, session: _SessionKey, host: str, port: int) -> SessionOpened: ...
+    @property
+    def session(self) -> _SessionKey: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+@final
+class Undecryptable:
+    """Datagrams arrive that do not decrypt: a wrong key or cipher, or noise."""
+
+    __match_args__: Final = ("endpoint", "host", "port")
+    def __new__(cls, endpoint: int, host: str, port: int) -> Undecryptable: ...
+    @property
+    def endpoint(self) -> int: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+@final
+class SessionMoved:
+    """A session's peer has another address, and proved it."""
+
+    __match_args__: Final = ("session", "host", "port")
+    def __new__(cls, session: _SessionKey, host: str, port: int) -> SessionMoved: ...
+    @property
+    def session(self) -> _SessionKey: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+@final
+class SessionClosed:
+    """A session is over and forgotten; its relays have reported their end."""
+
+    __match_args__: Final = ("session", "reason")
+    def __new__(cls, session: _SessionKey, reason: CloseReason) -> SessionClosed: ...
+    @property
+    def session(self) -> _SessionKey: ...
+    @property
+    def reason(self) -> CloseReason: ...
+
+@final
+class SessionSilent:
+    """Data in flight has made no progress for a second; ``heard``: the peer answered once."""
+
+    __match_args__: Final = ("session", "heard")
+    def __new__(cls, session: _SessionKey, heard: bool) -> SessionSilent: ...
+    @property
+    def session(self) -> _SessionKey: ...
+    @property
+    def heard(self) -> bool: ...
+
+@final
+class SessionRecovered:
+    """A silent peer answers again."""
+
+    __match_args__: Final = ("session",)
+    def __new__(cls, session: _SessionKey) -> SessionRecovered: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class SessionFecMismatch:
+    """We send without FEC for the peer's numbers (0 and 0: it has none; None: not known)."""
+
+    __match_args__: Final = ("session", "theirs")
+    def __new__(
+        cls, session: _SessionKey, theirs: tuple[int, int] | None
+    ) -> SessionFecMismatch: ...
+    @property
+    def session(self) -> _SessionKey: ...
+    @property
+    def theirs(self) -> tuple[int, int] | None: ...
+
+@final
+class StreamOpened:
+    """The peer opened a stream."""
+
+    __match_args__: Final = ("stream", "session")
+    def __new__(cls, stream: _StreamKey, session: _SessionKey) -> StreamOpened: ...
+    @property
+    def stream(self) -> _StreamKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class StreamReadable:
+    """Bytes can be read from a stream that has no relay."""
+
+    __match_args__: Final = ("stream", "session")
+    def __new__(cls, stream: _StreamKey, session: _SessionKey) -> StreamReadable: ...
+    @property
+    def stream(self) -> _StreamKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class StreamFinished:
+    """The peer ended a stream that has no relay cleanly; everything before has been read."""
+
+    __match_args__: Final = ("stream", "session")
+    def __new__(cls, stream: _StreamKey, session: _SessionKey) -> StreamFinished: ...
+    @property
+    def stream(self) -> _StreamKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class StreamWritable:
+    """A stream without relay takes bytes again."""
+
+    __match_args__: Final = ("stream", "session")
+    def __new__(cls, stream: _StreamKey, session: _SessionKey) -> StreamWritable: ...
+    @property
+    def stream(self) -> _StreamKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class StreamReset:
+    """The peer broke off a stream that has no relay."""
+
+    __match_args__: Final = ("stream", "session")
+    def __new__(cls, stream: _StreamKey, session: _SessionKey) -> StreamReset: ...
+    @property
+    def stream(self) -> _StreamKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class RelayFinished:
+    """A relay is over: bytes to and from the stream, and how it ended.
+
+    ``connected`` is False if the socket, handed over while connecting, never was. ``reason`` is why
+    the session ended, if ``end`` is `RelayEnd.SESSION_LOST`. ``error`` is what a person reads of
+    the end; None for a clean one.
+    """
+
+    __match_args__: Final = ("token", "sent", "received", "connected", "end", "reason", "error")
     def __new__(
         cls,
-        *,
-        crypt: str,
-        pass_: bytes,
-        mtu: int,
-        sndwnd: int,
-        rcvwnd: int,
-        ratelimit: int,
-        datashard: int,
-        parityshard: int,
-        nodelay: bool,
-        interval: int,
-        resend: int,
-        nc: bool,
-        nocomp: bool,
-        smuxver: int | None,
-        smuxbuf: int,
-        framesize: int,
-        streambuf: int,
-        keepalive: float,
-        closewait: float,
-        sockbuf: int,
-        dscp: int,
-        pads: Pads | None,
-    ) -> Config: ...
+        token: int,
+        sent: int,
+        received: int,
+        connected: bool,
+        end: RelayEnd,
+        reason: CloseReason | None,
+        error: str | None,
+    ) -> RelayFinished: ...
+    @property
+    def token(self) -> int: ...
+    @property
+    def sent(self) -> int: ...
+    @property
+    def received(self) -> int: ...
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def end(self) -> RelayEnd: ...
+    @property
+    def reason(self) -> CloseReason | None: ...
+    @property
+    def error(self) -> str | None: ...
 
-@disjoint_base
-class Event:
-    """What happened. One of the classes below, taken apart with ``match``."""
+SocketEvent: TypeAlias = SessionOpened | Undecryptable
+"""What the owner of a socket is told."""
 
-    @final
-    class SessionOpened(Event):
-        """A peer opened a session."""
+SessionEvent: TypeAlias = (
+    SessionMoved
+    | SessionClosed
+    | SessionSilent
+    | SessionRecovered
+    | SessionFecMismatch
+    | StreamOpened
+    | StreamReadable
+    | StreamFinished
+    | StreamWritable
+    | StreamReset
+)
+"""What the owner of a session is told."""
 
-        __match_args__: Final = ("session", "host", "port")
-        def __new__(cls, session: _SessionKey, host: str, port: int) -> Event.SessionOpened: ...
-        @property
-        def session(self) -> _SessionKey: ...
-        @property
-        def host(self) -> str: ...
-        @property
-        def port(self) -> int: ...
-
-    @final
-    class SessionMoved(Event):
-        """A session's peer has got another address, and proved it."""
-
-        __match_args__: Final = ("session", "host", "port")
-        def __new__(cls, session: _SessionKey, host: str, port: int) -> Event.SessionMoved: ...
-        @property
-        def session(self) -> _SessionKey: ...
-        @property
-        def host(self) -> str: ...
-        @property
-        def port(self) -> int: ...
-
-    @final
-    class SessionClosed(Event):
-        """A session is over and forgotten; its relays have reported their end."""
-
-        __match_args__: Final = ("session", "reason")
-        def __new__(cls, session: _SessionKey, reason: str) -> Event.SessionClosed: ...
-        @property
-        def session(self) -> _SessionKey: ...
-        @property
-        def reason(self) -> str: ...
-
-    @final
-    class SessionSilent(Event):
-        """Data in flight has made no progress for a second; ``heard``: the peer answered once."""
-
-        __match_args__: Final = ("session", "heard")
-        def __new__(cls, session: _SessionKey, heard: bool) -> Event.SessionSilent: ...
-        @property
-        def session(self) -> _SessionKey: ...
-        @property
-        def heard(self) -> bool: ...
-
-    @final
-    class SessionRecovered(Event):
-        """A silent peer answers again."""
-
-        __match_args__: Final = ("session",)
-        def __new__(cls, session: _SessionKey) -> Event.SessionRecovered: ...
-        @property
-        def session(self) -> _SessionKey: ...
-
-    @final
-    class SessionFecMismatch(Event):
-        """Sent without FEC for the peer's numbers (0 and 0: it has none; None: not known)."""
-
-        __match_args__: Final = ("session", "theirs")
-        def __new__(
-            cls, session: _SessionKey, theirs: tuple[int, int] | None
-        ) -> Event.SessionFecMismatch: ...
-        @property
-        def session(self) -> _SessionKey: ...
-        @property
-        def theirs(self) -> tuple[int, int] | None: ...
-
-    @final
-    class StreamOpened(Event):
-        """The peer opened a stream."""
-
-        __match_args__: Final = ("stream",)
-        def __new__(cls, stream: _StreamKey) -> Event.StreamOpened: ...
-        @property
-        def stream(self) -> _StreamKey: ...
-
-    @final
-    class StreamReadable(Event):
-        """Bytes can be read from a stream that has no relay."""
-
-        __match_args__: Final = ("stream",)
-        def __new__(cls, stream: _StreamKey) -> Event.StreamReadable: ...
-        @property
-        def stream(self) -> _StreamKey: ...
-
-    @final
-    class StreamFinished(Event):
-        """The peer ended a stream that has no relay cleanly; everything before has been read."""
-
-        __match_args__: Final = ("stream",)
-        def __new__(cls, stream: _StreamKey) -> Event.StreamFinished: ...
-        @property
-        def stream(self) -> _StreamKey: ...
-
-    @final
-    class StreamWritable(Event):
-        """A stream without relay takes bytes again."""
-
-        __match_args__: Final = ("stream",)
-        def __new__(cls, stream: _StreamKey) -> Event.StreamWritable: ...
-        @property
-        def stream(self) -> _StreamKey: ...
-
-    @final
-    class StreamReset(Event):
-        """The peer broke off a stream that has no relay."""
-
-        __match_args__: Final = ("stream",)
-        def __new__(cls, stream: _StreamKey) -> Event.StreamReset: ...
-        @property
-        def stream(self) -> _StreamKey: ...
-
-    @final
-    class RelayFinished(Event):
-        """A relay is over: bytes to and from the stream; ``error`` is None for a clean end.
-
-        ``connected`` is False if the socket, handed over while connecting, never was.
-        """
-
-        __match_args__: Final = ("token", "sent", "received", "connected", "error")
-        def __new__(
-            cls, token: int, sent: int, received: int, connected: bool, error: str | None
-        ) -> Event.RelayFinished: ...
-        @property
-        def token(self) -> int: ...
-        @property
-        def sent(self) -> int: ...
-        @property
-        def received(self) -> int: ...
-        @property
-        def connected(self) -> bool: ...
-        @property
-        def error(self) -> str | None: ...
-
-    @final
-    class Undecryptable(Event):
-        """Datagrams arrive that do not decrypt: a wrong key or cipher, or noise."""
-
-        __match_args__: Final = ("endpoint", "host", "port")
-        def __new__(cls, endpoint: int, host: str, port: int) -> Event.Undecryptable: ...
-        @property
-        def endpoint(self) -> int: ...
-        @property
-        def host(self) -> str: ...
-        @property
-        def port(self) -> int: ...
+Event: TypeAlias = SocketEvent | SessionEvent | RelayFinished
+"""What happened."""
 
 @final
 class Reactor:
@@ -326,10 +430,10 @@ class Reactor:
         """Bytes that the system lets each of a socket's two queues hold."""
 
     def close_endpoint(self, endpoint: int) -> None:
-        """Close a socket and its sessions at once; `Event.SessionClosed` follows for each."""
+        """Close a socket and its sessions at once; `SessionClosed` follows for each."""
 
     def close_session(self, session: _SessionKey) -> None:
-        """End a session; `Event.SessionClosed` follows."""
+        """End a session; `SessionClosed` follows."""
 
     def is_drained(self, session: _SessionKey) -> bool:
         """Whether all that was written has left and been acknowledged."""
@@ -343,7 +447,7 @@ class Reactor:
     def relay(self, stream: _StreamKey, descriptor: int, token: int, connecting: bool) -> None:
         """Join a stream and a stream socket, connected or connecting; the core owns it from now on.
 
-        `Event.RelayFinished` reports the end under ``token``.
+        `RelayFinished` reports the end under ``token``.
         """
 
     def relayed(self, stream: _StreamKey) -> tuple[int, int] | None:
@@ -359,7 +463,7 @@ class Reactor:
         """Up to ``max_bytes`` bytes that have arrived."""
 
     def write(self, stream: _StreamKey, data: bytes) -> int:
-        """Queue bytes; returns how many were taken. If not all, `Event.StreamWritable` follows."""
+        """Queue bytes; returns how many were taken. If not all, `StreamWritable` follows."""
 
     def finish(self, stream: _StreamKey) -> None:
         """Write no more: the peer reads the end after the data."""

@@ -11,6 +11,8 @@ use std::time::Duration;
 use blinktun_io::{Event, Reactor, SessionKey, SocketConfig, StreamKey};
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::session::Config;
+use blinktun_proto::session::Event::Stream;
+use blinktun_proto::smux::Event::Readable;
 
 const MESSAGE: [u8; 1000] = [0x55; 1000];
 
@@ -63,7 +65,8 @@ impl Pair {
             self.client.turn().expect("a turn");
             self.server.turn().expect("a turn");
             while let Some(event) = self.server.next_event() {
-                if let Event::StreamReadable(stream) = event {
+                if let Event::Session(session, Stream(Readable(stream))) = event {
+                    let stream = StreamKey { session, stream };
                     let read = self.server.read(stream, MESSAGE.len());
                     missing -= read.expect("it is open").len();
                 }

@@ -1,10 +1,11 @@
 //! What the reactor tells its owner.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use blinktun_proto::endpoint::SessionId;
 use blinktun_proto::error::CloseReason;
-use blinktun_proto::session::PeerShards;
+use blinktun_proto::session;
 use blinktun_proto::smux::StreamId;
 
 /// A UDP socket with its sessions; never used again for another one, so that a handle which
@@ -45,6 +46,40 @@ pub enum RelayEnd {
     Aborted,
 }
 
+impl RelayEnd {
+    /// Every kind of end: its name, and what a person reads of it.
+    pub const KINDS: [(&str, &str); 5] = [
+        ("CLEAN", "ended cleanly"),
+        ("PEER_RESET", "reset by the other end"),
+        ("SESSION_LOST", "session lost"),
+        ("CONNECTION", "the connection failed"),
+        ("ABORTED", "aborted here"),
+    ];
+
+    /// The place of this end in [`RelayEnd::KINDS`].
+    pub fn kind(&self) -> usize {
+        match self {
+            RelayEnd::Clean => 0,
+            RelayEnd::PeerReset => 1,
+            RelayEnd::SessionLost(_) => 2,
+            RelayEnd::Connection(_) => 3,
+            RelayEnd::Aborted => 4,
+        }
+    }
+}
+
+impl fmt::Display for RelayEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (_, text) = RelayEnd::KINDS[self.kind()];
+        match self {
+            RelayEnd::SessionLost(reason) => write!(f, "{text}: {reason}"),
+            // The system's own words say more than ours.
+            RelayEnd::Connection(error) => f.write_str(error),
+            RelayEnd::Clean | RelayEnd::PeerReset | RelayEnd::Aborted => f.write_str(text),
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -52,24 +87,10 @@ pub enum Event {
     SessionOpened(SessionKey, SocketAddr),
     /// A session's peer has got another address.
     SessionMoved(SessionKey, SocketAddr),
-    /// A session is over; relays and streams on it are broken. It is forgotten.
-    SessionClosed(SessionKey, CloseReason),
-    /// Data in flight makes no progress; `bool`: the peer was heard before.
-    SessionSilent(SessionKey, bool),
-    /// A silent peer answers again.
-    SessionRecovered(SessionKey),
-    /// A session sends without FEC because of the peer's numbers.
-    SessionFecMismatch(SessionKey, PeerShards),
-    /// The peer opened a stream.
-    StreamOpened(StreamKey),
-    /// Bytes can be read from a stream that has no relay.
-    StreamReadable(StreamKey),
-    /// The peer has ended a stream without relay cleanly; everything before has been read.
-    StreamFinished(StreamKey),
-    /// A stream without relay takes bytes again.
-    StreamWritable(StreamKey),
-    /// The peer broke off a stream without relay.
-    StreamReset(StreamKey),
+    /// What a session reports. Reports of its streams are passed on for streams without relay only,
+    /// and those about the end of a stream's life never. After `Closed` the session is forgotten;
+    /// relays and streams on it are broken.
+    Session(SessionKey, session::Event),
     /// A relay is over.
     RelayFinished {
         /// The number its owner gave it.

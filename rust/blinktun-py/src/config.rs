@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blinktun_io::SocketConfig;
 use blinktun_proto::congestion::Algorithm;
@@ -13,7 +14,6 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::guard::guard;
-use crate::seconds;
 
 /// The permutations of a key. Immutable: made once, shared by all that need them.
 #[pyclass(frozen, module = "blinktun._core")]
@@ -36,6 +36,73 @@ impl Pads {
     }
 }
 
+/// The attributes that the core takes from the settings of Python, by kcptun's names.
+#[derive(FromPyObject)]
+struct Settings {
+    crypt: String,
+    mtu: usize,
+    sndwnd: u32,
+    rcvwnd: u32,
+    ratelimit: u64,
+    datashard: usize,
+    parityshard: usize,
+    nodelay: u32,
+    interval: u32,
+    resend: u32,
+    nc: u32,
+    nocomp: bool,
+    smuxver: Option<u8>,
+    smuxbuf: usize,
+    framesize: usize,
+    streambuf: usize,
+    keepalive: f64,
+    closewait: f64,
+    sockbuf: usize,
+    dscp: u8,
+}
+
+impl Settings {
+    fn session(&self, crypt: &PacketCrypt, pads: Option<&Pads>) -> PyResult<session::Config> {
+        let version = match self.smuxver {
+            None => None,
+            Some(1) => Some(Version::V1),
+            Some(2) => Some(Version::V2),
+            Some(_) => return Err(PyValueError::new_err("smuxver must be 1 or 2")),
+        };
+        let has_parity = self.datashard > 0 && self.parityshard > 0;
+        let defaults = session::Config::new(crypt);
+        let config = session::Config {
+            mtu: self.mtu,
+            shards: has_parity.then_some((self.datashard, self.parityshard)),
+            compress: !self.nocomp,
+            nodelay: self.nodelay != 0,
+            interval_ms: self.interval,
+            resend: self.resend,
+            congestion: match self.nc {
+                0 => Algorithm::Reno,
+                _ => Algorithm::Fixed,
+            },
+            send_window: self.sndwnd,
+            receive_window: self.rcvwnd,
+            rate_limit: self.ratelimit,
+            smux: smux::Settings {
+                version,
+                frame_size: self.framesize,
+                receive_buffer: self.smuxbuf,
+                stream_buffer: self.streambuf,
+                keepalive: seconds("keepalive", self.keepalive)?,
+                ..defaults.smux
+            },
+            pads: pads.map(|pads| Arc::clone(&pads.inner)),
+            ..defaults
+        };
+        config
+            .check()
+            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(config)
+    }
+}
+
 /// Checked settings; making one is the only way to make them wrong, and then it raises.
 #[pyclass(frozen, module = "blinktun._core")]
 pub struct Config {
@@ -51,84 +118,40 @@ impl Config {
 #[pymethods]
 impl Config {
     #[new]
-    #[pyo3(signature = (*, crypt, pass_, mtu, sndwnd, rcvwnd, ratelimit, datashard, parityshard, nodelay,
-        interval, resend, nc, nocomp, smuxver, smuxbuf, framesize, streambuf, keepalive, closewait,
-        sockbuf, dscp, pads))]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "keyword settings, one a name of kcptun's"
-    )]
-    fn new(
-        crypt: &str,
-        pass_: [u8; 32],
-        mtu: usize,
-        sndwnd: u32,
-        rcvwnd: u32,
-        ratelimit: u64,
-        datashard: usize,
-        parityshard: usize,
-        nodelay: bool,
-        interval: u32,
-        resend: u32,
-        nc: bool,
-        nocomp: bool,
-        smuxver: Option<u8>,
-        smuxbuf: usize,
-        framesize: usize,
-        streambuf: usize,
-        keepalive: f64,
-        closewait: f64,
-        sockbuf: usize,
-        dscp: u8,
-        pads: Option<&Pads>,
-    ) -> PyResult<Config> {
+    #[pyo3(signature = (settings, pass_, pads))]
+    fn new(settings: Settings, pass_: [u8; 32], pads: Option<&Pads>) -> PyResult<Config> {
         guard(|| {
-            let kind = CryptKind::parse(crypt)
-                .ok_or_else(|| PyValueError::new_err(format!("unknown crypt {crypt:?}")))?;
-            let version = match smuxver {
-                None => None,
-                Some(1) => Some(Version::V1),
-                Some(2) => Some(Version::V2),
-                Some(_) => return Err(PyValueError::new_err("smuxver must be 1 or 2")),
-            };
-            let defaults = session::Config::new(&PacketCrypt::new(kind, &pass_));
-            let session = session::Config {
-                mtu,
-                shards: (datashard > 0 && parityshard > 0).then_some((datashard, parityshard)),
-                compress: !nocomp,
-                nodelay,
-                interval_ms: interval,
-                resend,
-                congestion: match nc {
-                    true => Algorithm::Fixed,
-                    false => Algorithm::Reno,
-                },
-                send_window: sndwnd,
-                receive_window: rcvwnd,
-                rate_limit: ratelimit,
-                smux: smux::Settings {
-                    version,
-                    frame_size: framesize,
-                    receive_buffer: smuxbuf,
-                    stream_buffer: streambuf,
-                    keepalive: seconds("keepalive", keepalive)?,
-                    ..defaults.smux
-                },
-                pads: pads.map(|pads| Arc::clone(&pads.inner)),
-                ..defaults
-            };
-            session
-                .check()
-                .map_err(|error| PyValueError::new_err(error.to_string()))?;
+            let kind = kind(&settings.crypt)?;
             let inner = SocketConfig {
-                session,
+                session: settings.session(&PacketCrypt::new(kind, &pass_), pads)?,
                 crypt: kind,
                 pass: pass_,
-                close_wait: seconds("closewait", closewait)?,
-                buffer: sockbuf,
-                dscp,
+                close_wait: seconds("closewait", settings.closewait)?,
+                buffer: settings.sockbuf,
+                dscp: settings.dscp,
             };
             Ok(Config { inner })
         })
     }
+}
+
+fn kind(crypt: &str) -> PyResult<CryptKind> {
+    CryptKind::parse(crypt).ok_or_else(|| PyValueError::new_err(format!("unknown crypt {crypt:?}")))
+}
+
+#[pyfunction]
+pub fn least_mtu(crypt: &str, fec: bool) -> PyResult<usize> {
+    guard(|| {
+        // The sizes are those of every key.
+        let crypt = PacketCrypt::new(kind(crypt)?, &[0; 32]);
+        let mut config = session::Config::new(&crypt);
+        config.shards = config.shards.filter(|_| fec);
+        Ok(config.least_mtu())
+    })
+}
+
+/// A time that Python gives in seconds.
+pub fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value)
+        .map_err(|_| PyValueError::new_err(format!("{name} must be a time of at least 0 seconds")))
 }

@@ -1,139 +1,233 @@
 //! The reactor's events as Python values.
 
 use blinktun_io as io;
-use blinktun_proto::session::PeerShards;
+use blinktun_proto::session::{self, PeerShards};
+use blinktun_proto::smux;
+use pyo3::PyClass;
 use pyo3::prelude::*;
 
-use crate::{SessionKey, StreamKey};
+use crate::enums::{close_reason, relay_end};
+use crate::keys::{SessionKey, StreamKey, from_session};
 
-/// The closed set of events; each variant is a class that `match` takes apart.
-#[pyclass(frozen, module = "blinktun._core")]
-pub enum Event {
-    SessionOpened {
-        session: SessionKey,
-        host: String,
-        port: u16,
-    },
-    SessionMoved {
-        session: SessionKey,
-        host: String,
-        port: u16,
-    },
-    SessionClosed {
-        session: SessionKey,
-        reason: String,
-    },
-    SessionSilent {
-        session: SessionKey,
-        heard: bool,
-    },
-    SessionRecovered {
-        session: SessionKey,
-    },
-    SessionFecMismatch {
-        session: SessionKey,
-        theirs: Option<(usize, usize)>,
-    },
-    StreamOpened {
-        stream: StreamKey,
-    },
-    StreamReadable {
-        stream: StreamKey,
-    },
-    StreamFinished {
-        stream: StreamKey,
-    },
-    StreamWritable {
-        stream: StreamKey,
-    },
-    StreamReset {
-        stream: StreamKey,
-    },
+/// Declares the class of an event, with attributes that `match` takes apart.
+macro_rules! class {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty,)* }) => {
+        $(#[$doc])*
+        #[pyclass(frozen, get_all, module = "blinktun._core")]
+        pub struct $name {
+            $($field: $type,)*
+        }
+
+        #[pymethods]
+        impl $name {
+            #[new]
+            fn new($($field: $type),*) -> $name {
+                $name { $($field),* }
+            }
+
+            #[classattr]
+            #[pyo3(name = "__match_args__")]
+            fn match_args() -> ($(text!($field),)*) {
+                ($(stringify!($field),)*)
+            }
+        }
+    };
+}
+
+/// Declares the events of each owner, and those of none, as a class each. Python gets the classes,
+/// the union of each owner's, and `Event`, the union of all.
+macro_rules! events {
+    (
+        $($union:ident { $($(#[$doc:meta])* $name:ident $fields:tt)* })*
+        ; $($(#[$other_doc:meta])* $other:ident $other_fields:tt)*
+    ) => {
+        $($(class! { $(#[$doc])* $name $fields })*)*
+        $(class! { $(#[$other_doc])* $other $other_fields })*
+
+        /// Add all of them to `module`.
+        pub fn export(module: &Bound<'_, PyModule>) -> PyResult<()> {
+            let mut all = None;
+            $(
+                let mut group = None;
+                $(
+                    module.add_class::<$name>()?;
+                    join(&mut group, module.py().get_type::<$name>().into_any())?;
+                )*
+                module.add(stringify!($union), &group)?;
+                if let Some(group) = group {
+                    join(&mut all, group)?;
+                }
+            )*
+            $(
+                module.add_class::<$other>()?;
+                join(&mut all, module.py().get_type::<$other>().into_any())?;
+            )*
+            module.add("Event", all)
+        }
+    };
+}
+
+/// Make a union in Python, which is what `A | B` is, one class or union after the other.
+fn join<'py>(union: &mut Option<Bound<'py, PyAny>>, class: Bound<'py, PyAny>) -> PyResult<()> {
+    *union = Some(match union.take() {
+        None => class,
+        Some(union) => union.bitor(class)?,
+    });
+    Ok(())
+}
+
+macro_rules! text {
+    ($field:ident) => {
+        &'static str
+    };
+}
+
+events! {
+    SocketEvent {
+        /// A peer opened a session.
+        SessionOpened { session: SessionKey, host: String, port: u16, }
+        /// Datagrams do not decrypt.
+        Undecryptable { endpoint: u64, host: String, port: u16, }
+    }
+    SessionEvent {
+        /// The peer has another address.
+        SessionMoved { session: SessionKey, host: String, port: u16, }
+        /// The session is over.
+        SessionClosed { session: SessionKey, reason: Py<PyAny>, }
+        /// Data in flight makes no progress.
+        SessionSilent { session: SessionKey, heard: bool, }
+        /// A silent peer answers again.
+        SessionRecovered { session: SessionKey, }
+        /// We send without FEC because of the peer's numbers.
+        SessionFecMismatch { session: SessionKey, theirs: Option<(usize, usize)>, }
+        /// The peer opened a stream.
+        StreamOpened { stream: StreamKey, session: SessionKey, }
+        /// Bytes can be read.
+        StreamReadable { stream: StreamKey, session: SessionKey, }
+        /// The peer ended the stream cleanly.
+        StreamFinished { stream: StreamKey, session: SessionKey, }
+        /// The stream takes bytes again.
+        StreamWritable { stream: StreamKey, session: SessionKey, }
+        /// The peer broke the stream off.
+        StreamReset { stream: StreamKey, session: SessionKey, }
+    }
+    ;
+    /// A relay is over.
     RelayFinished {
         token: u64,
         sent: u64,
         received: u64,
         connected: bool,
+        end: Py<PyAny>,
+        reason: Option<Py<PyAny>>,
         error: Option<String>,
-    },
-    Undecryptable {
-        endpoint: u64,
-        host: String,
-        port: u16,
-    },
+    }
 }
 
-impl From<io::Event> for Event {
-    fn from(event: io::Event) -> Event {
-        match event {
-            io::Event::SessionOpened(key, peer) => Event::SessionOpened {
-                session: session(key),
+/// An event as the object of its class; `None` if Python has no use for it.
+pub fn to_python(py: Python<'_>, event: io::Event) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let made = match event {
+        io::Event::SessionOpened(key, peer) => object(
+            py,
+            SessionOpened {
+                session: from_session(key),
                 host: peer.ip().to_canonical().to_string(),
                 port: peer.port(),
             },
-            io::Event::SessionMoved(key, peer) => Event::SessionMoved {
-                session: session(key),
+        ),
+        io::Event::SessionMoved(key, peer) => object(
+            py,
+            SessionMoved {
+                session: from_session(key),
                 host: peer.ip().to_canonical().to_string(),
                 port: peer.port(),
             },
-            io::Event::SessionClosed(key, reason) => Event::SessionClosed {
-                session: session(key),
-                reason: reason.to_string(),
-            },
-            io::Event::SessionSilent(key, heard) => Event::SessionSilent {
-                session: session(key),
-                heard,
-            },
-            io::Event::SessionRecovered(key) => Event::SessionRecovered {
-                session: session(key),
-            },
-            io::Event::SessionFecMismatch(key, theirs) => Event::SessionFecMismatch {
-                session: session(key),
-                theirs: numbers(theirs),
-            },
-            io::Event::StreamOpened(key) => Event::StreamOpened {
-                stream: stream(key),
-            },
-            io::Event::StreamReadable(key) => Event::StreamReadable {
-                stream: stream(key),
-            },
-            io::Event::StreamFinished(key) => Event::StreamFinished {
-                stream: stream(key),
-            },
-            io::Event::StreamWritable(key) => Event::StreamWritable {
-                stream: stream(key),
-            },
-            io::Event::StreamReset(key) => Event::StreamReset {
-                stream: stream(key),
-            },
-            io::Event::RelayFinished {
+        ),
+        io::Event::Session(key, event) => return report(py, key, event),
+        io::Event::RelayFinished {
+            token,
+            sent,
+            received,
+            connected,
+            end,
+        } => object(
+            py,
+            RelayFinished {
                 token,
                 sent,
                 received,
                 connected,
-                end,
-            } => Event::RelayFinished {
-                token,
-                sent,
-                received,
-                connected,
-                error: error(end),
+                reason: match end {
+                    io::RelayEnd::SessionLost(reason) => Some(close_reason(py, reason)?),
+                    _ => None,
+                },
+                error: (end != io::RelayEnd::Clean).then(|| end.to_string()),
+                end: relay_end(py, &end)?,
             },
-            io::Event::Undecryptable(endpoint, from) => Event::Undecryptable {
+        ),
+        io::Event::Undecryptable(endpoint, from) => object(
+            py,
+            Undecryptable {
                 endpoint: endpoint.0,
                 host: from.ip().to_canonical().to_string(),
                 port: from.port(),
             },
+        ),
+    };
+    made.map(Some)
+}
+
+/// What a session reports.
+fn report(
+    py: Python<'_>,
+    key: io::SessionKey,
+    event: session::Event,
+) -> PyResult<Option<Bound<'_, PyAny>>> {
+    let session = from_session(key);
+    let stream = |id: smux::StreamId| (session.0, session.1, id.0);
+    let made = match event {
+        session::Event::Silent { heard } => object(py, SessionSilent { session, heard }),
+        session::Event::Recovered => object(py, SessionRecovered { session }),
+        session::Event::FecMismatch(theirs) => {
+            let theirs = numbers(theirs);
+            object(py, SessionFecMismatch { session, theirs })
         }
-    }
+        session::Event::Closed(reason) => {
+            let reason = close_reason(py, reason)?;
+            object(py, SessionClosed { session, reason })
+        }
+        session::Event::Stream(event) => match event {
+            smux::Event::Opened(id) => {
+                let stream = stream(id);
+                object(py, StreamOpened { stream, session })
+            }
+            smux::Event::Readable(id) => {
+                let stream = stream(id);
+                object(py, StreamReadable { stream, session })
+            }
+            smux::Event::Finished(id) => {
+                let stream = stream(id);
+                object(py, StreamFinished { stream, session })
+            }
+            smux::Event::Writable(id) => {
+                let stream = stream(id);
+                object(py, StreamWritable { stream, session })
+            }
+            smux::Event::Reset(id) => {
+                let stream = stream(id);
+                object(py, StreamReset { stream, session })
+            }
+            smux::Event::Closed(_) | smux::Event::PeerHello => return Ok(None),
+        },
+    };
+    made.map(Some)
 }
 
-fn session(key: io::SessionKey) -> SessionKey {
-    (key.endpoint.0, key.session.0)
-}
-
-fn stream(key: io::StreamKey) -> StreamKey {
-    (key.session.endpoint.0, key.session.session.0, key.stream.0)
+fn object<'py, T>(py: Python<'py>, event: T) -> PyResult<Bound<'py, PyAny>>
+where
+    T: PyClass + Into<PyClassInitializer<T>>,
+{
+    Ok(Bound::new(py, event)?.into_any())
 }
 
 /// 0 and 0 for no FEC, `None` for numbers that are not known.
@@ -142,16 +236,5 @@ fn numbers(theirs: PeerShards) -> Option<(usize, usize)> {
         PeerShards::Off => Some((0, 0)),
         PeerShards::Other => None,
         PeerShards::Proven(data, parity) => Some((data, parity)),
-    }
-}
-
-/// `None` for a clean end.
-fn error(end: io::RelayEnd) -> Option<String> {
-    match end {
-        io::RelayEnd::Clean => None,
-        io::RelayEnd::PeerReset => Some("reset by the other end".into()),
-        io::RelayEnd::SessionLost(reason) => Some(format!("session lost: {reason}")),
-        io::RelayEnd::Connection(text) => Some(text),
-        io::RelayEnd::Aborted => Some("aborted here".into()),
     }
 }

@@ -1,8 +1,10 @@
 //! The Python face of the reactor: conversions only. `_core.pyi` is its documentation.
 
 mod config;
+mod enums;
 mod event;
 mod guard;
+mod keys;
 mod openings;
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -11,25 +13,18 @@ use std::time::Duration;
 
 use blinktun_io as io;
 use blinktun_proto::crypt;
-use blinktun_proto::endpoint::SessionId;
-use blinktun_proto::replay;
-use blinktun_proto::smux::{StreamId, Version};
+use blinktun_proto::smux::Version;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use config::{Config, Pads};
-use event::Event;
+use config::{Config, Pads, seconds};
 use guard::{Guarded, guard};
+use keys::{SessionKey, StreamKey, session_key, stream_key};
 use openings::OpeningMemory;
 
 /// What systems say of a descriptor that is none.
 const EBADF: i32 = 9;
-
-/// A session: socket and number.
-type SessionKey = (u64, u64);
-/// A stream: socket, session and number.
-type StreamKey = (u64, u64, u32);
 
 #[pyclass(module = "blinktun._core")]
 struct Reactor {
@@ -50,11 +45,12 @@ impl Reactor {
         self.inner.any().as_raw_fd()
     }
 
-    fn turn(&mut self, py: Python<'_>) -> PyResult<Vec<Event>> {
+    fn turn<'py>(&mut self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyAny>>> {
         self.inner.change(|inner| {
             py.detach(|| inner.turn())?;
             let events = std::iter::from_fn(|| inner.next_event());
-            Ok(events.map(Event::from).collect())
+            let events = events.map(|event| event::to_python(py, event));
+            events.filter_map(Result::transpose).collect()
         })
     }
 
@@ -276,12 +272,6 @@ fn owned(descriptor: RawFd) -> PyResult<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// A time that Python gives in seconds.
-pub(crate) fn seconds(name: &str, value: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(value)
-        .map_err(|_| PyValueError::new_err(format!("{name} must be a time of at least 0 seconds")))
-}
-
 #[pyfunction]
 fn derive_key<'py>(py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     guard(|| Ok(PyBytes::new(py, &py.detach(|| crypt::derive_key(key)))))
@@ -298,32 +288,38 @@ fn address(host: &str, port: u16) -> PyResult<SocketAddr> {
     parsed.ok_or_else(|| PyValueError::new_err("host must be an IP address"))
 }
 
-fn session_key((endpoint, session): SessionKey) -> io::SessionKey {
-    io::SessionKey {
-        endpoint: io::EndpointId(endpoint),
-        session: SessionId(session),
-    }
-}
-
-fn stream_key((endpoint, session, stream): StreamKey) -> io::StreamKey {
-    io::StreamKey {
-        session: session_key((endpoint, session)),
-        stream: StreamId(stream),
-    }
-}
-
 #[pymodule(gil_used = false)]
 mod _core {
-    #[pymodule_export]
-    use super::{Config, Event, OpeningMemory, Pads, Reactor, derive_key};
+    use blinktun_proto::crypt::CryptKind;
+    use blinktun_proto::{replay, session};
+    use pyo3::prelude::*;
+    use pyo3::types::PyTuple;
 
     #[pymodule_export]
-    const OPENING_RECORD: usize = super::replay::RECORD;
+    use super::{Config, OpeningMemory, Pads, Reactor, config::least_mtu, derive_key};
 
     #[pymodule_export]
-    const OPENINGS: u32 = super::replay::OPENINGS;
+    const OPENING_RECORD: usize = replay::RECORD;
+
+    #[pymodule_export]
+    const OPENINGS: u32 = replay::OPENINGS;
+
+    #[pymodule_export]
+    const DEFAULT_MTU: usize = session::DEFAULT_MTU;
+
+    #[pymodule_export]
+    const MAX_MTU: usize = session::MAX_MTU;
 
     #[pymodule_export]
     #[expect(non_upper_case_globals, reason = "Python's own name for it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let crypts = CryptKind::ALL.iter().map(|kind| kind.name());
+        let crypts: Vec<_> = crypts.collect();
+        module.add("CRYPTS", PyTuple::new(module.py(), crypts)?)?;
+        super::enums::export(module)?;
+        super::event::export(module)
+    }
 }

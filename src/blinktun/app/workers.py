@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from blinktun._core import COUNTERS, CounterKind
 from blinktun.address import Address
 from blinktun.app.reporting import log_counters, snmp_logs
 from blinktun.app.signals import hangup_ends, ignore_hangup
@@ -43,10 +44,7 @@ _STATS_PATIENCE = 1.0
 """Seconds that a worker may take to say its counters."""
 _MAX_REPORT = 65536
 _GAUGES = frozenset(
-    {
-        *("fec_shard_set", "fec_shard_min"),
-        *("ring_buffer_snd_queue", "ring_buffer_rcv_queue", "ring_buffer_snd_buffer"),
-    }
+    name for name, kind in COUNTERS.items() if kind in {CounterKind.CODED, CounterKind.FLUSHED}
 )
 """Counters of one conversation: of several processes' only the largest says something."""
 

@@ -5,7 +5,8 @@ What the two programs know is written in tables of options (`options_kcptun`,
 `document` and `flags` read, `settings` keeps what was given over the defaults, `kcptun` and
 `blinksocks` make a role of it, `load` finds out whose file it is. The result is `model`.
 
-This room reads files and nothing else; it imports only the vocabulary.
+This room reads files and nothing else; it imports only the vocabulary, and from ``_core``
+what the core knows of its own limits.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from blinktun._core import MAX_MTU, least_mtu
 from blinktun.config.explain import Origin, shown
 from blinktun.config.model import KcpSettings
 from blinktun.config.options import by_key
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 
     Refuse = Callable[[str, str, str], ConfigError]
     """Makes the error about a setting of a name, from a problem and a fix."""
-
-_LEAST_BLOCK = 50
-"""The smallest KCP block that every kcp-go accepts: a 24-byte header and some data."""
 
 
 def check_settings(settings: KcpSettings) -> None:
@@ -58,16 +56,10 @@ def check_together(settings: KcpSettings, refuse: Refuse) -> None:
     if settings.streambuf > settings.smuxbuf:
         problem = "makes a stream's buffer larger than its session's"
         raise refuse("streambuf", problem, "write a streambuf of at most smuxbuf bytes")
-    needed = _LEAST_BLOCK + _overhead(settings)
-    if settings.mtu < needed:
+    least = least_mtu(settings.crypt, datashard > 0 and parityshard > 0)
+    if settings.mtu < least:
         problem = "leaves no room for data beside the headers of this crypt and error correction"
-        raise refuse("mtu", problem, f"write {needed}..1500 (bytes)")
-
-
-def _overhead(settings: KcpSettings) -> int:
-    """Bytes of crypt and FEC headers in each datagram (kcptun wire, 1.5)."""
-    crypt = {"null": 0, "aes-128-gcm": 28}.get(settings.crypt, 20)
-    return crypt + (8 if settings.datashard and settings.parityshard else 0)
+        raise refuse("mtu", problem, f"write {least}..{MAX_MTU} (bytes)")
 
 
 def _origin(settings: KcpSettings, field: str, option: Option) -> Origin:

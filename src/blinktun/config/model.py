@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from blinktun._core import DEFAULT_MTU
 from blinktun.address import Address
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class KcpSettings:
     """Segments acknowledged past one before it is retransmitted; 0 switches fast retransmit off."""
     nc: int = 1
     """1: windows only; 0: Reno-like congestion window."""
-    mtu: int = 1350
+    mtu: int = DEFAULT_MTU
     """Largest UDP payload, in bytes."""
     sndwnd: int = 128
     """Send window, in segments."""

@@ -6,12 +6,17 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from blinktun import _core
+from blinktun.config.model import KcpSettings
 from blinktun.config.options import CLIENT, INT_MAX, SERVER, Kind, Option, both, only, sides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-DEFAULT_KEY = "it's a secrect"
+_DEFAULT = KcpSettings()
+"""What a client runs with if nothing is said."""
+
+DEFAULT_KEY = _DEFAULT.key
 """Upstream's, spelling included; known to everyone."""
 
 MODES: Mapping[str, tuple[int, int, int, int]] = MappingProxyType(
@@ -24,11 +29,10 @@ MODES: Mapping[str, tuple[int, int, int, int]] = MappingProxyType(
 )
 """nodelay, interval, resend and nc of each preset (kcptun wire, 8.2); ``manual`` has none."""
 
-CRYPTS = (
-    *("aes", "aes-128", "aes-192", "aes-128-gcm", "sm4", "twofish", "blowfish", "cast5", "3des"),
-    *("tea", "xtea", "salsa20", "xor", "none", "null"),
-)
-"""Every packet cipher that some kcptun knows (kcptun wire, 2.2); the core has them all."""
+_HIDING_NOTHING = ("xor", "none", "null")
+
+CRYPTS = (*(name for name in _core.CRYPTS if name not in _HIDING_NOTHING), *_HIDING_NOTHING)
+"""Every packet cipher that some kcptun knows (kcptun wire, 2.2), the useful ones first."""
 
 QPP_REVISIONS = ("A", "M", "B")
 """The ways of kcptun's builds to make pads, oldest first (kcptun wire, 7.1)."""
@@ -87,7 +91,7 @@ _SECRECY = (
         "crypt",
         _TEXT,
         "packet cipher, the same at both ends",
-        both("aes"),
+        both(_DEFAULT.crypt),
         metavar="NAME",
         choices=CRYPTS,
         otherwise="kcptun runs aes in its place",
@@ -96,7 +100,7 @@ _SECRECY = (
         "QPP",
         _BOOLEAN,
         "quantum permutation pads over the streams, the same at both ends",
-        both(False),
+        both(_DEFAULT.qpp),
         key="qpp",
         since="2024",
     ),
@@ -104,7 +108,7 @@ _SECRECY = (
         "QPPCount",
         _INTEGER,
         "number of pads, a prime; means nothing without QPP",
-        both(61),
+        both(_DEFAULT.qpp_count),
         key="qpp-count",
         low=1,
         high=65535,
@@ -115,7 +119,7 @@ _SECRECY = (
         _TEXT,
         "how the pads are made (blinktun's own): A for Go programs of July 2024 to 17 December"
         " 2025, M for those of 18 to 21 December 2025, B for those since",
-        both("B"),
+        both(_DEFAULT.qpp_revision),
         key="qpp-revision",
         metavar="NAME",
         choices=QPP_REVISIONS,
@@ -179,13 +183,19 @@ _PACKETS = (
         otherwise="kcptun runs manual in its place",
     ),
     Option(
-        "mtu", _INTEGER, "largest UDP payload sent", both(1350), unit="bytes", low=50, high=1500
+        "mtu",
+        _INTEGER,
+        "largest UDP payload sent",
+        both(_DEFAULT.mtu),
+        unit="bytes",
+        low=50,
+        high=_core.MAX_MTU,
     ),
     Option(
         "sndwnd",
         _INTEGER,
         "send window",
-        sides(client=128, server=1024),
+        sides(client=_DEFAULT.sndwnd, server=1024),
         unit="segments",
         low=1,
         high=65535,
@@ -194,7 +204,7 @@ _PACKETS = (
         "rcvwnd",
         _INTEGER,
         "receive window",
-        sides(client=512, server=1024),
+        sides(client=_DEFAULT.rcvwnd, server=1024),
         unit="segments",
         low=1,
         high=65535,
@@ -203,18 +213,20 @@ _PACKETS = (
         "ratelimit",
         _INTEGER,
         "UDP payload that each session sends, 96000 bytes at once; 0: no limit",
-        both(0),
+        both(_DEFAULT.ratelimit),
         unit="bytes per second",
         low=0,
         high=INT_MAX,
         since="2025",
     ),
-    Option("dscp", _INTEGER, "class of service of the datagrams", both(0), low=0, high=63),
+    Option(
+        "dscp", _INTEGER, "class of service of the datagrams", both(_DEFAULT.dscp), low=0, high=63
+    ),
     Option(
         "sockbuf",
         _INTEGER,
         "buffers of each UDP socket",
-        both(4194304),
+        both(_DEFAULT.sockbuf),
         unit="bytes",
         low=1,
         high=INT_MAX,
@@ -223,7 +235,7 @@ _PACKETS = (
         "tcp",
         _BOOLEAN,
         "datagrams disguised as TCP segments; a server takes both kinds (Linux, root, iptables)",
-        both(False),
+        both(_DEFAULT.tcp),
     ),
 )
 
@@ -232,7 +244,7 @@ _FEC = (
         "datashard",
         _INTEGER,
         "data packets of a group; 0: this end sends no parity",
-        both(10),
+        both(_DEFAULT.datashard),
         aliases=("ds",),
         low=0,
         high=255,
@@ -241,7 +253,7 @@ _FEC = (
         "parityshard",
         _INTEGER,
         "parity packets added to a group; 0: this end sends no parity",
-        both(3),
+        both(_DEFAULT.parityshard),
         aliases=("ps",),
         low=0,
         high=255,
@@ -249,7 +261,7 @@ _FEC = (
 )
 
 _STREAMS = (
-    Option("nocomp", _BOOLEAN, "no compression; the same at both ends", both(False)),
+    Option("nocomp", _BOOLEAN, "no compression; the same at both ends", both(_DEFAULT.nocomp)),
     Option(
         "smuxver",
         _INTEGER,
@@ -262,7 +274,7 @@ _STREAMS = (
         "smuxbuf",
         _INTEGER,
         "received and unread bytes of a session",
-        both(4194304),
+        both(_DEFAULT.smuxbuf),
         unit="bytes",
         low=1,
         high=INT_MAX,
@@ -271,7 +283,7 @@ _STREAMS = (
         "framesize",
         _INTEGER,
         "largest frame sent",
-        both(8192),
+        both(_DEFAULT.framesize),
         unit="bytes",
         low=1,
         high=65535,
@@ -281,7 +293,7 @@ _STREAMS = (
         "streambuf",
         _INTEGER,
         "received and unread bytes of a stream, version 2; at most smuxbuf",
-        both(2097152),
+        both(_DEFAULT.streambuf),
         unit="bytes",
         low=1,
         high=INT_MAX,
@@ -290,7 +302,7 @@ _STREAMS = (
         "keepalive",
         _INTEGER,
         "time between keepalive frames",
-        both(10),
+        both(_DEFAULT.keepalive),
         unit="seconds",
         low=1,
         high=30,
@@ -299,7 +311,7 @@ _STREAMS = (
         "closewait",
         _INTEGER,
         "pause before an end of file is passed on, each direction by itself",
-        both(0),
+        both(_DEFAULT.closewait),
         unit="seconds",
         low=0,
         high=INT_MAX,
@@ -332,7 +344,7 @@ _MANUAL = (
         "acknodelay",
         _BOOLEAN,
         "ignored: acknowledgements are always sent at once",
-        both(False),
+        both(_DEFAULT.acknodelay),
     ),
 )
 

@@ -21,6 +21,7 @@ conversation, whose `Stream`s can be read and written from Python, or joined to 
 
 from __future__ import annotations
 
+from blinktun._core import CloseReason, RelayEnd
 from blinktun.kcp.api import Server, connect, serve
 from blinktun.kcp.driver import Driver
 from blinktun.kcp.pool import SessionPool
@@ -28,7 +29,9 @@ from blinktun.kcp.session import RelayResult, Session
 from blinktun.kcp.stream import Stream
 
 __all__ = [
+    "CloseReason",
     "Driver",
+    "RelayEnd",
     "RelayResult",
     "Server",
     "Session",

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import logging
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
+from blinktun._core import SessionOpened, Undecryptable
 from blinktun.address import Address
 from blinktun.config.model import KcpSettings
 from blinktun.errors import TransportError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from typing import Self
 
+    from blinktun._core import SocketEvent
     from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.kcp.stream import Stream
     from blinktun.state.openings import Openings
@@ -278,9 +280,21 @@ class Server:
 
     # --- SocketOwner ----------------------------------------------------------------------
 
-    def on_session(self, session: SessionKey, host: str, port: int) -> None:
-        """A peer opened a session."""
-        made = Session(self._driver, session, str(Address(host, port)), on_stream=self._accept)
+    def on_event(self, event: SocketEvent) -> None:
+        """A peer opened a session, or somebody without the key sends datagrams."""
+        match event:
+            case SessionOpened(session, host, port):
+                self._open(session, str(Address(host, port)))
+            case Undecryptable(_, host, port):
+                _log.warning(
+                    "datagrams from %s do not decrypt: do key and crypt agree at both ends?",
+                    Address(host, port),
+                )
+            case _:
+                assert_never(event)
+
+    def _open(self, session: SessionKey, peer: str) -> None:
+        made = Session(self._driver, session, peer, on_stream=self._accept)
         self.sessions[session] = made
         made.on_end = self._forget
         if self.on_new_session:
@@ -294,13 +308,6 @@ class Server:
 
     def _forget(self, session: Session) -> None:
         self.sessions.pop(session.key, None)
-
-    def on_undecryptable(self, host: str, port: int) -> None:
-        """Datagrams arrive that do not decrypt."""
-        _log.warning(
-            "datagrams from %s do not decrypt: do key and crypt agree at both ends?",
-            Address(host, port),
-        )
 
 
 def udp_hosts(address: Address) -> list[str]:

@@ -22,30 +22,7 @@ def core_config(settings: KcpSettings) -> _core.Config:
     """
     check_settings(settings)
     try:
-        return _core.Config(
-            crypt=settings.crypt,
-            pass_=_derived(settings.key.encode()),
-            mtu=settings.mtu,
-            sndwnd=settings.sndwnd,
-            rcvwnd=settings.rcvwnd,
-            ratelimit=settings.ratelimit,
-            datashard=settings.datashard,
-            parityshard=settings.parityshard,
-            nodelay=settings.nodelay != 0,
-            interval=settings.interval,
-            resend=settings.resend,
-            nc=settings.nc != 0,
-            nocomp=settings.nocomp,
-            smuxver=settings.smuxver,
-            smuxbuf=settings.smuxbuf,
-            framesize=settings.framesize,
-            streambuf=settings.streambuf,
-            keepalive=float(settings.keepalive),
-            closewait=float(settings.closewait),
-            sockbuf=settings.sockbuf,
-            dscp=settings.dscp,
-            pads=_pads_of(settings),
-        )
+        return _core.Config(settings, _derived(settings.key.encode()), _pads_of(settings))
     except ValueError as error:
         raise ConfigError(str(error), fix="change the KCP settings") from error
 

@@ -12,59 +12,54 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from typing import TYPE_CHECKING, Protocol, assert_never, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never
 
-from blinktun._core import Event, Reactor
+from blinktun._core import (
+    Reactor,
+    RelayFinished,
+    SessionClosed,
+    SessionEvent,
+    SessionOpened,
+    SocketEvent,
+)
 from blinktun.errors import InternalError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
+    from blinktun._core import Event
     from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.state.openings import Openings
 
 _log = logging.getLogger("blinktun.kcp")
 
+EventT = TypeVar("EventT")
+
+
+@dataclass(frozen=True, slots=True)
+class CoreFailed:
+    """The core has failed: every session and relay is over, and no other event follows.
+
+    Attributes:
+        error: What it failed with.
+    """
+
+    error: InternalError
+
 
 class SessionOwner(Protocol):
     """Whoever a session's events go to."""
 
-    def on_closed(self, reason: str) -> None:
-        """The session is over."""
-
-    def on_moved(self, host: str, port: int) -> None:
-        """The peer has got another address."""
-
-    def on_silent(self, *, heard: bool) -> None:
-        """Data in flight makes no progress; ``heard``: the peer answered once."""
-
-    def on_recovered(self) -> None:
-        """A silent peer answers again."""
-
-    def on_fec_mismatch(self, theirs: tuple[int, int] | None) -> None:
-        """Sent without FEC for the peer's numbers (0 and 0: it has none; None: not known)."""
-
-    def on_stream_opened(self, stream: StreamKey) -> None:
-        """The peer opened a stream."""
-
-    def on_stream_change(self, stream: StreamKey) -> None:
-        """A stream without relay can be read or written."""
-
-    def on_stream_finished(self, stream: StreamKey) -> None:
-        """The peer ended a stream without relay cleanly."""
-
-    def on_stream_reset(self, stream: StreamKey) -> None:
-        """The peer broke off a stream without relay."""
+    def on_event(self, event: SessionEvent | CoreFailed) -> None:
+        """Something happened to the session or a stream of it."""
 
 
 class SocketOwner(Protocol):
     """Whoever the events of a listening socket go to."""
 
-    def on_session(self, session: SessionKey, host: str, port: int) -> None:
-        """A peer opened a session."""
-
-    def on_undecryptable(self, host: str, port: int) -> None:
-        """Datagrams arrive that do not decrypt."""
+    def on_event(self, event: SocketEvent) -> None:
+        """Something happened on the socket."""
 
 
 class Driver:
@@ -79,7 +74,7 @@ class Driver:
         self.sessions: dict[SessionKey, SessionOwner] = {}
         self.sockets: dict[int, SocketOwner] = {}
         self.openings: set[Openings] = set()
-        self._relays: dict[int, Callable[[Event.RelayFinished], None]] = {}
+        self._relays: dict[int, Callable[[RelayFinished | CoreFailed], None]] = {}
         self._tokens = itertools.count(1)
         self.buffer_is_reported = False
         self._loop = loop
@@ -149,7 +144,7 @@ class Driver:
         self,
         stream: StreamKey,
         descriptor: int,
-        done: Callable[[Event.RelayFinished], None],
+        done: Callable[[RelayFinished | CoreFailed], None],
         *,
         connecting: bool,
     ) -> None:
@@ -158,7 +153,7 @@ class Driver:
         Args:
             stream: A stream of a living session.
             descriptor: Owned by the core from now on, unless an argument is of a wrong type.
-            done: Gets the byte counts and the error, None for a clean end.
+            done: Gets the byte counts and how it ended.
             connecting: The socket is non-blocking and still being connected.
 
         Raises:
@@ -185,23 +180,31 @@ class Driver:
         except InternalError as error:
             _log.critical("%s; every session is over, and nothing listens any more", error)
             self._let_go()
-            events = self._last_events(str(error))
+            self._tell_of_failure(CoreFailed(error))
+            events = []
         for openings in self.openings:
             openings.save()  # before anyone serves what was opened
         for event in events:
-            try:
-                self._dispatch(event)
-            except Exception:  # a bug of one owner must not stop the others
-                _log.exception("bug: the owner of an event failed (%s)", type(event).__name__)
+            self._tell(self._dispatch, event)
         turned, self._watching = self._watching, []
         for watcher in turned:
             if not watcher.done():
                 watcher.set_result(None)
 
-    def _last_events(self, error: str) -> list[Event]:
-        """What the owners must be told of a core that tells nothing any more."""
-        relays = [Event.RelayFinished(token, 0, 0, True, error) for token in self._relays]
-        return [*relays, *(Event.SessionClosed(session, error) for session in self.sessions)]
+    def _tell(self, owner: Callable[[EventT], None], event: EventT) -> None:
+        try:
+            owner(event)
+        except Exception:  # a bug of one owner must not stop the others
+            _log.exception("bug: the owner of an event failed (%s)", type(event).__name__)
+
+    def _tell_of_failure(self, failure: CoreFailed) -> None:
+        """Tell every owner: the core says nothing any more."""
+        relays, self._relays = self._relays, {}
+        sessions, self.sessions = self.sessions, {}
+        for done in relays.values():
+            self._tell(done, failure)
+        for session in sessions.values():
+            self._tell(session.on_event, failure)
 
     def _arm(self) -> None:
         if self._closed:
@@ -225,63 +228,22 @@ class Driver:
         self._timer = None
         self._turn()
 
-    def _dispatch(self, event: Event) -> None:  # noqa: C901, PLR0912 - a line a case of a closed set
-        match cast("_AnyEvent", event):
-            case Event.RelayFinished() as finished:
-                self._relays.pop(finished.token)(finished)
-            case Event.StreamOpened(stream):
-                if owner := self.sessions.get(stream[:2]):
-                    owner.on_stream_opened(stream)
-            case Event.StreamReadable(stream) | Event.StreamWritable(stream):
-                if owner := self.sessions.get(stream[:2]):
-                    owner.on_stream_change(stream)
-            case Event.StreamFinished(stream):
-                if owner := self.sessions.get(stream[:2]):
-                    owner.on_stream_finished(stream)
-            case Event.StreamReset(stream):
-                if owner := self.sessions.get(stream[:2]):
-                    owner.on_stream_reset(stream)
-            case Event.SessionOpened(session, host, port):
-                if socket := self.sockets.get(session[0]):
-                    socket.on_session(session, host, port)
-            case Event.SessionMoved(session, host, port):
-                if owner := self.sessions.get(session):
-                    owner.on_moved(host, port)
-            case Event.SessionClosed(session, reason):
-                if owner := self.sessions.pop(session, None):
-                    owner.on_closed(reason)
-            case Event.SessionSilent(session, heard):
-                if owner := self.sessions.get(session):
-                    owner.on_silent(heard=heard)
-            case Event.SessionRecovered(session):
-                if owner := self.sessions.get(session):
-                    owner.on_recovered()
-            case Event.SessionFecMismatch(session, theirs):
-                if owner := self.sessions.get(session):
-                    owner.on_fec_mismatch(theirs)
-            case Event.Undecryptable(endpoint, host, port):
-                if socket := self.sockets.get(endpoint):
-                    socket.on_undecryptable(host, port)
-            case unknown:
-                assert_never(unknown)
-
-
-if TYPE_CHECKING:
-    _AnyEvent = (
-        Event.SessionOpened
-        | Event.SessionMoved
-        | Event.SessionClosed
-        | Event.SessionSilent
-        | Event.SessionRecovered
-        | Event.SessionFecMismatch
-        | Event.StreamOpened
-        | Event.StreamReadable
-        | Event.StreamFinished
-        | Event.StreamWritable
-        | Event.StreamReset
-        | Event.RelayFinished
-        | Event.Undecryptable
-    )
+    def _dispatch(self, event: Event) -> None:
+        """Hand an event to its owner, who may be gone: then nobody is told."""
+        if isinstance(event, SessionEvent):
+            owner = self.sessions.get(event.session)
+            if isinstance(event, SessionClosed):
+                self.sessions.pop(event.session, None)
+            if owner:
+                owner.on_event(event)
+        elif isinstance(event, RelayFinished):
+            self._relays.pop(event.token)(event)
+        elif isinstance(event, SocketEvent):
+            key = event.session[0] if isinstance(event, SessionOpened) else event.endpoint
+            if socket := self.sockets.get(key):
+                socket.on_event(event)
+        else:
+            assert_never(event)
 
 
 async def _until_loop_ends(driver: Driver) -> AsyncGenerator[None]:

@@ -8,17 +8,32 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
+from blinktun._core import (
+    CloseReason,
+    RelayEnd,
+    SessionClosed,
+    SessionFecMismatch,
+    SessionMoved,
+    SessionRecovered,
+    SessionSilent,
+    StreamFinished,
+    StreamOpened,
+    StreamReadable,
+    StreamReset,
+    StreamWritable,
+)
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.kcp.driver import CoreFailed
 from blinktun.kcp.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Self
 
-    from blinktun._core import Event
+    from blinktun._core import RelayFinished, SessionEvent
     from blinktun.kcp.driver import Driver
     from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.kcp.raw_tcp import Carrier
@@ -44,12 +59,16 @@ class RelayResult:
         received: Bytes from the stream to the socket.
         error: None if both directions ended cleanly, else what happened.
         connected: False if the socket, handed over while connecting, never was.
+        end: How it ended, for programs to decide on; None if the core has failed.
+        reason: Why the session ended, if that ended the relay.
     """
 
     sent: int
     received: int
     error: str | None
     connected: bool = True
+    end: RelayEnd | None = None
+    reason: CloseReason | None = None
 
 
 class Session:
@@ -64,7 +83,8 @@ class Session:
         heard: The peer has answered at least once.
         born: When it was made, on the event loop's clock.
         closed: Set when it is over.
-        reason: Why it is over; empty while it lives.
+        reason: Why it is over, in words; empty while it lives.
+        close_reason: The same for programs to decide on; None also after a failure of the core.
     """
 
     def __init__(
@@ -86,6 +106,7 @@ class Session:
         self.born = asyncio.get_running_loop().time()
         self.closed = asyncio.Event()
         self.reason = ""
+        self.close_reason: CloseReason | None = None
         self.on_silence: Callable[[Session], None] | None = None
         self.on_mismatch: Callable[[Session, Shards | None], None] | None = None
         self.on_end: Callable[[Session], None] | None = None
@@ -148,9 +169,9 @@ class Session:
             TypeError: an argument is of another type.
         """
 
-        def finished(event: Event.RelayFinished) -> None:
+        def finished(event: RelayFinished | CoreFailed) -> None:
             self._relayed.discard(key)
-            done(RelayResult(event.sent, event.received, event.error, event.connected))
+            done(_result(event))
 
         self._watched.pop(key, None)
         if not isinstance(connection, socket.socket):
@@ -261,9 +282,53 @@ class Session:
 
     # --- SessionOwner ---------------------------------------------------------------------
 
-    def on_closed(self, reason: str) -> None:
+    def on_event(self, event: SessionEvent | CoreFailed) -> None:
+        """Something happened to the session or a stream of it."""
+        match event:
+            case SessionClosed(_, reason):
+                self._end(reason.value, reason)
+            case CoreFailed(error):
+                self._end(str(error), None)
+            case SessionMoved(_, host, port):
+                self._move(str(Address(host, port)))
+            case SessionSilent(_, heard):
+                self._note_silence(heard=heard)
+            case SessionRecovered():
+                self.silent, self.heard = False, True
+            case SessionFecMismatch(_, theirs):
+                if self.on_mismatch:
+                    self.on_mismatch(self, theirs)
+            case _:
+                self._on_stream_event(event)
+
+    def _on_stream_event(
+        self,
+        event: StreamOpened | StreamReadable | StreamWritable | StreamFinished | StreamReset,
+    ) -> None:
+        owned = self._owned.get(event.stream)
+        match event:
+            case StreamReadable() | StreamWritable():
+                if owned:
+                    owned.on_change()
+            case StreamFinished():
+                if owned:
+                    owned.on_finished()
+            case StreamReset(stream):
+                if owned:
+                    owned.on_lost(RelayEnd.PEER_RESET.value)
+                if on_lost := self._watched.pop(stream, None):
+                    on_lost()
+            case StreamOpened(stream):
+                if self._on_stream:
+                    self._on_stream(self, stream)
+                else:
+                    self.reset(stream)  # nobody wants it
+            case _:
+                assert_never(event)
+
+    def _end(self, reason: str, close_reason: CloseReason | None) -> None:
         """The core has ended the session."""
-        self.reason = reason
+        self.reason, self.close_reason = reason, close_reason
         if self._carrier:
             self._carrier.close()
         for stream in tuple(self._owned.values()):
@@ -275,52 +340,25 @@ class Session:
         if self.on_end:
             self.on_end(self)
 
-    def on_moved(self, host: str, port: int) -> None:
-        """The peer has got another address, and proved it."""
-        now = str(Address(host, port))
+    def _move(self, now: str) -> None:
+        """The peer has another address, and proved it."""
         _log.info("%s has moved to %s", self.peer, now)
         self.peer = now
 
-    def on_silent(self, *, heard: bool) -> None:
+    def _note_silence(self, *, heard: bool) -> None:
         """The peer has stopped answering, or never began."""
         self.silent = True
         self.heard = heard
         if self.on_silence:
             self.on_silence(self)
 
-    def on_recovered(self) -> None:
-        """The peer answers again."""
-        self.silent = False
-        self.heard = True
 
-    def on_fec_mismatch(self, theirs: Shards | None) -> None:
-        """The peer's FEC numbers are not ours, so we send without."""
-        if self.on_mismatch:
-            self.on_mismatch(self, theirs)
-
-    def on_stream_opened(self, stream: StreamKey) -> None:
-        """The peer opened a stream; without anyone who wants it, it is broken off."""
-        if self._on_stream:
-            self._on_stream(self, stream)
-        else:
-            self.reset(stream)
-
-    def on_stream_change(self, stream: StreamKey) -> None:
-        """A stream without relay can be read or written."""
-        if owned := self._owned.get(stream):
-            owned.on_change()
-
-    def on_stream_finished(self, stream: StreamKey) -> None:
-        """The peer ended a stream without relay cleanly."""
-        if owned := self._owned.get(stream):
-            owned.on_finished()
-
-    def on_stream_reset(self, stream: StreamKey) -> None:
-        """The peer broke off a stream without relay."""
-        if owned := self._owned.get(stream):
-            owned.on_lost("reset by the other end")
-        if on_lost := self._watched.pop(stream, None):
-            on_lost()
+def _result(event: RelayFinished | CoreFailed) -> RelayResult:
+    if isinstance(event, CoreFailed):
+        return RelayResult(0, 0, str(event.error))
+    return RelayResult(
+        event.sent, event.received, event.error, event.connected, event.end, event.reason
+    )
 
 
 async def wait_idle(sessions: Callable[[], Iterable[Session]]) -> None:

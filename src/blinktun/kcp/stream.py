@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from blinktun._core import RelayEnd
 from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Stream:
             return
         self._driver.core.reset(self.key)
         self._driver.wake()
-        self.on_lost("aborted here")
+        self.on_lost(RelayEnd.ABORTED.value)
 
     async def __aenter__(self) -> Self:
         return self

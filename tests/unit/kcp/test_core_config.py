@@ -9,7 +9,8 @@ import pytest
 
 from blinktun import _core
 from blinktun.config.model import KcpSettings
-from blinktun.config.options_kcptun import CRYPTS
+from blinktun.config.options import by_key
+from blinktun.config.options_kcptun import CRYPTS, KCPTUN_OPTIONS
 from blinktun.errors import ConfigError
 from blinktun.kcp.core_config import core_config
 
@@ -25,9 +26,28 @@ def test_the_options_offer_every_cipher_of_the_core() -> None:
     assert sorted(names) == sorted(CRYPTS)
 
 
+class Recording:
+    """Settings that note which of them were read."""
+
+    def __init__(self, settings: KcpSettings) -> None:
+        self._settings = settings
+        self.read: dict[str, object] = {}
+
+    def __getattr__(self, name: str) -> object:
+        return self.read.setdefault(name, getattr(self._settings, name))
+
+
 def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, object] = {}
-    monkeypatch.setattr(_core, "Config", lambda **settings: given.update(settings))
+    real = _core.Config
+
+    def config(settings: KcpSettings, pass_: bytes, pads: _core.Pads | None) -> _core.Config:
+        recording = Recording(settings)
+        made = real(recording, pass_, pads)
+        given.update(recording.read, pass_=pass_, pads=pads)
+        return made
+
+    monkeypatch.setattr(_core, "Config", config)
     core_config(KcpSettings(key="k", nodelay=1, nc=0, keepalive=7))
     # Acknowledgements always leave at once; tcp chooses the call; the key goes in derived, and as
     # pads if QPP is wanted.
@@ -37,6 +57,24 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     assert given["pads"] is None
     assert given["pass_"] == _core.derive_key(b"k")
     assert (given["nodelay"], given["nc"], given["keepalive"]) == (True, False, 7.0)
+
+
+@pytest.mark.parametrize("crypt", CRYPTS)
+@pytest.mark.parametrize("datashard", [0, 10])
+def test_the_core_takes_the_least_mtu_and_no_smaller_one(crypt: str, datashard: int) -> None:
+    settings = KcpSettings(crypt=crypt, datashard=datashard)
+    least = _core.least_mtu(crypt, datashard > 0)
+    core_config(replace(settings, mtu=least))
+    config = replace(settings, mtu=least - 1)
+    with pytest.raises(ValueError, match="mtu"):
+        _core.Config(config, bytes(32), None)
+    with pytest.raises(ConfigError, match="mtu"):
+        core_config(config)
+
+
+def test_the_defaults_of_both_sides_of_the_border_agree() -> None:
+    assert KcpSettings().mtu == _core.DEFAULT_MTU
+    assert by_key(KCPTUN_OPTIONS)["mtu"].high == _core.MAX_MTU
 
 
 def test_pads_are_made_once_from_the_key_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,12 +22,14 @@ from tests.unit.kcp.support import (
 from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
-from blinktun._core import Event
+from blinktun._core import SessionFecMismatch
 from blinktun.errors import TransportError
 from blinktun.kcp import driver as module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from blinktun._core import Event
 
 both_loops = pytest.mark.parametrize(
     "new_loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
@@ -113,7 +115,7 @@ async def test_a_fec_mismatch_goes_to_its_session() -> None:
     told: list[tuple[kcp.Session, tuple[int, int] | None]] = []
     async with peers() as both:
         driver = kcp.Driver.current()
-        event = Event.SessionFecMismatch
+        event = SessionFecMismatch
         driver._dispatch(event(both.near.key, (4, 2)))  # nobody listens
         both.near.on_mismatch = lambda session, theirs: told.append((session, theirs))
         driver._dispatch(event(both.near.key, (4, 2)))

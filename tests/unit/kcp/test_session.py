@@ -32,9 +32,10 @@ async def test_what_a_session_says_of_itself() -> None:
         assert both.near.peer == near.peer == str(both.server.address)
         assert both.far.peer == far.peer
         assert (both.near.smux_version, both.far.smux_version) == (2, 2)
-        assert both.near.reason == ""
+        assert (both.near.reason, both.near.close_reason) == ("", None)
     assert both.near.is_closed
     assert both.near.reason == "closed here"
+    assert both.near.close_reason is kcp.CloseReason.LOCAL
     assert both.near.smux_version is None
 
 
@@ -187,5 +188,6 @@ async def test_a_restarted_server_is_noticed() -> None:
                 await stream.read()
         assert session.is_closed
         assert "restarted" in session.reason
+        assert session.close_reason is kcp.CloseReason.PEER_RESTARTED
         with pytest.raises(TransportError, match="restarted"):
             session.open_stream()

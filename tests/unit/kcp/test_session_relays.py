@@ -148,6 +148,7 @@ async def test_a_reset_by_the_peer_reaches_the_application() -> None:
         with pytest.raises(ConnectionResetError):
             await relayed.receive()
         assert await relayed.error() == "reset by the other end"
+        assert (await relayed.result).end is kcp.RelayEnd.PEER_RESET
         relayed.app.close()
 
 
@@ -158,6 +159,9 @@ async def test_the_end_of_the_session_reaches_the_application() -> None:
         with pytest.raises(ConnectionResetError):
             await relayed.receive()
         assert await relayed.error() == "session lost: closed here"
+        result = await relayed.result
+        assert result.end is kcp.RelayEnd.SESSION_LOST
+        assert result.reason is kcp.CloseReason.LOCAL
         relayed.app.close()
 
 
@@ -170,6 +174,7 @@ async def test_aclose_breaks_relays_off_at_both_ends() -> None:
         with pytest.raises(TransportError, match="reset by the other end"):
             await relayed.far.read()
         assert await relayed.error() == "aborted here"
+        assert (await relayed.result).end is kcp.RelayEnd.ABORTED
         relayed.app.close()
 
 

@@ -27,21 +27,15 @@ impl Reactor {
             EndpointEvent::Undecryptable { from } => {
                 self.events.push_back(Event::Undecryptable(endpoint, from));
             }
-            EndpointEvent::Session(session, event) => match event {
-                session::Event::Silent { heard } => {
-                    self.events
-                        .push_back(Event::SessionSilent(key(session), heard));
-                }
-                session::Event::Recovered => {
-                    self.events.push_back(Event::SessionRecovered(key(session)));
-                }
-                session::Event::FecMismatch(theirs) => {
-                    self.events
-                        .push_back(Event::SessionFecMismatch(key(session), theirs));
-                }
-                session::Event::Closed(reason) => self.end_session(key(session), reason),
-                session::Event::Stream(event) => self.handle_stream_event(key(session), event),
-            },
+            EndpointEvent::Session(session, session::Event::Closed(reason)) => {
+                self.end_session(key(session), reason);
+            }
+            EndpointEvent::Session(session, session::Event::Stream(event)) => {
+                self.handle_stream_event(key(session), event);
+            }
+            EndpointEvent::Session(session, event) => {
+                self.events.push_back(Event::Session(key(session), event));
+            }
         }
     }
 
@@ -60,14 +54,11 @@ impl Reactor {
             stream: id,
         };
         let Some(relay) = self.relay_of(key) else {
-            return self.events.extend(match event {
-                smux::Event::Opened(_) => Some(Event::StreamOpened(key)),
-                smux::Event::Readable(_) => Some(Event::StreamReadable(key)),
-                smux::Event::Finished(_) => Some(Event::StreamFinished(key)),
-                smux::Event::Writable(_) => Some(Event::StreamWritable(key)),
-                smux::Event::Reset(_) => Some(Event::StreamReset(key)),
-                smux::Event::Closed(_) | smux::Event::PeerHello => None,
-            });
+            if !matches!(event, smux::Event::Closed(_)) {
+                let event = session::Event::Stream(event);
+                self.events.push_back(Event::Session(session, event));
+            }
+            return;
         };
         match event {
             smux::Event::Reset(_) => return self.end_relay(relay, RelayEnd::PeerReset),
@@ -88,7 +79,8 @@ impl Reactor {
         if ends {
             self.close_endpoint(key.endpoint);
         }
-        self.events.push_back(Event::SessionClosed(key, reason));
+        let event = session::Event::Closed(reason);
+        self.events.push_back(Event::Session(key, event));
     }
 
     pub(super) fn end_relay(&mut self, index: usize, end: RelayEnd) {

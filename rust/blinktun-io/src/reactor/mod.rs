@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use blinktun_proto::endpoint::Openings;
 use blinktun_proto::error::CloseReason;
-use blinktun_proto::session::{Context, Role, Session};
+use blinktun_proto::session::{self, Context, Role, Session};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Time, earliest};
 use mio::unix::SourceFd;
@@ -256,8 +256,7 @@ impl Reactor {
         Ok(&socket.link)
     }
 
-    /// Close a socket and all its sessions; their relays are aborted. [`Event::SessionClosed`]
-    /// follows for each.
+    /// Close a socket and all its sessions; their relays are aborted. `Closed` follows for each.
     pub fn close_endpoint(&mut self, endpoint: EndpointId) {
         let Some(socket) = self.sockets.get(endpoint) else {
             return;
@@ -275,8 +274,8 @@ impl Reactor {
             .deregister(&mut SourceFd(&socket.link.as_raw_fd()));
         for session in socket.endpoint.session_ids() {
             let key = SessionKey { endpoint, session };
-            self.events
-                .push_back(Event::SessionClosed(key, CloseReason::Local));
+            let event = session::Event::Closed(CloseReason::Local);
+            self.events.push_back(Event::Session(key, event));
         }
         self.retired.add(&socket.stats());
         self.retired.curr_estab = 0;

@@ -114,8 +114,7 @@ impl Reactor {
             .copied()
     }
 
-    /// Queue bytes on a stream; returns how many were taken. If not all,
-    /// [`Event::StreamWritable`] follows.
+    /// Queue bytes on a stream; returns how many were taken. If not all, `Writable` follows.
     ///
     /// # Errors
     /// `NotConnected` or `BrokenPipe` if the stream or its write side is over.

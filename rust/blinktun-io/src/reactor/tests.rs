@@ -6,10 +6,13 @@ use std::net::Ipv4Addr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::session::Config;
+use blinktun_proto::session::Event::Stream;
+use blinktun_proto::smux::Event::Readable;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::*;
+use crate::event::StreamKey;
 
 const HERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 /// Sockets, each with an idle session.
@@ -61,7 +64,8 @@ fn carry(client: &mut Reactor, sessions: &[SessionKey], server: &mut Reactor, da
     while missing > 0 {
         next_turn([client, server]);
         while let Some(event) = server.next_event() {
-            if let Event::StreamReadable(stream) = event {
+            if let Event::Session(session, Stream(Readable(stream))) = event {
+                let stream = StreamKey { session, stream };
                 missing -= server.read(stream, data.len()).expect("open").len();
             }
         }
@@ -162,7 +166,8 @@ fn the_descriptor_is_readable_at_deadlines_below_a_millisecond() {
         let overdue = client.next_deadline().filter(|at| had && *at <= begin);
         assert_eq!(overdue, None, "what was due is done");
         while let Some(event) = server.next_event() {
-            if let Event::StreamReadable(stream) = event {
+            if let Event::Session(session, Stream(Readable(stream))) = event {
+                let stream = StreamKey { session, stream };
                 missing -= server.read(stream, data.len()).expect("open").len();
             }
         }

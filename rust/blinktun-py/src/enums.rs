@@ -1,0 +1,92 @@
+//! Enums of Python's own kind, made from those of Rust: their members are decided on by identity, and
+//! a type checker sees whether a `match` over them is complete. The value of a member is what a
+//! person reads.
+
+use blinktun_io::RelayEnd;
+use blinktun_proto::error::CloseReason;
+use blinktun_proto::stats::{Kind, Stats};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyMappingProxy};
+
+/// An enum of Python, made when it is first asked for.
+struct Enum {
+    name: &'static str,
+    made: PyOnceLock<(Py<PyAny>, Vec<Py<PyAny>>)>,
+}
+
+impl Enum {
+    const fn new(name: &'static str) -> Enum {
+        Enum {
+            name,
+            made: PyOnceLock::new(),
+        }
+    }
+
+    /// The class, and its members in the order of `members`, which are names and values.
+    fn get<'a>(
+        &'a self,
+        py: Python<'_>,
+        members: impl FnOnce() -> Vec<(&'static str, String)>,
+    ) -> PyResult<&'a (Py<PyAny>, Vec<Py<PyAny>>)> {
+        self.made.get_or_try_init(py, || {
+            let keywords = PyDict::new(py);
+            keywords.set_item("module", "blinktun._core")?;
+            let base = py.import("enum")?.getattr("Enum")?;
+            let members = members();
+            let class = base.call((self.name, PyList::new(py, &members)?), Some(&keywords))?;
+            let made: PyResult<Vec<_>> = members
+                .iter()
+                .map(|(name, _)| Ok(class.getattr(*name)?.unbind()))
+                .collect();
+            Ok((class.unbind(), made?))
+        })
+    }
+}
+
+static CLOSE_REASON: Enum = Enum::new("CloseReason");
+static RELAY_END: Enum = Enum::new("RelayEnd");
+static COUNTER_KIND: Enum = Enum::new("CounterKind");
+
+fn close_reasons() -> Vec<(&'static str, String)> {
+    let all = CloseReason::ALL.iter();
+    all.map(|reason| (reason.name(), reason.to_string()))
+        .collect()
+}
+
+fn relay_ends() -> Vec<(&'static str, String)> {
+    RelayEnd::KINDS
+        .map(|(name, text)| (name, text.into()))
+        .into()
+}
+
+fn counter_kinds() -> Vec<(&'static str, String)> {
+    let all = Kind::ALL.iter();
+    all.map(|kind| (kind.name(), kind.to_string())).collect()
+}
+
+/// The member for a reason.
+pub fn close_reason(py: Python<'_>, reason: CloseReason) -> PyResult<Py<PyAny>> {
+    let (_, members) = CLOSE_REASON.get(py, close_reasons)?;
+    Ok(members[reason as usize].clone_ref(py))
+}
+
+/// The member for the kind of an end.
+pub fn relay_end(py: Python<'_>, end: &RelayEnd) -> PyResult<Py<PyAny>> {
+    let (_, members) = RELAY_END.get(py, relay_ends)?;
+    Ok(members[end.kind()].clone_ref(py))
+}
+
+/// Add the enums to `module`, and `COUNTERS`: the kind of each counter.
+pub fn export(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let (kind, kinds) = COUNTER_KIND.get(py, counter_kinds)?;
+    module.add(CLOSE_REASON.name, &CLOSE_REASON.get(py, close_reasons)?.0)?;
+    module.add(RELAY_END.name, &RELAY_END.get(py, relay_ends)?.0)?;
+    module.add(COUNTER_KIND.name, kind)?;
+    let counters = PyDict::new(py);
+    for (name, kind) in Stats::KINDS {
+        counters.set_item(name, &kinds[*kind as usize])?;
+    }
+    module.add("COUNTERS", PyMappingProxy::new(py, counters.as_mapping()))
+}
