@@ -38,6 +38,7 @@ __all__ = [
     "SessionOpened",
     "SessionRecovered",
     "SessionSilent",
+    "SessionStats",
     "SocketEvent",
     "StreamFinished",
     "StreamOpened",
@@ -370,6 +371,106 @@ Event: TypeAlias = SocketEvent | SessionEvent | RelayFinished
 """What happened."""
 
 @final
+class SessionStats:
+    """How a session stands at one moment, and what it has counted since it began."""
+
+    @property
+    def sent_packets(self) -> int:
+        """Datagrams sent, parity included."""
+
+    @property
+    def sent_bytes(self) -> int:
+        """Their bytes, with all headers up to those of UDP."""
+
+    @property
+    def received_packets(self) -> int:
+        """Datagrams taken."""
+
+    @property
+    def received_bytes(self) -> int:
+        """Their bytes."""
+
+    @property
+    def sent_payload(self) -> int:
+        """Bytes given to KCP: frames of smux, compressed."""
+
+    @property
+    def received_payload(self) -> int:
+        """Bytes that came out of KCP."""
+
+    @property
+    def fast_retransmissions(self) -> int:
+        """After enough later segments were acknowledged."""
+
+    @property
+    def early_retransmissions(self) -> int:
+        """After one later acknowledgement, with nothing new to send."""
+
+    @property
+    def timeout_retransmissions(self) -> int:
+        """By timeout."""
+
+    @property
+    def spurious_retransmissions(self) -> int:
+        """Those whose original turned out to have arrived."""
+
+    @property
+    def repaired_packets(self) -> int:
+        """Data packets that FEC rebuilt."""
+
+    @property
+    def sent_overhead(self) -> float | None:
+        """``sent_bytes`` for a byte of ``sent_payload``; None before the first."""
+
+    @property
+    def received_overhead(self) -> float | None:
+        """``received_bytes`` for a byte of ``received_payload``; None before the first."""
+
+    @property
+    def rtt(self) -> float | None:
+        """The smoothed round trip; None, like those below, before the first is known."""
+
+    @property
+    def min_rtt(self) -> float | None:
+        """The shortest round trip of the last 5 to 10 s."""
+
+    @property
+    def latest_rtt(self) -> float | None:
+        """The last round trip."""
+
+    @property
+    def window(self) -> int:
+        """Bytes of data that may be in flight: the smallest of all windows."""
+
+    @property
+    def rate(self) -> int | None:
+        """Bytes a second at which data leaves; None: it is not paced."""
+
+    @property
+    def in_flight(self) -> int:
+        """Bytes of data in flight."""
+
+    @property
+    def mtu(self) -> int:
+        """The largest datagram."""
+
+    @property
+    def peer_window(self) -> int:
+        """The peer's window, in segments."""
+
+    @property
+    def streams(self) -> int:
+        """Open streams."""
+
+    @property
+    def smux_version(self) -> int | None:
+        """1 or 2; None until a server has learned it."""
+
+    @property
+    def peer_is_blinktun(self) -> bool:
+        """Whether the peer has said so."""
+
+@final
 class Reactor:
     """All sockets and relays of an event loop.
 
@@ -438,8 +539,8 @@ class Reactor:
     def is_drained(self, session: _SessionKey) -> bool:
         """Whether all that was written has left and been acknowledged."""
 
-    def session_info(self, session: _SessionKey) -> dict[str, int | float | None] | None:
-        """``smux_version``, ``peer_is_blinktun``, ``streams``, ``rtt``; None if it is gone."""
+    def session_stats(self, session: _SessionKey) -> SessionStats | None:
+        """How a session stands now; None if it is gone."""
 
     def open_stream(self, session: _SessionKey) -> _StreamKey:
         """Open a stream."""

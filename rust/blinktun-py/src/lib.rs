@@ -6,6 +6,7 @@ mod event;
 mod guard;
 mod keys;
 mod openings;
+mod stats;
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -13,7 +14,6 @@ use std::time::Duration;
 
 use blinktun_io as io;
 use blinktun_proto::crypt;
-use blinktun_proto::smux::Version;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -22,6 +22,7 @@ use config::{Config, Pads, seconds};
 use guard::{Guarded, guard};
 use keys::{SessionKey, StreamKey, session_key, stream_key};
 use openings::OpeningMemory;
+use stats::SessionStats;
 
 /// What systems say of a descriptor that is none.
 const EBADF: i32 = 9;
@@ -155,27 +156,10 @@ impl Reactor {
             .look(|inner| Ok(inner.is_drained(session_key(session))))
     }
 
-    fn session_info<'py>(
-        &self,
-        py: Python<'py>,
-        session: SessionKey,
-    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn session_stats(&self, session: SessionKey) -> PyResult<Option<SessionStats>> {
         self.inner.look(|inner| {
-            let Some(session) = inner.session(session_key(session)) else {
-                return Ok(None);
-            };
-            let info = PyDict::new(py);
-            info.set_item(
-                "smux_version",
-                session.mux().version().map(|version| match version {
-                    Version::V1 => 1,
-                    Version::V2 => 2,
-                }),
-            )?;
-            info.set_item("peer_is_blinktun", session.mux().peer_is_blinktun())?;
-            info.set_item("streams", session.mux().stream_count())?;
-            info.set_item("rtt", session.path().rtt.smoothed().as_secs_f64())?;
-            Ok(Some(info))
+            let session = inner.session(session_key(session));
+            Ok(session.map(|session| session.stats().into()))
         })
     }
 
@@ -296,7 +280,9 @@ mod _core {
     use pyo3::types::PyTuple;
 
     #[pymodule_export]
-    use super::{Config, OpeningMemory, Pads, Reactor, config::least_mtu, derive_key};
+    use super::{
+        Config, OpeningMemory, Pads, Reactor, SessionStats, config::least_mtu, derive_key,
+    };
 
     #[pymodule_export]
     const OPENING_RECORD: usize = replay::RECORD;

@@ -21,7 +21,7 @@ conversation, whose `Stream`s can be read and written from Python, or joined to 
 
 from __future__ import annotations
 
-from blinktun._core import CloseReason, RelayEnd
+from blinktun._core import CloseReason, RelayEnd, SessionStats
 from blinktun.kcp.api import Server, connect, serve
 from blinktun.kcp.driver import Driver
 from blinktun.kcp.pool import SessionPool
@@ -36,6 +36,7 @@ __all__ = [
     "Server",
     "Session",
     "SessionPool",
+    "SessionStats",
     "Stream",
     "connect",
     "serve",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Self
 
-    from blinktun._core import RelayFinished, SessionEvent
+    from blinktun._core import RelayFinished, SessionEvent, SessionStats
     from blinktun.kcp.driver import Driver
     from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.kcp.raw_tcp import Carrier
@@ -225,9 +225,12 @@ class Session:
     @property
     def smux_version(self) -> int | None:
         """1 or 2; None until a server has learned it from the first frame."""
-        info = self._driver.core.session_info(self.key)
-        version = info and info["smux_version"]
-        return int(version) if version else None
+        stats = self.stats()
+        return stats.smux_version if stats else None
+
+    def stats(self) -> SessionStats | None:
+        """How the session stands now, and what it has counted; None when it is over."""
+        return self._driver.core.session_stats(self.key)
 
     def close(self) -> None:
         """End the session at once, without a word to the peer; its streams break."""
@@ -251,8 +254,8 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether no stream is open in any direction, and all that was written is acknowledged."""
-        info = self._driver.core.session_info(self.key)
-        return info is None or (not info["streams"] and self._driver.core.is_drained(self.key))
+        stats = self.stats()
+        return stats is None or (not stats.streams and self._driver.core.is_drained(self.key))
 
     async def drain(self) -> None:
         """Wait until all that was written is acknowledged, or the peer is silent."""

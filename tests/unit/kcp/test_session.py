@@ -39,6 +39,37 @@ async def test_what_a_session_says_of_itself() -> None:
     assert both.near.smux_version is None
 
 
+async def test_what_a_session_has_counted() -> None:
+    async with peers() as both:
+        before = both.near.stats()
+        assert before
+        assert (before.sent_packets, before.rtt, before.sent_overhead) == (0, None, None)
+        near, far = await both.stream()
+        await near.write(bytes(range(256)) * 400)
+        received = 0
+        while received < 256 * 400:
+            received += len(await far.read())
+        await both.near.drain()
+        near_stats, far_stats = both.near.stats(), both.far.stats()
+    assert near_stats
+    assert far_stats
+    assert near_stats.sent_bytes > near_stats.sent_payload > 0
+    assert near_stats.sent_overhead == near_stats.sent_bytes / near_stats.sent_payload
+    assert far_stats.received_payload == near_stats.sent_payload
+    assert 0 < far_stats.received_packets <= near_stats.sent_packets
+    assert near_stats.min_rtt is not None
+    assert near_stats.latest_rtt is not None
+    assert 0 <= near_stats.min_rtt <= near_stats.latest_rtt < PATIENCE
+    assert (near_stats.mtu, near_stats.in_flight, near_stats.rate) == (SETTINGS.mtu, 0, None)
+    assert (near_stats.streams, near_stats.smux_version) == (1, 2)
+    assert near_stats.peer_is_blinktun
+    assert near_stats.peer_window > 0
+    assert near_stats.window > 0
+    assert both.near.stats() is None
+    with pytest.raises(AttributeError):
+        near_stats.mtu = 1  # type: ignore[misc]
+
+
 @pytest.mark.parametrize("version", [1, 2])
 async def test_two_blinktun_go_on_in_version_2(version: int) -> None:
     settings = replace(SETTINGS, smuxver=version)

@@ -281,6 +281,11 @@ impl Kcp {
         stats.flushed_at = now;
     }
 
+    /// Bytes of data that may be in flight.
+    pub fn window(&self, path: &Path) -> u64 {
+        self.sender.window(path)
+    }
+
     /// Segments held for the receiver: what this conversation costs beside what it sends.
     pub fn held(&self) -> usize {
         self.receiver.held()

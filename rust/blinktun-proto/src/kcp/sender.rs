@@ -376,6 +376,11 @@ impl Sender {
         windows.min(u32::try_from(allowed).unwrap_or(u32::MAX))
     }
 
+    /// Bytes of data that may be in flight.
+    pub fn window(&self, path: &Path) -> u64 {
+        u64::from(self.effective_window(path)) * self.mss as u64
+    }
+
     /// Nothing is left to send. If the windows allow more, what is in flight says little of the path.
     pub fn note_idle(&mut self, path: &Path) {
         if self.queue.is_empty() && self.buffer.len() < self.effective_window(path) as usize {

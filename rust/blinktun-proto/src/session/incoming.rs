@@ -21,6 +21,8 @@ impl Session {
         if self.closed.is_some() {
             return;
         }
+        self.counts
+            .note_received(self.head + payload.size() + self.tail);
         match payload {
             Payload::Plain(segments) => {
                 self.peer_fec.plain = self.peer_fec.plain.saturating_add(1);
@@ -54,13 +56,19 @@ impl Session {
             &mut cx.packed,
             now,
         );
+        let spurious = cx.stats.spurious_retrans_segs;
         let into = (&mut sink, &mut cx.pool, &mut cx.stats);
         let result = self.kcp.input(segments, regular, &mut self.path, now, into);
         let (received, failed) = (sink.received, sink.failed);
         cx.stats.bytes_received += received;
+        self.counts.received_payload += received;
+        self.counts.spurious_retransmissions += cx.stats.spurious_retrans_segs - spurious;
         match (result, regular) {
             (Ok(()), true) => {}
-            (Ok(()), false) => cx.stats.fec_recovered += 1,
+            (Ok(()), false) => {
+                cx.stats.fec_recovered += 1;
+                self.counts.repaired_packets += 1;
+            }
             (Err(_), true) => cx.stats.kcp_in_errors += 1,
             (Err(_), false) => cx.stats.fec_errs += 1,
         }
@@ -118,6 +126,7 @@ impl Session {
         );
         self.kcp.drain(&mut sink, &mut cx.pool);
         cx.stats.bytes_received += sink.received;
+        self.counts.received_payload += sink.received;
         if let Some(reason) = sink.failed {
             self.close(reason);
         }

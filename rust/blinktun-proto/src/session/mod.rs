@@ -20,6 +20,7 @@ mod greeting;
 mod incoming;
 mod ingest;
 pub mod pace;
+mod stats;
 mod streams;
 mod transmit;
 
@@ -47,6 +48,7 @@ use fec_policy::PeerFecStats;
 pub use fec_policy::PeerShards;
 pub use greeting::Greeting;
 use pace::Pace;
+pub use stats::{Counts, SessionStats};
 
 /// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
 pub const MAX_BATCH: usize = 64;
@@ -133,6 +135,7 @@ pub struct Session {
     /// A client's server must have answered by then.
     answer_by: Option<Time>,
     answer_within: Duration,
+    counts: Counts,
     silent: bool,
     closed: Option<CloseReason>,
     events: VecDeque<Event>,
@@ -171,6 +174,7 @@ impl Session {
             opened: false,
             answer_by: None,
             answer_within: config.answer_within,
+            counts: Counts::default(),
             silent: false,
             closed: None,
             events: VecDeque::new(),
@@ -321,6 +325,26 @@ impl Session {
     }
 
     // --- to look at -----------------------------------------------------------------------
+
+    /// How it stands now.
+    pub fn stats(&self) -> SessionStats {
+        let rtt = &self.path.rtt;
+        let known = |value: Duration| rtt.is_known().then_some(value);
+        SessionStats {
+            counts: self.counts,
+            rtt: known(rtt.smoothed()),
+            min_rtt: rtt.min(),
+            latest_rtt: known(rtt.latest()),
+            window: self.kcp.window(&self.path),
+            rate: self.path.controller.pacing_rate(),
+            in_flight: self.kcp.in_flight().bytes,
+            mtu: self.path.mtu(),
+            peer_window: self.kcp.remote_window(),
+            streams: self.mux.stream_count(),
+            smux_version: self.mux.version(),
+            peer_is_blinktun: self.mux.peer_is_blinktun(),
+        }
+    }
 
     /// The smux session: its streams' state.
     pub fn mux(&self) -> &Mux {

@@ -1,5 +1,6 @@
 //! From streams to datagrams: frames into KCP, payloads into batches of equal length.
 
+use super::stats::Mark;
 use super::{Batch, Context, MAX_BATCH, Session};
 use crate::fec;
 use crate::kcp::Emitted;
@@ -36,7 +37,12 @@ impl Session {
             },
         };
         let end = out.len().min(limit).min(allowed);
+        let before = Mark::of(&cx.stats);
         let batch = self.write_batch(&mut out[..end], now, cx);
+        self.counts.note_turn(&before, &Mark::of(&cx.stats));
+        if let Some(batch) = batch {
+            self.counts.note_sent(batch.len, batch.stride);
+        }
         if let (Some(pace), Some(batch)) = (&mut self.pace, batch) {
             pace.spend(batch.len);
         }

@@ -81,6 +81,11 @@ impl<'a> Packet<'a> {
         })
     }
 
+    /// Its length in bytes.
+    pub fn size(&self) -> usize {
+        PARITY_HEADER + self.shard.len()
+    }
+
     /// What stands behind the size field: of a data packet, its segments.
     pub fn content(&self) -> &'a [u8] {
         &self.shard[SIZE_FIELD..]

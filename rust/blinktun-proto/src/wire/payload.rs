@@ -55,6 +55,15 @@ impl<'a> Payload<'a> {
         })
     }
 
+    /// Its length in bytes; 0 for one of an unknown kind.
+    pub fn size(&self) -> usize {
+        match self {
+            Payload::Plain(segments) => segments.bytes().len(),
+            Payload::Data(packet, _) | Payload::Parity(packet) => packet.size(),
+            Payload::OutOfBand => 0,
+        }
+    }
+
     /// The conversation, if it names one.
     pub fn conv(&self) -> Option<u32> {
         self.segments().map(|segments| segments.conv())
