@@ -31,14 +31,14 @@ def check_settings(settings: KcpSettings) -> None:
     """
     if not isinstance(settings, KcpSettings):
         raise TypeError(f"KcpSettings are needed, not {type(settings).__name__}")
-    for field, option in _OPTIONS.items():
+    for field, option in OPTION_OF.items():
         value = getattr(settings, field)
         if value is None and option.name == "smuxver":
             continue  # a server learns it
         option.check(value, _origin(settings, field, option))
 
     def refuse(name: str, problem: str, fix: str) -> ConfigError:
-        return _origin(settings, name, _OPTIONS[name]).error(problem, fix=fix)
+        return _origin(settings, name, OPTION_OF[name]).error(problem, fix=fix)
 
     check_together(settings, refuse)
 
@@ -74,5 +74,5 @@ def _options() -> dict[str, Option]:
     return {field.name: by_name[field.name] for field in fields(KcpSettings)}
 
 
-_OPTIONS = _options()
-"""The option of each field."""
+OPTION_OF = _options()
+"""The option of each field of `KcpSettings`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from blinktun.address import Address
 from blinktun.config.addresses import port_range, stream_address
@@ -12,7 +12,7 @@ from blinktun.config.document import read_document
 from blinktun.config.explain import COMMAND_LINE, Origin, shown
 from blinktun.config.files import output_path
 from blinktun.config.flags import CommandLine, flag_value, split_flags
-from blinktun.config.kcp_check import check_together
+from blinktun.config.kcp_check import OPTION_OF, check_together
 from blinktun.config.kinds import KCPTUN, refuse_other_program
 from blinktun.config.model import (
     KcpLink,
@@ -227,38 +227,16 @@ def kcp_settings(settings: Settings) -> KcpSettings:
     Raises:
         ConfigError: some that are fine alone are impossible together.
     """
-    datashard, parityshard = _shards(settings)
-    manual = tuple(settings.integer(name) for name in ("nodelay", "interval", "resend", "nc"))
-    nodelay, interval, resend, nc = MODES.get(settings.text("mode"), manual)
-    smuxver = settings.value("smuxver")
-    kcp = KcpSettings(
-        key=settings.text("key"),
-        crypt=settings.text("crypt"),
-        nodelay=nodelay,
-        interval=interval,
-        resend=resend,
-        nc=nc,
-        mtu=settings.integer("mtu"),
-        sndwnd=settings.integer("sndwnd"),
-        rcvwnd=settings.integer("rcvwnd"),
-        ratelimit=settings.integer("ratelimit"),
-        datashard=datashard,
-        parityshard=parityshard,
-        dscp=settings.integer("dscp"),
-        nocomp=settings.boolean("nocomp"),
-        acknodelay=settings.boolean("acknodelay"),
-        sockbuf=settings.integer("sockbuf"),
-        smuxver=smuxver if isinstance(smuxver, int) else None,
-        smuxbuf=settings.integer("smuxbuf"),
-        framesize=settings.integer("framesize"),
-        streambuf=settings.integer("streambuf"),
-        keepalive=settings.integer("keepalive"),
-        tcp=settings.boolean("tcp"),
-        closewait=settings.integer("closewait"),
-        qpp=settings.boolean("QPP"),
-        qpp_count=settings.integer("QPPCount"),
-        qpp_revision=settings.text("QPPRevision"),
-    )
+    # The table has checked the kind of each value. The fields that mean something else than what
+    # was written stand below.
+    values: dict[str, Any] = {
+        field: settings.value(option.name) for field, option in OPTION_OF.items()
+    }
+    mode = MODES.get(settings.text("mode"))
+    if mode:
+        values.update(zip(("nodelay", "interval", "resend", "nc"), mode, strict=True))
+    values["datashard"], values["parityshard"] = _shards(settings)
+    kcp = KcpSettings(**values)
     check_together(kcp, partial(_refuse, settings))
     return kcp
 
