@@ -61,13 +61,13 @@ impl Pair {
             send_window: window,
             receive_window: window,
             clock_offset: 0,
-            asks_after_data: true,
         };
         let settings = path::Settings {
             nodelay: true,
             interval_ms: 10,
             resend: 2,
             congestion: Algorithm::Fixed,
+            asks_after_data: true,
         };
         Pair {
             near: Kcp::new(config, Time::ZERO),

@@ -19,7 +19,6 @@ const CONFIG: Config = Config {
     resend: 0,
     send_window: 32,
     receive_window: 32,
-    asks_after_data: true,
     clock_offset: 0,
 };
 
@@ -28,6 +27,7 @@ const SETTINGS: path::Settings = path::Settings {
     interval_ms: 1000,
     resend: 0,
     congestion: Algorithm::Fixed,
+    asks_after_data: true,
 };
 
 struct Swallow;
@@ -77,7 +77,7 @@ impl Waiting {
     /// What happens up to this moment, without an answer.
     fn pass_to(&mut self, now: Time) -> usize {
         let mut sent = 0;
-        while let Some(due) = self.kcp.next_timeout().filter(|due| *due <= now) {
+        while let Some(due) = self.kcp.next_timeout(&self.path).filter(|due| *due <= now) {
             self.kcp.handle_timeout(&mut self.path, due);
             sent += self.emit(due);
         }
@@ -114,8 +114,8 @@ fn at(millis: u64) -> Time {
 fn one_lost_datagram_is_no_silence_however_long_its_rto() {
     let mut waiting = Waiting::new();
     assert!(waiting.pass_to(at(1439)) > 0);
-    assert!(!waiting.kcp.is_silent(at(1439)));
-    assert!(waiting.kcp.is_silent(at(1440)));
+    assert!(!waiting.kcp.is_silent(&waiting.path, at(1439)));
+    assert!(waiting.kcp.is_silent(&waiting.path, at(1440)));
 }
 
 #[test]
@@ -125,10 +125,10 @@ fn whoever_sends_new_data_is_not_gone() {
         let now = at(u64::from(turn) * 900);
         waiting.pass_to(now);
         waiting.hear(turn, now);
-        assert!(!waiting.kcp.is_silent(now));
+        assert!(!waiting.kcp.is_silent(&waiting.path, now));
     }
-    assert!(!waiting.kcp.is_silent(at(9099)));
-    assert!(waiting.kcp.is_silent(at(9100)));
+    assert!(!waiting.kcp.is_silent(&waiting.path, at(9099)));
+    assert!(waiting.kcp.is_silent(&waiting.path, at(9100)));
 }
 
 #[test]
@@ -137,8 +137,8 @@ fn copies_of_old_data_are_no_sign_of_life() {
     waiting.hear(0, at(0));
     for now in (100..1500).step_by(100).map(at) {
         waiting.hear(0, now);
-        assert!(!waiting.kcp.is_silent(now));
+        assert!(!waiting.kcp.is_silent(&waiting.path, now));
     }
     waiting.hear(0, at(1500));
-    assert!(waiting.kcp.is_silent(at(1500)));
+    assert!(waiting.kcp.is_silent(&waiting.path, at(1500)));
 }

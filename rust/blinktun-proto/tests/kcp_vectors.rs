@@ -69,7 +69,6 @@ impl Machine {
             resend: number(setup, "resend"),
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
-            asks_after_data: false,
             clock_offset: 0,
         };
         let settings = path::Settings {
@@ -80,6 +79,7 @@ impl Machine {
                 1 => Algorithm::Fixed,
                 _ => Algorithm::Reno,
             },
+            asks_after_data: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         Machine {
@@ -316,7 +316,10 @@ fn a_lost_segment_of_a_silent_peer_is_not_left_to_a_long_timeout() {
     send_at(&mut machine, &[10_000]);
     let mut out = vec![0; 1500];
     let question = (0..20).find_map(|_| {
-        let now = machine.kcp.next_timeout().expect("data is in flight");
+        let now = machine
+            .kcp
+            .next_timeout(&machine.path)
+            .expect("data is in flight");
         machine.kcp.handle_timeout(&mut machine.path, now);
         let emitted = machine
             .kcp

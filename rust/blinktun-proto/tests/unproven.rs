@@ -392,7 +392,6 @@ fn a_datagram_is_one_guess() {
             resend: 2,
             send_window: 32,
             receive_window: 32,
-            asks_after_data: false,
             clock_offset: 5_000_000,
         };
         let settings = path::Settings {
@@ -400,6 +399,7 @@ fn a_datagram_is_one_guess() {
             interval_ms: 10,
             resend: 2,
             congestion: Algorithm::Fixed,
+            asks_after_data: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         let mut path = Path::new(settings, peer, (1000, 1000 - HEADER));
@@ -415,7 +415,11 @@ fn a_datagram_is_one_guess() {
         let into = (&mut Nowhere, &mut pool, &mut stats);
         let answer = Segments::parse(&answer).unwrap();
         ours.input(answer, true, &mut path, NOW, into).unwrap();
-        assert_eq!(ours.echoed().is_some(), proves, "alone: {is_alone}");
+        assert_eq!(
+            path.validation.echoed().is_some(),
+            proves,
+            "alone: {is_alone}"
+        );
     }
 }
 

@@ -124,7 +124,7 @@ impl Endpoint {
             return false;
         }
         let is_candidate = entry.candidate.as_ref().is_some_and(|c| c.address == from);
-        if !is_candidate && !kcp.is_news(segments) {
+        if !is_candidate && !kcp.is_news(segments, entry.session.path()) {
             self.cx.stats.strays += 1;
             return true; // a copy of an old datagram diverts nothing
         }
@@ -144,7 +144,7 @@ impl Endpoint {
 
     fn migrate_if_validated(&mut self, index: usize, now: Time) {
         let entry = &mut self.sessions[index];
-        let echo = entry.session.kcp().echoed();
+        let echo = entry.session.path().validation.echoed();
         let Some(candidate) = entry.candidate.take_if(|c| c.is_validated_by(echo)) else {
             return;
         };

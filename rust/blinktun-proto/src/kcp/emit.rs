@@ -1,6 +1,6 @@
 //! From a conversation to its payloads: what shares a datagram, and in which order.
 
-use super::{Emitted, Kcp, MAX_ASKED};
+use super::{Emitted, Kcp};
 use crate::path::Path;
 use crate::stats::Stats;
 use crate::time::Time;
@@ -31,13 +31,13 @@ impl Kcp {
         let fits = next.is_none_or(|len| control + HEADER + len <= block);
         if control > 0 && (fits || !self.answered) {
             self.answered = true;
-            at = self.write_control(&mut out[..block], now, stats);
+            at = self.write_control(&mut out[..block], path, now, stats);
         }
         let has_data =
-            next.is_some() && self.write_data(&mut out[..block], &mut at, path, (now, stats));
+            next.is_some() && self.write_data(&mut out[..block], &mut at, path, now, stats);
         if at == 0 && control > 0 {
             // There is too little room for the next data: what a candidate gets is limited.
-            at = self.write_control(&mut out[..block], now, stats);
+            at = self.write_control(&mut out[..block], path, now, stats);
         }
         if waiting.is_none() {
             self.sender.note_idle(path);
@@ -45,12 +45,18 @@ impl Kcp {
         (at > 0).then_some(Emitted { len: at, has_data })
     }
 
-    pub(super) fn control_len(&self) -> usize {
+    fn control_len(&self) -> usize {
         let asks = usize::from(self.probe.is_due()) + usize::from(self.window_report.is_some());
         (self.receiver.owed_acks() + asks) * HEADER
     }
 
-    pub(super) fn write_control(&mut self, out: &mut [u8], now: Time, stats: &mut Stats) -> usize {
+    fn write_control(
+        &mut self,
+        out: &mut [u8],
+        path: &mut Path,
+        now: Time,
+        stats: &mut Stats,
+    ) -> usize {
         let clock = self.clock(now);
         let template = self.template();
         let mut at = 0;
@@ -67,10 +73,7 @@ impl Kcp {
         }
         if at + 2 * HEADER <= out.len() {
             if self.probe.take() {
-                if self.asked.len() == MAX_ASKED {
-                    self.asked.pop_front();
-                }
-                self.asked.push_back(clock);
+                path.validation.note_asked(clock);
                 at += Segment {
                     cmd: WASK,
                     ts: clock,
@@ -91,12 +94,13 @@ impl Kcp {
         at
     }
 
-    pub(super) fn write_data(
+    fn write_data(
         &mut self,
         out: &mut [u8],
         at: &mut usize,
         path: &mut Path,
-        (now, stats): (Time, &mut Stats),
+        now: Time,
+        stats: &mut Stats,
     ) -> bool {
         let ts = self.clock(now);
         let template = Segment {
@@ -121,7 +125,7 @@ impl Kcp {
         any
     }
 
-    pub(super) fn template(&self) -> Segment<'static> {
+    fn template(&self) -> Segment<'static> {
         Segment {
             conv: self.conv,
             cmd: WINS,

@@ -35,7 +35,7 @@ impl Kcp {
         self.check(segments)?;
         let mut last_ack = None;
         let mut data = false;
-        self.has_guessed = false;
+        path.validation.begin_payload();
         for segment in segments {
             stats.in_segs += 1;
             // What `una` covers is gone: the acknowledgement must find its segment before.
@@ -47,7 +47,7 @@ impl Kcp {
                 ACK => {}
                 PUSH => {
                     data |= segment.data.len() > KEEPALIVE;
-                    self.note_peer_clock(segment.ts);
+                    path.validation.note_peer_clock(segment.ts);
                     let arrival = Arrival {
                         sn: segment.sn,
                         ts: segment.ts,
@@ -56,16 +56,16 @@ impl Kcp {
                     let pushed = self.receiver.push(arrival, segment.data, sink, pool);
                     pushed.count(regular, stats);
                     if pushed == Pushed::New {
-                        self.last_news = Some(now);
+                        path.liveness.note_news(now);
                     }
                 }
                 WASK => {
                     self.window_report = Some(segment.ts);
-                    if self.liveness.peer_asks() {
-                        self.note_peer_clock(segment.ts);
+                    if path.liveness.peer_asks() {
+                        path.validation.note_peer_clock(segment.ts);
                     }
                 }
-                _ => self.handle_window_report(&segment, now),
+                _ => self.handle_window_report(&segment, path, now),
             }
         }
         if let Some((sample, exact)) = last_ack.filter(|_| regular) {
@@ -76,11 +76,7 @@ impl Kcp {
             }
         }
         self.has_input = true;
-        match data {
-            _ if !self.asks_after_data => {}
-            true => self.liveness.note_data(now),
-            false => self.liveness.note_sign(),
-        }
+        path.liveness.note_payload(data, now);
         Ok(())
     }
 
@@ -133,7 +129,7 @@ impl Kcp {
         now: Time,
         stats: &mut Stats,
     ) -> Option<(u32, Option<crate::time::Duration>)> {
-        self.notice_restart(segment, now);
+        self.notice_restart(segment, path, now);
         let ack = (segment.sn, segment.ts);
         let echo = self.sender.handle_ack(ack, path, now, stats)?;
         let age_ms = u32::try_from(self.clock(now).diff(segment.ts)).ok()?;
@@ -142,35 +138,17 @@ impl Kcp {
             return None; // not a clock of ours
         }
         // Only a clock that its segment left with proves anything: a guess is one in millions.
-        self.note_echo(segment.ts, echo.genuine);
+        path.validation.note_echo(segment.ts, echo.genuine);
         Some((age_ms, echo.exact))
     }
 
     /// A window tell echoes the clock of the question, if the peer is blinktun.
-    pub(super) fn handle_window_report(&mut self, segment: &Segment<'_>, now: Time) {
-        self.notice_restart(segment, now);
-        self.note_echo(segment.ts, self.asked.contains(&segment.ts));
-        if self.liveness.take_answer() && self.sender.silent_since(now).is_some() {
+    fn handle_window_report(&mut self, segment: &Segment<'_>, path: &mut Path, now: Time) {
+        self.notice_restart(segment, path, now);
+        let is_answer = path.validation.has_asked(segment.ts);
+        path.validation.note_echo(segment.ts, is_answer);
+        if path.liveness.take_answer() && self.sender.silent_since(now).is_some() {
             self.sender.repeat_first(); // its acknowledgement lets the rest go on
-        }
-    }
-
-    /// Take `ts` for a proof, if it `is_ours`. A datagram holds dozens of segments but is one guess: the
-    /// first wrong one ends what it can prove. An honest peer's are all right, but for the window of
-    /// another program, which it tells behind its acknowledgements.
-    fn note_echo(&mut self, ts: Millis, is_ours: bool) {
-        self.has_guessed |= !is_ours;
-        if self.has_guessed {
-            return;
-        }
-        if self.echoed.is_none_or(|newest| newest.before(ts)) {
-            self.echoed = Some(ts);
-        }
-    }
-
-    fn note_peer_clock(&mut self, ts: Millis) {
-        if self.peer_clock.is_none_or(|newest| newest.before(ts)) {
-            self.peer_clock = Some(ts);
         }
     }
 
@@ -184,12 +162,11 @@ impl Kcp {
 
     /// Whether a payload, which has passed [`Kcp::check`], was made after all that was taken so far:
     /// then it is no copy.
-    pub fn is_news(&self, segments: Segments<'_>) -> bool {
+    pub fn is_news(&self, segments: Segments<'_>, path: &Path) -> bool {
         segments.into_iter().any(|segment| {
-            let is_younger = |newest: Millis| newest.before(segment.ts);
             let shows_clock =
-                segment.cmd == PUSH || (segment.cmd == WASK && self.liveness.peer_asks());
-            let is_younger = shows_clock && self.peer_clock.is_none_or(is_younger);
+                segment.cmd == PUSH || (segment.cmd == WASK && path.liveness.peer_asks());
+            let is_younger = shows_clock && path.validation.is_younger(segment.ts);
             is_younger || self.sender.una().before(segment.una)
         })
     }
@@ -197,7 +174,7 @@ impl Kcp {
     /// A peer that once had `una` above 0 and now says 0 has lost the conversation, unless the
     /// segment is an old one that the network held back. It is not old if it echoes a clock that
     /// we sent after `una` had moved, or answers the probe of a silent peer.
-    pub(super) fn notice_restart(&mut self, segment: &Segment<'_>, now: Time) {
+    fn notice_restart(&mut self, segment: &Segment<'_>, path: &Path, now: Time) {
         let Some(first_una) = self.first_una else {
             return;
         };
@@ -206,7 +183,7 @@ impl Kcp {
             return;
         }
         let fresh = segment.ts.diff(first_una) > 0 && self.clock(now).diff(segment.ts) >= 0;
-        let waiting = self.sender.silent_since(now).is_some() || self.liveness.is_asking();
+        let waiting = self.sender.silent_since(now).is_some() || path.liveness.is_asking();
         let answer = segment.cmd == WINS && waiting;
         self.forgotten |= fresh || answer;
     }
@@ -215,8 +192,8 @@ impl Kcp {
     pub fn finish_input(&mut self, path: &mut Path, now: Time) {
         self.sender.finish_input(path, now);
         self.sender.resume(path, now);
-        self.look(now);
-        if core::mem::take(&mut self.has_input) && self.liveness.hear(now) {
+        self.look(path, now);
+        if core::mem::take(&mut self.has_input) && path.liveness.hear(now) {
             self.ask_whether_alive();
         }
     }

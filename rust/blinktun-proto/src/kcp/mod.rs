@@ -10,23 +10,20 @@
 mod emit;
 mod in_flight;
 mod input;
-pub mod liveness;
 mod overtaken;
 pub mod pool;
 pub mod probe;
 pub mod receiver;
 pub mod sender;
 
-use std::collections::VecDeque;
-
 use crate::congestion::InFlight;
 use crate::path::Path;
+use crate::path::liveness::STALL;
 use crate::stats::Stats;
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use crate::timers::{Timer, Timers};
 use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, Sn};
-use liveness::{GAP, Liveness, SILENCE};
 use pool::Pool;
 use probe::Probe;
 use receiver::Receiver;
@@ -47,47 +44,26 @@ pub struct Config {
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
-    /// Ask a peer that has stopped sending whether it is still there. For clients: a server whose
-    /// client is gone loses nothing by waiting for keepalive.
-    pub asks_after_data: bool,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
 }
-
-/// How long the first question to a silent peer may take before the peer is reported. With a long
-/// RTO that question is the first thing that is sent again.
-const PATIENCE: Duration = GAP;
-/// Questions whose answers are recognised: those of some seconds of silence.
-const MAX_ASKED: usize = 8;
 
 /// One conversation's reliable byte stream.
 pub struct Kcp {
     conv: u32,
     block: usize,
     clock_offset: u32,
-    asks_after_data: bool,
-    liveness: Liveness,
     born: Time,
     sender: Sender,
     receiver: Receiver,
     probe: Probe,
-    /// The clocks of our last questions, at most [`MAX_ASKED`].
-    asked: VecDeque<Millis>,
     /// A window tell is due, echoing this clock.
     window_report: Option<Millis>,
     /// Our clock when `una` first moved.
     first_una: Option<Millis>,
-    /// The newest clock of ours that the peer has echoed.
-    echoed: Option<Millis>,
-    /// The payload that is taken now has echoed a clock that is not ours.
-    has_guessed: bool,
     forgotten: bool,
     /// We have acknowledged something.
     answered: bool,
-    /// The newest clock of the peer's data.
-    peer_clock: Option<Millis>,
-    /// When data came that was new.
-    last_news: Option<Time>,
     /// A payload was taken since the last [`Kcp::finish_input`].
     has_input: bool,
 }
@@ -110,21 +86,14 @@ impl Kcp {
             conv: config.conv,
             block: config.block,
             clock_offset: config.clock_offset,
-            asks_after_data: config.asks_after_data,
-            liveness: Liveness::default(),
             born: now,
             sender: Sender::new(mss, config.send_window, policy, now),
             receiver: Receiver::new(config.receive_window),
             probe: Probe::default(),
-            asked: VecDeque::new(),
             window_report: None,
             first_una: None,
-            echoed: None,
-            has_guessed: false,
             forgotten: false,
             answered: false,
-            peer_clock: None,
-            last_news: None,
             has_input: false,
         }
     }
@@ -159,20 +128,9 @@ impl Kcp {
         self.first_una = Some(self.clock(now));
     }
 
-    /// The newest clock of ours that the peer has echoed.
-    pub fn echoed(&self) -> Option<Millis> {
-        self.echoed
-    }
-
     /// Ask the peer for its window: a small question, whose answer echoes our clock.
     pub fn ask(&mut self) {
         self.probe.ask();
-    }
-
-    /// The peer is a client of ours: it asks as well when nothing comes, and its questions show its
-    /// clock.
-    pub fn note_peer_asks(&mut self) {
-        self.liveness.note_peer_asks();
     }
 
     /// Whether the peer has forgotten this conversation.
@@ -180,12 +138,10 @@ impl Kcp {
         self.forgotten
     }
 
-    /// Whether the peer seems gone: data in flight makes no progress though it was asked about, and
-    /// no new data comes either. A peer that sends slowly has its acknowledgements wait in line.
-    pub fn is_silent(&self, now: Time) -> bool {
-        let has_news = self.last_news.is_some_and(|at| now.since(at) < SILENCE);
-        let stalled = self.sender.is_stalled(SILENCE + PATIENCE, now) && !has_news;
-        stalled || self.liveness.is_silent(now)
+    /// Whether the peer seems gone.
+    pub fn is_silent(&self, path: &Path, now: Time) -> bool {
+        let is_stalled = self.sender.is_stalled(STALL, now);
+        path.liveness.is_silent(is_stalled, now)
     }
 
     /// Whether the peer has acknowledged anything at all.
@@ -194,8 +150,8 @@ impl Kcp {
     }
 
     /// Whether anything has ever come from the peer.
-    pub fn answered_ever(&self) -> bool {
-        self.heard() || self.last_news.is_some()
+    pub fn answered_ever(&self, path: &Path) -> bool {
+        self.heard() || path.liveness.has_had_news()
     }
 
     /// The number up to which the peer has acknowledged everything.
@@ -226,29 +182,29 @@ impl Kcp {
     // --- time -----------------------------------------------------------------------------
 
     /// When [`Kcp::handle_timeout`] has something to do.
-    pub fn next_timeout(&self) -> Option<Time> {
-        Timers::drawn_by(|timers| self.timers(timers)).next()
+    pub fn next_timeout(&self, path: &Path) -> Option<Time> {
+        Timers::drawn_by(|timers| self.timers(path, timers)).next()
     }
 
     /// Enter the timers of this conversation.
-    pub fn timers(&self, timers: &mut Timers) {
+    pub fn timers(&self, path: &Path, timers: &mut Timers) {
         let stall = self.sender.silence_due();
-        timers.set(Timer::Stall, stall.filter(|_| !self.liveness.knows_stall()));
+        timers.set(Timer::Stall, stall.filter(|_| !path.liveness.knows_stall()));
         timers.set(Timer::Retransmission, self.sender.next_timeout());
-        timers.set(Timer::Liveness, self.liveness.next_timeout());
+        timers.set(Timer::Liveness, path.liveness.next_timeout());
         timers.set(Timer::WindowProbe, self.probe.next_timeout());
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, path: &mut Path, now: Time) {
-        self.look(now);
+        self.look(path, now);
         self.sender.handle_timeout(path, now);
     }
 
     /// Ask for what there is to ask.
-    fn look(&mut self, now: Time) {
+    fn look(&mut self, path: &mut Path, now: Time) {
         self.probe.update(self.sender.remote_window(), now);
-        if self.liveness.update(self.sender.silent_since(now), now) {
+        if path.liveness.update(self.sender.silent_since(now), now) {
             self.ask_whether_alive();
         }
     }

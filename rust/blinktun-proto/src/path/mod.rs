@@ -6,13 +6,17 @@
 
 pub mod candidate;
 pub mod four_tuple;
+pub mod liveness;
 pub mod pacer;
+pub mod validation;
 
 use crate::congestion::{Acked, Algorithm, Controller, Lost};
 use crate::recovery::rtt::Rtt;
 use crate::time::Time;
 use crate::trace::{Event, Trace};
+use liveness::Liveness;
 use pacer::Pacer;
+use validation::Validation;
 
 pub use four_tuple::FourTuple;
 
@@ -32,6 +36,8 @@ pub struct Settings {
     pub resend: u32,
     /// Who decides how much may be in flight.
     pub congestion: Algorithm,
+    /// Ask a peer that has stopped sending whether it is still there.
+    pub asks_after_data: bool,
 }
 
 /// One network path of a session.
@@ -40,6 +46,10 @@ pub struct Path {
     pub address: FourTuple,
     /// Its round trip.
     pub rtt: Rtt,
+    /// Whether the peer is still there.
+    pub liveness: Liveness,
+    /// What the clocks in its segments prove.
+    pub validation: Validation,
     /// How much may be in flight, and how fast it leaves.
     pub controller: Box<dyn Controller>,
     pacer: Pacer,
@@ -57,6 +67,8 @@ impl Path {
         Path {
             address,
             rtt: Rtt::new(settings.nodelay, settings.interval_ms),
+            liveness: Liveness::new(settings.asks_after_data),
+            validation: Validation::default(),
             controller: settings.congestion.build(mss, settings.resend),
             pacer: Pacer::default(),
             trace: None,
@@ -72,9 +84,9 @@ impl Path {
     /// that is known of one network holds in another.
     pub fn migrate(&mut self, address: FourTuple, round_trip: u32, now: Time) {
         if address.remote.ip() != self.address.remote.ip() {
-            let trace = self.trace.take();
-            *self = Path::new(self.settings, address, (self.mtu, self.mss));
-            self.trace = trace;
+            // The peer is the same, and so are its clocks; the network is another.
+            let fresh = Path::new(self.settings, address, (self.mtu, self.mss));
+            (self.rtt, self.controller, self.pacer) = (fresh.rtt, fresh.controller, fresh.pacer);
             self.rtt.sample(round_trip, None, now);
         }
         self.address = address;
@@ -184,6 +196,7 @@ mod tests {
             interval_ms: 10,
             resend: 2,
             congestion: Algorithm::Reno,
+            asks_after_data: true,
         };
         let mut path = Path::new(settings, address(1, 1000), (1200, MSS));
         path.rtt.sample(300, None, Time::ZERO);

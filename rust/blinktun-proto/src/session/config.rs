@@ -155,13 +155,7 @@ impl Config {
         (self.rate_limit > 0).then(|| Pace::new(self.rate_limit, self.mtu, now))
     }
 
-    pub(super) fn kcp(
-        &self,
-        role: Role,
-        conv: u32,
-        block: usize,
-        clock_offset: u32,
-    ) -> kcp::Config {
+    pub(super) fn kcp(&self, conv: u32, block: usize, clock_offset: u32) -> kcp::Config {
         kcp::Config {
             conv,
             block,
@@ -169,7 +163,6 @@ impl Config {
             resend: self.resend,
             send_window: self.send_window,
             receive_window: self.receive_window,
-            asks_after_data: role == Role::Client,
             clock_offset,
         }
     }
@@ -184,12 +177,13 @@ impl Config {
         self.overhead() + MIN_BLOCK.max(HEADER + 1)
     }
 
-    pub(super) fn path(&self) -> path::Settings {
+    pub(super) fn path(&self, role: Role) -> path::Settings {
         path::Settings {
             nodelay: self.nodelay,
             interval_ms: self.interval_ms,
             resend: self.resend,
             congestion: self.congestion,
+            asks_after_data: role == Role::Client,
         }
     }
 

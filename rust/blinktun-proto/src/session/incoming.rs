@@ -137,9 +137,10 @@ impl Session {
         self.kcp.finish_input(&mut self.path, now);
         self.trace_metrics(now);
         if self.role == Role::Server && self.mux.peer_is_blinktun() {
-            self.kcp.note_peer_asks();
+            // It asks as well when nothing comes, and its questions show its clock.
+            self.path.liveness.note_peer_asks();
         }
-        if self.kcp.answered_ever() {
+        if self.kcp.answered_ever(&self.path) {
             self.answer_by = None;
         }
         self.update_silence(now);

@@ -153,8 +153,8 @@ impl Session {
     ) -> Session {
         let block = config.mtu - config.overhead();
         Session {
-            path: Path::new(config.path(), peer, (config.mtu, block - HEADER)),
-            kcp: Kcp::new(config.kcp(role, conv, block, clock_offset), now),
+            path: Path::new(config.path(role), peer, (config.mtu, block - HEADER)),
+            kcp: Kcp::new(config.kcp(conv, block, clock_offset), now),
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
             encoder: None,
@@ -214,7 +214,7 @@ impl Session {
             if self.closed.is_some() {
                 return;
             }
-            self.kcp.timers(timers);
+            self.kcp.timers(&self.path, timers);
             self.mux.timers(timers);
             let rate_limit = self.pace.as_ref().and_then(Pace::next_timeout);
             timers.set(Timer::RateLimit, rate_limit);
@@ -243,7 +243,7 @@ impl Session {
     }
 
     fn update_silence(&mut self, now: Time) {
-        let silent = self.kcp.is_silent(now);
+        let silent = self.kcp.is_silent(&self.path, now);
         if silent != self.silent {
             self.silent = silent;
             let heard = self.kcp.heard();
@@ -359,7 +359,8 @@ impl Session {
     /// The peer is at another address, and has echoed a clock from there. Returns the old one.
     pub fn migrate(&mut self, to: FourTuple, now: Time) -> FourTuple {
         let from = self.path.address;
-        let age = self.kcp.echoed().map(|echo| self.kcp.clock(now).diff(echo));
+        let echoed = self.path.validation.echoed();
+        let age = echoed.map(|echo| self.kcp.clock(now).diff(echo));
         let round_trip = age.and_then(|age| u32::try_from(age).ok()).unwrap_or(0);
         self.path.migrate(to, round_trip, now);
         from

@@ -58,7 +58,6 @@ impl OldPeer {
             resend: 2,
             send_window: 128,
             receive_window: 512,
-            asks_after_data: false,
             clock_offset: conv,
         };
         let encoder = shards.map(|(data, parity)| Encoder::new(data, parity).expect("numbers"));
@@ -67,6 +66,7 @@ impl OldPeer {
             interval_ms: 10,
             resend: 2,
             congestion: Algorithm::Fixed,
+            asks_after_data: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         OldPeer {

@@ -11,7 +11,10 @@ use crate::time::{Duration, Time, earliest};
 pub const SILENCE: Duration = Duration::from_millis(1000);
 /// How often a silent peer is asked at first. Most outages are short, and the session goes on with
 /// the first question that gets through.
-pub const GAP: Duration = Duration::from_millis(440);
+const GAP: Duration = Duration::from_millis(440);
+/// Data in flight that makes no progress for so long was asked about in vain. With a long RTO the first
+/// question is the first thing that is sent again, and its answer takes time.
+pub const STALL: Duration = SILENCE.saturating_add(GAP);
 /// How often it is asked after [`SHORT_OUTAGE`].
 const LONG_GAP: Duration = Duration::from_millis(1350);
 const SHORT_OUTAGE: Duration = Duration::from_secs(20);
@@ -49,12 +52,24 @@ struct Asking {
 /// Whether the peer is still there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Liveness {
+    /// We are a client: a server whose client is gone loses nothing by waiting for keepalive.
+    asks_after_data: bool,
     download: Download,
     asking: Option<Asking>,
     peer_asks: bool,
+    /// When data came that was new.
+    last_news: Option<Time>,
 }
 
 impl Liveness {
+    /// With `asks_after_data` a peer that has stopped sending is asked whether it is still there.
+    pub fn new(asks_after_data: bool) -> Liveness {
+        Liveness {
+            asks_after_data,
+            ..Liveness::default()
+        }
+    }
+
     /// From now on the peer is known to ask as well, and as often as is good.
     pub fn note_peer_asks(&mut self) {
         self.peer_asks = true;
@@ -65,8 +80,27 @@ impl Liveness {
         self.peer_asks
     }
 
+    /// Data came that was new.
+    pub fn note_news(&mut self, now: Time) {
+        self.last_news = Some(now);
+    }
+
+    /// Whether new data has ever come.
+    pub fn has_had_news(&self) -> bool {
+        self.last_news.is_some()
+    }
+
+    /// A payload came, with data or without.
+    pub fn note_payload(&mut self, has_data: bool, now: Time) {
+        match has_data {
+            _ if !self.asks_after_data => {}
+            true => self.note_data(now),
+            false => self.note_sign(),
+        }
+    }
+
     /// A client got data.
-    pub fn note_data(&mut self, now: Time) {
+    fn note_data(&mut self, now: Time) {
         self.download = match self.download {
             Download::Coming(_, at) => Download::Coming(now, at),
             _ => Download::Coming(now, now + PAUSE),
@@ -74,7 +108,7 @@ impl Liveness {
     }
 
     /// A client got something without data: an answer, if there was a question.
-    pub fn note_sign(&mut self) {
+    fn note_sign(&mut self) {
         if matches!(self.download, Download::Paused(_)) {
             self.download = Download::Settled;
         }
@@ -163,9 +197,14 @@ impl Liveness {
         self.asking.is_some()
     }
 
-    /// Whether a server that stopped sending has left questions unanswered for [`SILENCE`].
-    pub fn is_silent(&self, now: Time) -> bool {
-        matches!(self.download, Download::Paused(since) if now.since(since) >= SILENCE)
+    /// Whether the peer seems gone: data in flight makes no progress though it was asked about
+    /// (`is_stalled`, for [`STALL`]) and no new data comes either; or a server that stopped sending has left
+    /// questions unanswered for [`SILENCE`]. A peer that sends slowly has its acknowledgements wait in line.
+    pub fn is_silent(&self, is_stalled: bool, now: Time) -> bool {
+        let has_news = self.last_news.is_some_and(|at| now.since(at) < SILENCE);
+        let has_paused =
+            matches!(self.download, Download::Paused(since) if now.since(since) >= SILENCE);
+        (is_stalled && !has_news) || has_paused
     }
 }
 
@@ -200,7 +239,7 @@ mod tests {
         assert!(!liveness.update(None, at(500)) && liveness.next_timeout() == Some(at(900)));
         assert!(liveness.update(None, at(900)) && liveness.is_asking());
         assert!(!liveness.update(None, at(1339)) && liveness.update(None, at(1340)));
-        assert!(!liveness.is_silent(at(1899)) && liveness.is_silent(at(1900)));
+        assert!(!liveness.is_silent(false, at(1899)) && liveness.is_silent(false, at(1900)));
         liveness.note_sign();
         assert!(!liveness.update(None, at(2000)));
         assert!(liveness.next_timeout().is_none() && !liveness.is_asking());
