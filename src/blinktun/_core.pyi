@@ -13,6 +13,7 @@ else: (socket, session) for a session, (socket, session, stream) for a stream.
 
 from collections.abc import Mapping
 from enum import Enum
+from os import PathLike
 from typing import Final, TypeAlias, final
 
 __all__ = [
@@ -124,13 +125,21 @@ class Config:
         settings: A `KcpSettings`, or whatever has its attributes; each is checked here.
         pass_: From `derive_key`.
         pads: For QPP; None: without.
+        trace: A folder; each session writes a file there of what it does (qlog). None: nothing is
+            written.
 
     Raises:
         ValueError: settings that cannot work; the message says which.
         TypeError: an attribute is missing, or of another type.
     """
 
-    def __new__(cls, settings: object, pass_: bytes, pads: Pads | None) -> Config: ...
+    def __new__(
+        cls,
+        settings: object,
+        pass_: bytes,
+        pads: Pads | None,
+        trace: str | PathLike[str] | None = None,
+    ) -> Config: ...
 
 class CloseReason(Enum):
     """Why a session ended; the value is what a person reads."""

@@ -86,5 +86,6 @@ fn config() -> SocketConfig {
         close_wait: Duration::ZERO,
         buffer: 4 << 20,
         dscp: 0,
+        trace: None,
     }
 }

@@ -22,6 +22,7 @@ pub mod raw_tcp;
 pub mod reactor;
 pub mod relay;
 pub mod socket;
+mod trace_files;
 pub mod udp;
 
 pub use event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::endpoint::{Endpoint, Limits, SessionId, Transmit};
@@ -14,6 +15,7 @@ use blinktun_proto::time::{Duration, Time};
 
 use crate::inbox::Inbox;
 use crate::link::Link;
+use crate::trace_files::TraceFiles;
 use crate::udp::Udp;
 
 /// What a socket and its sessions are made from.
@@ -31,6 +33,8 @@ pub struct SocketConfig {
     pub buffer: usize,
     /// Differentiated services code point.
     pub dscp: u8,
+    /// The folder into which each session writes down what it does, in qlog's form.
+    pub trace: Option<PathBuf>,
 }
 
 /// Batches received in one turn before others have theirs.
@@ -49,6 +53,7 @@ pub struct EndpointSocket {
     /// The pause of its relays before they pass an end on.
     pub close_wait: Duration,
     readable: bool,
+    traces: Option<TraceFiles>,
     /// Datagrams that the kernel had no room for.
     unsent: Option<(Transmit, Vec<u8>)>,
 }
@@ -84,7 +89,7 @@ impl EndpointSocket {
     /// Sessions in `role` over a link.
     ///
     /// # Errors
-    /// `Other` if the system has no randomness.
+    /// `Other` if the system has no randomness; what it says of the folder of traces.
     pub fn new(
         link: Link,
         role: Role,
@@ -95,7 +100,14 @@ impl EndpointSocket {
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let crypt = PacketCrypt::new(config.crypt, &config.pass);
         let session = config.session.clone();
-        let endpoint = Endpoint::new(session, Limits::default(), role, crypt, seed, now);
+        let mut endpoint = Endpoint::new(session, Limits::default(), role, crypt, seed, now);
+        let traces = match &config.trace {
+            None => None,
+            Some(folder) => {
+                endpoint.begin_traces();
+                Some(TraceFiles::new(folder, role.name())?)
+            }
+        };
         Ok(EndpointSocket {
             endpoint,
             relays: BTreeMap::new(),
@@ -103,6 +115,7 @@ impl EndpointSocket {
             link,
             close_wait: config.close_wait,
             readable: true,
+            traces,
             unsent: None,
         })
     }
@@ -149,6 +162,29 @@ impl EndpointSocket {
 
     /// Send what must leave.
     pub fn flush(&mut self, outbox: &mut [u8], now: Time) {
+        self.send_all(outbox, now);
+        self.write_traces();
+    }
+
+    fn write_traces(&mut self) {
+        let Some(traces) = &mut self.traces else {
+            return;
+        };
+        while let Some((id, text)) = self.endpoint.next_trace() {
+            traces.write(id, &text);
+        }
+    }
+
+    /// Forget a session.
+    pub fn remove_session(&mut self, id: SessionId) {
+        self.endpoint.remove(id);
+        self.write_traces();
+        if let Some(traces) = &mut self.traces {
+            traces.close(id);
+        }
+    }
+
+    fn send_all(&mut self, outbox: &mut [u8], now: Time) {
         if let Some((transmit, bytes)) = self.unsent.take()
             && !self.send(transmit, &bytes, now)
         {

@@ -54,11 +54,6 @@ impl Bucket {
         self.balance = self.balance.saturating_sub(units.saturating_mul(UNIT));
     }
 
-    /// When nothing is owed any more, as far as is known at the last [`Bucket::available`].
-    pub(crate) fn paid_at(&self) -> Time {
-        self.reaches(0)
-    }
-
     /// When there are so many units, or the burst if that is less, as far as is known at the last
     /// [`Bucket::available`].
     pub(crate) fn reaches(&self, units: u64) -> Time {
@@ -80,7 +75,7 @@ mod tests {
         assert_eq!(bucket.available(Time::ZERO), Some(10));
         bucket.take(15);
         assert_eq!(bucket.available(Time::from_millis(49)), None);
-        assert_eq!(bucket.paid_at(), Time::from_millis(50));
+        assert_eq!(bucket.reaches(0), Time::from_millis(50));
         assert_eq!(bucket.available(Time::from_millis(50)), Some(0));
         assert_eq!(bucket.available(Time::from_millis(1_000_000)), Some(10));
     }
@@ -102,7 +97,7 @@ mod tests {
                     let earned = u128::from(rate) * u128::from(now) / 1_000_000;
                     prop_assert!(u128::from(taken) <= u128::from(burst + amount) + earned);
                 } else {
-                    let paid = bucket.paid_at();
+                    let paid = bucket.reaches(0);
                     prop_assert!(paid > Time::from_micros(now));
                     prop_assert!(bucket.clone().available(paid).is_some());
                 }

@@ -1,6 +1,7 @@
 //! The settings of a socket and its sessions.
 
 use std::num::NonZeroU16;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,8 +119,13 @@ impl Config {
 #[pymethods]
 impl Config {
     #[new]
-    #[pyo3(signature = (settings, pass_, pads))]
-    fn new(settings: Settings, pass_: [u8; 32], pads: Option<&Pads>) -> PyResult<Config> {
+    #[pyo3(signature = (settings, pass_, pads, trace=None))]
+    fn new(
+        settings: Settings,
+        pass_: [u8; 32],
+        pads: Option<&Pads>,
+        trace: Option<PathBuf>,
+    ) -> PyResult<Config> {
         guard(|| {
             let kind = kind(&settings.crypt)?;
             let inner = SocketConfig {
@@ -129,6 +135,7 @@ impl Config {
                 close_wait: seconds("closewait", settings.closewait)?,
                 buffer: settings.sockbuf,
                 dscp: settings.dscp,
+                trace,
             };
             Ok(Config { inner })
         })

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ from blinktun.errors import ConfigError
 
 if TYPE_CHECKING:
     from blinktun.config.model import KcpSettings
+
+TRACE_VARIABLE = "QLOGDIR"
+"""The environment variable that names the folder of traces; other programs have it, too."""
 
 
 def core_config(settings: KcpSettings) -> _core.Config:
@@ -22,7 +26,8 @@ def core_config(settings: KcpSettings) -> _core.Config:
     """
     check_settings(settings)
     try:
-        return _core.Config(settings, _derived(settings.key.encode()), _pads_of(settings))
+        pass_, pads = _derived(settings.key.encode()), _pads_of(settings)
+        return _core.Config(settings, pass_, pads, os.environ.get(TRACE_VARIABLE) or None)
     except ValueError as error:
         raise ConfigError(str(error), fix="change the KCP settings") from error
 

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.kcp.support import ANY_PORT, SETTINGS, echo, read_all
 
-from blinktun import _core
+from blinktun import _core, kcp
+from blinktun.address import Address
 from blinktun.config.model import KcpSettings
 from blinktun.config.options import by_key
 from blinktun.config.options_kcptun import CRYPTS, KCPTUN_OPTIONS
-from blinktun.errors import ConfigError
-from blinktun.kcp.core_config import core_config
+from blinktun.errors import ConfigError, TransportError
+from blinktun.kcp.core_config import TRACE_VARIABLE, core_config
 
 
 @pytest.mark.parametrize("crypt", CRYPTS)
@@ -41,9 +44,11 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     given: dict[str, object] = {}
     real = _core.Config
 
-    def config(settings: KcpSettings, pass_: bytes, pads: _core.Pads | None) -> _core.Config:
+    def config(
+        settings: KcpSettings, pass_: bytes, pads: _core.Pads | None, trace: str | None
+    ) -> _core.Config:
         recording = Recording(settings)
-        made = real(recording, pass_, pads)
+        made = real(recording, pass_, pads, trace)
         given.update(recording.read, pass_=pass_, pads=pads)
         return made
 
@@ -106,3 +111,41 @@ def test_pads_that_cannot_be_are_a_configuration_error(change: dict[str, Any], n
 def test_what_the_core_refuses_is_a_configuration_error() -> None:
     with pytest.raises(ConfigError, match="mtu"):
         core_config(replace(KcpSettings(), mtu=1501))
+
+
+async def test_sessions_write_traces_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(TRACE_VARIABLE, str(tmp_path / "traces"))
+    async with (
+        await kcp.serve(echo, ANY_PORT, SETTINGS) as server,
+        await kcp.connect(server.address, SETTINGS) as session,
+        session.open_stream() as stream,
+    ):
+        await stream.write(b"a secret of the application")
+        stream.finish()
+        await read_all(stream)
+    files = sorted((tmp_path / "traces").iterdir())
+    assert [file.name.partition("-")[0] for file in files] == ["client", "server"]
+    for file in files:
+        assert file.stat().st_mode & 0o077 == 0
+        text = file.read_text()
+        assert "secret" not in text
+        head, *records = [json.loads(record) for record in text.split("\x1e")[1:]]
+        assert head["trace"]["vantage_point"]["type"] == file.name.partition("-")[0]
+        names = {record["name"] for record in records}
+        assert names >= {
+            "transport:packet_sent",
+            "transport:packet_received",
+            "recovery:packets_acked",
+            "recovery:metrics_updated",
+        }
+
+
+async def test_a_folder_that_cannot_be_made_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(TRACE_VARIABLE, str(tmp_path / "file" / "traces"))
+    with pytest.raises(TransportError):
+        await kcp.connect(Address("127.0.0.1", 9), SETTINGS)

@@ -265,7 +265,7 @@ impl Reactor {
         for relay in relays {
             self.end_relay(relay, RelayEnd::SessionLost(CloseReason::Local));
         }
-        let Some(socket) = self.sockets.remove(endpoint) else {
+        let Some(mut socket) = self.sockets.remove(endpoint) else {
             return;
         };
         let _ = self
@@ -273,6 +273,7 @@ impl Reactor {
             .registry()
             .deregister(&mut SourceFd(&socket.link.as_raw_fd()));
         for session in socket.endpoint.session_ids() {
+            socket.remove_session(session);
             let key = SessionKey { endpoint, session };
             let event = session::Event::Closed(CloseReason::Local);
             self.events.push_back(Event::Session(key, event));

@@ -120,7 +120,7 @@ impl Sockets {
     ) -> Option<&mut EndpointSocket> {
         self.get_mut(id)?;
         let entry = self.table.get_mut(&id)?;
-        entry.socket.endpoint.remove(session);
+        entry.socket.remove_session(session);
         entry.count_sessions(&mut self.sessions);
         Some(&mut entry.socket)
     }

@@ -32,6 +32,7 @@ fn config() -> SocketConfig {
         close_wait: Duration::ZERO,
         buffer: 1 << 20,
         dscp: 0,
+        trace: None,
     }
 }
 

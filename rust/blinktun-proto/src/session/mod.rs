@@ -283,12 +283,8 @@ impl Session {
 
     /// Write down what happens from now on; [`Session::take_trace`] takes it.
     pub fn begin_trace(&mut self, now: Time) {
-        let vantage_point = match self.role {
-            Role::Client => "client",
-            Role::Server => "server",
-        };
-        self.path
-            .set_trace(Trace::new(vantage_point, self.conv, now));
+        let trace = Trace::new(self.role.name(), self.conv, now);
+        self.path.set_trace(trace);
     }
 
     /// What was written down since the last call, in qlog's form; `None` if there is nothing.
