@@ -9,6 +9,7 @@ use crate::fec;
 use crate::kcp;
 use crate::path;
 use crate::qpp::Pads;
+use crate::session::layout::Layout;
 use crate::session::pace::{MAX_RATE, Pace};
 use crate::smux::{self, Role, Version};
 use crate::time::{Duration, Time};
@@ -167,14 +168,19 @@ impl Config {
         }
     }
 
-    /// Bytes of a datagram that KCP does not have. Room for the FEC header is kept even while FEC is off.
-    pub(super) fn overhead(&self) -> usize {
-        self.head + self.tail + self.shards.map_or(0, |_| wire::fec::HEADER)
+    pub(super) fn layout(&self) -> Layout {
+        Layout {
+            head: self.head,
+            tail: self.tail,
+            has_fec: self.shards.is_some(),
+            mtus: self.least_mtu()..=MAX_MTU,
+        }
     }
 
     /// The smallest MTU that a session can work with.
     pub fn least_mtu(&self) -> usize {
-        self.overhead() + MIN_BLOCK.max(HEADER + 1)
+        let header = self.shards.map_or(0, |_| wire::fec::HEADER);
+        self.head + self.tail + header + MIN_BLOCK.max(HEADER + 1)
     }
 
     pub(super) fn path(&self, role: Role) -> path::Settings {

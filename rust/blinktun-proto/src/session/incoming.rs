@@ -22,7 +22,7 @@ impl Session {
             return;
         }
         self.counts
-            .note_received(self.head + payload.size() + self.tail);
+            .note_received(self.layout.crypt() + payload.size());
         match payload {
             Payload::Plain(segments) => {
                 self.peer_fec.plain = self.peer_fec.plain.saturating_add(1);
@@ -141,7 +141,7 @@ impl Session {
             self.path.liveness.note_peer_asks();
         }
         if self.kcp.answered_ever(&self.path) {
-            self.answer_by = None;
+            self.first_answer.note_answer();
         }
         self.update_silence(now);
         self.report_mismatch();

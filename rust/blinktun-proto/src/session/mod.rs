@@ -16,16 +16,17 @@
 mod compression;
 mod config;
 mod fec_policy;
+mod first_answer;
 mod greeting;
 mod incoming;
 mod ingest;
+mod layout;
 pub mod pace;
 mod stats;
 mod streams;
 mod transmit;
 
 use std::collections::VecDeque;
-use std::ops::RangeInclusive;
 
 use crate::error::CloseReason;
 use crate::fec;
@@ -46,7 +47,9 @@ use compression::Compression;
 pub use config::{Config, ConfigError, DEFAULT_MTU, MAX_MTU};
 use fec_policy::PeerFecStats;
 pub use fec_policy::PeerShards;
+use first_answer::FirstAnswer;
 pub use greeting::Greeting;
+use layout::Layout;
 use pace::Pace;
 pub use stats::{Counts, SessionStats};
 
@@ -122,19 +125,11 @@ pub struct Session {
     peer_fec: PeerFecStats,
     conv: u32,
     role: Role,
-    head: usize,
-    tail: usize,
-    /// The MTUs that the settings allow.
-    mtus: RangeInclusive<usize>,
-    overhead: usize,
+    layout: Layout,
     /// A datagram longer than the batch it came up in; the next batch begins with it.
     held_over: Vec<u8>,
     pace: Option<Pace>,
-    /// Our first data has left.
-    opened: bool,
-    /// A client's server must have answered by then.
-    answer_by: Option<Time>,
-    answer_within: Duration,
+    first_answer: FirstAnswer,
     counts: Counts,
     silent: bool,
     closed: Option<CloseReason>,
@@ -151,7 +146,9 @@ impl Session {
         clock_offset: u32,
         now: Time,
     ) -> Session {
-        let block = config.mtu - config.overhead();
+        let layout = config.layout();
+        let answer = (role == Role::Client).then_some(config.answer_within);
+        let block = layout.block(config.mtu);
         Session {
             path: Path::new(config.path(role), peer, (config.mtu, block - HEADER)),
             kcp: Kcp::new(config.kcp(conv, block, clock_offset), now),
@@ -165,15 +162,10 @@ impl Session {
             peer_fec: PeerFecStats::default(),
             conv,
             role,
-            head: config.head,
-            tail: config.tail,
-            mtus: config.least_mtu()..=MAX_MTU,
-            overhead: config.overhead(),
+            layout,
             held_over: Vec::new(),
             pace: config.pace(now),
-            opened: false,
-            answer_by: None,
-            answer_within: config.answer_within,
+            first_answer: FirstAnswer::Idle(answer),
             counts: Counts::default(),
             silent: false,
             closed: None,
@@ -220,7 +212,7 @@ impl Session {
             timers.set(Timer::RateLimit, rate_limit);
             timers.set(Timer::Pacing, self.path.next_timeout());
             timers.set(Timer::FecIdle, self.decoder_stale_at);
-            timers.set(Timer::Answer, self.answer_by);
+            timers.set(Timer::Answer, self.first_answer.deadline());
         })
     }
 
@@ -234,7 +226,7 @@ impl Session {
         self.kcp.handle_timeout(&mut self.path, now);
         self.release_decoder(now, cx);
         self.update_silence(now);
-        if self.answer_by.is_some_and(|by| by <= now) {
+        if self.first_answer.deadline().is_some_and(|by| by <= now) {
             self.close(CloseReason::NoAnswer);
         }
         if let Err(error) = self.mux.handle_timeout(now) {
@@ -369,11 +361,11 @@ impl Session {
     /// it; it leaves again in a datagram that is too long, and it is the driver's to let the network cut
     /// that.
     pub fn set_mtu(&mut self, mtu: usize, now: Time, cx: &mut Context) {
-        let mtu = mtu.clamp(*self.mtus.start(), *self.mtus.end());
+        let mtu = mtu.clamp(*self.layout.mtus.start(), *self.layout.mtus.end());
         if mtu == self.path.mtu() {
             return;
         }
-        let block = mtu - self.overhead;
+        let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
         self.path.note(trace::Event::Mtu(mtu), now);
         self.kcp.set_block(block, &mut cx.pool);

@@ -4,7 +4,7 @@ use super::stats::Mark;
 use super::{Batch, Context, MAX_BATCH, Session};
 use crate::fec;
 use crate::kcp::Emitted;
-use crate::smux::{self, Role};
+use crate::smux;
 use crate::time::Time;
 use crate::trace::{self, Content, Datagram};
 use crate::wire;
@@ -89,7 +89,7 @@ impl Session {
         now: Time,
         cx: &mut Context,
     ) -> Option<usize> {
-        let overhead = self.head + self.tail;
+        let overhead = self.layout.crypt();
         self.update_protection();
         let is_parity_due = self.encoder.as_ref().is_some_and(|e| e.parity_due() > 0);
         if is_parity_due && self.path.may_send(now) {
@@ -101,16 +101,15 @@ impl Session {
         let header = if self.protected { wire::fec::HEADER } else { 0 };
         let room = out.len().checked_sub(overhead + header)?;
         self.fill(now, cx);
-        let start = self.head + header;
+        let start = self.layout.head + header;
         let emitted = self.kcp.emit(
             &mut out[start..start + room],
             &mut self.path,
             now,
             &mut cx.stats,
         )?;
-        if emitted.has_data && !self.opened {
-            self.opened = true;
-            self.answer_by = (self.role == Role::Client).then_some(now + self.answer_within);
+        if emitted.has_data {
+            self.first_answer.note_sent(now);
         }
         self.trace_sent(&out[start..start + emitted.len], overhead + header, now);
         let len = overhead + self.frame(out, emitted, now);
@@ -132,8 +131,9 @@ impl Session {
     /// Write the next parity that is due; `None` if there is no room for it and what is around it.
     fn write_parity(&mut self, out: &mut [u8]) -> Option<usize> {
         let encoder = self.encoder.as_mut()?;
-        let len = self.head + encoder.parity_len() + self.tail;
-        encoder.write_parity(&mut out.get_mut(..len)?[self.head..len - self.tail]);
+        let len = self.layout.crypt() + encoder.parity_len();
+        let shard = self.layout.head..len - self.layout.tail;
+        encoder.write_parity(&mut out.get_mut(..len)?[shard]);
         Some(len)
     }
 
@@ -142,12 +142,13 @@ impl Session {
         let Some(encoder) = self.encoder.as_mut().filter(|_| self.protected) else {
             return emitted.len;
         };
-        let start = self.head + wire::fec::HEADER;
+        let head = self.layout.head;
+        let start = head + wire::fec::HEADER;
         if emitted.has_data {
-            encoder.encode(&mut out[self.head..start + emitted.len], now);
+            encoder.encode(&mut out[head..start + emitted.len], now);
             return wire::fec::HEADER + emitted.len;
         }
-        out.copy_within(start..start + emitted.len, self.head);
+        out.copy_within(start..start + emitted.len, head);
         emitted.len
     }
 
@@ -190,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::crypt::{CryptKind, PacketCrypt};
-    use crate::session::Config;
+    use crate::session::{Config, Role};
 
     #[test]
     fn parity_leaves_room_for_the_tag() {
