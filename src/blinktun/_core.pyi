@@ -32,6 +32,7 @@ __all__ = [
     "Reactor",
     "RelayEnd",
     "RelayFinished",
+    "Session",
     "SessionClosed",
     "SessionEvent",
     "SessionFecMismatch",
@@ -478,6 +479,86 @@ class SessionStats:
     @property
     def peer_is_blinktun(self) -> bool:
         """Whether the peer has said so."""
+
+@final
+class Session:
+    """One conversation without sockets, clock or randomness of its own.
+
+    Its owner carries the datagrams, and calls after each change:
+
+    1. `datagrams_to_send`, and gives them to the peer;
+    2. `next_event` until it returns None;
+    3. `handle_timeout` when `next_timeout` has come.
+
+    ``now`` is the owner's clock in seconds, at least 0; a moment before the latest one counts as
+    the latest. The same calls with the same seed give the same bytes. Methods that take a stream
+    raise ``OSError`` if it, or the session, is gone.
+    """
+
+    @staticmethod
+    def client(config: Config, seed: bytes, now: float) -> Session:
+        """The end that begins. Nothing is to be sent before a stream opens.
+
+        Args:
+            config: As of a socket; its ``trace`` is not used.
+            seed: 32 bytes that no other session has, secret.
+            now: The first moment.
+
+        Raises:
+            ValueError: the seed has another length, or ``now`` is no time.
+        """
+
+    @staticmethod
+    def server(config: Config, seed: bytes, now: float) -> Session:
+        """The end that waits for one client; `SessionOpened` tells of it. As `client`."""
+
+    @property
+    def key(self) -> _SessionKey | None:
+        """What its events call it; None before it is opened, and when it is over."""
+
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a datagram. What is none of the peer's is dropped.
+
+        Raises:
+            ValueError: it is longer than 65,535 bytes.
+        """
+
+    def datagrams_to_send(self, now: float) -> list[bytes]:
+        """What must leave now, in this order."""
+
+    def next_timeout(self) -> float | None:
+        """The moment for `handle_timeout`; None: never."""
+
+    def handle_timeout(self, now: float) -> None:
+        """Time has passed."""
+
+    def next_event(self) -> SocketEvent | SessionEvent | None:
+        """The next thing that happened, oldest first; its addresses mean nothing."""
+
+    def open_stream(self) -> _StreamKey:
+        """Open a stream."""
+
+    def write(self, stream: _StreamKey, data: bytes) -> int:
+        """Queue bytes; returns how many were taken. If not all, `StreamWritable` follows."""
+
+    def read(self, stream: _StreamKey, max_bytes: int) -> bytes:
+        """Take bytes that have arrived; none: wait for `StreamReadable`."""
+
+    def finish(self, stream: _StreamKey) -> None:
+        """Nothing more will be written; the peer reads the end behind the data."""
+
+    def reset(self, stream: _StreamKey) -> None:
+        """Break a stream off, both ways."""
+
+    def close(self) -> None:
+        """End the session; `SessionClosed` follows. Its peer is told nothing: KCP has no close."""
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that was written has left and been acknowledged."""
+
+    def stats(self) -> SessionStats | None:
+        """How it stands now; None if there is none."""
 
 @final
 class Reactor:

@@ -6,6 +6,7 @@ mod event;
 mod guard;
 mod keys;
 mod openings;
+mod session;
 mod stats;
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
@@ -22,6 +23,7 @@ use config::{Config, Pads, seconds};
 use guard::{Guarded, guard};
 use keys::{SessionKey, StreamKey, session_key, stream_key};
 use openings::OpeningMemory;
+use session::Session;
 use stats::SessionStats;
 
 /// What systems say of a descriptor that is none.
@@ -281,7 +283,7 @@ mod _core {
 
     #[pymodule_export]
     use super::{
-        Config, OpeningMemory, Pads, Reactor, SessionStats, config::least_mtu, derive_key,
+        Config, OpeningMemory, Pads, Reactor, Session, SessionStats, config::least_mtu, derive_key,
     };
 
     #[pymodule_export]

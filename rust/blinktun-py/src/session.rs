@@ -1,0 +1,309 @@
+//! One conversation without sockets, for those who carry its datagrams themselves.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use blinktun_io as io;
+use blinktun_proto::crypt::PacketCrypt;
+use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::session::{self, Context, Role};
+use blinktun_proto::time::Time;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::config::{Config, seconds};
+use crate::event;
+use crate::guard::{Guarded, guard};
+use crate::keys::{SessionKey, StreamKey, from_session, stream_key};
+use crate::stats::SessionStats;
+
+/// The only peer. Its address is one of documentation (RFC 5737); nobody sees it.
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
+/// The number of the socket that there is not.
+const ENDPOINT: io::EndpointId = io::EndpointId(0);
+/// What one call of the protocol writes at most.
+const BUFFER: usize = 65536;
+/// UDP has no longer datagrams.
+const LONGEST: usize = 65535;
+
+#[pyclass(module = "blinktun._core")]
+pub struct Session {
+    inner: Guarded<Alone>,
+}
+
+/// An endpoint with one session at most.
+struct Alone {
+    endpoint: Endpoint,
+    /// `None`: nobody has opened it yet, or it is over.
+    id: Option<SessionId>,
+    events: VecDeque<io::Event>,
+    buffer: Vec<u8>,
+    /// The latest moment that was given.
+    now: Time,
+}
+
+impl Alone {
+    fn new(config: &io::SocketConfig, role: Role, seed: [u8; 32], now: Time) -> Alone {
+        let limits = Limits {
+            sessions: 1,
+            sessions_per_source: 1,
+        };
+        let crypt = PacketCrypt::new(config.crypt, &config.pass);
+        let mut endpoint = Endpoint::new(config.session.clone(), limits, role, crypt, seed, now);
+        let id = (role == Role::Client).then(|| endpoint.dial(PEER, now));
+        Alone {
+            endpoint,
+            id,
+            events: VecDeque::new(),
+            buffer: vec![0; BUFFER],
+            now,
+        }
+    }
+
+    /// Time does not go back, whatever the caller's clock does.
+    fn advance(&mut self, now: Time) -> Time {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn key(&self) -> Option<io::SessionKey> {
+        self.id.map(|session| io::SessionKey {
+            endpoint: ENDPOINT,
+            session,
+        })
+    }
+
+    fn receive(&mut self, mut datagram: Vec<u8>, now: Time) {
+        let stride = datagram.len();
+        self.endpoint
+            .handle_datagrams(PEER, &mut datagram, stride, now);
+        self.endpoint.finish_input(now);
+        self.collect();
+    }
+
+    fn transmit(&mut self, now: Time) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        while let Some(sent) = self.endpoint.poll_transmit(&mut self.buffer, now) {
+            let run = self.buffer.get(..sent.len).unwrap_or_default();
+            all.extend(run.chunks(sent.stride.max(1)).map(<[u8]>::to_vec));
+        }
+        self.collect();
+        all
+    }
+
+    fn collect(&mut self) {
+        while let Some(event) = self.endpoint.next_event() {
+            let key = |session| io::SessionKey {
+                endpoint: ENDPOINT,
+                session,
+            };
+            self.events.push_back(match event {
+                EndpointEvent::Opened(id, peer) => {
+                    self.id = Some(id);
+                    io::Event::SessionOpened(key(id), peer)
+                }
+                EndpointEvent::Session(id, event) => {
+                    if matches!(event, session::Event::Closed(_)) {
+                        self.endpoint.remove(id);
+                        self.id = None;
+                    }
+                    io::Event::Session(key(id), event)
+                }
+                EndpointEvent::Moved(id, peer) => io::Event::SessionMoved(key(id), peer),
+                EndpointEvent::Undecryptable { from } => io::Event::Undecryptable(ENDPOINT, from),
+            });
+        }
+    }
+
+    fn look(&self) -> PyResult<&session::Session> {
+        let session = self.id.and_then(|id| self.endpoint.session(id));
+        session.ok_or_else(|| error(ErrorKind::NotConnected))
+    }
+
+    fn change(&mut self) -> PyResult<(&mut session::Session, &mut Context)> {
+        let id = self.id.ok_or_else(|| error(ErrorKind::NotConnected))?;
+        let session = self.endpoint.session_mut(id);
+        session.ok_or_else(|| error(ErrorKind::NotConnected))
+    }
+
+    /// The session of a stream.
+    fn of(&mut self, stream: StreamKey) -> PyResult<(&mut session::Session, &mut Context)> {
+        if self.key() != Some(stream_key(stream).session) {
+            return Err(error(ErrorKind::NotConnected));
+        }
+        self.change()
+    }
+}
+
+#[pymethods]
+impl Session {
+    #[staticmethod]
+    fn client(config: &Config, seed: [u8; 32], now: f64) -> PyResult<Session> {
+        make(config, Role::Client, seed, now)
+    }
+
+    #[staticmethod]
+    fn server(config: &Config, seed: [u8; 32], now: f64) -> PyResult<Session> {
+        make(config, Role::Server, seed, now)
+    }
+
+    #[getter]
+    fn key(&self) -> PyResult<Option<SessionKey>> {
+        self.inner.look(|inner| Ok(inner.key().map(from_session)))
+    }
+
+    fn receive_datagram(&mut self, data: Vec<u8>, now: f64) -> PyResult<()> {
+        let now = moment(now)?;
+        if data.len() > LONGEST {
+            let text = format!("a datagram has at most {LONGEST} bytes");
+            return Err(PyValueError::new_err(text));
+        }
+        self.inner.change(|inner| {
+            let now = inner.advance(now);
+            inner.receive(data, now);
+            Ok(())
+        })
+    }
+
+    fn datagrams_to_send<'py>(
+        &mut self,
+        py: Python<'py>,
+        now: f64,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let now = moment(now)?;
+        self.inner.change(|inner| {
+            let now = inner.advance(now);
+            let all = inner.transmit(now);
+            Ok(all.iter().map(|it| PyBytes::new(py, it)).collect())
+        })
+    }
+
+    fn next_timeout(&self) -> PyResult<Option<f64>> {
+        self.inner.look(|inner| {
+            let at = inner.endpoint.next_timeout();
+            // Rounded up: a moment too early would find nothing to do.
+            Ok(at.map(|at| (at.as_micros() as f64 / 1e6).next_up()))
+        })
+    }
+
+    fn handle_timeout(&mut self, now: f64) -> PyResult<()> {
+        let now = moment(now)?;
+        self.inner.change(|inner| {
+            let now = inner.advance(now);
+            inner.endpoint.handle_timeout(now);
+            inner.collect();
+            Ok(())
+        })
+    }
+
+    fn next_event<'py>(&mut self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.inner.change(|inner| {
+            while let Some(event) = inner.events.pop_front() {
+                if let Some(made) = event::to_python(py, event)? {
+                    return Ok(Some(made));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    fn open_stream(&mut self) -> PyResult<StreamKey> {
+        self.inner.change(|inner| {
+            let stream = inner.change()?.0.open_stream();
+            let stream = stream.map_err(|_| std::io::Error::other("too many streams"))?;
+            let (endpoint, session) = inner.key().map(from_session).unwrap_or_default();
+            Ok((endpoint, session, stream.0))
+        })
+    }
+
+    fn write(&mut self, stream: StreamKey, data: &[u8]) -> PyResult<usize> {
+        self.inner.change(|inner| {
+            let taken = inner.of(stream)?.0.write(stream_key(stream).stream, data);
+            taken.map_err(|_| error(ErrorKind::BrokenPipe))
+        })
+    }
+
+    fn read<'py>(
+        &mut self,
+        py: Python<'py>,
+        stream: StreamKey,
+        max_bytes: usize,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        self.inner.change(|inner| {
+            let now = inner.now;
+            let (session, cx) = inner.of(stream)?;
+            let (id, mut out) = (stream_key(stream).stream, Vec::new());
+            while out.len() < max_bytes {
+                let front = session.read_front(id);
+                let count = front.len().min(max_bytes - out.len());
+                if count == 0 {
+                    break;
+                }
+                out.extend_from_slice(front.get(..count).unwrap_or_default());
+                session.consume(id, count, now, cx);
+            }
+            Ok(PyBytes::new(py, &out))
+        })
+    }
+
+    fn finish(&mut self, stream: StreamKey) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.of(stream)?.0.finish(stream_key(stream).stream);
+            Ok(())
+        })
+    }
+
+    fn reset(&mut self, stream: StreamKey) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.of(stream)?.0.reset(stream_key(stream).stream);
+            Ok(())
+        })
+    }
+
+    fn close(&mut self) -> PyResult<()> {
+        self.inner.change(|inner| {
+            if inner.id.is_some() {
+                inner
+                    .change()?
+                    .0
+                    .close(blinktun_proto::error::CloseReason::Local);
+            }
+            Ok(())
+        })
+    }
+
+    #[getter]
+    fn is_drained(&self) -> PyResult<bool> {
+        self.inner
+            .look(|inner| Ok(inner.look().is_ok_and(session::Session::is_drained)))
+    }
+
+    fn stats(&self) -> PyResult<Option<SessionStats>> {
+        self.inner.look(|inner| {
+            let session = inner.look().ok();
+            Ok(session.map(|session| session.stats().into()))
+        })
+    }
+}
+
+fn make(config: &Config, role: Role, seed: [u8; 32], now: f64) -> PyResult<Session> {
+    let now = moment(now)?;
+    guard(|| {
+        let inner = Guarded::new(Alone::new(config.get(), role, seed, now));
+        Ok(Session { inner })
+    })
+}
+
+/// A moment of the caller's clock.
+fn moment(now: f64) -> PyResult<Time> {
+    let since = seconds("now", now)?;
+    Ok(Time::from_micros(
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX),
+    ))
+}
+
+fn error(kind: ErrorKind) -> PyErr {
+    std::io::Error::from(kind).into()
+}
