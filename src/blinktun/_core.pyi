@@ -5,7 +5,7 @@ when `Reactor.next_timeout` has passed, and after any other call that changes so
 
 Whatever it is called with, it raises ``TypeError``, ``OverflowError`` (a number that
 is negative or too large), ``ValueError``, ``OSError``, or, for a bug of its own,
-`blinktun.errors.InternalError`. After that a `Reactor` raises nothing but that.
+`blinktun.errors.InternalError`. After that a `Reactor` or a `Session` raises nothing but that.
 
 Times are seconds, sizes are bytes. Keys are plain tuples that are never used again for something
 else: (socket, session) for a session, (socket, session, stream) for a stream.
@@ -482,83 +482,122 @@ class SessionStats:
 
 @final
 class Session:
-    """One conversation without sockets, clock or randomness of its own.
+    """One conversation without sockets and clock of its own: bytes in, bytes out.
 
-    Its owner carries the datagrams, and calls after each change:
+    Its owner carries the datagrams. After each call that changes something, the owner
 
-    1. `datagrams_to_send`, and gives them to the peer;
-    2. `next_event` until it returns None;
-    3. `handle_timeout` when `next_timeout` has come.
+    1. calls `datagrams_to_send`, and gives the datagrams to the peer;
+    2. calls `next_event` until it returns None;
+    3. waits until `next_timeout`, and calls `handle_timeout` then.
 
-    ``now`` is the owner's clock in seconds, at least 0; a moment before the latest one counts as
-    the latest. The same calls with the same seed give the same bytes. Methods that take a stream
-    raise ``OSError`` if it, or the session, is gone.
+    ``now`` is the time in seconds on any clock of the owner that does not go back, at least 0. If
+    it goes back all the same, the session stays at the latest time it was given. The same calls
+    with the same seed give the same bytes.
+
+    Streams are named by the tuples that events carry. A tuple of another `Session` may look the
+    same; it must not be used here.
+
+    All methods raise ``TypeError`` for a wrong type, and those with ``now`` raise ``ValueError`` if
+    it is negative, infinite or no number. Methods that take a stream raise ``OSError`` before the
+    session is opened and after its end.
     """
 
     @staticmethod
-    def client(config: Config, seed: bytes, now: float) -> Session:
-        """The end that begins. Nothing is to be sent before a stream opens.
+    def client(config: Config, seed: bytes | None = None, now: float = 0.0) -> Session:
+        """The end that begins. It has nothing to send before a stream opens.
 
         Args:
-            config: As of a socket; its ``trace`` is not used.
-            seed: 32 bytes that no other session has, secret.
-            now: The first moment.
+            config: As for a socket. Its ``trace``, ``sockbuf``, ``dscp`` and ``closewait`` are not
+                used.
+            seed: 32 secret bytes that no other session has: all randomness comes from them, that of
+                the packet ciphers included. None: the system chooses them.
+            now: The first time.
 
         Raises:
-            ValueError: the seed has another length, or ``now`` is no time.
+            ValueError: ``seed`` has not 32 bytes.
         """
 
     @staticmethod
-    def server(config: Config, seed: bytes, now: float) -> Session:
-        """The end that waits for one client; `SessionOpened` tells of it. As `client`."""
+    def server(config: Config, seed: bytes | None = None, now: float = 0.0) -> Session:
+        """The end that waits for a client.
+
+        It takes the first client that has the key and answers what the server sends it;
+        `SessionOpened` says so. It has one client at a time. Arguments and errors are those of
+        `client`.
+        """
 
     @property
     def key(self) -> _SessionKey | None:
-        """What its events call it; None before it is opened, and when it is over."""
+        """The session in events; None before it is opened and after its end."""
 
     def receive_datagram(self, data: bytes, now: float) -> None:
-        """Take a datagram. What is none of the peer's is dropped.
+        """Take a datagram, whatever it holds. The session drops what the peer has not sent.
 
         Raises:
-            ValueError: it is longer than 65,535 bytes.
+            ValueError: ``data`` is longer than 65,535 bytes.
         """
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
-        """What must leave now, in this order."""
+        """The datagrams that must leave now, in this order; each has ``mtu`` bytes at most."""
 
     def next_timeout(self) -> float | None:
-        """The moment for `handle_timeout`; None: never."""
+        """The time at which `handle_timeout` must be called, on the owner's clock; None: never."""
 
     def handle_timeout(self, now: float) -> None:
-        """Time has passed."""
+        """Tell the session that time has passed. A call that comes early does nothing."""
 
     def next_event(self) -> SocketEvent | SessionEvent | None:
-        """The next thing that happened, oldest first; its addresses mean nothing."""
+        """The oldest event that was not taken yet; None: there is none.
+
+        Events wait here without a bound, so they must be taken. There are no addresses: ``host``
+        and ``port`` in them mean nothing.
+        """
 
     def open_stream(self) -> _StreamKey:
-        """Open a stream."""
+        """Open a stream.
+
+        Raises:
+            OSError: there is no session, or it has too many streams.
+        """
 
     def write(self, stream: _StreamKey, data: bytes) -> int:
-        """Queue bytes; returns how many were taken. If not all, `StreamWritable` follows."""
+        """Queue bytes; returns how many were taken. If that is not all, `StreamWritable` follows.
+
+        Raises:
+            BrokenPipeError: the stream is over, was never opened, or `finish` was called.
+        """
 
     def read(self, stream: _StreamKey, max_bytes: int) -> bytes:
-        """Take bytes that have arrived; none: wait for `StreamReadable`."""
+        """Take up to ``max_bytes`` bytes that have arrived.
+
+        It returns no bytes if none are there, and for a stream that is over or was never opened.
+        `StreamReadable` tells of new ones, `StreamFinished` and `StreamReset` of the end.
+
+        Raises:
+            OverflowError: ``max_bytes`` is negative.
+        """
 
     def finish(self, stream: _StreamKey) -> None:
-        """Nothing more will be written; the peer reads the end behind the data."""
+        """Write no more: the peer reads the end after the data. Reading goes on (half-close).
+
+        A stream that is over stays as it is.
+        """
 
     def reset(self, stream: _StreamKey) -> None:
-        """Break a stream off, both ways."""
+        """Break a stream off in both directions. A stream that is over stays as it is."""
 
     def close(self) -> None:
-        """End the session; `SessionClosed` follows. Its peer is told nothing: KCP has no close."""
+        """End the session at once; `SessionClosed` follows. KCP has no message for it.
+
+        A second call does nothing.
+        """
 
     @property
     def is_drained(self) -> bool:
-        """Whether all that was written has left and been acknowledged."""
+        """Whether all that was written has left and been acknowledged. True without a session."""
 
     def stats(self) -> SessionStats | None:
-        """How it stands now; None if there is none."""
+        """The figures of the session as it stands now; None if there is no session."""
 
 @final
 class Reactor:

@@ -9,7 +9,7 @@ use blinktun_proto::crypt::PacketCrypt;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
 use blinktun_proto::session::{self, Context, Role};
 use blinktun_proto::time::Time;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -21,11 +21,11 @@ use crate::stats::SessionStats;
 
 /// The only peer. Its address is one of documentation (RFC 5737); nobody sees it.
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
-/// The number of the socket that there is not.
+/// The number of the socket in keys, although there is no socket.
 const ENDPOINT: io::EndpointId = io::EndpointId(0);
-/// What one call of the protocol writes at most.
+/// One call of the protocol writes at most this much.
 const BUFFER: usize = 65536;
-/// UDP has no longer datagrams.
+/// No datagram of UDP is longer.
 const LONGEST: usize = 65535;
 
 #[pyclass(module = "blinktun._core")]
@@ -140,12 +140,14 @@ impl Alone {
 #[pymethods]
 impl Session {
     #[staticmethod]
-    fn client(config: &Config, seed: [u8; 32], now: f64) -> PyResult<Session> {
+    #[pyo3(signature = (config, seed=None, now=0.0))]
+    fn client(config: &Config, seed: Option<[u8; 32]>, now: f64) -> PyResult<Session> {
         make(config, Role::Client, seed, now)
     }
 
     #[staticmethod]
-    fn server(config: &Config, seed: [u8; 32], now: f64) -> PyResult<Session> {
+    #[pyo3(signature = (config, seed=None, now=0.0))]
+    fn server(config: &Config, seed: Option<[u8; 32]>, now: f64) -> PyResult<Session> {
         make(config, Role::Server, seed, now)
     }
 
@@ -154,7 +156,7 @@ impl Session {
         self.inner.look(|inner| Ok(inner.key().map(from_session)))
     }
 
-    fn receive_datagram(&mut self, data: Vec<u8>, now: f64) -> PyResult<()> {
+    fn receive_datagram(&mut self, data: &[u8], now: f64) -> PyResult<()> {
         let now = moment(now)?;
         if data.len() > LONGEST {
             let text = format!("a datagram has at most {LONGEST} bytes");
@@ -162,7 +164,7 @@ impl Session {
         }
         self.inner.change(|inner| {
             let now = inner.advance(now);
-            inner.receive(data, now);
+            inner.receive(data.to_vec(), now);
             Ok(())
         })
     }
@@ -277,7 +279,7 @@ impl Session {
     #[getter]
     fn is_drained(&self) -> PyResult<bool> {
         self.inner
-            .look(|inner| Ok(inner.look().is_ok_and(session::Session::is_drained)))
+            .look(|inner| Ok(inner.look().map_or(true, session::Session::is_drained)))
     }
 
     fn stats(&self) -> PyResult<Option<SessionStats>> {
@@ -288,12 +290,23 @@ impl Session {
     }
 }
 
-fn make(config: &Config, role: Role, seed: [u8; 32], now: f64) -> PyResult<Session> {
+fn make(config: &Config, role: Role, seed: Option<[u8; 32]>, now: f64) -> PyResult<Session> {
     let now = moment(now)?;
     guard(|| {
+        let seed = match seed {
+            Some(seed) => seed,
+            None => fresh_seed()?,
+        };
         let inner = Guarded::new(Alone::new(config.get(), role, seed, now));
         Ok(Session { inner })
     })
+}
+
+/// Randomness of the system.
+fn fresh_seed() -> PyResult<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| PyOSError::new_err(error.to_string()))?;
+    Ok(seed)
 }
 
 /// A moment of the caller's clock.
