@@ -1,4 +1,4 @@
-"""The Python in the guide runs, and links in the papers lead somewhere."""
+"""The Python in the guide and the example programs run, and links in the papers lead somewhere."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 WITH_SNIPPETS = ("README.md", "docs/guide/library.md", "docs/guide/own-presets.md")
+PROGRAMS = sorted((ROOT / "examples").glob("*.py"))
 PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 FENCED_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -43,11 +44,22 @@ def test_there_are_snippets() -> None:
 
 @pytest.mark.parametrize("code", [pytest.param(code, id=place) for place, code in snippets()])
 def test_a_snippet_runs(code: str) -> None:
-    command = [sys.executable, "-W", "error", "-c", code]
+    run("-c", code)
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_example_runs_and_says_something(program: Path) -> None:
+    assert run(str(program))
+
+
+def run(*arguments: str) -> str:
+    """Run Python without a failure or a warning; returns what it prints."""
+    command = [sys.executable, "-W", "error", *arguments]
     result = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 @pytest.mark.parametrize("paper", PAPERS, ids=lambda path: str(path.relative_to(ROOT)))
