@@ -92,3 +92,29 @@ fn what_was_numbered_before_leaves_again_as_it_was() {
         "only those that were lost then"
     );
 }
+
+#[test]
+fn a_limited_rate_goes_on_whatever_the_mtu_becomes() {
+    for_each_seed(|seed| {
+        let (rate, size) = (100_000, 400_000);
+        let mut setup = Setup::new(seed).both(|config| config.compress = false);
+        setup.client.rate_limit = rate;
+        let mut world = setup.build();
+        world.add(Flow::new(size, 0));
+        let begun = world.now;
+        let mut random = Random::from_number(seed);
+        let end = begun + Duration::from_secs(60);
+        let mut change_at = begun;
+        while !world.flows.iter().all(Flow::is_done) && world.step(end) {
+            if world.now >= change_at {
+                change_at = world.now + 30 * MILLI;
+                let mtu = [700, 1350, 1500][random.below(3) as usize];
+                let (session, cx) = world.client.session_mut(world.dialed).unwrap();
+                session.set_mtu(mtu, world.now, cx);
+            }
+        }
+        // The parity takes three tenths, headers a few hundredths; a stall would take seconds.
+        let took = world.now.since(begun);
+        assert!(took < Duration::from_millis(6000), "{took:?}");
+    });
+}

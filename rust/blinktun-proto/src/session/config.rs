@@ -153,7 +153,7 @@ impl Config {
     }
 
     pub(super) fn pace(&self, now: Time) -> Option<Pace> {
-        (self.rate_limit > 0).then(|| Pace::new(self.rate_limit, self.mtu, now))
+        (self.rate_limit > 0).then(|| Pace::new(self.rate_limit, now))
     }
 
     pub(super) fn kcp(&self, conv: u32, block: usize, clock_offset: u32) -> kcp::Config {

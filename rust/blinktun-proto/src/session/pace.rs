@@ -1,6 +1,7 @@
 //! So many bytes a second: the `ratelimit` of kcptun (kcptun wire, 8.6).
 
 use crate::bucket::Bucket;
+use crate::crypt::MAX_DATAGRAM;
 use crate::time::Time;
 
 /// What may leave at once after a pause, in bytes.
@@ -19,19 +20,17 @@ pub struct Pace {
     /// What the rate brings in a millisecond. A pause ends only when there is so much, so that a fast
     /// session does not wake up for each datagram.
     quantum: u64,
-    datagram: usize,
     refused: bool,
 }
 
 impl Pace {
-    /// `rate` bytes a second, at least 1 and at most [`MAX_RATE`], in datagrams of at most
-    /// `datagram` bytes.
-    pub fn new(rate: u64, datagram: usize, now: Time) -> Pace {
-        let burst = BURST.saturating_sub(datagram as u64);
+    /// `rate` bytes a second, at least 1 and at most [`MAX_RATE`], in datagrams of at most [`MAX_DATAGRAM`]
+    /// bytes: the MTU of the path may change.
+    pub fn new(rate: u64, now: Time) -> Pace {
+        let burst = BURST - MAX_DATAGRAM as u64;
         Pace {
             bucket: Bucket::new(rate, burst, now),
             quantum: rate / 1000,
-            datagram,
             refused: false,
         }
     }
@@ -42,7 +41,7 @@ impl Pace {
         let available = self.bucket.available(now);
         self.refused = available.is_none();
         let whole = usize::try_from(available?).unwrap_or(usize::MAX);
-        Some(whole.max(self.datagram))
+        Some(whole.max(MAX_DATAGRAM))
     }
 
     /// So many bytes leave, no more than were allowed.
@@ -50,7 +49,7 @@ impl Pace {
         self.bucket.take(bytes as u64);
     }
 
-    /// When what is owed will be paid back and there is something to send from, if somebody waits for it.
+    /// When a refused sender may go on: nothing is owed any more, and there is a quantum.
     pub fn next_timeout(&self) -> Option<Time> {
         self.refused.then(|| self.bucket.reaches(self.quantum))
     }
@@ -60,11 +59,11 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const DATAGRAM: usize = 1350;
+    const DATAGRAM: usize = MAX_DATAGRAM;
 
     /// Send datagrams of `size` as soon as possible until `end`; what left, and when the last did.
     fn pour(rate: u64, size: usize, end: Time) -> (u64, Time) {
-        let (mut pace, mut now) = (Pace::new(rate, DATAGRAM, Time::ZERO), Time::ZERO);
+        let (mut pace, mut now) = (Pace::new(rate, Time::ZERO), Time::ZERO);
         let (mut sent, mut last) = (0, now);
         while now <= end {
             match pace.allowance(now) {
@@ -108,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_pause_of_years_earns_one_burst() {
-        let mut pace = Pace::new(MAX_RATE, DATAGRAM, Time::ZERO);
+        let mut pace = Pace::new(MAX_RATE, Time::ZERO);
         pace.allowance(Time::ZERO);
         pace.spend(BURST as usize);
         assert_eq!(pace.allowance(Time::ZERO), None);
