@@ -217,6 +217,11 @@ impl Kcp {
         }
     }
 
+    /// The path is another: what waits for an acknowledgement gets the time that it takes there.
+    pub fn retime(&mut self, path: &Path) {
+        self.sender.retime(&path.rtt);
+    }
+
     /// Our clock as it stands on the wire.
     pub fn clock(&self, now: Time) -> Millis {
         Millis((now.as_millis() as u32).wrapping_add(self.clock_offset))

@@ -365,6 +365,9 @@ impl Session {
         if mtu == self.path.mtu() {
             return;
         }
+        if from.remote.ip() != to.remote.ip() {
+            self.kcp.retime(&self.path);
+        }
         let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
         self.path.note(trace::Event::Mtu(mtu), now);

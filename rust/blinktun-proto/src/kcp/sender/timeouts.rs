@@ -92,7 +92,7 @@ impl Sender {
         }
     }
 
-    /// The first round trip is known: what waits for an answer gets the time that it takes.
+    /// The round trip is known now, or another one: what waits for an acknowledgement gets that time.
     pub fn retime(&mut self, rtt: &Rtt) {
         for segment in &mut self.buffer {
             work::count(1);
