@@ -56,6 +56,8 @@ pub struct EndpointSocket {
     traces: Option<TraceFiles>,
     /// Datagrams that the kernel had no room for.
     unsent: Option<(Transmit, Vec<u8>)>,
+    /// Datagrams of those that were given up.
+    given_up: u64,
 }
 
 impl EndpointSocket {
@@ -117,6 +119,7 @@ impl EndpointSocket {
             readable: true,
             traces,
             unsent: None,
+            given_up: 0,
         })
     }
 
@@ -124,7 +127,7 @@ impl EndpointSocket {
     pub fn stats(&self) -> Stats {
         let mut stats = self.endpoint.stats().clone();
         stats.in_errs += self.link.dropped();
-        stats.out_errs += self.link.refused();
+        stats.out_errs += self.link.refused() + self.given_up;
         stats
     }
 
@@ -141,6 +144,14 @@ impl EndpointSocket {
     /// Whether datagrams wait until the kernel has room for them.
     pub fn is_full(&self) -> bool {
         self.unsent.is_some()
+    }
+
+    /// The kernel cannot tell when it has room: give up what waits for that. It is sent again like any
+    /// datagram that is lost.
+    pub fn give_up_unsent(&mut self) {
+        if let Some((transmit, bytes)) = self.unsent.take() {
+            self.given_up += bytes.len().div_ceil(transmit.stride.max(1)) as u64;
+        }
     }
 
     /// Receive what is there, and answer each batch at once.

@@ -105,7 +105,7 @@ impl Reactor {
             self.receive();
             self.dispatch();
             self.pump();
-            self.flush()?;
+            self.flush();
             self.dispatch();
             if !self.has_more() {
                 return self.alarm.set(self.next_deadline(), self.now());
@@ -195,9 +195,9 @@ impl Reactor {
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) {
         let (now, registry) = (self.now(), self.poll.registry());
-        self.sockets.flush(registry, &mut self.outbox, now)
+        self.sockets.flush(registry, &mut self.outbox, now);
     }
 
     // --- sockets and sessions -------------------------------------------------------------

@@ -1,7 +1,7 @@
 //! The sockets of a reactor: those that have something to do now, and when the others will have.
 //!
-//! Whoever changes a socket gets it from [`Sockets::get_mut`], which puts it on the ready list:
-//! there is no other way to change one, so none can be forgotten. A round visits the ready sockets
+//! Other modules change a socket through [`Sockets::get_mut`], which puts it on the ready list. They
+//! have no other way, so no socket can be forgotten. A round visits the ready sockets
 //! only, and afterwards each has its next deadline in the timers.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -118,7 +118,7 @@ impl Sockets {
         id: EndpointId,
         session: SessionId,
     ) -> Option<&mut EndpointSocket> {
-        self.get_mut(id)?;
+        self.get_mut(id)?; // it is ready from now on
         let entry = self.table.get_mut(&id)?;
         entry.socket.remove_session(session);
         entry.count_sessions(&mut self.sessions);
@@ -174,10 +174,7 @@ impl Sockets {
 
     /// The second half: what must leave. Afterwards only those sockets are ready that have more to
     /// receive.
-    ///
-    /// # Errors
-    /// What the system says of watching a socket.
-    pub fn flush(&mut self, registry: &Registry, outbox: &mut [u8], now: Time) -> io::Result<()> {
+    pub fn flush(&mut self, registry: &Registry, outbox: &mut [u8], now: Time) {
         for _ in 0..self.ready.len() {
             let Some(id) = self.ready.pop_front() else {
                 break;
@@ -192,11 +189,10 @@ impl Sockets {
             if entry.is_ready {
                 self.ready.push_back(id);
             }
-            entry.watch(id, registry)?;
+            entry.watch(id, registry);
             #[cfg(test)]
             self.visited.push(id);
         }
-        Ok(())
     }
 
     /// The next thing that a socket has to say. Nothing is heard of one that has been closed.
@@ -223,18 +219,22 @@ impl Entry {
 
     /// Hear of room in the kernel only while datagrams wait for it: otherwise the poller would wake
     /// for each datagram that has left.
-    fn watch(&mut self, id: EndpointId, registry: &Registry) -> io::Result<()> {
+    ///
+    /// If the system refuses, datagrams that wait are given up, and too many wake-ups are borne until
+    /// the next try: one socket must not end the others.
+    fn watch(&mut self, id: EndpointId, registry: &Registry) {
         if self.awaits_room == self.socket.is_full() {
-            return Ok(());
+            return;
         }
         let descriptor = self.socket.link.as_raw_fd();
         let mut interest = Interest::READABLE;
         if self.socket.is_full() {
             interest |= Interest::WRITABLE;
         }
-        registry.reregister(&mut SourceFd(&descriptor), socket_token(id), interest)?;
-        self.awaits_room = self.socket.is_full();
-        Ok(())
+        match registry.reregister(&mut SourceFd(&descriptor), socket_token(id), interest) {
+            Ok(()) => self.awaits_room = self.socket.is_full(),
+            Err(_) => self.socket.give_up_unsent(),
+        }
     }
 
     /// Bring the sum of all sessions up to date.
