@@ -182,7 +182,9 @@ impl EndpointSocket {
             return;
         };
         while let Some((id, text)) = self.endpoint.next_trace() {
-            traces.write(id, &text);
+            if traces.write(id, &text).is_err() {
+                self.endpoint.end_trace(id);
+            }
         }
     }
 

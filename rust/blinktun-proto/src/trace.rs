@@ -2,8 +2,8 @@
 //!
 //! The form is that of draft-ietf-quic-qlog-main-schema: JSON text sequences (RFC 7464), a header and then
 //! one event a record, with times in milliseconds since the trace began. Events and fields have the names of
-//! draft-ietf-quic-qlog-quic-events where KCP has the same thing, so that viewers of qlog can be used;
-//! the schema's own URI says that it is not QUIC. No byte of a stream is in it, no key, and no address.
+//! draft-ietf-quic-qlog-quic-events where KCP has the same thing. The URI of the schema says that it is not
+//! QUIC. No byte of a stream is in it, no key, and no address.
 
 use core::fmt::{self, Write};
 
@@ -13,7 +13,7 @@ use crate::timers::Timer;
 use crate::wire::kcp::{ACK, PUSH, Segments, WASK};
 
 /// Text that waits to be taken; what comes beyond it is left out, and counted.
-const MAX_TEXT: usize = 4 << 20;
+const MAX_TEXT: usize = 1 << 20;
 /// Segments of one datagram that are listed.
 const MAX_LISTED: usize = 64;
 
@@ -117,40 +117,43 @@ impl Trace {
 
     /// Write an event down.
     pub fn note(&mut self, event: Event<'_>, now: Time) {
+        self.latest = now;
+        if self.text.len() > MAX_TEXT {
+            self.left_out += 1;
+            return;
+        }
         if let Event::Metrics(metrics) = event
             && self.last.replace(metrics) == Some(metrics)
         {
             return;
         }
-        if self.text.len() > MAX_TEXT {
-            self.left_out += 1;
-            return;
-        }
-        self.latest = now;
-        let micros = now.since(self.began).as_micros();
-        let (millis, rest) = (micros / 1000, micros % 1000);
-        let _ = write!(self.text, "\u{1e}{{\"time\":{millis}.{rest:03},");
+        self.begin_record();
         let _ = write_event(&mut self.text, event);
         self.text.push_str("}\n");
     }
 
-    /// Write an event down that has no time of its own: it comes right behind the one before.
+    /// Write an event down at the time of the one before: the caller has no clock.
     pub fn note_at_once(&mut self, event: Event<'_>) {
         self.note(event, self.latest);
     }
 
+    fn begin_record(&mut self) {
+        let time = Millis(self.latest.since(self.began));
+        let _ = write!(self.text, "\u{1e}{{\"time\":{time},");
+    }
+
     /// Take what was written since the last call.
     pub fn take(&mut self) -> String {
-        let mut text = core::mem::take(&mut self.text);
         if self.left_out > 0 {
             let left_out = core::mem::take(&mut self.left_out);
+            self.begin_record();
             let _ = writeln!(
-                text,
-                "\u{1e}{{\"name\":\"loglevel:warning\",\
+                self.text,
+                "\"name\":\"loglevel:warning\",\
                  \"data\":{{\"message\":\"{left_out} events are left out\"}}}}"
             );
         }
-        text
+        core::mem::take(&mut self.text)
     }
 
     /// Whether there is anything to take.
@@ -259,8 +262,8 @@ fn write_datagram(out: &mut String, name: &str, datagram: Datagram<'_>) -> fmt::
         let kind = match segment.cmd {
             PUSH => "push",
             ACK => "ack",
-            WASK => "window_ask",
-            _ => "window_tell",
+            WASK => "window_probe",
+            _ => "window_report",
         };
         write!(
             out,
@@ -378,9 +381,11 @@ mod tests {
         for mtu in 0..200_000 {
             trace.note(Event::Mtu(mtu), Time::ZERO);
         }
+        trace.note(Event::Mtu(1), Time::from_millis(7));
         let text = trace.take();
         assert!(text.len() < MAX_TEXT + 1000);
         let last = records(&text).pop().expect("records");
+        assert_eq!(last["time"], 7.0, "when the last event was left out");
         let message = last["data"]["message"].as_str().expect("a message");
         assert!(message.ends_with("events are left out"), "{message}");
     }

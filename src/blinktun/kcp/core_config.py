@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blinktun import _core
@@ -21,15 +23,35 @@ def core_config(settings: KcpSettings) -> _core.Config:
     """The core's form of ``settings``.
 
     Raises:
-        ConfigError: a setting cannot be used; the same ones as in a configuration file.
+        ConfigError: a setting cannot be used, as in a configuration file, or the folder of traces
+            cannot be written.
         TypeError: they are no `KcpSettings`.
     """
     check_settings(settings)
     try:
         pass_, pads = _derived(settings.key.encode()), _pads_of(settings)
-        return _core.Config(settings, pass_, pads, os.environ.get(TRACE_VARIABLE) or None)
+        return _core.Config(settings, pass_, pads, _trace_folder())
     except ValueError as error:
         raise ConfigError(str(error), fix="change the KCP settings") from error
+
+
+def _trace_folder() -> Path | None:
+    """Where traces go, if somebody wants them; made if it is not there."""
+    value = os.environ.get(TRACE_VARIABLE)
+    if not value:
+        return None
+    folder = Path(value)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ConfigError(
+            f"no file can be made there ({error.strerror})",
+            fix="name a folder that this user may write, or remove the variable",
+            source=TRACE_VARIABLE,
+            value=value,
+        ) from error
+    return folder
 
 
 @lru_cache(maxsize=32)

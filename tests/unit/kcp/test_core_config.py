@@ -10,11 +10,10 @@ import pytest
 from tests.unit.kcp.support import ANY_PORT, SETTINGS, echo, read_all
 
 from blinktun import _core, kcp
-from blinktun.address import Address
 from blinktun.config.model import KcpSettings
 from blinktun.config.options import by_key
 from blinktun.config.options_kcptun import CRYPTS, KCPTUN_OPTIONS
-from blinktun.errors import ConfigError, TransportError
+from blinktun.errors import ConfigError
 from blinktun.kcp.core_config import TRACE_VARIABLE, core_config
 
 
@@ -45,7 +44,7 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     real = _core.Config
 
     def config(
-        settings: KcpSettings, pass_: bytes, pads: _core.Pads | None, trace: str | None
+        settings: KcpSettings, pass_: bytes, pads: _core.Pads | None, trace: Path | None
     ) -> _core.Config:
         recording = Recording(settings)
         made = real(recording, pass_, pads, trace)
@@ -142,10 +141,14 @@ async def test_sessions_write_traces_where_the_environment_says(
         }
 
 
-async def test_a_folder_that_cannot_be_made_is_an_error(
+def test_a_folder_that_cannot_be_made_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv(TRACE_VARIABLE, str(tmp_path / "file" / "traces"))
-    with pytest.raises(TransportError):
-        await kcp.connect(Address("127.0.0.1", 9), SETTINGS)
+    with pytest.raises(ConfigError) as raised:
+        core_config(SETTINGS)
+    assert str(raised.value) == (
+        f"QLOGDIR = {tmp_path}/file/traces: no file can be made there (Not a directory); "
+        "name a folder that this user may write, or remove the variable"
+    )

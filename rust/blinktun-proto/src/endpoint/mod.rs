@@ -57,7 +57,7 @@ impl Default for Limits {
 }
 
 /// Pieces of traces that wait to be taken; what comes beyond them waits in the sessions.
-const MAX_TRACES: usize = 256;
+const MAX_TRACES: usize = 16;
 
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
@@ -185,6 +185,17 @@ impl Endpoint {
     /// Have the sessions that begin from now on write down what happens.
     pub fn begin_traces(&mut self) {
         self.is_traced = true;
+    }
+
+    /// Have a session write down no more.
+    pub fn end_trace(&mut self, id: SessionId) {
+        if let Some(entry) = self
+            .sessions
+            .get_mut(id.index())
+            .filter(|entry| entry.id == id)
+        {
+            entry.session.end_trace();
+        }
     }
 
     /// What a session has written down, in qlog's form. The pieces of one belong behind each other.

@@ -118,6 +118,11 @@ impl Path {
     /// From now on what happens is written to `trace`.
     pub fn set_trace(&mut self, trace: Trace) {
         self.trace = Some(Box::new(trace));
+    /// What happens is written down no more.
+    pub fn end_trace(&mut self) {
+        self.trace = None;
+    }
+
     }
 
     /// The trace, if there is one.

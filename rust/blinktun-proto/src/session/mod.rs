@@ -294,6 +294,11 @@ impl Session {
         }
     }
 
+    /// Write down no more.
+    pub fn end_trace(&mut self) {
+        self.path.end_trace();
+    }
+
     fn trace_metrics(&mut self, now: Time) {
         if self.path.trace_mut().is_none() {
             return;
