@@ -55,16 +55,17 @@ pub struct Acked {
 }
 
 /// How a loss was noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LossKind {
     /// Enough later transmissions were acknowledged.
+    #[default]
     PacketThreshold,
     /// Nothing was heard in time.
     Timeout,
 }
 
 /// Segments that were found lost at one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Lost {
     /// Bytes.
     pub bytes: u64,
@@ -76,6 +77,18 @@ pub struct Lost {
     pub newest_sent: Time,
     /// What is on its way, the lost included.
     pub in_flight: InFlight,
+}
+
+impl Lost {
+    /// Add a segment of so many bytes that left last at `sent`.
+    pub fn add(&mut self, bytes: usize, sent: Time, kind: LossKind) {
+        self.bytes += bytes as u64;
+        self.segments += 1;
+        self.newest_sent = self.newest_sent.max(sent);
+        if self.kind != LossKind::Timeout {
+            self.kind = kind;
+        }
+    }
 }
 
 /// What a controller shows of itself.

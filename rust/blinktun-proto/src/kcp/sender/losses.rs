@@ -8,48 +8,22 @@ use crate::path::Path;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Time, earliest};
 
-/// What was found lost at one moment.
-#[derive(Debug, Default)]
-pub(super) struct Losses {
-    bytes: u64,
-    segments: u32,
-    newest_sent: Time,
-    /// How the worst was noticed.
-    kind: Option<LossKind>,
-}
-
-impl Losses {
-    pub(super) fn add(&mut self, segment: &Outgoing, kind: LossKind) {
-        self.bytes += segment.data.len() as u64;
-        self.segments += 1;
-        self.newest_sent = self.newest_sent.max(segment.sent);
-        if self.kind != Some(LossKind::Timeout) {
-            self.kind = Some(kind);
-        }
-    }
-}
-
 impl Sender {
-    /// Tell the controller.
-    pub(super) fn report(&self, losses: Losses, path: &mut Path, now: Time) {
-        let Some(kind) = losses.kind else { return };
-        let lost = Lost {
-            bytes: losses.bytes,
-            segments: losses.segments,
-            kind,
-            newest_sent: losses.newest_sent,
-            in_flight: self.in_flight,
-        };
-        path.on_lost(&lost, now);
+    /// Tell the controller, if anything is lost.
+    pub(super) fn report(&self, mut lost: Lost, path: &mut Path, now: Time) {
+        if lost.segments > 0 {
+            lost.in_flight = self.in_flight;
+            path.on_lost(&lost, now);
+        }
     }
 
     /// Queue each segment of which the last transmission is lost.
     pub(super) fn find_losses(&mut self, path: &mut Path, now: Time) {
-        let mut lost = Losses::default();
+        let mut lost = Lost::default();
         while let Some(transmission) = self.overtaken.next_lost() {
             if let Some(segment) = self.still_out(transmission) {
                 segment.queued = Some(Again::Fast);
-                lost.add(segment, LossKind::PacketThreshold);
+                lost.add(segment.data.len(), segment.sent, LossKind::PacketThreshold);
                 self.again.push_back(transmission.sn);
             }
         }

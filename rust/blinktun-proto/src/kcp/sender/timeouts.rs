@@ -1,8 +1,7 @@
 //! What time alone tells the sender: who is due, and who is silent.
 
 use super::Sender;
-use super::losses::Losses;
-use crate::congestion::LossKind;
+use crate::congestion::{LossKind, Lost};
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::path::Path;
 use crate::path::liveness::SILENCE;
@@ -54,7 +53,7 @@ impl Sender {
         // asks for all: a path that is down, or full, gets no second copy of the window.
         let first_only = !path.rtt.is_known() || self.is_stalled(path.rtt.rto(), now);
         let reach = self.buffer.len();
-        let (mut lost, mut next) = (Losses::default(), None);
+        let (mut lost, mut next) = (Lost::default(), None);
         self.next_look = now + LOOK_EVERY;
         for index in 0..reach {
             work::count(1);
@@ -70,7 +69,7 @@ impl Sender {
                     false => (Again::Timeout, LossKind::Timeout),
                 };
                 segment.queued = Some(again);
-                lost.add(segment, kind);
+                lost.add(segment.data.len(), segment.sent, kind);
                 self.again.push_back(self.una.plus(index as u32));
                 segment.back_off(self.nodelay, &path.rtt);
             }
