@@ -549,8 +549,8 @@ class Session:
     def next_event(self) -> SocketEvent | SessionEvent | None:
         """The oldest event that was not taken yet; None: there is none.
 
-        Events wait here without a bound, so they must be taken. There are no addresses: ``host``
-        and ``port`` in them mean nothing.
+        While 4,096 events wait, `receive_datagram` drops what it gets, as a network does. There are
+        no addresses: ``host`` and ``port`` in events mean nothing.
         """
 
     def open_stream(self) -> _StreamKey:

@@ -197,6 +197,27 @@ def test_a_server_takes_one_client_at_a_time() -> None:
     assert is_opened_within(3)
 
 
+def test_events_that_are_not_taken_are_bounded_and_nothing_is_lost() -> None:
+    pair = Pair(1)
+    streams = [pair.client.open_stream() for _ in range(6000)]
+    for stream in streams:
+        pair.client.write(stream, b"x")
+    now = 0.0
+    while now < 5.0:
+        now += 0.01
+        for sender, receiver in ((pair.client, pair.server), (pair.server, pair.client)):
+            sender.handle_timeout(now)
+            for datagram in sender.datagrams_to_send(now):
+                receiver.receive_datagram(datagram, now)
+    waiting = []
+    while event := pair.server.next_event():
+        waiting.append(event)
+    assert 4096 <= len(waiting) < 5000
+    pair.now = now
+    pair.events[pair.server] += waiting
+    pair.step_until(lambda: len(pair.told(_core.StreamOpened)) == len(streams))
+
+
 def test_a_reset_stream_and_a_closed_session_are_told_and_gone() -> None:
     pair = Pair(1)
     near, far = pair.opened(b"begin")

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use blinktun_proto::endpoint::SessionId;
+use blinktun_proto::endpoint::{EndpointEvent, SessionId};
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::session;
 use blinktun_proto::smux::StreamId;
@@ -106,4 +106,17 @@ pub enum Event {
     },
     /// Datagrams arrive that do not decrypt.
     Undecryptable(EndpointId, SocketAddr),
+}
+
+impl Event {
+    /// What the endpoint of a socket says.
+    pub fn of(endpoint: EndpointId, event: EndpointEvent) -> Event {
+        let key = |session| SessionKey { endpoint, session };
+        match event {
+            EndpointEvent::Opened(session, peer) => Event::SessionOpened(key(session), peer),
+            EndpointEvent::Moved(session, to) => Event::SessionMoved(key(session), to),
+            EndpointEvent::Session(session, event) => Event::Session(key(session), event),
+            EndpointEvent::Undecryptable { from } => Event::Undecryptable(endpoint, from),
+        }
+    }
 }

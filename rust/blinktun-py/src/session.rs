@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use blinktun_io as io;
 use blinktun_proto::crypt::PacketCrypt;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
+use blinktun_proto::error::CloseReason;
 use blinktun_proto::session::{self, Context, Role};
 use blinktun_proto::time::Time;
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -19,12 +20,14 @@ use crate::guard::{Guarded, guard};
 use crate::keys::{SessionKey, StreamKey, from_session, stream_key};
 use crate::stats::SessionStats;
 
-/// The only peer. Its address is one of documentation (RFC 5737); nobody sees it.
+/// The only peer. Its address is one for documentation (RFC 5737) and is never shown.
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 1);
 /// The number of the socket in keys, although there is no socket.
 const ENDPOINT: io::EndpointId = io::EndpointId(0);
 /// One call of the protocol writes at most this much.
 const BUFFER: usize = 65536;
+/// Events that wait for the owner; with so many of them no datagram is taken.
+const MAX_EVENTS: usize = 4096;
 /// No datagram of UDP is longer.
 const LONGEST: usize = 65535;
 
@@ -36,7 +39,7 @@ pub struct Session {
 /// An endpoint with one session at most.
 struct Alone {
     endpoint: Endpoint,
-    /// `None`: nobody has opened it yet, or it is over.
+    /// `None`: no peer has opened it yet, or it is over.
     id: Option<SessionId>,
     events: VecDeque<io::Event>,
     buffer: Vec<u8>,
@@ -75,7 +78,11 @@ impl Alone {
         })
     }
 
+    /// Without room for what it would report the datagram is lost, as a full kernel buffer loses it.
     fn receive(&mut self, mut datagram: Vec<u8>, now: Time) {
+        if self.events.len() >= MAX_EVENTS {
+            return;
+        }
         let stride = datagram.len();
         self.endpoint
             .handle_datagrams(PEER, &mut datagram, stride, now);
@@ -93,28 +100,34 @@ impl Alone {
         all
     }
 
+    /// Queue what happened for the owner.
     fn collect(&mut self) {
         while let Some(event) = self.endpoint.next_event() {
-            let key = |session| io::SessionKey {
-                endpoint: ENDPOINT,
-                session,
-            };
-            self.events.push_back(match event {
-                EndpointEvent::Opened(id, peer) => {
-                    self.id = Some(id);
-                    io::Event::SessionOpened(key(id), peer)
-                }
-                EndpointEvent::Session(id, event) => {
-                    if matches!(event, session::Event::Closed(_)) {
-                        self.endpoint.remove(id);
-                        self.id = None;
-                    }
-                    io::Event::Session(key(id), event)
-                }
-                EndpointEvent::Moved(id, peer) => io::Event::SessionMoved(key(id), peer),
-                EndpointEvent::Undecryptable { from } => io::Event::Undecryptable(ENDPOINT, from),
-            });
+            self.queue(event);
         }
+        while let Some(event) = self.next_of_session() {
+            self.queue(event);
+        }
+    }
+
+    fn next_of_session(&mut self) -> Option<EndpointEvent> {
+        let id = self.id?;
+        let (session, _) = self.endpoint.session_mut(id)?;
+        session
+            .next_event()
+            .map(|event| EndpointEvent::Session(id, event))
+    }
+
+    fn queue(&mut self, event: EndpointEvent) {
+        match &event {
+            EndpointEvent::Opened(id, _) => self.id = Some(*id),
+            EndpointEvent::Session(id, session::Event::Closed(_)) => {
+                self.endpoint.remove(*id);
+                self.id = None;
+            }
+            _ => {}
+        }
+        self.events.push_back(io::Event::of(ENDPOINT, event));
     }
 
     fn look(&self) -> PyResult<&session::Session> {
@@ -236,16 +249,7 @@ impl Session {
         self.inner.change(|inner| {
             let now = inner.now;
             let (session, cx) = inner.of(stream)?;
-            let (id, mut out) = (stream_key(stream).stream, Vec::new());
-            while out.len() < max_bytes {
-                let front = session.read_front(id);
-                let count = front.len().min(max_bytes - out.len());
-                if count == 0 {
-                    break;
-                }
-                out.extend_from_slice(front.get(..count).unwrap_or_default());
-                session.consume(id, count, now, cx);
-            }
+            let out = session.read(stream_key(stream).stream, max_bytes, now, cx);
             Ok(PyBytes::new(py, &out))
         })
     }
@@ -266,12 +270,10 @@ impl Session {
 
     fn close(&mut self) -> PyResult<()> {
         self.inner.change(|inner| {
-            if inner.id.is_some() {
-                inner
-                    .change()?
-                    .0
-                    .close(blinktun_proto::error::CloseReason::Local);
+            if let Ok((session, _)) = inner.change() {
+                session.close(CloseReason::Local);
             }
+            inner.collect();
             Ok(())
         })
     }

@@ -17,25 +17,13 @@ impl Reactor {
     pub(super) fn handle_event(&mut self, endpoint: EndpointId, event: EndpointEvent) {
         let key = |session| SessionKey { endpoint, session };
         match event {
-            EndpointEvent::Opened(session, peer) => {
-                self.events
-                    .push_back(Event::SessionOpened(key(session), peer));
-            }
-            EndpointEvent::Moved(session, to) => {
-                self.events.push_back(Event::SessionMoved(key(session), to));
-            }
-            EndpointEvent::Undecryptable { from } => {
-                self.events.push_back(Event::Undecryptable(endpoint, from));
-            }
             EndpointEvent::Session(session, session::Event::Closed(reason)) => {
                 self.end_session(key(session), reason);
             }
             EndpointEvent::Session(session, session::Event::Stream(event)) => {
                 self.handle_stream_event(key(session), event);
             }
-            EndpointEvent::Session(session, event) => {
-                self.events.push_back(Event::Session(key(session), event));
-            }
+            event => self.events.push_back(Event::of(endpoint, event)),
         }
     }
 

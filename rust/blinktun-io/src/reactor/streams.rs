@@ -133,17 +133,7 @@ impl Reactor {
     pub fn read(&mut self, key: StreamKey, max: usize) -> io::Result<Vec<u8>> {
         let now = self.now();
         let (session, cx) = self.session_mut(key.session).ok_or_else(gone)?;
-        let mut out = Vec::new();
-        while out.len() < max {
-            let front = session.read_front(key.stream);
-            let count = front.len().min(max - out.len());
-            if count == 0 {
-                break;
-            }
-            out.extend_from_slice(&front[..count]);
-            session.consume(key.stream, count, now, cx);
-        }
-        Ok(out)
+        Ok(session.read(key.stream, max, now, cx))
     }
 
     /// Whether everything written to the session has left and been acknowledged.

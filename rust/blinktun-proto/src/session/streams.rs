@@ -39,6 +39,22 @@ impl Session {
         self.drain(now, cx);
     }
 
+    /// Take up to `most` bytes that have arrived on a stream.
+    pub fn read(&mut self, stream: StreamId, most: usize, now: Time, cx: &mut Context) -> Vec<u8> {
+        let mut out = Vec::new();
+        while out.len() < most {
+            let front = self.read_front(stream);
+            let piece = &front[..front.len().min(most - out.len())];
+            if piece.is_empty() {
+                break;
+            }
+            out.extend_from_slice(piece);
+            let count = piece.len();
+            self.consume(stream, count, now, cx);
+        }
+        out
+    }
+
     /// No more will be written: the peer reads the end after the data.
     pub fn finish(&mut self, stream: StreamId) {
         self.mux.finish(stream);
