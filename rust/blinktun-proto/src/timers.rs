@@ -24,7 +24,7 @@ pub enum Timer {
     Keepalive,
     /// A FIN that was held back leaves.
     HeldFin,
-    /// A stream that nobody reads is reset, so that the others go on.
+    /// A stream that is not read is reset, so that the others go on.
     StuckStream,
     /// The FEC decoder gives its memory back.
     FecIdle,
@@ -92,8 +92,7 @@ impl Timers {
         self.0[timer as usize] = at.unwrap_or(NEVER);
     }
 
-    /// When one fires.
-    pub fn get(&self, timer: Timer) -> Option<Time> {
+    fn get(&self, timer: Timer) -> Option<Time> {
         Some(self.0[timer as usize]).filter(|at| *at != NEVER)
     }
 

@@ -5,11 +5,11 @@ use crate::time::{Duration, Time};
 /// A server that has never answered is given up some time after our first data has left.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FirstAnswer {
-    /// Nothing has left; the wait will be so long. `None`: a server waits for nobody.
+    /// No data has left yet; the wait will be so long. `None`: a server does not wait.
     Idle(Option<Duration>),
     /// It must have come by then.
     Due(Time),
-    /// It has come, or nobody waits for it.
+    /// It has come, or this end does not wait for it.
     Settled,
 }
 

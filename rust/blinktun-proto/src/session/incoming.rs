@@ -18,7 +18,7 @@ impl Session {
     /// Take one payload that passed the crypt layer. After a batch of them call
     /// [`Session::finish_input`].
     pub fn handle_payload(&mut self, payload: Payload<'_>, now: Time, cx: &mut Context) {
-        if self.closed.is_some() {
+        if self.is_closed() {
             return;
         }
         self.counts
@@ -42,7 +42,7 @@ impl Session {
     }
 
     fn handle_kcp(&mut self, segments: Segments<'_>, regular: bool, now: Time, cx: &mut Context) {
-        if self.closed.is_some() {
+        if self.is_closed() {
             return; // the first payload of a datagram may have closed it
         }
         let content = match regular {
@@ -115,7 +115,7 @@ impl Session {
     /// Deliver what waited for room in the streams. There may be room again because bytes were
     /// consumed, a stream was reset, or refusals have left.
     pub(super) fn drain(&mut self, now: Time, cx: &mut Context) {
-        if self.closed.is_some() || !self.kcp.has_waiting() || self.mux.receive_space() == 0 {
+        if self.is_closed() || !self.kcp.has_waiting() || self.mux.receive_space() == 0 {
             return;
         }
         let mut sink = Ingest::new(

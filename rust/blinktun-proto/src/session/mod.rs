@@ -109,6 +109,17 @@ pub struct Batch {
     pub stride: usize,
 }
 
+/// What a session's owner has been told of the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// It answers, or has not been asked for long.
+    Connected,
+    /// It does not answer.
+    Silent,
+    /// The session is over.
+    Closed(CloseReason),
+}
+
 /// One conversation.
 pub struct Session {
     path: Path,
@@ -131,8 +142,7 @@ pub struct Session {
     pace: Option<Pace>,
     first_answer: FirstAnswer,
     counts: Counts,
-    silent: bool,
-    closed: Option<CloseReason>,
+    state: State,
     events: VecDeque<Event>,
 }
 
@@ -167,14 +177,13 @@ impl Session {
             pace: config.pace(now),
             first_answer: FirstAnswer::Idle(answer),
             counts: Counts::default(),
-            silent: false,
-            closed: None,
+            state: State::Connected,
             events: VecDeque::new(),
         }
     }
 
-    /// A server's end of a conversation with this peer and number, of which the greeting was sent with `clock` before there
-    /// was a session, and has arrived.
+    /// A server's end of a conversation with this peer and number. Its greeting was sent with `clock` before
+    /// there was a session, and the peer has got it.
     pub fn greeted(
         config: &Config,
         key: (FourTuple, u32),
@@ -203,7 +212,7 @@ impl Session {
     /// All that it waits for; nothing once it is closed.
     pub fn timers(&self) -> Timers {
         Timers::drawn_by(|timers| {
-            if self.closed.is_some() {
+            if self.is_closed() {
                 return;
             }
             self.kcp.timers(&self.path, timers);
@@ -218,7 +227,7 @@ impl Session {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time, cx: &mut Context) {
-        if self.closed.is_some() {
+        if self.is_closed() {
             return;
         }
         self.trace_timers(now);
@@ -235,18 +244,18 @@ impl Session {
     }
 
     fn update_silence(&mut self, now: Time) {
-        let silent = self.kcp.is_silent(&self.path, now);
-        if silent != self.silent {
-            self.silent = silent;
-            let heard = self.kcp.heard();
-            let state = if silent { "silent" } else { "connected" };
-            self.path.note(trace::Event::State(state, ""), now);
-            self.events.push_back(if silent {
-                Event::Silent { heard }
-            } else {
-                Event::Recovered
-            });
-        }
+        let is_silent = self.kcp.is_silent(&self.path, now);
+        let (state, name, event) = match (self.state, is_silent) {
+            (State::Connected, true) => {
+                let heard = self.kcp.heard();
+                (State::Silent, "silent", Event::Silent { heard })
+            }
+            (State::Silent, false) => (State::Connected, "connected", Event::Recovered),
+            (State::Connected, false) | (State::Silent, true) | (State::Closed(_), _) => return,
+        };
+        self.state = state;
+        self.path.note(trace::Event::State(name, ""), now);
+        self.events.push_back(event);
     }
 
     /// The next thing to tell the driver.
@@ -254,16 +263,16 @@ impl Session {
         if let Some(event) = self.events.pop_front() {
             return Some(event);
         }
-        match self.closed {
-            None => self.mux.next_event().map(Event::Stream),
-            Some(_) => None,
+        match self.state {
+            State::Connected | State::Silent => self.mux.next_event().map(Event::Stream),
+            State::Closed(_) => None,
         }
     }
 
     /// End the session: nothing more is sent or received.
     pub fn close(&mut self, reason: CloseReason) {
-        if self.closed.is_none() {
-            self.closed = Some(reason);
+        if !self.is_closed() {
+            self.state = State::Closed(reason);
             if let Some(trace) = self.path.trace_mut() {
                 trace.note_at_once(trace::Event::State("closed", &format!("{reason:?}")));
             }
@@ -285,6 +294,11 @@ impl Session {
         Some(trace.take())
     }
 
+    /// Write down no more.
+    pub fn end_trace(&mut self) {
+        self.path.end_trace();
+    }
+
     fn trace_timers(&mut self, now: Time) {
         if self.path.trace_mut().is_none() {
             return;
@@ -292,11 +306,6 @@ impl Session {
         for (timer, _) in self.timers().running().filter(|(_, at)| *at <= now) {
             self.path.note(trace::Event::Expired(timer), now);
         }
-    }
-
-    /// Write down no more.
-    pub fn end_trace(&mut self) {
-        self.path.end_trace();
     }
 
     fn trace_metrics(&mut self, now: Time) {
@@ -356,22 +365,22 @@ impl Session {
         let age = echoed.map(|echo| self.kcp.clock(now).diff(echo));
         let round_trip = age.and_then(|age| u32::try_from(age).ok()).unwrap_or(0);
         self.path.migrate(to, round_trip, now);
+        if from.remote.ip() != to.remote.ip() {
+            self.kcp.retime(&self.path);
+        }
         from
     }
 
     /// The path carries datagrams of at most `mtu` bytes, as far as the settings can be met: a smaller one
     /// counts as the least that works, a larger one as [`MAX_MTU`].
     ///
-    /// New segments fit from now on. One that has left already keeps its length, for the peer may have
-    /// it; it leaves again in a datagram that is too long, and it is the driver's to let the network cut
-    /// that.
+    /// New segments fit from now on. One that has left already keeps its length, because the peer may have
+    /// it. It leaves again in a datagram that is too long; the driver must allow the network to fragment
+    /// that one.
     pub fn set_mtu(&mut self, mtu: usize, now: Time, cx: &mut Context) {
         let mtu = mtu.clamp(*self.layout.mtus.start(), *self.layout.mtus.end());
         if mtu == self.path.mtu() {
             return;
-        }
-        if from.remote.ip() != to.remote.ip() {
-            self.kcp.retime(&self.path);
         }
         let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
@@ -394,7 +403,14 @@ impl Session {
 
     /// Why the session ended, if it has.
     pub fn closed(&self) -> Option<CloseReason> {
-        self.closed
+        match self.state {
+            State::Connected | State::Silent => None,
+            State::Closed(reason) => Some(reason),
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed(_))
     }
 
     /// Whether everything written has left and been acknowledged.

@@ -23,7 +23,7 @@ impl Session {
         now: Time,
         cx: &mut Context,
     ) -> Option<Batch> {
-        if self.closed.is_some() {
+        if self.is_closed() {
             return None;
         }
         let allowed = match &mut self.pace {
