@@ -104,7 +104,7 @@ impl Settings {
     }
 }
 
-/// Checked settings; making one is the only way to make them wrong, and then it raises.
+/// Checked settings. Wrong ones raise when this is made, and nothing can change them afterwards.
 #[pyclass(frozen, module = "blinktun._core")]
 pub struct Config {
     inner: SocketConfig,

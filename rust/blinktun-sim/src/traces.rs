@@ -30,7 +30,7 @@ pub fn are_wanted() -> bool {
 }
 
 impl Traces {
-    /// Those of a new world; `None` if nobody wants them.
+    /// The files of a new world; `None` if the environment names no folder.
     pub fn begin(seed: u64) -> Option<Traces> {
         let folder = PathBuf::from(std::env::var_os(VARIABLE)?);
         let thread = std::thread::current();

@@ -141,8 +141,8 @@ fn the_most_sessions_at_once_are_counted_over_all_sockets() {
     assert_eq!(counts(&server), (0, 3));
 }
 
-/// A rate limit makes deadlines that are a fraction of a millisecond apart. Nobody has a timer: the
-/// descriptors alone say when there is something to do.
+/// A rate limit makes deadlines that are a fraction of a millisecond apart. The test
+/// has no timer: the descriptors alone say when there is something to do.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_descriptor_is_readable_at_deadlines_below_a_millisecond() {

@@ -57,7 +57,7 @@ pub struct Kcp {
     sender: Sender,
     receiver: Receiver,
     probe: Probe,
-    /// A window tell is due, echoing this clock.
+    /// A window report (WINS) is due; it echoes this clock.
     window_report: Option<Millis>,
     /// Our clock when `una` first moved.
     first_una: Option<Millis>,

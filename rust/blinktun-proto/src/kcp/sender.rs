@@ -115,8 +115,8 @@ impl Sender {
         }
     }
 
-    /// From now on segments have at most `mss` bytes. What has no number yet is cut anew; what has one
-    /// keeps its length, for the peer may have it.
+    /// From now on segments have at most `mss` bytes. What has no number yet is cut again; what has
+    /// one keeps its length, because the peer may have it.
     pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) {
         self.mss = mss;
         for piece in core::mem::take(&mut self.queue) {

@@ -70,12 +70,12 @@ impl Liveness {
         }
     }
 
-    /// From now on the peer is known to ask as well, and as often as is good.
+    /// From now on the peer is known to ask us as well while it hears nothing.
     pub fn note_peer_asks(&mut self) {
         self.peer_asks = true;
     }
 
-    /// Whether it is.
+    /// Whether the peer is known to ask us as well.
     pub fn peer_asks(&self) -> bool {
         self.peer_asks
     }

@@ -80,8 +80,8 @@ impl Path {
 
     /// Become the path of a peer that has moved, and has echoed a clock there after `round_trip` milliseconds.
     ///
-    /// Only the port changes where a NAT box has forgotten the peer: that is the same network. Nothing
-    /// that is known of one network holds in another.
+    /// If only the port has changed, a NAT box has forgotten the peer and the network is the same. Otherwise
+    /// round trip, controller and pacer start again (RFC 9000, 9.4).
     pub fn migrate(&mut self, address: FourTuple, round_trip: u32, now: Time) {
         if address.remote.ip() != self.address.remote.ip() {
             // The peer is the same, and so are its clocks; the network is another.
@@ -92,9 +92,7 @@ impl Path {
         self.address = address;
         self.note(Event::Migrated, now);
     }
-}
 
-impl Path {
     // --- what happens on it ---------------------------------------------------------------
 
     /// Segments were acknowledged.
@@ -118,11 +116,11 @@ impl Path {
     /// From now on what happens is written to `trace`.
     pub fn set_trace(&mut self, trace: Trace) {
         self.trace = Some(Box::new(trace));
+    }
+
     /// What happens is written down no more.
     pub fn end_trace(&mut self) {
         self.trace = None;
-    }
-
     }
 
     /// The trace, if there is one.

@@ -9,7 +9,7 @@ use crate::time::{Duration, Time};
 
 /// What leaves at once is what the rate brings in this time.
 const QUANTUM: Duration = Duration::from_millis(1);
-/// Timers fire late, and what they missed may follow, as far as the rate brings it in this time.
+/// After a late timer what the rate brings in this time may leave at once, and no more.
 const LATENESS: Duration = Duration::from_millis(4);
 /// A quantum has at most so many bytes: what the kernel takes in one call.
 const MAX_QUANTUM: u64 = 64 << 10;
