@@ -1,6 +1,5 @@
 //! One session of an endpoint: where its peer is, and how much may be sent there.
 
-use super::SessionId;
 use crate::path::FourTuple;
 use crate::path::candidate::PathCandidate;
 use crate::replay::Recent;
@@ -9,6 +8,17 @@ use crate::time::Time;
 
 /// Datagrams of a session that are known when they come again, up to 32 KiB.
 pub const SEEN: u32 = 2048;
+
+/// A session's handle; never used again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+impl SessionId {
+    /// Its place in the endpoint's table.
+    pub(super) fn index(self) -> usize {
+        (self.0 & 0xffff_ffff) as usize
+    }
+}
 
 /// A session and its peer's address.
 pub struct Entry {

@@ -35,6 +35,7 @@ use crate::wire::{Malformed, Payload};
 use arrived::Arrived;
 use directory::Directory;
 use entry::Entry;
+pub use entry::SessionId;
 use half_open::{HalfOpen, KeptOpenings, opening};
 use stateless_reset::StatelessReset;
 
@@ -61,16 +62,6 @@ const MAX_TRACES: usize = 16;
 
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
-
-/// A session's handle; never used again for another one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub u64);
-
-impl SessionId {
-    fn index(self) -> usize {
-        (self.0 & 0xffff_ffff) as usize
-    }
-}
 
 /// The openings that the sockets of a key remember together.
 pub type Openings = Arc<Mutex<OpeningMemory>>;
