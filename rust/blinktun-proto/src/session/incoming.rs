@@ -1,18 +1,14 @@
 //! From the wire: payloads into FEC and KCP, in-order data up to smux.
 
 use super::ingest::Ingest;
-use super::{Context, Session};
+use super::{Context, Event, Session};
 use crate::error::CloseReason;
-use crate::fec;
 use crate::smux::Role;
-use crate::time::{Duration, Time};
+use crate::time::Time;
 use crate::trace::{self, Content, Datagram};
 use crate::wire::Payload;
 use crate::wire::fec::Packet;
 use crate::wire::kcp::Segments;
-
-/// So long after the last FEC packet the decoder's memory is given back.
-const FEC_IDLE: Duration = Duration::from_secs(2);
 
 impl Session {
     /// Take one payload that passed the crypt layer. After a batch of them call
@@ -25,7 +21,7 @@ impl Session {
             .note_received(self.layout.crypt() + payload.size());
         match payload {
             Payload::Plain(segments) => {
-                self.peer_fec.plain = self.peer_fec.plain.saturating_add(1);
+                self.fec.note_plain();
                 self.handle_kcp(segments, true, now, cx);
             }
             Payload::Data(packet, segments) => {
@@ -83,33 +79,14 @@ impl Session {
     }
 
     fn handle_fec(&mut self, packet: &Packet<'_>, now: Time, cx: &mut Context) {
-        self.peer_fec.coded = self.peer_fec.coded.saturating_add(1);
-        let (data, parity) = self.shards.unwrap_or((1, 1));
-        let mut decoder = self
-            .decoder
-            .take()
-            .unwrap_or_else(|| fec::Decoder::new(data, parity));
-        let (full, errors) = (decoder.stats.full_groups, decoder.stats.errors);
-        let conv = self.conv;
-        decoder.receive(packet, conv, &mut |segments| {
-            self.handle_kcp(segments, false, now, cx)
+        let mut fec = core::mem::take(&mut self.fec); // what it rebuilds changes the session
+        let decoded = fec.receive(packet, self.conv, now, &mut |segments| {
+            self.handle_kcp(segments, false, now, cx);
         });
-        cx.stats.fec_full_shards += decoder.stats.full_groups - full;
-        cx.stats.fec_errs += decoder.stats.errors - errors;
-        gauge_decoder(&decoder, now, cx);
-        self.decoder = Some(decoder);
-        self.decoder_stale_at = Some(now + FEC_IDLE);
-    }
-
-    /// An idle session stores no FEC packets: what is missing was sent again long ago.
-    pub(super) fn release_decoder(&mut self, now: Time, cx: &mut Context) {
-        if let Some(decoder) = &mut self.decoder
-            && self.decoder_stale_at.is_some_and(|at| at <= now)
-        {
-            decoder.release();
-            gauge_decoder(decoder, now, cx);
-            self.decoder_stale_at = None;
-        }
+        cx.stats.fec_full_shards += decoded.full_groups;
+        cx.stats.fec_errs += decoded.errors;
+        fec.gauge(now, &mut cx.stats);
+        self.fec = fec;
     }
 
     /// Deliver what waited for room in the streams. There may be room again because bytes were
@@ -144,17 +121,14 @@ impl Session {
             self.first_answer.note_answer();
         }
         self.update_silence(now);
-        self.report_mismatch();
+        // Another blinktun's numbers do not keep our FEC off.
+        if self.mux.peer_is_other()
+            && let Some(theirs) = self.fec.take_mismatch()
+        {
+            self.events.push_back(Event::FecMismatch(theirs));
+        }
         if self.kcp.forgotten() {
             self.close(CloseReason::PeerRestarted);
         }
     }
-}
-
-fn gauge_decoder(decoder: &fec::Decoder, now: Time, cx: &mut Context) {
-    cx.stats.fec_shard_set = decoder.stored() as u64;
-    if let Some(newest) = decoder.newest() {
-        cx.stats.fec_shard_min = newest.into();
-    }
-    cx.stats.coded_at = now;
 }

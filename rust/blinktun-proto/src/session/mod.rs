@@ -15,7 +15,7 @@
 
 mod compression;
 mod config;
-mod fec_policy;
+mod fec_layer;
 mod first_answer;
 mod greeting;
 mod incoming;
@@ -29,7 +29,6 @@ mod transmit;
 use std::collections::VecDeque;
 
 use crate::error::CloseReason;
-use crate::fec;
 use crate::kcp::Kcp;
 use crate::kcp::pool::Pool;
 use crate::path::{FourTuple, Path};
@@ -45,8 +44,8 @@ use crate::wire::{Millis, SeqId, Sn};
 pub use crate::smux::Role;
 use compression::Compression;
 pub use config::{Config, ConfigError, DEFAULT_MTU, MAX_MTU};
-use fec_policy::PeerFecStats;
-pub use fec_policy::PeerShards;
+use fec_layer::FecLayer;
+pub use fec_layer::PeerShards;
 use first_answer::FirstAnswer;
 pub use greeting::Greeting;
 use layout::Layout;
@@ -126,14 +125,7 @@ pub struct Session {
     kcp: Kcp,
     mux: Mux,
     compression: Option<Compression>,
-    encoder: Option<fec::Encoder>,
-    decoder: Option<fec::Decoder>,
-    /// When what the decoder stores is of no use any more.
-    decoder_stale_at: Option<Time>,
-    shards: Option<(usize, usize)>,
-    /// Data leaves with FEC; decided before each datagram.
-    protected: bool,
-    peer_fec: PeerFecStats,
+    fec: FecLayer,
     conv: u32,
     role: Role,
     layout: Layout,
@@ -164,12 +156,7 @@ impl Session {
             kcp: Kcp::new(config.kcp(conv, block, clock_offset), now),
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
-            encoder: None,
-            decoder: None,
-            decoder_stale_at: None,
-            shards: config.shards,
-            protected: false,
-            peer_fec: PeerFecStats::default(),
+            fec: FecLayer::new(config.shards),
             conv,
             role,
             layout,
@@ -220,7 +207,7 @@ impl Session {
             let rate_limit = self.pace.as_ref().and_then(Pace::next_timeout);
             timers.set(Timer::RateLimit, rate_limit);
             timers.set(Timer::Pacing, self.path.next_timeout());
-            timers.set(Timer::FecIdle, self.decoder_stale_at);
+            timers.set(Timer::FecIdle, self.fec.next_timeout());
             timers.set(Timer::Answer, self.first_answer.deadline());
         })
     }
@@ -233,7 +220,7 @@ impl Session {
         self.trace_timers(now);
         self.path.handle_timeout(now);
         self.kcp.handle_timeout(&mut self.path, now);
-        self.release_decoder(now, cx);
+        self.fec.handle_timeout(now, &mut cx.stats);
         self.update_silence(now);
         if self.first_answer.deadline().is_some_and(|by| by <= now) {
             self.close(CloseReason::NoAnswer);
@@ -386,9 +373,7 @@ impl Session {
         self.path.set_mtu(mtu, block - HEADER);
         self.path.note(trace::Event::Mtu(mtu), now);
         self.kcp.set_block(block, &mut cx.pool);
-        if let Some(encoder) = &mut self.encoder {
-            encoder.abandon_group(); // its parity would be as long as its longest packet
-        }
+        self.fec.abandon_group(); // its parity would be as long as its longest packet
     }
 
     /// The KCP conversation.
@@ -418,16 +403,20 @@ impl Session {
         self.kcp.waiting() == 0 && !self.mux.wants_transmit()
     }
 
+    /// Whether data leaves with FEC now.
+    pub fn is_protected(&self) -> bool {
+        self.fec.is_allowed(self.mux.peer_is_blinktun())
+    }
+
     /// Bytes of heap memory that the FEC decoder holds.
     pub fn fec_memory(&self) -> usize {
-        self.decoder.as_ref().map_or(0, fec::Decoder::memory)
+        self.fec.memory()
     }
 
     /// Set the first number of both directions and of our FEC packets, for tests of wrapping.
     pub fn start_at(&mut self, sn: Sn, seqid: SeqId) {
         self.kcp.start_at(sn);
-        self.encoder =
-            transmit::new_encoder(self.shards).map(|encoder| encoder.with_first_seqid(seqid));
+        self.fec.start_at(seqid);
     }
 }
 

@@ -2,12 +2,9 @@
 
 use super::stats::Mark;
 use super::{Batch, Context, MAX_BATCH, Session};
-use crate::fec;
-use crate::kcp::Emitted;
 use crate::smux;
 use crate::time::Time;
 use crate::trace::{self, Content, Datagram};
-use crate::wire;
 use crate::wire::kcp::Segments;
 
 /// The most bytes taken from smux at once.
@@ -90,15 +87,16 @@ impl Session {
         cx: &mut Context,
     ) -> Option<usize> {
         let overhead = self.layout.crypt();
-        self.update_protection();
-        let is_parity_due = self.encoder.as_ref().is_some_and(|e| e.parity_due() > 0);
-        if is_parity_due && self.path.may_send(now) {
-            let len = self.write_parity(out)?;
+        self.fec.decide(self.mux.peer_is_blinktun());
+        if let Some(parity) = self.fec.parity_len()
+            && self.path.may_send(now)
+        {
+            let len = self.write_parity(parity, out)?;
             self.path.note_sent(len);
             self.path.note(sent(len, Content::Parity), now);
             return Some(len);
         }
-        let header = if self.protected { wire::fec::HEADER } else { 0 };
+        let header = self.fec.header();
         let room = out.len().checked_sub(overhead + header)?;
         self.fill(now, cx);
         let start = self.layout.head + header;
@@ -112,7 +110,8 @@ impl Session {
             self.first_answer.note_sent(now);
         }
         self.trace_sent(&out[start..start + emitted.len], overhead + header, now);
-        let len = overhead + self.frame(out, emitted, now);
+        let packet = &mut out[self.layout.head..start + emitted.len];
+        let len = overhead + self.fec.frame(packet, emitted.has_data, now);
         if emitted.has_data {
             self.path.note_sent(len);
         }
@@ -128,28 +127,12 @@ impl Session {
         }
     }
 
-    /// Write the next parity that is due; `None` if there is no room for it and what is around it.
-    fn write_parity(&mut self, out: &mut [u8]) -> Option<usize> {
-        let encoder = self.encoder.as_mut()?;
-        let len = self.layout.crypt() + encoder.parity_len();
-        let shard = self.layout.head..len - self.layout.tail;
-        encoder.write_parity(&mut out.get_mut(..len)?[shard]);
+    /// Write the parity that is due, `parity` bytes; `None` if there is no room for it and what is around it.
+    fn write_parity(&mut self, parity: usize, out: &mut [u8]) -> Option<usize> {
+        let len = self.layout.crypt() + parity;
+        let packet = self.layout.head..len - self.layout.tail;
+        self.fec.write_parity(&mut out.get_mut(..len)?[packet]);
         Some(len)
-    }
-
-    /// Put the FEC header in front of data; acknowledgements alone go without.
-    pub(super) fn frame(&mut self, out: &mut [u8], emitted: Emitted, now: Time) -> usize {
-        let Some(encoder) = self.encoder.as_mut().filter(|_| self.protected) else {
-            return emitted.len;
-        };
-        let head = self.layout.head;
-        let start = head + wire::fec::HEADER;
-        if emitted.has_data {
-            encoder.encode(&mut out[head..start + emitted.len], now);
-            return wire::fec::HEADER + emitted.len;
-        }
-        out.copy_within(start..start + emitted.len, head);
-        emitted.len
     }
 
     /// Take from the streams what can leave now.
@@ -180,11 +163,6 @@ fn sent(len: usize, content: Content<'_>) -> trace::Event<'_> {
     trace::Event::Sent(Datagram { len, content })
 }
 
-/// `Config` has checked the shards.
-pub(super) fn new_encoder(shards: Option<(usize, usize)>) -> Option<fec::Encoder> {
-    shards.and_then(|(data, parity)| fec::Encoder::new(data, parity).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;
@@ -200,15 +178,16 @@ mod tests {
         let now = Time::from_millis(1);
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         let mut session = Session::new(&config, Role::Client, (peer, 7), 0, now);
-        let mut encoder = fec::Encoder::new(1, 1).expect("numbers");
+        session.fec.decide(true);
         // The first packet of all has no parity: it is taken for a slow one.
-        encoder.encode(&mut [0; 100], now);
-        encoder.encode(&mut [0; 100], now);
-        session.encoder = Some(encoder);
+        session.fec.frame(&mut [0; 100], true, now);
+        session.fec.frame(&mut [0; 100], true, now);
+        assert_eq!(session.fec.parity_len(), Some(100));
         let (mut out, len) = ([0; 200], 12 + 100 + 16);
         for room in 0..len {
-            assert_eq!(session.write_parity(&mut out[..room]), None, "{room} bytes");
+            let written = session.write_parity(100, &mut out[..room]);
+            assert_eq!(written, None, "{room} bytes");
         }
-        assert_eq!(session.write_parity(&mut out[..len]), Some(len));
+        assert_eq!(session.write_parity(100, &mut out[..len]), Some(len));
     }
 }
