@@ -15,14 +15,13 @@ pub mod half_open;
 mod openings;
 mod other_source;
 mod outgoing;
+mod sessions;
 pub mod stateless_reset;
-mod table;
+mod traces;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-
-use slab::Slab;
 
 use crate::crypt::{PacketCrypt, Verdict};
 use crate::path::FourTuple;
@@ -33,11 +32,11 @@ use crate::time::{Duration, Time};
 use crate::wire::fec::PacketKind;
 use crate::wire::{Malformed, Payload};
 use arrived::Arrived;
-use directory::Directory;
-use entry::Entry;
 pub use entry::SessionId;
 use half_open::{HalfOpen, KeptOpenings, opening};
+use sessions::Sessions;
 use stateless_reset::StatelessReset;
+use traces::Traces;
 
 /// How much an endpoint may hold.
 #[derive(Clone, Copy, Debug)]
@@ -56,9 +55,6 @@ impl Default for Limits {
         }
     }
 }
-
-/// Pieces of traces that wait to be taken; what comes beyond them waits in the sessions.
-const MAX_TRACES: usize = 16;
 
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
@@ -102,23 +98,16 @@ pub struct Endpoint {
     role: Role,
     crypt: PacketCrypt,
     cx: Context,
-    sessions: Slab<Entry>,
-    generation: u32,
-    directory: Directory,
+    sessions: Sessions,
     half_open: HalfOpen,
     kept: KeptOpenings,
     own: OwnNonces,
     openings: Openings,
     resets: StatelessReset,
     answers: VecDeque<(FourTuple, Vec<u8>)>,
-    timers: BTreeSet<(Time, usize)>,
-    dirty: VecDeque<usize>,
-    touched: Vec<usize>,
     events: VecDeque<EndpointEvent>,
     undecryptable_at: Option<Time>,
-    /// Sessions write down what happens.
-    is_traced: bool,
-    traces: VecDeque<(SessionId, String)>,
+    traces: Traces,
     verdicts: Vec<Verdict>,
 }
 
@@ -135,7 +124,7 @@ impl Endpoint {
         let mut cx = Context::new(seed);
         config.hash_seed = cx.random.next_u64();
         let mut seeds = || [cx.random.next_u64(), cx.random.next_u64()];
-        let directory = seeds();
+        let sessions = Sessions::new(seeds());
         let kept = KeptOpenings::new(seeds());
         let openings = Arc::new(Mutex::new(OpeningMemory::new(seeds())));
         let (mut secret, mut own) = ([0; 32], [0; 16]);
@@ -147,22 +136,16 @@ impl Endpoint {
             role,
             crypt,
             cx,
-            sessions: Slab::new(),
-            generation: 0,
-            directory: Directory::new(directory),
+            sessions,
             half_open: HalfOpen::new(secret),
             kept,
             own: OwnNonces::new(own),
             openings,
             resets: StatelessReset::new(now),
             answers: VecDeque::new(),
-            timers: BTreeSet::new(),
-            dirty: VecDeque::new(),
-            touched: Vec::new(),
             events: VecDeque::new(),
             undecryptable_at: None,
-            is_traced: false,
-            traces: VecDeque::new(),
+            traces: Traces::default(),
             verdicts: Vec::new(),
         }
     }
@@ -175,23 +158,19 @@ impl Endpoint {
 
     /// Have the sessions that begin from now on write down what happens.
     pub fn begin_traces(&mut self) {
-        self.is_traced = true;
+        self.traces.begin();
     }
 
     /// Have a session write down no more.
     pub fn end_trace(&mut self, id: SessionId) {
-        if let Some(entry) = self
-            .sessions
-            .get_mut(id.index())
-            .filter(|entry| entry.id == id)
-        {
-            entry.session.end_trace();
+        if let Some(at) = self.sessions.place(id) {
+            self.sessions[at].session.end_trace();
         }
     }
 
     /// What a session has written down, in qlog's form. The pieces of one belong behind each other.
     pub fn next_trace(&mut self) -> Option<(SessionId, String)> {
-        self.traces.pop_front()
+        self.traces.next_piece()
     }
 
     /// The counters.
@@ -205,6 +184,61 @@ impl Endpoint {
         self.cx.stats.active_opens += 1;
         let session = Session::new(&self.config, Role::Client, (peer.into(), conv), clock, now);
         self.insert(session, now)
+    }
+
+    // --- the sessions ---------------------------------------------------------------------
+
+    fn accept(&mut self, session: Session, now: Time) -> SessionId {
+        self.cx.stats.passive_opens += 1;
+        let peer = session.path().address;
+        let id = self.insert(session, now);
+        self.events
+            .push_back(EndpointEvent::Opened(id, peer.remote));
+        id
+    }
+
+    fn insert(&mut self, mut session: Session, now: Time) -> SessionId {
+        self.traces.note_begin(&mut session, now);
+        let seeds = [self.cx.random.next_u64(), self.cx.random.next_u64()];
+        let id = self.sessions.insert(session, seeds);
+        let stats = &mut self.cx.stats;
+        stats.curr_estab = self.sessions.len() as u64;
+        stats.max_conn = stats.max_conn.max(stats.curr_estab);
+        id
+    }
+
+    /// Forget a session. Its peer is told nothing: KCP has no close.
+    pub fn remove(&mut self, id: SessionId) {
+        let Some(mut entry) = self.sessions.remove(id) else {
+            return;
+        };
+        self.traces.collect_last(&mut entry);
+        self.cx.stats.curr_estab = self.sessions.len() as u64;
+        if self.sessions.len() == 0 {
+            self.cx.pool.trim();
+        }
+    }
+
+    /// A session to look at.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(id).map(|entry| &entry.session)
+    }
+
+    /// A session to change, with what its calls need. It is polled afterwards.
+    pub fn session_mut(&mut self, id: SessionId) -> Option<(&mut Session, &mut Context)> {
+        let index = self.sessions.place(id)?;
+        Some((&mut self.sessions.wake(index).session, &mut self.cx))
+    }
+
+    /// Where a session's peer is.
+    pub fn peer(&self, id: SessionId) -> Option<SocketAddr> {
+        self.session(id)
+            .map(|session| session.path().address.remote)
+    }
+
+    /// The handles of all sessions.
+    pub fn session_ids(&self) -> Vec<SessionId> {
+        self.sessions.ids()
     }
 
     // --- from the wire --------------------------------------------------------------------
@@ -242,7 +276,7 @@ impl Endpoint {
             Ok(payload) => payload,
             Err(error) => return self.note_malformed(bytes, error),
         };
-        let known = self.directory.find(path, payload.conv());
+        let known = self.sessions.find(path, payload.conv());
         if let Some(nonce) = self.crypt.nonce(datagram)
             && self.is_replay(nonce, known, &payload)
         {
@@ -283,7 +317,7 @@ impl Endpoint {
         if may_open && !self.remember_opening(nonce) {
             return true;
         }
-        let session = known.or_else(|| self.directory.find_anywhere(payload.conv()?));
+        let session = known.or_else(|| self.sessions.find_anywhere(payload.conv()?));
         session.is_some_and(|index| !self.sessions[index].seen.insert(nonce))
     }
 
@@ -293,26 +327,14 @@ impl Endpoint {
     }
 
     fn feed(&mut self, index: usize, payload: Payload<'_>, now: Time) {
-        let entry = &mut self.sessions[index];
-        entry.session.handle_payload(payload, now, &mut self.cx);
-        if !entry.dirty {
-            entry.dirty = true;
-            self.dirty.push_back(index);
-        }
-        if self.touched.last() != Some(&index) {
-            self.touched.push(index);
-        }
+        let session = self.sessions.touch(index);
+        session.handle_payload(payload, now, &mut self.cx);
     }
 
     /// After all datagrams at hand: find losses.
     pub fn finish_input(&mut self, now: Time) {
-        let mut touched = core::mem::take(&mut self.touched);
-        for index in touched.drain(..) {
-            if let Some(entry) = self.sessions.get_mut(index) {
-                entry.session.finish_input(now);
-            }
-        }
-        self.touched = touched;
+        self.sessions
+            .finish_touched(|session| session.finish_input(now));
     }
 
     /// Parity of a source without a session: an honest client sends it before the server has one.
@@ -353,22 +375,13 @@ impl Endpoint {
 
     /// When [`Endpoint::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.timers.first().map(|(at, _)| *at)
+        self.sessions.next_timeout()
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time) {
-        while let Some(&(at, index)) = self.timers.first()
-            && at <= now
-        {
-            self.timers.remove(&(at, index));
-            let entry = &mut self.sessions[index];
-            entry.timer = None;
-            entry.session.handle_timeout(now, &mut self.cx);
-            if !entry.dirty {
-                entry.dirty = true;
-                self.dirty.push_back(index);
-            }
+        while let Some(session) = self.sessions.take_due(now) {
+            session.handle_timeout(now, &mut self.cx);
         }
     }
 

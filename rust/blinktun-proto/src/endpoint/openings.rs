@@ -40,7 +40,7 @@ impl Endpoint {
 
     fn may_open(&self, key: &Key) -> bool {
         self.sessions.len() < self.limits.sessions
-            && self.directory.count(key.0.remote.ip()) < self.limits.sessions_per_source
+            && self.sessions.count(key.0.remote.ip()) < self.limits.sessions_per_source
     }
 
     // --- half open --------------------------------------------------------------------------
@@ -115,7 +115,7 @@ impl Endpoint {
     /// A payload of a known conversation from another address; returns whether it is one.
     fn handle_migration(&mut self, arrived: &Arrived<'_>, now: Time) -> bool {
         let ((from, conv), segments) = (arrived.key, arrived.segments);
-        let Some(index) = self.directory.find_anywhere(conv) else {
+        let Some(index) = self.sessions.find_anywhere(conv) else {
             return false;
         };
         let entry = &mut self.sessions[index];
@@ -148,10 +148,8 @@ impl Endpoint {
         let Some(candidate) = entry.candidate.take_if(|c| c.is_validated_by(echo)) else {
             return;
         };
-        let (id, conv) = (entry.id, entry.session.conv());
-        let old = entry.session.migrate(candidate.address, now);
-        self.directory.remove(index, (old, conv));
-        self.directory.add(index, (candidate.address, conv));
+        let id = entry.id;
+        let old = self.sessions.migrate(index, candidate.address, now);
         if candidate.address.remote != old.remote {
             self.cx.stats.moves += 1;
             self.events

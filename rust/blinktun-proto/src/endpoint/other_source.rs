@@ -14,23 +14,20 @@ impl Endpoint {
     /// A payload for a client from an address that it has not asked.
     pub(super) fn handle_other_source(&mut self, arrived: &Arrived<'_>, now: Time) {
         let (key, segments) = (arrived.key, arrived.segments);
-        let Some(index) = self.directory.find_anywhere(key.1) else {
+        let Some(index) = self.sessions.find_anywhere(key.1) else {
             self.cx.stats.in_errs += 1;
             return;
         };
-        let entry = &mut self.sessions[index];
-        let kcp = entry.session.kcp();
-        let is_servers = key.0.remote.port() == entry.session.path().address.remote.port()
+        let session = &self.sessions[index].session;
+        let kcp = session.kcp();
+        let is_servers = key.0.remote.port() == session.path().address.remote.port()
             && kcp.check(segments).is_ok()
             && (self.crypt.is_keyed() || kcp.is_echoed_by(segments));
         if !is_servers {
             self.cx.stats.in_errs += 1;
             return;
         }
-        if let Some(old) = entry.other_source.replace(key.0) {
-            self.directory.remove(index, (old, key.1));
-        }
-        self.directory.add(index, key);
+        self.sessions.set_other_source(index, key.0);
         self.feed(index, arrived.payload, now);
     }
 }

@@ -1,6 +1,6 @@
 //! To the wire: whose turn it is to send, and where to.
 
-use super::{Endpoint, EndpointEvent, MAX_TRACES, Transmit};
+use super::{Endpoint, EndpointEvent, Transmit};
 use crate::path::FourTuple;
 use crate::time::Time;
 
@@ -12,18 +12,15 @@ impl Endpoint {
             out[..len].copy_from_slice(&datagram);
             return Some(self.seal(out, to, len, len));
         }
-        while let Some(&index) = self.dirty.front() {
-            let Some(entry) = self.sessions.get_mut(index) else {
-                self.dirty.pop_front();
-                continue;
-            };
+        while let Some(index) = self.sessions.first_dirty() {
+            let entry = &mut self.sessions[index];
             let (to, limit) = entry.destination(now);
             if let Some(batch) = entry.session.poll_transmit(out, limit, now, &mut self.cx) {
                 entry.note_sent(batch.len);
                 return Some(self.seal(out, to, batch.len, batch.stride));
             }
-            self.dirty.pop_front();
-            self.settle(index);
+            self.collect(index);
+            self.sessions.settle_first();
         }
         None
     }
@@ -44,28 +41,13 @@ impl Endpoint {
         }
     }
 
-    /// A session has nothing more to send: collect its events, set its timer.
-    fn settle(&mut self, index: usize) {
+    /// Collect the events of a session, and its trace.
+    fn collect(&mut self, index: usize) {
         let entry = &mut self.sessions[index];
-        entry.dirty = false;
         while let Some(event) = entry.session.next_event() {
             self.events
                 .push_back(EndpointEvent::Session(entry.id, event));
         }
-        if self.traces.len() < MAX_TRACES
-            && let Some(text) = entry.session.take_trace()
-        {
-            self.traces.push_back((entry.id, text));
-        }
-        let next = entry.session.next_timeout();
-        if next != entry.timer {
-            if let Some(at) = entry.timer {
-                self.timers.remove(&(at, index));
-            }
-            if let Some(at) = next {
-                self.timers.insert((at, index));
-            }
-            entry.timer = next;
-        }
+        self.traces.collect(entry);
     }
 }
