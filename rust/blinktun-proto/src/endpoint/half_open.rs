@@ -31,16 +31,19 @@ const VERSION_2: u32 = 1;
 const ODD_EPOCH: u32 = 2;
 const MAC_BITS: u32 = !(VERSION_2 | ODD_EPOCH);
 
-/// Makes the clocks of answers, and knows them again.
+/// Makes the clocks of answers, knows them again, and keeps what was answered.
 pub struct HalfOpen {
     mac: Hmac<Sha256>,
+    /// The latest openings that were answered.
+    pub kept: KeptOpenings,
 }
 
 impl HalfOpen {
-    /// With a secret of this endpoint.
-    pub fn new(secret: [u8; 32]) -> HalfOpen {
+    /// With a secret of this endpoint; `seeds` make the hashing of what is kept unpredictable.
+    pub fn new(secret: [u8; 32], seeds: [u64; 2]) -> HalfOpen {
         HalfOpen {
             mac: Hmac::new_from_slice(&secret).expect("a key of any length"),
+            kept: KeptOpenings::new(seeds),
         }
     }
 
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn an_echo_proves_one_source_for_one_or_two_epochs() {
-        let half_open = HalfOpen::new([7; 32]);
+        let half_open = HalfOpen::new([7; 32], [1, 2]);
         for first in [0, 5_000, 12_345] {
             let born = Time::from_millis(first);
             let clock = half_open.clock(&key(1, 9), HELLO, born);
@@ -236,7 +239,7 @@ mod tests {
             assert_eq!(proof(&key(1, 9), 10_000), None);
             assert_eq!(proof(&key(2, 9), 0), None);
             assert_eq!(proof(&key(1, 8), 0), None);
-            let other = HalfOpen::new([8; 32]);
+            let other = HalfOpen::new([8; 32], [1, 2]);
             assert_eq!(
                 other.proof(&key(1, 9), parsed(&acks(&[clock], 9)), born),
                 None
@@ -271,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_datagram_is_one_guess() {
-        let (half_open, now) = (HalfOpen::new([7; 32]), Time::from_millis(1));
+        let (half_open, now) = (HalfOpen::new([7; 32], [1, 2]), Time::from_millis(1));
         let clock = half_open.clock(&key(1, 9), HELLO, now);
         let guesses = acks(&[Millis(clock.0.wrapping_add(4)), clock], 9);
         assert_eq!(half_open.proof(&key(1, 9), parsed(&guesses), now), None);

@@ -15,17 +15,16 @@ pub mod half_open;
 mod openings;
 mod other_source;
 mod outgoing;
+mod replays;
 mod sessions;
 pub mod stateless_reset;
 mod traces;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::crypt::{PacketCrypt, Verdict};
 use crate::path::FourTuple;
-use crate::replay::{OpeningMemory, OwnNonces};
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
@@ -33,7 +32,9 @@ use crate::wire::fec::PacketKind;
 use crate::wire::{Malformed, Payload};
 use arrived::Arrived;
 pub use entry::SessionId;
-use half_open::{HalfOpen, KeptOpenings, opening};
+use half_open::{HalfOpen, opening};
+pub use replays::Openings;
+use replays::Replays;
 use sessions::Sessions;
 use stateless_reset::StatelessReset;
 use traces::Traces;
@@ -58,9 +59,6 @@ impl Default for Limits {
 
 /// At most one event in this time says that datagrams do not open.
 const UNDECRYPTABLE_EVERY: Duration = Duration::from_secs(10);
-
-/// The openings that the sockets of a key remember together.
-pub type Openings = Arc<Mutex<OpeningMemory>>;
 
 /// What an endpoint has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,9 +98,7 @@ pub struct Endpoint {
     cx: Context,
     sessions: Sessions,
     half_open: HalfOpen,
-    kept: KeptOpenings,
-    own: OwnNonces,
-    openings: Openings,
+    replays: Replays,
     resets: StatelessReset,
     answers: VecDeque<(FourTuple, Vec<u8>)>,
     events: VecDeque<EndpointEvent>,
@@ -125,8 +121,7 @@ impl Endpoint {
         config.hash_seed = cx.random.next_u64();
         let mut seeds = || [cx.random.next_u64(), cx.random.next_u64()];
         let sessions = Sessions::new(seeds());
-        let kept = KeptOpenings::new(seeds());
-        let openings = Arc::new(Mutex::new(OpeningMemory::new(seeds())));
+        let (kept, openings) = (seeds(), seeds());
         let (mut secret, mut own) = ([0; 32], [0; 16]);
         cx.random.fill(&mut secret);
         cx.random.fill(&mut own);
@@ -137,10 +132,8 @@ impl Endpoint {
             crypt,
             cx,
             sessions,
-            half_open: HalfOpen::new(secret),
-            kept,
-            own: OwnNonces::new(own),
-            openings,
+            half_open: HalfOpen::new(secret, kept),
+            replays: Replays::new(openings, own),
             resets: StatelessReset::new(now),
             answers: VecDeque::new(),
             events: VecDeque::new(),
@@ -153,7 +146,7 @@ impl Endpoint {
     /// Remember openings together with others that have the same key: what opened a session of one
     /// socket, or of an earlier process, opens none of another.
     pub fn share_openings(&mut self, openings: Openings) {
-        self.openings = openings;
+        self.replays.share(openings);
     }
 
     /// Have the sessions that begin from now on write down what happens.
@@ -307,23 +300,18 @@ impl Endpoint {
     /// Whether a datagram comes a second time, or was sent here. KCP has no directions: what we sent
     /// must not come back to us as the peer's.
     fn is_replay(&mut self, nonce: u64, known: Option<usize>, payload: &Payload<'_>) -> bool {
-        if self.own.is_own(nonce) {
+        if self.replays.is_own(nonce) {
             return true;
         }
         // Where datagrams need no key, anyone could fill the memory.
         let may_open = self.role == Role::Server
             && self.crypt.is_keyed()
             && payload.segments().and_then(opening).is_some();
-        if may_open && !self.remember_opening(nonce) {
+        if may_open && !self.replays.remember_opening(nonce) {
             return true;
         }
         let session = known.or_else(|| self.sessions.find_anywhere(payload.conv()?));
         session.is_some_and(|index| !self.sessions[index].seen.insert(nonce))
-    }
-
-    fn remember_opening(&mut self, nonce: u64) -> bool {
-        let mut openings = self.openings.lock().unwrap_or_else(PoisonError::into_inner);
-        openings.insert(nonce)
     }
 
     fn feed(&mut self, index: usize, payload: Payload<'_>, now: Time) {

@@ -29,7 +29,7 @@ impl Endpoint {
         if let Some(data) = opening(segments) {
             return self.greet(arrived, data, now);
         }
-        if self.kept.add(&key, arrived.bytes, now) {
+        if self.half_open.kept.add(&key, arrived.bytes, now) {
             return;
         }
         self.cx.stats.strays += 1;
@@ -69,7 +69,7 @@ impl Endpoint {
             data: &bytes,
         }
         .write(&mut answer);
-        self.kept.keep(key, arrived.bytes, now);
+        self.half_open.kept.keep(key, arrived.bytes, now);
         self.cx.stats.half_open += 1;
         self.cx.stats.out_segs += 1;
         self.answer(key.0, &answer);
@@ -93,7 +93,7 @@ impl Endpoint {
         let session = Session::greeted(&self.config, key, (greeting, clock), now);
         let id = self.accept(session, now);
         self.feed(id.index(), proof, now);
-        for bytes in self.kept.take(&key, now) {
+        for bytes in self.half_open.kept.take(&key, now) {
             if let Ok(payload) = Payload::parse(&bytes) {
                 self.feed(id.index(), payload, now);
             }

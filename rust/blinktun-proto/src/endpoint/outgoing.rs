@@ -26,10 +26,10 @@ impl Endpoint {
     }
 
     fn seal(&mut self, out: &mut [u8], path: FourTuple, len: usize, stride: usize) -> Transmit {
-        let own = &mut self.own;
+        let replays = &mut self.replays;
         self.crypt
             .seal_numbered(&mut out[..len], stride, &mut self.cx.random, &mut || {
-                own.next_number()
+                replays.next_number()
             });
         self.cx.stats.out_pkts += len.div_ceil(stride) as u64;
         self.cx.stats.out_bytes += len as u64;
