@@ -342,10 +342,10 @@ fn a_dropped_stream_goes_on_freeing_its_writer() {
         .expect("proper");
     assert_eq!(transmit(&mut client, at(1)), update(3, 0, 2 << 20));
     client.reset(ID);
-    let farewell = [update(3, 50_000, 2 << 20), frame(V2, FIN, 3, &[])].concat();
+    let last_word = [update(3, 50_000, 2 << 20), frame(V2, FIN, 3, &[])].concat();
     assert_eq!(
         transmit(&mut client, at(1)),
-        farewell,
+        last_word,
         "what was unread counts as read"
     );
     assert!(client.receive_space() >= 4 << 20);

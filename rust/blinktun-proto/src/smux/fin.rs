@@ -11,6 +11,7 @@
 //!   FIN, and no window update ever again. So what cannot be sent is given up in the end.
 
 use super::peer::Peer;
+use super::receiving::ReceiveState;
 use crate::time::{Duration, Time};
 
 /// How long a stream must be silent before our FIN goes first.
@@ -24,8 +25,8 @@ pub(super) const ABANDONED: Duration = Duration::from_secs(300);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ending {
     pub(super) peer: Peer,
-    /// The peer's FIN has come.
-    pub(super) peer_finished: bool,
+    /// The state of the peer's direction.
+    pub(super) receive: ReceiveState,
     /// The peer is known to have read all we sent.
     pub(super) all_read: bool,
     /// When our last data frame left.
@@ -39,19 +40,18 @@ pub(super) struct Ending {
 impl Ending {
     /// The moment from which the FIN may leave.
     pub(super) fn leaves_at(&self) -> Time {
-        if self.peer == Peer::Blinktun {
-            return Time::ZERO;
-        }
-        if !self.peer_finished {
-            let quiet_since = self
-                .last_received
-                .unwrap_or_default()
-                .max(self.waiting_since);
-            return quiet_since + HOLD;
-        }
-        match self.last_sent {
-            Some(sent) if !self.all_read => sent + LINGER,
-            _ => Time::ZERO,
+        match (self.peer, self.receive) {
+            (Peer::Blinktun, _) => Time::ZERO,
+            (Peer::Unheard | Peer::Plain, ReceiveState::Receive) => {
+                let last_received = self.last_received.unwrap_or_default();
+                last_received.max(self.waiting_since) + HOLD
+            }
+            (Peer::Unheard | Peer::Plain, ReceiveState::DataReceived | ReceiveState::DataRead) => {
+                match self.last_sent {
+                    Some(sent) if !self.all_read => sent + LINGER,
+                    _ => Time::ZERO,
+                }
+            }
         }
     }
 }
@@ -62,7 +62,7 @@ mod tests {
 
     const QUIET: Ending = Ending {
         peer: Peer::Plain,
-        peer_finished: false,
+        receive: ReceiveState::Receive,
         all_read: false,
         last_sent: None,
         last_received: None,
@@ -96,23 +96,20 @@ mod tests {
 
     #[test]
     fn goes_second_a_little_behind_the_data() {
-        let second = Ending {
-            peer_finished: true,
-            ..QUIET
-        };
-        assert_eq!(second.leaves_at(), Time::ZERO);
-        let behind = Ending {
-            last_sent: Some(Time::from_millis(5_500)),
-            ..second
-        };
-        assert_eq!(behind.leaves_at(), Time::from_millis(6_500));
-        assert_eq!(
-            Ending {
+        for receive in [ReceiveState::DataReceived, ReceiveState::DataRead] {
+            let second = Ending { receive, ..QUIET };
+            assert_eq!(second.leaves_at(), Time::ZERO);
+            let last_sent = Some(Time::from_millis(5_500));
+            let behind = Ending {
+                last_sent,
+                ..second
+            };
+            assert_eq!(behind.leaves_at(), Time::from_millis(6_500));
+            let all_read = Ending {
                 all_read: true,
                 ..behind
-            }
-            .leaves_at(),
-            Time::ZERO
-        );
+            };
+            assert_eq!(all_read.leaves_at(), Time::ZERO);
+        }
     }
 }

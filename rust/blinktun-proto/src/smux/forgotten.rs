@@ -3,6 +3,7 @@
 //! A writer at the other end that waits for window is freed by nothing but a window update
 //! (kcptun wire, 5.3), so what it sends on is counted as read.
 
+use super::report::Report;
 use super::table::{Table, hasher};
 use std::collections::VecDeque;
 
@@ -12,91 +13,61 @@ pub(super) const MOST: usize = 1024;
 /// The dropped streams and what has come for each. At most [`MOST`].
 #[derive(Debug)]
 pub(super) struct Forgotten {
-    ghosts: Table<Ghost>,
-    /// The order of arrival. An id may stand here without a ghost once its peer finished.
+    reports: Table<Report>,
+    /// The order of arrival. An id may stand here without a report once its peer finished.
     order: VecDeque<u32>,
-}
-
-/// What is left of a dropped stream.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Ghost {
-    /// Bytes that have come on the stream, modulo 2^32.
-    pub(super) received: u32,
-    /// What our last update said; `None` before the first one.
-    pub(super) reported: Option<u32>,
-    /// An update waits to be sent.
-    pub(super) queued: bool,
 }
 
 impl Forgotten {
     pub(super) fn new(hash_seed: u64) -> Forgotten {
         Forgotten {
-            ghosts: Table::with_hasher(hasher(hash_seed)),
+            reports: Table::with_hasher(hasher(hash_seed)),
             order: VecDeque::new(),
         }
     }
 
     /// Remember a dropped stream; returns whether the caller must queue an update for it.
-    pub(super) fn remember(&mut self, id: u32, ghost: Ghost) -> bool {
+    pub(super) fn remember(&mut self, id: u32, report: Report) -> bool {
         if self.order.len() >= MOST
             && let Some(oldest) = self.order.pop_front()
         {
-            self.ghosts.remove(&oldest);
+            self.reports.remove(&oldest);
         }
-        let ghost = self.ghosts.entry(id).insert_entry(ghost).into_mut();
         self.order.push_back(id);
-        ghost.queue_if(ghost.received != ghost.reported.unwrap_or(0))
+        let report = self.reports.entry(id).insert_entry(report).into_mut();
+        report.queue_if(report.is_behind())
     }
 
     /// The peer is done with the stream, or opens it anew.
     pub(super) fn remove(&mut self, id: u32) {
-        self.ghosts.remove(&id);
+        self.reports.remove(&id);
     }
 
     /// Count `n` dropped bytes; returns whether the caller must queue an update.
     pub(super) fn swallow(&mut self, id: u32, n: usize, quarter: u32) -> bool {
-        self.ghosts.get_mut(&id).is_some_and(|ghost| {
-            ghost.received = ghost.received.wrapping_add(n as u32);
-            ghost.queue_if(is_due(ghost.received, ghost.reported, quarter))
+        self.reports.get_mut(&id).is_some_and(|report| {
+            report.note_received(n);
+            report.queue_if(report.is_due(report.consumed(0), quarter))
         })
     }
 
     /// The bytes to report as consumed in the update that was queued for `id`.
     pub(super) fn take_update(&mut self, id: u32) -> Option<u32> {
-        let ghost = self.ghosts.get_mut(&id)?;
-        ghost.queued = false;
-        ghost.reported = Some(ghost.received);
-        Some(ghost.received)
+        let report = self.reports.get_mut(&id)?;
+        let consumed = report.consumed(0);
+        report.tell(consumed);
+        Some(consumed)
     }
-}
-
-impl Ghost {
-    fn queue_if(&mut self, due: bool) -> bool {
-        let newly = due && !self.queued;
-        self.queued |= due;
-        newly
-    }
-}
-
-/// Whether `consumed` is worth an update: it is the first, or a quarter window since the last.
-pub(super) fn is_due(consumed: u32, reported: Option<u32>, quarter: u32) -> bool {
-    reported.is_none_or(|last| consumed.wrapping_sub(last) >= quarter)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NEW: Ghost = Ghost {
-        received: 0,
-        reported: None,
-        queued: false,
-    };
-
     #[test]
     fn the_first_byte_and_each_quarter_are_reported() {
         let mut forgotten = Forgotten::new(1);
-        assert!(!forgotten.remember(3, NEW));
+        assert!(!forgotten.remember(3, Report::default()));
         assert!(forgotten.swallow(3, 1, 100));
         assert!(!forgotten.swallow(3, 500, 100), "one is queued already");
         assert_eq!(forgotten.take_update(3), Some(501));
@@ -108,40 +79,21 @@ mod tests {
     #[test]
     fn unread_bytes_are_reported_when_the_stream_is_dropped() {
         let mut forgotten = Forgotten::new(1);
-        assert!(forgotten.remember(
-            3,
-            Ghost {
-                received: 9,
-                reported: Some(4),
-                queued: false
-            }
-        ));
-        assert!(!forgotten.remember(
-            5,
-            Ghost {
-                received: 9,
-                reported: Some(4),
-                queued: true
-            }
-        ));
-        assert!(!forgotten.remember(
-            7,
-            Ghost {
-                received: 9,
-                reported: Some(9),
-                queued: false
-            }
-        ));
+        assert!(forgotten.remember(3, Report::of(9, Some(4))));
+        let mut queued = Report::of(9, Some(4));
+        queued.queue_if(true);
+        assert!(!forgotten.remember(5, queued));
+        assert!(!forgotten.remember(7, Report::of(9, Some(9))));
     }
 
     #[test]
     fn memory_is_bounded_and_the_oldest_goes() {
         let mut forgotten = Forgotten::new(1);
         for id in 0..5_000 {
-            forgotten.remember(id, NEW);
+            forgotten.remember(id, Report::default());
         }
         assert_eq!(
-            (forgotten.ghosts.len(), forgotten.order.len()),
+            (forgotten.reports.len(), forgotten.order.len()),
             (MOST, MOST)
         );
         assert!(!forgotten.swallow(0, 1, 1));

@@ -6,13 +6,15 @@
 //! | file | what it is |
 //! | --- | --- |
 //! | [`frame`] | the eight-byte header, the incremental decoder, the bounded writer |
-//! | `stream` | one stream's two byte queues, its flow control and its two ends |
+//! | `stream` | one stream: its two parts, and what concerns both |
+//! | `sending`, `receiving` | each part's state machine, byte queue and flow control |
+//! | `report` | how much has come, and what the peer was told of it |
 //! | `scheduler` | whose turn it is to send |
 //! | `budget` | how much of what was written may wait unsent |
 //! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
 //! | `fullness`, `stuck` | streams that are not read, once they have filled the buffer |
 //! | `fin`, `holds` | when a FIN may leave, depending on who the peer is; the streams that wait for it |
-//! | `farewell` | the last word on a stream that we forgot |
+//! | `closing` | the last word on a stream that leaves the table early |
 //! | `forgotten` | window updates for streams that we dropped but the peer still writes to |
 //! | `keepalive` | NOPs, and noticing that the peer is silent |
 //! | `config`, `event`, `error`, `peer`, `table` | the words that the others share |
@@ -25,11 +27,11 @@
 //! `docs/decisions/0001-smux-marks.md`: the hello and the abort mark.
 
 mod budget;
+mod closing;
 mod config;
 mod credit;
 mod error;
 mod event;
-mod farewell;
 mod fin;
 mod forgotten;
 pub mod frame;
@@ -40,7 +42,10 @@ mod mux;
 mod peer;
 mod read;
 mod receive;
+mod receiving;
+mod report;
 mod scheduler;
+mod sending;
 mod stream;
 mod stuck;
 mod table;

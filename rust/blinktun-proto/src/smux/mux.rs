@@ -1,8 +1,8 @@
 //! One end of a session: its state and its public face.
 
 use super::budget::SendBudget;
+use super::closing::Closing;
 use super::credit::{Credit, floor};
-use super::farewell::Farewell;
 use super::fin::ABANDONED;
 use super::forgotten::Forgotten;
 use super::frame::Decoder;
@@ -11,7 +11,8 @@ use super::holds::Holds;
 use super::keepalive::Keepalive;
 use super::peer::Peer;
 use super::scheduler::Scheduler;
-use super::stream::{LocalEnd, Stream};
+use super::sending::{SendInput, SendState};
+use super::stream::Stream;
 use super::table::{Table, hasher};
 use super::{
     Config, Error, Event, INITIAL_WINDOW, OpenError, Role, StreamError, StreamId, Version,
@@ -60,8 +61,8 @@ pub struct Mux {
     pub(super) hello_due: bool,
     /// Streams whose window update waits to be sent.
     pub(super) updates: VecDeque<u32>,
-    /// FINs of streams that we forgot.
-    pub(super) farewells: VecDeque<Farewell>,
+    /// Last words on streams that have left the table.
+    pub(super) closings: VecDeque<(u32, Closing)>,
     pub(super) scheduler: Scheduler,
     pub(super) holds: Holds,
     /// The last id that we opened.
@@ -93,7 +94,7 @@ impl Mux {
             mark: None,
             hello_due: true,
             updates: VecDeque::new(),
-            farewells: VecDeque::new(),
+            closings: VecDeque::new(),
             scheduler: Scheduler::default(),
             holds: Holds::default(),
             last_id,
@@ -113,7 +114,7 @@ impl Mux {
         if let Some(Event::Readable(id)) = event
             && let Some(stream) = self.streams.get_mut(&id.0)
         {
-            stream.readable_queued = false;
+            stream.receiving.readable_queued = false;
         }
         event
     }
@@ -161,7 +162,7 @@ impl Mux {
             id = id.checked_add(2).ok_or(OpenError::Exhausted)?;
         }
         self.last_id = id;
-        let stream = self.fresh_stream(id, true);
+        let stream = self.fresh_stream(id, SendState::Ready);
         let stream = self.streams.entry(id).insert_entry(stream).into_mut();
         self.scheduler.add(stream);
         Ok(StreamId(id))
@@ -178,8 +179,8 @@ impl Mux {
         let Some(stream) = self.streams.get_mut(&id.0) else {
             return 0;
         };
-        let room = self.budget.room(stream.unsent.len());
-        stream.write_blocked |= room == 0;
+        let room = self.budget.room(stream.sending.unsent.len());
+        stream.sending.is_blocked |= room == 0;
         room
     }
 
@@ -190,14 +191,14 @@ impl Mux {
     /// The stream is unknown, or finished by us.
     pub fn write(&mut self, id: StreamId, bytes: &[u8]) -> Result<usize, StreamError> {
         let stream = self.streams.get_mut(&id.0).ok_or(StreamError::Unknown)?;
-        if stream.local_end != LocalEnd::Open {
+        if !stream.sending.state.is_writable() {
             return Err(StreamError::Finished);
         }
-        let room = self.budget.room(stream.unsent.len());
+        let room = self.budget.room(stream.sending.unsent.len());
         let taken = room.min(bytes.len());
         stream.take_written(&bytes[..taken]);
         self.budget.note_taken(taken);
-        stream.write_blocked |= taken < bytes.len();
+        stream.sending.is_blocked |= taken < bytes.len();
         self.give_turn(id.0);
         Ok(taken)
     }
@@ -206,9 +207,8 @@ impl Mux {
     /// the peer. Unknown and finished streams stay as they are.
     pub fn finish(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.get_mut(&id.0)
-            && stream.local_end == LocalEnd::Open
+            && stream.sending.state.take(SendInput::Finish)
         {
-            stream.local_end = LocalEnd::Wanted;
             self.give_turn(id.0);
         }
     }
@@ -219,9 +219,7 @@ impl Mux {
         let Some(stream) = self.remove(id.0) else {
             return;
         };
-        if !stream.syn_due {
-            self.bid_farewell(&stream);
-        }
+        self.queue_closing(&stream);
         self.events.push_back(Event::Closed(id));
     }
 
@@ -234,7 +232,7 @@ impl Mux {
     pub fn unsent(&self, id: StreamId) -> usize {
         self.streams
             .get(&id.0)
-            .map_or(0, |stream| stream.unsent.len())
+            .map_or(0, |stream| stream.sending.unsent.len())
     }
 
     /// The version that we speak now; `None` on a server before the first frame.
@@ -272,17 +270,19 @@ impl Mux {
 
     /// Heap memory held by the streams' data, in bytes. Looks at every stream.
     pub fn allocated(&self) -> usize {
-        let held = |stream: &Stream| stream.unread.allocated() + stream.unsent.allocated();
+        let held = |stream: &Stream| {
+            stream.receiving.unread.allocated() + stream.sending.unsent.allocated()
+        };
         self.streams.values().map(held).sum()
     }
 
-    /// A new stream, that we open (`syn_due`) or that the peer opened.
-    pub(super) fn fresh_stream(&self, id: u32, syn_due: bool) -> Stream {
+    /// A new stream, that we open (`Ready`) or that the peer opened (`Send`).
+    pub(super) fn fresh_stream(&self, id: u32, state: SendState) -> Stream {
         let floor = match self.peer {
             Peer::Blinktun => floor(self.streams.len() + 1),
             Peer::Unheard | Peer::Plain => INITIAL_WINDOW,
         };
-        Stream::new(id, syn_due, floor, self.fresh_pads())
+        Stream::new(id, state, floor, self.fresh_pads())
     }
 
     /// The pads of a new stream, at their beginning.
@@ -295,7 +295,7 @@ impl Mux {
         // Without a version nothing can leave, and version 1 is the one without limits.
         let version = self.version().unwrap_or(Version::V1);
         if let Some(stream) = self.streams.get_mut(&id)
-            && stream.wants_turn(version)
+            && stream.sending.wants_turn(version)
         {
             self.scheduler.add(stream);
         }
@@ -324,7 +324,7 @@ impl Mux {
         };
         if stream.may_be_abandoned(self.peer, version) {
             self.holds.arm(stream, now + ABANDONED);
-        } else if !stream.end_is_next() {
+        } else if !stream.sending.fin_is_next() {
             self.holds.disarm(stream);
         }
     }
@@ -340,9 +340,10 @@ impl Mux {
     /// Take the stream out of all tables.
     pub(super) fn remove(&mut self, id: u32) -> Option<Stream> {
         let mut stream = self.streams.remove(&id)?;
-        self.budget.note_gone(stream.unsent.len());
-        self.unread -= stream.unread.len();
-        self.credit.give_back(stream.floor, stream.window);
+        let receiving = &stream.receiving;
+        self.budget.note_gone(stream.sending.unsent.len());
+        self.unread -= receiving.unread.len();
+        self.credit.give_back(receiving.floor, receiving.window);
         self.holds.disarm(&mut stream);
         self.scheduler.withdraw(&mut stream);
         Some(stream)

@@ -1,18 +1,18 @@
 //! What has arrived, as the application reads it, and what reading tells the peer.
 
-use super::stream::Stream;
+use super::receiving::ReceiveState;
 use super::{Event, Mux, StreamId, Version};
 
-/// Farewells that may wait before we stop taking frames: a peer that makes us refuse streams
+/// Last words that may wait before we stop taking frames: a peer that makes us refuse streams
 /// faster than it takes the refusals must not fill our memory.
-const FAREWELLS: usize = 1024;
+const CLOSINGS: usize = 1024;
 
 impl Mux {
     /// The first contiguous unread bytes of a stream; empty when there are none.
     pub fn read_front(&self, id: StreamId) -> &[u8] {
         self.streams
             .get(&id.0)
-            .map_or(&[], |stream| stream.unread.front())
+            .map_or(&[], |stream| stream.receiving.unread.front())
     }
 
     /// Drop the first `n` unread bytes of a stream: they were taken. Opens the peer's window.
@@ -20,15 +20,16 @@ impl Mux {
         let Some(stream) = self.streams.get_mut(&id.0) else {
             return;
         };
-        let taken = n.min(stream.unread.len());
+        let receiving = &mut stream.receiving;
+        let taken = n.min(receiving.unread.len());
         if taken == 0 {
             return;
         }
-        stream.unread.consume(taken);
+        receiving.unread.consume(taken);
         self.unread -= taken;
-        let is_read_out = stream.is_read_out();
+        let ends = receiving.ends();
         self.note_read(id.0);
-        if is_read_out {
+        if ends {
             self.events.push_back(Event::Finished(id));
         }
         self.queue_update_if_due(id.0);
@@ -38,14 +39,16 @@ impl Mux {
     /// Whether the peer ended the stream cleanly and everything was consumed; `false` for unknown
     /// streams, whose end was told by events.
     pub fn is_finished(&self, id: StreamId) -> bool {
-        self.streams.get(&id.0).is_some_and(Stream::is_read_out)
+        self.streams
+            .get(&id.0)
+            .is_some_and(|stream| stream.receiving.state() == ReceiveState::DataRead)
     }
 
     /// Unread bytes of a stream.
     pub fn unread(&self, id: StreamId) -> usize {
         self.streams
             .get(&id.0)
-            .map_or(0, |stream| stream.unread.len())
+            .map_or(0, |stream| stream.receiving.unread.len())
     }
 
     /// Unread bytes of all streams.
@@ -55,8 +58,8 @@ impl Mux {
 
     /// Unread bytes that may still come before delivery should stop; 0: do not deliver.
     pub fn receive_space(&self) -> usize {
-        match self.farewells.len() {
-            FAREWELLS.. => 0,
+        match self.closings.len() {
+            CLOSINGS.. => 0,
             _ => self.unread_bound().saturating_sub(self.unread),
         }
     }
@@ -65,9 +68,8 @@ impl Mux {
     pub(super) fn queue_update_if_due(&mut self, id: u32) {
         if self.version() == Some(Version::V2)
             && let Some(stream) = self.streams.get_mut(&id)
-            && stream.update_is_due()
+            && stream.receiving.queue_update_if_due()
         {
-            stream.update_queued = true;
             self.updates.push_back(id);
         }
     }

@@ -1,8 +1,9 @@
 //! From the wire: what each frame does.
 
-use super::farewell::Farewell;
+use super::closing::Closing;
 use super::frame::Frame;
 use super::peer::Peer;
+use super::sending::SendState;
 use super::{Error, Event, HELLO, INITIAL_WINDOW, Mux, StreamId, Version, WINDOW_SLACK};
 use crate::time::Time;
 
@@ -55,9 +56,9 @@ impl Mux {
             return;
         }
         self.forgotten.remove(id);
-        let stream = self.fresh_stream(id, false);
+        let stream = self.fresh_stream(id, SendState::Send);
         if self.streams.len() >= self.config.settings.max_streams {
-            return self.bid_farewell(&stream);
+            return self.queue_closing(&stream);
         }
         self.streams.insert(id, stream);
         self.events.push_back(Event::Opened(StreamId(id)));
@@ -71,17 +72,17 @@ impl Mux {
         let Some(stream) = self
             .streams
             .get_mut(&id)
-            .filter(|stream| !stream.peer_finished)
+            .filter(|stream| stream.receiving.is_open())
         else {
             self.drop_data(id, bytes.len());
             return Ok(());
         };
-        if stream.unread.len() + bytes.len() > limit {
+        if stream.receiving.unread.len() + bytes.len() > limit {
             return Err(Error::WindowExceeded(StreamId(id)));
         }
         stream.take_data(bytes, now);
         self.unread += bytes.len();
-        if !core::mem::replace(&mut stream.readable_queued, true) {
+        if !core::mem::replace(&mut stream.receiving.readable_queued, true) {
             self.events.push_back(Event::Readable(StreamId(id)));
         }
         self.queue_update_if_due(id);
@@ -106,7 +107,7 @@ impl Mux {
 
     fn on_update(&mut self, id: u32, consumed: u32, window: u32, now: Time) -> Result<(), Error> {
         if let Some(stream) = self.streams.get_mut(&id) {
-            if !stream.apply_update(consumed, window) {
+            if !stream.sending.apply_update(consumed, window) {
                 return Err(Error::ConsumedUnsent(StreamId(id)));
             }
             self.give_turn(id);
@@ -120,10 +121,10 @@ impl Mux {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        if core::mem::replace(&mut stream.peer_finished, true) {
+        if !stream.receiving.take_fin() {
             return;
         }
-        if stream.is_read_out() {
+        if stream.receiving.ends() {
             self.events.push_back(Event::Finished(StreamId(id)));
         }
         self.give_turn(id);
@@ -138,6 +139,8 @@ impl Mux {
         };
         self.events.push_back(Event::Reset(StreamId(id)));
         self.events.push_back(Event::Closed(StreamId(id)));
-        self.farewells.extend(Farewell::answering_abort(&stream));
+        if let Some(closing) = Closing::after_abort(stream.sending.state) {
+            self.closings.push_back((id, closing));
+        }
     }
 }

@@ -33,7 +33,7 @@ impl Scheduler {
         self.waiting += 1;
         self.issued = self.issued.wrapping_add(1);
         stream.ticket = Some(self.issued);
-        let queue = if stream.syn_due {
+        let queue = if stream.sending.state.is_ready() {
             &mut self.opening
         } else {
             &mut self.ready

@@ -30,7 +30,7 @@ impl Mux {
     /// A stream was read: it is not stuck, and there may be room again.
     pub(super) fn note_read(&mut self, id: u32) {
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.last_read = Some(self.fullness.times);
+            stream.receiving.last_read = Some(self.fullness.times);
         }
         let bound = self.unread_bound();
         if self.unread <= bound - bound / 8 {
@@ -44,9 +44,9 @@ impl Mux {
             return;
         }
         let times = self.fullness.times;
-        let stuck = self.streams.values();
-        let stuck = stuck.filter(|it| it.last_read != Some(times) && !it.unread.is_empty());
-        let mut stuck: Vec<_> = stuck.map(|it| (it.unread.len(), it.id)).collect();
+        let parts = self.streams.values().map(|it| (it.id, &it.receiving));
+        let stuck = parts.filter(|(_, it)| it.last_read != Some(times) && !it.unread.is_empty());
+        let mut stuck: Vec<_> = stuck.map(|(id, it)| (it.unread.len(), id)).collect();
         stuck.sort_unstable();
         while self.streams.len() > 1
             && self.unread > self.unread_bound() / 2

@@ -1,10 +1,11 @@
 //! To the wire: control frames first, then the streams in turn.
 
-use super::farewell::Farewell;
+use super::closing::Closing;
 use super::frame::{HEADER, UPDATE, Writer};
 use super::peer::Peer;
 use super::scheduler::Turn;
-use super::stream::{LocalEnd, Stream};
+use super::sending::SendInput;
+use super::stream::Stream;
 use super::{Event, Mux, Role, StreamId, Version};
 use crate::time::Time;
 use crate::work;
@@ -44,7 +45,7 @@ impl Mux {
     fn has_frames(&self) -> bool {
         self.keepalive.nop_due
             || !self.updates.is_empty()
-            || !self.farewells.is_empty()
+            || !self.closings.is_empty()
             || !self.scheduler.is_empty()
     }
 
@@ -70,21 +71,21 @@ impl Mux {
             self.updates.pop_front();
             self.send_update(id, frames);
         }
-        while let Some(farewell) = self.farewells.front() {
+        while let Some(&(id, closing)) = self.closings.front() {
             work::count(1);
-            if !farewell.write(frames) {
+            if !closing.write(id, frames) {
                 return false;
             }
-            self.farewells.pop_front();
+            self.closings.pop_front();
         }
         true
     }
 
     /// Say how much of the stream is consumed by now, be it open or forgotten.
     fn send_update(&mut self, id: u32, frames: &mut Writer<'_>) {
-        let stream = self.streams.get_mut(&id);
-        let update = match stream.filter(|stream| stream.update_queued) {
-            Some(stream) => stream.take_update(self.peer, &mut self.credit),
+        let open = self.streams.get_mut(&id).map(|it| &mut it.receiving);
+        let update = match open.filter(|it| it.report.is_queued()) {
+            Some(receiving) => receiving.take_update(self.peer, &mut self.credit),
             None => {
                 let window = self.window();
                 let consumed = self.forgotten.take_update(id);
@@ -105,21 +106,20 @@ impl Mux {
         if !self.scheduler.claim(turn, stream) {
             return;
         }
-        stream.syn_due = stream.syn_due && !frames.open(id);
-        let most = self
-            .config
-            .settings
-            .frame_size
-            .min(stream.send_window(version));
-        let sent = frames.data(id, &mut stream.unsent, most);
+        let sending = &mut stream.sending;
+        if sending.state.is_ready() && frames.open(id) {
+            sending.state.take(SendInput::SynSent);
+        }
+        let most = self.config.settings.frame_size.min(sending.window(version));
+        let sent = frames.data(id, &mut sending.unsent, most);
         if sent > 0 {
-            stream.note_sent(sent, now);
+            sending.note_sent(sent, now);
             self.budget.note_gone(sent);
         }
-        let unsent = stream.unsent.len();
+        let unsent = sending.unsent.len();
         let half = unsent <= self.config.settings.send_buffer / 2;
-        if stream.write_blocked && half && self.budget.is_worth_waking(unsent) {
-            stream.write_blocked = false;
+        if sending.is_blocked && half && self.budget.is_worth_waking(unsent) {
+            sending.is_blocked = false;
             self.events.push_back(Event::Writable(StreamId(id)));
         }
         self.end(id, version, frames, now);
@@ -144,27 +144,23 @@ impl Mux {
             self.holds.arm(stream, leaves_at);
         } else if frames.finish(id) {
             self.holds.disarm(stream);
-            stream.local_end = LocalEnd::Sent;
+            stream.sending.state.take(SendInput::FinSent);
         } else {
             self.scheduler.add(stream);
         }
     }
 
     /// Queue the last word on a stream that is dropped while the peer may still use it.
-    pub(super) fn bid_farewell(&mut self, stream: &Stream) {
-        if stream.peer_finished && stream.local_end == LocalEnd::Sent {
-            return;
+    pub(super) fn queue_closing(&mut self, stream: &Stream) {
+        let (send, receive) = (stream.sending.state, &stream.receiving);
+        if let Some(closing) = Closing::after_reset(send, receive.state(), self.peer) {
+            self.closings.push_back((stream.id, closing));
         }
-        // Before its first frame a peer may still turn out to be blinktun.
-        let aborted = self.peer != Peer::Plain;
-        if aborted || stream.local_end != LocalEnd::Sent {
-            self.farewells.push_back(Farewell {
-                id: stream.id,
-                aborted,
-            });
-        }
-        let writer_may_wait = !stream.peer_finished && self.version() == Some(Version::V2);
-        if writer_may_wait && self.forgotten.remember(stream.id, stream.ghost()) {
+        let may_be_written = !send.is_ready() && receive.is_open();
+        if may_be_written
+            && self.version() == Some(Version::V2)
+            && self.forgotten.remember(stream.id, receive.report)
+        {
             self.updates.push_back(stream.id);
         }
     }
