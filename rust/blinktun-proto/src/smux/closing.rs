@@ -1,7 +1,7 @@
 //! The last word on a stream that leaves the table before both of its directions have ended.
 
 use super::frame::Writer;
-use super::peer::Peer;
+use super::peer::PeerKind;
 use super::receiving::ReceiveState;
 use super::sending::SendState;
 
@@ -19,7 +19,7 @@ impl Closing {
     pub(super) fn after_reset(
         send: SendState,
         receive: ReceiveState,
-        peer: Peer,
+        peer: PeerKind,
     ) -> Option<Closing> {
         use ReceiveState::{DataRead, DataReceived, Receive};
         use SendState::{FinHeld, FinSent, Finished, Ready, ReadyFinished, Send};
@@ -29,11 +29,11 @@ impl Closing {
             // Both directions have ended on the wire.
             (FinSent, DataReceived | DataRead, _) => None,
             // Another program knows nothing but the FIN that it has.
-            (FinSent, Receive, Peer::Plain) => None,
-            (Send | Finished | FinHeld(_), _, Peer::Plain) => Some(Closing::Fin),
+            (FinSent, Receive, PeerKind::Plain) => None,
+            (Send | Finished | FinHeld(_), _, PeerKind::Plain) => Some(Closing::Fin),
             // Before its first frame a peer may still turn out to be blinktun.
-            (Send | Finished | FinHeld(_), _, Peer::Unheard | Peer::Blinktun)
-            | (FinSent, Receive, Peer::Unheard | Peer::Blinktun) => Some(Closing::Abort),
+            (Send | Finished | FinHeld(_), _, PeerKind::Unheard | PeerKind::Blinktun)
+            | (FinSent, Receive, PeerKind::Unheard | PeerKind::Blinktun) => Some(Closing::Abort),
         }
     }
 
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn every_state_has_its_last_word_to_every_peer() {
-        let peers = [Peer::Unheard, Peer::Plain, Peer::Blinktun];
+        let peers = [PeerKind::Unheard, PeerKind::Plain, PeerKind::Blinktun];
         let nothing = [None; 3];
         let word = [
             Some(Closing::Abort),

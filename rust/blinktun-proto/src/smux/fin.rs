@@ -10,7 +10,7 @@
 //! - In all their versions a stream that was dropped ends like a stream whose reader is slow: with a
 //!   FIN, and no window update ever again. So what cannot be sent is given up in the end.
 
-use super::peer::Peer;
+use super::peer::PeerKind;
 use super::receiving::ReceiveState;
 use crate::time::{Duration, Time};
 
@@ -24,7 +24,7 @@ pub(super) const ABANDONED: Duration = Duration::from_secs(300);
 /// What the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Ending {
-    pub(super) peer: Peer,
+    pub(super) peer: PeerKind,
     /// The state of the peer's direction.
     pub(super) receive: ReceiveState,
     /// The peer is known to have read all we sent.
@@ -41,17 +41,18 @@ impl Ending {
     /// The moment from which the FIN may leave.
     pub(super) fn leaves_at(&self) -> Time {
         match (self.peer, self.receive) {
-            (Peer::Blinktun, _) => Time::ZERO,
-            (Peer::Unheard | Peer::Plain, ReceiveState::Receive) => {
+            (PeerKind::Blinktun, _) => Time::ZERO,
+            (PeerKind::Unheard | PeerKind::Plain, ReceiveState::Receive) => {
                 let last_received = self.last_received.unwrap_or_default();
                 last_received.max(self.waiting_since) + HOLD
             }
-            (Peer::Unheard | Peer::Plain, ReceiveState::DataReceived | ReceiveState::DataRead) => {
-                match self.last_sent {
-                    Some(sent) if !self.all_read => sent + LINGER,
-                    _ => Time::ZERO,
-                }
-            }
+            (
+                PeerKind::Unheard | PeerKind::Plain,
+                ReceiveState::DataReceived | ReceiveState::DataRead,
+            ) => match self.last_sent {
+                Some(sent) if !self.all_read => sent + LINGER,
+                _ => Time::ZERO,
+            },
         }
     }
 }
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     const QUIET: Ending = Ending {
-        peer: Peer::Plain,
+        peer: PeerKind::Plain,
         receive: ReceiveState::Receive,
         all_read: false,
         last_sent: None,
@@ -72,7 +73,7 @@ mod tests {
     #[test]
     fn leaves_at_once_towards_blinktun() {
         let ending = Ending {
-            peer: Peer::Blinktun,
+            peer: PeerKind::Blinktun,
             last_sent: Some(Time::from_millis(9)),
             ..QUIET
         };
@@ -88,7 +89,7 @@ mod tests {
         };
         assert_eq!(replying.leaves_at(), Time::from_millis(8_000));
         let unheard = Ending {
-            peer: Peer::Unheard,
+            peer: PeerKind::Unheard,
             ..QUIET
         };
         assert_eq!(unheard.leaves_at(), Time::from_millis(7_000));

@@ -1,6 +1,6 @@
 //! Frames: version, command, length, stream id, data (kcptun wire, 5.1).
 
-use super::{Error, HELLO, Version};
+use super::{Error, Version};
 use crate::buffer::ByteQueue;
 use crate::wire::{u16_at, u32_at};
 use crate::work;
@@ -9,6 +9,10 @@ use crate::work;
 pub const HEADER: usize = 8;
 /// The size of a UPD frame in bytes.
 pub const UPDATE: usize = HEADER + 8;
+
+/// The id of the NOP by which one blinktun tells another what it is: "BLK2". "BLK1" was that of builds
+/// that could not change to version 2 in a session; to these, and from them, a peer is another program.
+pub const HELLO: u32 = 0x424c_4b32;
 
 const SYN: u8 = 0;
 const FIN: u8 = 1;

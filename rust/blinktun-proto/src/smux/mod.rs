@@ -17,7 +17,8 @@
 //! | `closing` | the last word on a stream that leaves the table early |
 //! | `forgotten` | window updates for streams that we dropped but the peer still writes to |
 //! | `keepalive` | NOPs, and noticing that the peer is silent |
-//! | `config`, `event`, `error`, `peer`, `table` | the words that the others share |
+//! | `peer` | the other end: what it says, and which program it is |
+//! | `config`, `event`, `error`, `table` | the words that the others share |
 //! | `mux`, `read` | the public face; its reading half |
 //! | `receive`, `transmit` | from the wire; to the wire |
 //!
@@ -55,8 +56,8 @@ pub use config::{Config, Role, Settings, Version};
 pub use credit::{INITIAL_WINDOW, WINDOW_SLACK};
 pub use error::{Error, OpenError, StreamError};
 pub use event::{Event, StreamId};
+pub use frame::HELLO;
 pub use mux::Mux;
-pub use peer::HELLO;
 pub use transmit::MIN_TRANSMIT;
 
 /// Memory of one idle stream in the table, without heap, in bytes.

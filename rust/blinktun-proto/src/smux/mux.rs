@@ -5,11 +5,10 @@ use super::closing::Closing;
 use super::credit::{Credit, floor};
 use super::fin::ABANDONED;
 use super::forgotten::Forgotten;
-use super::frame::Decoder;
 use super::fullness::Fullness;
 use super::holds::Holds;
 use super::keepalive::Keepalive;
-use super::peer::Peer;
+use super::peer::{Peer, PeerKind};
 use super::scheduler::Scheduler;
 use super::sending::{SendInput, SendState};
 use super::stream::Stream;
@@ -40,12 +39,11 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Mux {
     pub(super) config: Config,
-    pub(super) decoder: Decoder,
+    pub(super) peer: Peer,
     pub(super) streams: Table<Stream>,
     pub(super) forgotten: Forgotten,
     pub(super) events: VecDeque<Event>,
     pub(super) keepalive: Keepalive,
-    pub(super) peer: Peer,
     /// Unread bytes of all streams.
     pub(super) unread: usize,
     pub(super) fullness: Fullness,
@@ -55,9 +53,6 @@ pub struct Mux {
     pub(super) budget: SendBudget,
     /// Bytes that came for unknown streams.
     pub(super) dropped: u64,
-    /// The stream of an abort mark that was the very last frame received.
-    pub(super) mark: Option<u32>,
-
     pub(super) hello_due: bool,
     /// Streams whose window update waits to be sent.
     pub(super) updates: VecDeque<u32>,
@@ -77,12 +72,11 @@ impl Mux {
             Role::Server => (config.settings.version, 0),
         };
         Mux {
-            decoder: Decoder::new(version),
+            peer: Peer::new(version),
             streams: Table::with_hasher(hasher(config.hash_seed)),
             forgotten: Forgotten::new(config.hash_seed),
             events: VecDeque::new(),
             keepalive: Keepalive::new(&config.settings, now),
-            peer: Peer::Unheard,
             unread: 0,
             fullness: Fullness::default(),
             credit: Credit::new(
@@ -91,7 +85,6 @@ impl Mux {
             ),
             budget: SendBudget::new(config.settings.send_buffer),
             dropped: 0,
-            mark: None,
             hello_due: true,
             updates: VecDeque::new(),
             closings: VecDeque::new(),
@@ -104,7 +97,7 @@ impl Mux {
 
     /// The client speaks `version`, and our hello has left already.
     pub(crate) fn begin_behind_hello(&mut self, version: Version) {
-        self.decoder = Decoder::new(Some(version));
+        self.peer = Peer::new(Some(version));
         self.hello_due = false;
     }
 
@@ -237,20 +230,17 @@ impl Mux {
 
     /// The version that we speak now; `None` on a server before the first frame.
     pub fn version(&self) -> Option<Version> {
-        match self.peer {
-            Peer::Blinktun => Some(Version::V2),
-            Peer::Unheard | Peer::Plain => self.decoder.version(),
-        }
+        self.peer.version()
     }
 
     /// Whether the peer said hello.
     pub fn peer_is_blinktun(&self) -> bool {
-        self.peer == Peer::Blinktun
+        self.peer.kind() == PeerKind::Blinktun
     }
 
     /// Whether the peer has spoken and said no hello: another implementation.
     pub fn peer_is_other(&self) -> bool {
-        self.peer == Peer::Plain
+        self.peer.kind() == PeerKind::Plain
     }
 
     /// Streams that are open in any direction.
@@ -278,9 +268,9 @@ impl Mux {
 
     /// A new stream, that we open (`Ready`) or that the peer opened (`Send`).
     pub(super) fn fresh_stream(&self, id: u32, state: SendState) -> Stream {
-        let floor = match self.peer {
-            Peer::Blinktun => floor(self.streams.len() + 1),
-            Peer::Unheard | Peer::Plain => INITIAL_WINDOW,
+        let floor = match self.peer.kind() {
+            PeerKind::Blinktun => floor(self.streams.len() + 1),
+            PeerKind::Unheard | PeerKind::Plain => INITIAL_WINDOW,
         };
         Stream::new(id, state, floor, self.fresh_pads())
     }
@@ -310,7 +300,7 @@ impl Mux {
             return;
         };
         stream.deadline = None;
-        if !stream.may_be_abandoned(self.peer, version) {
+        if !stream.may_be_abandoned(self.peer.kind(), version) {
             return self.scheduler.add(stream);
         }
         self.events.push_back(Event::Reset(StreamId(id)));
@@ -322,7 +312,7 @@ impl Mux {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        if stream.may_be_abandoned(self.peer, version) {
+        if stream.may_be_abandoned(self.peer.kind(), version) {
             self.holds.arm(stream, now + ABANDONED);
         } else if !stream.sending.fin_is_next() {
             self.holds.disarm(stream);

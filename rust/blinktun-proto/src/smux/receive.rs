@@ -2,9 +2,9 @@
 
 use super::closing::Closing;
 use super::frame::Frame;
-use super::peer::Peer;
+use super::peer::Said;
 use super::sending::SendState;
-use super::{Error, Event, HELLO, INITIAL_WINDOW, Mux, StreamId, Version, WINDOW_SLACK};
+use super::{Error, Event, INITIAL_WINDOW, Mux, StreamId, Version, WINDOW_SLACK};
 use crate::time::Time;
 
 impl Mux {
@@ -15,39 +15,30 @@ impl Mux {
     /// # Errors
     /// The peer broke the protocol: the session must die. The frames before have taken effect.
     pub fn receive(&mut self, mut data: &[u8], now: Time) -> Result<(), Error> {
-        while let Some(frame) = self.decoder.next(&mut data)? {
+        while let Some(said) = self.peer.next(&mut data)? {
             self.keepalive.heard();
-            self.identify_peer(frame);
-            let mark = self.mark.take();
-            match frame {
-                Frame::Open(id) => self.on_open(id),
-                Frame::Data(id, bytes) => self.on_data(id, bytes, now)?,
-                Frame::Update {
+            match said {
+                Said::Hello => self.on_hello(),
+                Said::Abort(id) => self.on_abort(id),
+                Said::Frame(Frame::Open(id)) => self.on_open(id),
+                Said::Frame(Frame::Data(id, bytes)) => self.on_data(id, bytes, now)?,
+                Said::Frame(Frame::Update {
                     id,
                     consumed,
                     window,
-                } => self.on_update(id, consumed, window, now)?,
-                Frame::Finish(id) if mark == Some(id) => self.on_abort(id),
-                Frame::Finish(id) => self.on_finish(id, now),
-                // Ids other than 0 mean nothing from anyone but blinktun.
-                Frame::Nop(id) => self.mark = (id != 0 && self.peer_is_blinktun()).then_some(id),
+                }) => self.on_update(id, consumed, window, now)?,
+                Said::Frame(Frame::Finish(id)) => self.on_finish(id, now),
+                Said::Frame(Frame::Nop(_)) => {}
             }
         }
         self.note_filled(now);
         Ok(())
     }
 
-    /// Blinktun's first frame is a hello; who begins otherwise is somebody else.
-    fn identify_peer(&mut self, frame: Frame<'_>) {
-        if frame == Frame::Nop(HELLO) && self.peer != Peer::Blinktun {
-            self.peer = Peer::Blinktun;
-            self.decoder.allow_upgrade();
-            self.events.push_back(Event::PeerHello);
-            while self.holds.next().is_some() {
-                self.release_first_hold();
-            }
-        } else if self.peer == Peer::Unheard {
-            self.peer = Peer::Plain;
+    fn on_hello(&mut self) {
+        self.events.push_back(Event::PeerHello);
+        while self.holds.next().is_some() {
+            self.release_first_hold();
         }
     }
 
@@ -92,7 +83,7 @@ impl Mux {
     /// Unread bytes that one stream may have by what the peer sends now. Version 1 limits only all
     /// streams together.
     fn unread_limit(&self) -> usize {
-        match self.decoder.version() {
+        match self.peer.own_version() {
             Some(Version::V2) => self.window().max(INITIAL_WINDOW) as usize + WINDOW_SLACK,
             _ => usize::MAX,
         }

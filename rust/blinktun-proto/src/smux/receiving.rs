@@ -2,7 +2,7 @@
 //! the peer's direction ends.
 
 use super::credit::{Credit, SHOWN};
-use super::peer::Peer;
+use super::peer::PeerKind;
 use super::report::Report;
 use crate::buffer::ByteQueue;
 use crate::time::Time;
@@ -128,15 +128,19 @@ impl Receiving {
 
     /// The bytes to report as consumed in the update that was queued, and the window beyond; `None` if
     /// the peer has finished meanwhile and waits for no window any more.
-    pub(super) fn take_update(&mut self, peer: Peer, credit: &mut Credit) -> Option<(u32, u32)> {
+    pub(super) fn take_update(
+        &mut self,
+        peer: PeerKind,
+        credit: &mut Credit,
+    ) -> Option<(u32, u32)> {
         let consumed = self.consumed();
         let taken = self.report.tell(consumed);
         if !self.is_open() {
             return None;
         }
         let wants = match peer {
-            Peer::Blinktun => SHOWN.saturating_mul(consumed as usize),
-            Peer::Unheard | Peer::Plain => usize::MAX,
+            PeerKind::Blinktun => SHOWN.saturating_mul(consumed as usize),
+            PeerKind::Unheard | PeerKind::Plain => usize::MAX,
         };
         self.window = credit.grant(self.floor, self.window, wants, taken);
         Some((consumed, self.window))

@@ -2,7 +2,7 @@
 
 use super::Version;
 use super::fin::Ending;
-use super::peer::Peer;
+use super::peer::PeerKind;
 use super::receiving::{ReceiveState, Receiving};
 use super::sending::{SendInput, SendState, Sending};
 use crate::qpp::StreamPads;
@@ -63,12 +63,12 @@ impl Stream {
 
     /// Whether the peer, another program, may have dropped the stream: it sends nothing more, and has
     /// not opened its window.
-    pub(super) fn may_be_abandoned(&self, peer: Peer, version: Version) -> bool {
-        peer != Peer::Blinktun && !self.receiving.is_open() && self.sending.is_shut(version)
+    pub(super) fn may_be_abandoned(&self, peer: PeerKind, version: Version) -> bool {
+        peer != PeerKind::Blinktun && !self.receiving.is_open() && self.sending.is_shut(version)
     }
 
     /// What the FIN's moment depends on; `None` unless the FIN is next.
-    pub(super) fn ending(&mut self, peer: Peer, version: Version, now: Time) -> Option<Ending> {
+    pub(super) fn ending(&mut self, peer: PeerKind, version: Version, now: Time) -> Option<Ending> {
         if !self.sending.fin_is_next() {
             return None;
         }

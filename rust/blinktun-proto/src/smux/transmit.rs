@@ -2,7 +2,7 @@
 
 use super::closing::Closing;
 use super::frame::{HEADER, UPDATE, Writer};
-use super::peer::Peer;
+use super::peer::PeerKind;
 use super::scheduler::Turn;
 use super::sending::SendInput;
 use super::stream::Stream;
@@ -52,12 +52,12 @@ impl Mux {
     /// A server answers the first frame with its hello, unless that has left as the greeting. A client's
     /// hello leads its first frame.
     fn must_greet(&self) -> bool {
-        self.hello_due && self.config.role == Role::Server && self.peer != Peer::Unheard
+        self.hello_due && self.config.role == Role::Server && self.peer.kind() != PeerKind::Unheard
     }
 
     /// Send the frames that go before all data; whether there was room for all.
     fn send_control(&mut self, frames: &mut Writer<'_>) -> bool {
-        let first = self.decoder.version().unwrap_or(Version::V1);
+        let first = self.peer.own_version().unwrap_or(Version::V1);
         self.hello_due = self.hello_due && !frames.hello(first);
         self.keepalive.nop_due = self.keepalive.nop_due && !frames.nop(0);
         if self.hello_due || self.keepalive.nop_due {
@@ -85,7 +85,7 @@ impl Mux {
     fn send_update(&mut self, id: u32, frames: &mut Writer<'_>) {
         let open = self.streams.get_mut(&id).map(|it| &mut it.receiving);
         let update = match open.filter(|it| it.report.is_queued()) {
-            Some(receiving) => receiving.take_update(self.peer, &mut self.credit),
+            Some(receiving) => receiving.take_update(self.peer.kind(), &mut self.credit),
             None => {
                 let window = self.window();
                 let consumed = self.forgotten.take_update(id);
@@ -135,7 +135,7 @@ impl Mux {
             return;
         };
         let Some(leaves_at) = stream
-            .ending(self.peer, version, now)
+            .ending(self.peer.kind(), version, now)
             .map(|it| it.leaves_at())
         else {
             return self.give_turn(id);
@@ -153,7 +153,7 @@ impl Mux {
     /// Queue the last word on a stream that is dropped while the peer may still use it.
     pub(super) fn queue_closing(&mut self, stream: &Stream) {
         let (send, receive) = (stream.sending.state, &stream.receiving);
-        if let Some(closing) = Closing::after_reset(send, receive.state(), self.peer) {
+        if let Some(closing) = Closing::after_reset(send, receive.state(), self.peer.kind()) {
             self.closings.push_back((stream.id, closing));
         }
         let may_be_written = !send.is_ready() && receive.is_open();
