@@ -12,7 +12,8 @@
 //! | `scheduler` | whose turn it is to send |
 //! | `budget` | how much of what was written may wait unsent |
 //! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
-//! | `fullness`, `stuck` | streams that are not read, once they have filled the buffer |
+//! | `receive_buffer` | what arrives and waits unread, and when it fills the session's buffer |
+//! | `stuck` | streams that are not read, once they have filled the buffer |
 //! | `fin`, `holds` | when a FIN may leave, depending on who the peer is; the streams that wait for it |
 //! | `closing` | the last word on a stream that leaves the table early |
 //! | `forgotten` | window updates for streams that we dropped but the peer still writes to |
@@ -36,13 +37,13 @@ mod event;
 mod fin;
 mod forgotten;
 pub mod frame;
-mod fullness;
 mod holds;
 mod keepalive;
 mod mux;
 mod peer;
 mod read;
 mod receive;
+mod receive_buffer;
 mod receiving;
 mod report;
 mod scheduler;

@@ -5,10 +5,10 @@ use super::closing::Closing;
 use super::credit::{Credit, floor};
 use super::fin::ABANDONED;
 use super::forgotten::Forgotten;
-use super::fullness::Fullness;
 use super::holds::Holds;
 use super::keepalive::Keepalive;
 use super::peer::{Peer, PeerKind};
+use super::receive_buffer::ReceiveBuffer;
 use super::scheduler::Scheduler;
 use super::sending::{SendInput, SendState};
 use super::stream::Stream;
@@ -45,8 +45,7 @@ pub struct Mux {
     pub(super) events: VecDeque<Event>,
     pub(super) keepalive: Keepalive,
     /// Unread bytes of all streams.
-    pub(super) unread: usize,
-    pub(super) fullness: Fullness,
+    pub(super) receive_buffer: ReceiveBuffer,
     /// The windows of all streams.
     pub(super) credit: Credit,
     /// Unsent bytes of all streams.
@@ -77,8 +76,7 @@ impl Mux {
             forgotten: Forgotten::new(config.hash_seed),
             events: VecDeque::new(),
             keepalive: Keepalive::new(&config.settings, now),
-            unread: 0,
-            fullness: Fullness::default(),
+            receive_buffer: ReceiveBuffer::new(config.settings.receive_buffer),
             credit: Credit::new(
                 config.settings.stream_buffer,
                 config.settings.receive_buffer,
@@ -121,7 +119,7 @@ impl Mux {
     pub fn timers(&self, timers: &mut Timers) {
         timers.set(Timer::Keepalive, Some(self.keepalive.next_timeout()));
         timers.set(Timer::HeldFin, self.holds.next());
-        timers.set(Timer::StuckStream, self.fullness.next_timeout());
+        timers.set(Timer::StuckStream, self.receive_buffer.deadline());
     }
 
     /// Act on the clocks: keepalive, silence of the peer, FINs that were held.
@@ -129,7 +127,7 @@ impl Mux {
     /// # Errors
     /// [`Error::KeepaliveTimeout`]: the session must die.
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
-        let choked = self.unread >= self.unread_bound();
+        let choked = self.receive_buffer.space(self.streams.len()) == 0;
         self.reset_stuck(now);
         // Other programs give the session up themselves, soon.
         let is_worth_waiting = self.peer_is_blinktun() && !self.streams.is_empty();
@@ -332,7 +330,7 @@ impl Mux {
         let mut stream = self.streams.remove(&id)?;
         let receiving = &stream.receiving;
         self.budget.note_gone(stream.sending.unsent.len());
-        self.unread -= receiving.unread.len();
+        self.receive_buffer.note_gone(receiving.unread.len());
         self.credit.give_back(receiving.floor, receiving.window);
         self.holds.disarm(&mut stream);
         self.scheduler.withdraw(&mut stream);

@@ -26,7 +26,7 @@ impl Mux {
             return;
         }
         receiving.unread.consume(taken);
-        self.unread -= taken;
+        self.receive_buffer.note_gone(taken);
         let ends = receiving.ends();
         self.note_read(id.0);
         if ends {
@@ -53,14 +53,14 @@ impl Mux {
 
     /// Unread bytes of all streams.
     pub fn unread_in_all(&self) -> usize {
-        self.unread
+        self.receive_buffer.unread()
     }
 
     /// Unread bytes that may still come before delivery should stop; 0: do not deliver.
     pub fn receive_space(&self) -> usize {
         match self.closings.len() {
             CLOSINGS.. => 0,
-            _ => self.unread_bound().saturating_sub(self.unread),
+            _ => self.receive_buffer.space(self.streams.len()),
         }
     }
 

@@ -31,7 +31,7 @@ impl Mux {
                 Said::Frame(Frame::Nop(_)) => {}
             }
         }
-        self.note_filled(now);
+        self.note_taken(now);
         Ok(())
     }
 
@@ -72,7 +72,7 @@ impl Mux {
             return Err(Error::WindowExceeded(StreamId(id)));
         }
         stream.take_data(bytes, now);
-        self.unread += bytes.len();
+        self.receive_buffer.note_received(bytes.len());
         if !core::mem::replace(&mut stream.receiving.readable_queued, true) {
             self.events.push_back(Event::Readable(StreamId(id)));
         }

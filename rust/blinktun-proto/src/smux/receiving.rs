@@ -60,7 +60,8 @@ pub(super) struct Receiving {
     /// The window that the peer had before any update, and the one it has now.
     pub(super) floor: u32,
     pub(super) window: u32,
-    /// Which time of fullness it was when the stream was read last; kept by [`super::fullness`].
+    /// How often the session's buffer had become full when the stream was read last; kept by
+    /// [`super::stuck`].
     pub(super) last_read: Option<u32>,
     /// A `Readable` event waits to be taken.
     pub(super) readable_queued: bool,

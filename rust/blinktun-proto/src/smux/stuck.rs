@@ -4,7 +4,6 @@
 //! first window of version 2 is large: there, what a stream brings is kept as far as it fits, and when
 //! all is full for a while the streams that were not read in that time are reset, the fullest first.
 
-use super::credit::SPILL;
 use super::{Event, Mux, StreamId};
 use crate::time::{Duration, Time};
 
@@ -12,49 +11,37 @@ use crate::time::{Duration, Time};
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Mux {
-    /// Unread bytes at which we stop taking frames: `smuxbuf`, and more as long as other streams would
-    /// have to wait for one that is not read.
-    pub(super) fn unread_bound(&self) -> usize {
-        let spill = if self.streams.len() > 1 { SPILL } else { 0 };
-        self.config.settings.receive_buffer.saturating_add(spill)
-    }
-
     /// Frames were taken: the buffer may be full now.
-    pub(super) fn note_filled(&mut self, now: Time) {
-        if self.unread >= self.unread_bound() && self.fullness.until.is_none() {
-            self.fullness.times = self.fullness.times.wrapping_add(1);
-            self.fullness.until = Some(now + PATIENCE);
-        }
+    pub(super) fn note_taken(&mut self, now: Time) {
+        let streams = self.streams.len();
+        self.receive_buffer.note_taken(streams, now + PATIENCE);
     }
 
     /// A stream was read: it is not stuck, and there may be room again.
     pub(super) fn note_read(&mut self, id: u32) {
         if let Some(stream) = self.streams.get_mut(&id) {
-            stream.receiving.last_read = Some(self.fullness.times);
+            stream.receiving.last_read = Some(self.receive_buffer.fillings());
         }
-        let bound = self.unread_bound();
-        if self.unread <= bound - bound / 8 {
-            self.fullness.until = None;
-        }
+        self.receive_buffer.note_read(self.streams.len());
     }
 
     /// Reset the streams that were not read while all was full, until half of the buffer is free.
     pub(super) fn reset_stuck(&mut self, now: Time) {
-        if self.fullness.until.take_if(|at| *at <= now).is_none() {
+        if !self.receive_buffer.is_stuck(now) {
             return;
         }
-        let times = self.fullness.times;
+        let last = Some(self.receive_buffer.fillings());
         let parts = self.streams.values().map(|it| (it.id, &it.receiving));
-        let stuck = parts.filter(|(_, it)| it.last_read != Some(times) && !it.unread.is_empty());
+        let stuck = parts.filter(|(_, it)| it.last_read != last && !it.unread.is_empty());
         let mut stuck: Vec<_> = stuck.map(|(id, it)| (it.unread.len(), id)).collect();
         stuck.sort_unstable();
         while self.streams.len() > 1
-            && self.unread > self.unread_bound() / 2
+            && self.receive_buffer.unread() > self.receive_buffer.bound(self.streams.len()) / 2
             && let Some((_, id)) = stuck.pop()
         {
             self.events.push_back(Event::Reset(StreamId(id)));
             self.reset(StreamId(id));
         }
-        self.note_filled(now);
+        self.note_taken(now);
     }
 }

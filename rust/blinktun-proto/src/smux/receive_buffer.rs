@@ -1,0 +1,138 @@
+//! The unread bytes of all streams of a session: how many may wait, and when that many waited.
+
+use super::credit::SPILL;
+use crate::time::Time;
+
+/// The buffer in which all streams of a session keep what was not read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReceiveBuffer {
+    /// `smuxbuf`.
+    size: usize,
+    unread: usize,
+    /// How often it became full; a stream that is read remembers it.
+    fillings: u32,
+    /// When streams are reset, if the buffer stays full.
+    deadline: Option<Time>,
+}
+
+impl ReceiveBuffer {
+    /// An empty one.
+    pub(super) fn new(size: usize) -> ReceiveBuffer {
+        ReceiveBuffer {
+            size,
+            unread: 0,
+            fillings: 0,
+            deadline: None,
+        }
+    }
+
+    /// Unread bytes at which we stop taking frames, with so many `streams`: `smuxbuf`, and more as long
+    /// as other streams would have to wait for one that is not read.
+    pub(super) fn bound(&self, streams: usize) -> usize {
+        let spill = if streams > 1 { SPILL } else { 0 };
+        self.size.saturating_add(spill)
+    }
+
+    /// Unread bytes of all streams.
+    pub(super) fn unread(&self) -> usize {
+        self.unread
+    }
+
+    /// Bytes that may still come before that bound.
+    pub(super) fn space(&self, streams: usize) -> usize {
+        self.bound(streams).saturating_sub(self.unread)
+    }
+
+    /// `count` bytes came.
+    pub(super) fn note_received(&mut self, count: usize) {
+        self.unread += count;
+    }
+
+    /// `count` bytes were read, or dropped with their stream.
+    pub(super) fn note_gone(&mut self, count: usize) {
+        self.unread -= count;
+    }
+
+    /// All that came was taken. If the buffer has become full by that, it may stay so until `deadline`.
+    pub(super) fn note_taken(&mut self, streams: usize, deadline: Time) {
+        if self.space(streams) == 0 && self.deadline.is_none() {
+            self.fillings = self.fillings.wrapping_add(1);
+            self.deadline = Some(deadline);
+        }
+    }
+
+    /// A stream was read. With an eighth of the buffer free it is full no longer.
+    pub(super) fn note_read(&mut self, streams: usize) {
+        let bound = self.bound(streams);
+        if self.unread <= bound - bound / 8 {
+            self.deadline = None;
+        }
+    }
+
+    /// How often the buffer became full.
+    pub(super) fn fillings(&self) -> u32 {
+        self.fillings
+    }
+
+    /// When it has been full for too long.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.deadline
+    }
+
+    /// Whether it has been full for too long by now. That is said once.
+    pub(super) fn is_stuck(&mut self, now: Time) -> bool {
+        self.deadline.take_if(|at| *at <= now).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: Time = Time::from_millis(5_000);
+    const SECOND: Time = Time::from_millis(9_000);
+
+    /// A buffer of 800 bytes that is full until `deadline`, or not full, and holds `unread` bytes.
+    fn buffer(deadline: Option<Time>, unread: usize) -> ReceiveBuffer {
+        ReceiveBuffer {
+            unread,
+            deadline,
+            ..ReceiveBuffer::new(800)
+        }
+    }
+
+    #[test]
+    fn every_state_takes_every_input() {
+        let full = Some(FIRST);
+        // The unread bytes, the deadline before; the one after more was taken, after a stream was read.
+        let table = [
+            (700, None, None, None),
+            (701, None, None, None),
+            (799, None, None, None),
+            (800, None, Some(SECOND), None),
+            (700, full, full, None),
+            (701, full, full, full),
+            (799, full, full, full),
+            (800, full, full, full),
+        ];
+        for (unread, before, taken, read) in table {
+            let mut one = buffer(before, unread);
+            one.note_taken(1, SECOND);
+            assert_eq!(one.deadline(), taken, "{unread} {before:?}");
+            assert_eq!(one.fillings(), u32::from(before != taken));
+            let mut one = buffer(before, unread);
+            one.note_read(1);
+            assert_eq!(one.deadline(), read, "{unread} {before:?}");
+            let mut one = buffer(before, unread);
+            assert!(!one.is_stuck(Time::from_millis(4_999)));
+            assert_eq!(one.is_stuck(FIRST), before.is_some());
+            assert!(!one.is_stuck(SECOND), "that is said once");
+        }
+    }
+
+    #[test]
+    fn several_streams_have_more_room_than_one() {
+        let buffer = buffer(None, 900);
+        assert_eq!((buffer.space(1), buffer.space(2)), (0, SPILL - 100));
+    }
+}
