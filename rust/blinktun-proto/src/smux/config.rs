@@ -56,6 +56,13 @@ pub struct Settings {
     pub max_streams: usize,
 }
 
+impl Settings {
+    /// The largest window that is offered to a stream.
+    pub(super) fn window(&self) -> u32 {
+        self.stream_buffer.min(i32::MAX as usize) as u32
+    }
+}
+
 /// How one end of a session behaves.
 #[derive(Clone, Debug)]
 pub struct Config {

@@ -16,13 +16,20 @@ pub(super) struct Forgotten {
     reports: Table<Report>,
     /// The order of arrival. An id may stand here without a report once its peer finished.
     order: VecDeque<u32>,
+    /// The window that the peer is offered on each.
+    window: u32,
+    /// Bytes that came for streams that are not open.
+    dropped: u64,
 }
 
 impl Forgotten {
-    pub(super) fn new(hash_seed: u64) -> Forgotten {
+    /// None yet. `window` is what a peer is offered on a stream.
+    pub(super) fn new(hash_seed: u64, window: u32) -> Forgotten {
         Forgotten {
             reports: Table::with_hasher(hasher(hash_seed)),
             order: VecDeque::new(),
+            window,
+            dropped: 0,
         }
     }
 
@@ -44,19 +51,26 @@ impl Forgotten {
     }
 
     /// Count `n` dropped bytes; returns whether the caller must queue an update.
-    pub(super) fn swallow(&mut self, id: u32, n: usize, quarter: u32) -> bool {
+    pub(super) fn swallow(&mut self, id: u32, n: usize) -> bool {
+        self.dropped += n as u64;
+        let quarter = (self.window / 4).max(1);
         self.reports.get_mut(&id).is_some_and(|report| {
             report.note_received(n);
             report.queue_if(report.is_due(report.consumed(0), quarter))
         })
     }
 
-    /// The bytes to report as consumed in the update that was queued for `id`.
-    pub(super) fn take_update(&mut self, id: u32) -> Option<u32> {
+    /// Bytes that came for streams that are not open.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The bytes to report as consumed in the update that was queued for `id`, and the window beyond.
+    pub(super) fn take_update(&mut self, id: u32) -> Option<(u32, u32)> {
         let report = self.reports.get_mut(&id)?;
         let consumed = report.consumed(0);
         report.tell(consumed);
-        Some(consumed)
+        Some((consumed, self.window))
     }
 }
 
@@ -66,19 +80,19 @@ mod tests {
 
     #[test]
     fn the_first_byte_and_each_quarter_are_reported() {
-        let mut forgotten = Forgotten::new(1);
+        let mut forgotten = Forgotten::new(1, 400);
         assert!(!forgotten.remember(3, Report::default()));
-        assert!(forgotten.swallow(3, 1, 100));
-        assert!(!forgotten.swallow(3, 500, 100), "one is queued already");
-        assert_eq!(forgotten.take_update(3), Some(501));
-        assert!(!forgotten.swallow(3, 99, 100));
-        assert!(forgotten.swallow(3, 1, 100));
-        assert_eq!(forgotten.take_update(3), Some(601));
+        assert!(forgotten.swallow(3, 1));
+        assert!(!forgotten.swallow(3, 500), "one is queued already");
+        assert_eq!(forgotten.take_update(3), Some((501, 400)));
+        assert!(!forgotten.swallow(3, 99));
+        assert!(forgotten.swallow(3, 1));
+        assert_eq!(forgotten.take_update(3), Some((601, 400)));
     }
 
     #[test]
     fn unread_bytes_are_reported_when_the_stream_is_dropped() {
-        let mut forgotten = Forgotten::new(1);
+        let mut forgotten = Forgotten::new(1, 400);
         assert!(forgotten.remember(3, Report::of(9, Some(4))));
         let mut queued = Report::of(9, Some(4));
         queued.queue_if(true);
@@ -88,7 +102,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_oldest_goes() {
-        let mut forgotten = Forgotten::new(1);
+        let mut forgotten = Forgotten::new(1, 400);
         for id in 0..5_000 {
             forgotten.remember(id, Report::default());
         }
@@ -96,8 +110,8 @@ mod tests {
             (forgotten.reports.len(), forgotten.order.len()),
             (MOST, MOST)
         );
-        assert!(!forgotten.swallow(0, 1, 1));
-        assert!(forgotten.swallow(4_999, 1, 1));
+        assert!(!forgotten.swallow(0, 1));
+        assert!(forgotten.swallow(4_999, 1));
         forgotten.remove(4_999);
         assert_eq!(forgotten.take_update(4_999), None);
     }

@@ -20,8 +20,6 @@ pub(super) struct Keepalive {
     heard: bool,
     /// The last check that found one.
     heard_at: Time,
-    /// A NOP waits to be sent.
-    pub(super) nop_due: bool,
 }
 
 impl Keepalive {
@@ -37,7 +35,6 @@ impl Keepalive {
             next_check,
             heard: false,
             heard_at: now,
-            nop_due: false,
         }
     }
 
@@ -51,18 +48,24 @@ impl Keepalive {
         self.next_nop.min(self.next_check)
     }
 
-    /// Act on what is due. `choked`: we stopped taking frames ourselves, so silence means nothing.
-    /// If the session `is_worth_waiting` for, it may be silent for as long as an outage lasts.
-    pub(super) fn handle_timeout(
+    /// Whether the time of a NOP has come; the next one is due an interval later.
+    pub(super) fn nop_is_due(&mut self, now: Time) -> bool {
+        let is_due = now >= self.next_nop;
+        if is_due {
+            self.next_nop = now + self.interval;
+        }
+        is_due
+    }
+
+    /// Give the peer up if it has been silent for too long. `choked`: we stopped taking frames ourselves,
+    /// so silence means nothing. If the session `is_worth_waiting` for, it may be silent for as long as an
+    /// outage lasts.
+    pub(super) fn check(
         &mut self,
         now: Time,
         choked: bool,
         is_worth_waiting: bool,
     ) -> Result<(), Error> {
-        if now >= self.next_nop {
-            self.next_nop = now + self.interval;
-            self.nop_due = true;
-        }
         if now >= self.next_check {
             self.next_check = now + self.check;
             if core::mem::take(&mut self.heard) || choked {

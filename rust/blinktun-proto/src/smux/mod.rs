@@ -15,6 +15,7 @@
 //! | `receive_buffer` | what arrives and waits unread, and when it fills the session's buffer |
 //! | `stuck` | streams that are not read, once they have filled the buffer |
 //! | `fin`, `holds` | when a FIN may leave, depending on who the peer is; the streams that wait for it |
+//! | `control` | the frames that leave before all data |
 //! | `closing` | the last word on a stream that leaves the table early |
 //! | `forgotten` | window updates for streams that we dropped but the peer still writes to |
 //! | `keepalive` | NOPs, and noticing that the peer is silent |
@@ -31,6 +32,7 @@
 mod budget;
 mod closing;
 mod config;
+mod control;
 mod credit;
 mod error;
 mod event;

@@ -1,7 +1,7 @@
 //! One end of a session: its state and its public face.
 
 use super::budget::SendBudget;
-use super::closing::Closing;
+use super::control::ControlFrames;
 use super::credit::{Credit, floor};
 use super::fin::ABANDONED;
 use super::forgotten::Forgotten;
@@ -50,13 +50,7 @@ pub struct Mux {
     pub(super) credit: Credit,
     /// Unsent bytes of all streams.
     pub(super) budget: SendBudget,
-    /// Bytes that came for unknown streams.
-    pub(super) dropped: u64,
-    pub(super) hello_due: bool,
-    /// Streams whose window update waits to be sent.
-    pub(super) updates: VecDeque<u32>,
-    /// Last words on streams that have left the table.
-    pub(super) closings: VecDeque<(u32, Closing)>,
+    pub(super) control: ControlFrames,
     pub(super) scheduler: Scheduler,
     pub(super) holds: Holds,
     /// The last id that we opened.
@@ -73,7 +67,7 @@ impl Mux {
         Mux {
             peer: Peer::new(version),
             streams: Table::with_hasher(hasher(config.hash_seed)),
-            forgotten: Forgotten::new(config.hash_seed),
+            forgotten: Forgotten::new(config.hash_seed, config.settings.window()),
             events: VecDeque::new(),
             keepalive: Keepalive::new(&config.settings, now),
             receive_buffer: ReceiveBuffer::new(config.settings.receive_buffer),
@@ -82,10 +76,7 @@ impl Mux {
                 config.settings.receive_buffer,
             ),
             budget: SendBudget::new(config.settings.send_buffer),
-            dropped: 0,
-            hello_due: true,
-            updates: VecDeque::new(),
-            closings: VecDeque::new(),
+            control: ControlFrames::new(),
             scheduler: Scheduler::default(),
             holds: Holds::default(),
             last_id,
@@ -96,7 +87,7 @@ impl Mux {
     /// The client speaks `version`, and our hello has left already.
     pub(crate) fn begin_behind_hello(&mut self, version: Version) {
         self.peer = Peer::new(Some(version));
-        self.hello_due = false;
+        self.control.skip_hello();
     }
 
     /// The next thing that happened.
@@ -131,8 +122,10 @@ impl Mux {
         self.reset_stuck(now);
         // Other programs give the session up themselves, soon.
         let is_worth_waiting = self.peer_is_blinktun() && !self.streams.is_empty();
-        self.keepalive
-            .handle_timeout(now, choked, is_worth_waiting)?;
+        if self.keepalive.nop_is_due(now) {
+            self.control.queue_nop();
+        }
+        self.keepalive.check(now, choked, is_worth_waiting)?;
         while self.holds.next().is_some_and(|deadline| deadline <= now) {
             self.release_first_hold();
         }
@@ -161,7 +154,7 @@ impl Mux {
 
     /// Send a NOP, which the peer's KCP acknowledges.
     pub fn ping(&mut self) {
-        self.keepalive.nop_due = true;
+        self.control.queue_nop();
     }
 
     /// How many bytes [`write`](Mux::write) takes now. At none, an [`Event::Writable`] follows when
@@ -253,7 +246,7 @@ impl Mux {
 
     /// Bytes that came for unknown streams and were dropped.
     pub fn dropped_bytes(&self) -> u64 {
-        self.dropped
+        self.forgotten.dropped()
     }
 
     /// Heap memory held by the streams' data, in bytes. Looks at every stream.

@@ -3,10 +3,6 @@
 use super::receiving::ReceiveState;
 use super::{Event, Mux, StreamId, Version};
 
-/// Last words that may wait before we stop taking frames: a peer that makes us refuse streams
-/// faster than it takes the refusals must not fill our memory.
-const CLOSINGS: usize = 1024;
-
 impl Mux {
     /// The first contiguous unread bytes of a stream; empty when there are none.
     pub fn read_front(&self, id: StreamId) -> &[u8] {
@@ -58,9 +54,9 @@ impl Mux {
 
     /// Unread bytes that may still come before delivery should stop; 0: do not deliver.
     pub fn receive_space(&self) -> usize {
-        match self.closings.len() {
-            CLOSINGS.. => 0,
-            _ => self.receive_buffer.space(self.streams.len()),
+        match self.control.is_full() {
+            true => 0,
+            false => self.receive_buffer.space(self.streams.len()),
         }
     }
 
@@ -70,17 +66,7 @@ impl Mux {
             && let Some(stream) = self.streams.get_mut(&id)
             && stream.receiving.queue_update_if_due()
         {
-            self.updates.push_back(id);
+            self.control.queue_update(id);
         }
-    }
-
-    /// The largest window that we offer to a stream.
-    pub(super) fn window(&self) -> u32 {
-        self.config.settings.stream_buffer.min(i32::MAX as usize) as u32
-    }
-
-    /// How much must be consumed to be worth an update.
-    pub(super) fn quarter_window(&self) -> u32 {
-        (self.window() / 4).max(1)
     }
 }

@@ -65,7 +65,9 @@ impl Mux {
             .get_mut(&id)
             .filter(|stream| stream.receiving.is_open())
         else {
-            self.drop_data(id, bytes.len());
+            if self.forgotten.swallow(id, bytes.len()) {
+                self.control.queue_update(id);
+            }
             return Ok(());
         };
         if stream.receiving.unread.len() + bytes.len() > limit {
@@ -84,15 +86,10 @@ impl Mux {
     /// streams together.
     fn unread_limit(&self) -> usize {
         match self.peer.own_version() {
-            Some(Version::V2) => self.window().max(INITIAL_WINDOW) as usize + WINDOW_SLACK,
+            Some(Version::V2) => {
+                self.config.settings.window().max(INITIAL_WINDOW) as usize + WINDOW_SLACK
+            }
             _ => usize::MAX,
-        }
-    }
-
-    fn drop_data(&mut self, id: u32, n: usize) {
-        self.dropped += n as u64;
-        if self.forgotten.swallow(id, n, self.quarter_window()) {
-            self.updates.push_back(id);
         }
     }
 
@@ -131,7 +128,7 @@ impl Mux {
         self.events.push_back(Event::Reset(StreamId(id)));
         self.events.push_back(Event::Closed(StreamId(id)));
         if let Some(closing) = Closing::after_abort(stream.sending.state) {
-            self.closings.push_back((id, closing));
+            self.control.queue_closing(id, closing);
         }
     }
 }

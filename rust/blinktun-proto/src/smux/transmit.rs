@@ -18,7 +18,8 @@ impl Mux {
     /// Whether [`transmit`](Mux::transmit) should be called. It may still move nothing, when there
     /// is too little room or when a FIN is found to be held: stop at 0 bytes.
     pub fn wants_transmit(&self) -> bool {
-        self.version().is_some() && (self.has_frames() || self.must_greet())
+        let has_frames = !self.control.is_empty() || !self.scheduler.is_empty();
+        self.version().is_some() && (has_frames || self.must_greet())
     }
 
     /// Append whole frames to `out`, at most `max` bytes; returns how many bytes were appended.
@@ -42,59 +43,24 @@ impl Mux {
         out.len() - before
     }
 
-    fn has_frames(&self) -> bool {
-        self.keepalive.nop_due
-            || !self.updates.is_empty()
-            || !self.closings.is_empty()
-            || !self.scheduler.is_empty()
-    }
-
     /// A server answers the first frame with its hello, unless that has left as the greeting. A client's
     /// hello leads its first frame.
     fn must_greet(&self) -> bool {
-        self.hello_due && self.config.role == Role::Server && self.peer.kind() != PeerKind::Unheard
+        self.control.hello_is_due()
+            && self.config.role == Role::Server
+            && self.peer.kind() != PeerKind::Unheard
     }
 
     /// Send the frames that go before all data; whether there was room for all.
     fn send_control(&mut self, frames: &mut Writer<'_>) -> bool {
         let first = self.peer.own_version().unwrap_or(Version::V1);
-        self.hello_due = self.hello_due && !frames.hello(first);
-        self.keepalive.nop_due = self.keepalive.nop_due && !frames.nop(0);
-        if self.hello_due || self.keepalive.nop_due {
-            return false;
-        }
-        while let Some(&id) = self.updates.front() {
-            work::count(1);
-            if frames.room() < UPDATE {
-                return false;
+        self.control.send(frames, first, |id| {
+            let open = self.streams.get_mut(&id).map(|it| &mut it.receiving);
+            match open.filter(|it| it.report.is_queued()) {
+                Some(receiving) => receiving.take_update(self.peer.kind(), &mut self.credit),
+                None => self.forgotten.take_update(id),
             }
-            self.updates.pop_front();
-            self.send_update(id, frames);
-        }
-        while let Some(&(id, closing)) = self.closings.front() {
-            work::count(1);
-            if !closing.write(id, frames) {
-                return false;
-            }
-            self.closings.pop_front();
-        }
-        true
-    }
-
-    /// Say how much of the stream is consumed by now, be it open or forgotten.
-    fn send_update(&mut self, id: u32, frames: &mut Writer<'_>) {
-        let open = self.streams.get_mut(&id).map(|it| &mut it.receiving);
-        let update = match open.filter(|it| it.report.is_queued()) {
-            Some(receiving) => receiving.take_update(self.peer.kind(), &mut self.credit),
-            None => {
-                let window = self.window();
-                let consumed = self.forgotten.take_update(id);
-                consumed.map(|consumed| (consumed, window))
-            }
-        };
-        if let Some((consumed, window)) = update {
-            frames.update(id, consumed, window);
-        }
+        })
     }
 
     /// Give one stream its turn: its SYN if that is due, one data frame, its FIN if that is next.
@@ -154,14 +120,14 @@ impl Mux {
     pub(super) fn queue_closing(&mut self, stream: &Stream) {
         let (send, receive) = (stream.sending.state, &stream.receiving);
         if let Some(closing) = Closing::after_reset(send, receive.state(), self.peer.kind()) {
-            self.closings.push_back((stream.id, closing));
+            self.control.queue_closing(stream.id, closing);
         }
         let may_be_written = !send.is_ready() && receive.is_open();
         if may_be_written
             && self.version() == Some(Version::V2)
             && self.forgotten.remember(stream.id, receive.report)
         {
-            self.updates.push_back(stream.id);
+            self.control.queue_update(stream.id);
         }
     }
 }
