@@ -31,6 +31,17 @@ const VERSION_2: u32 = 1;
 const ODD_EPOCH: u32 = 2;
 const MAC_BITS: u32 = !(VERSION_2 | ODD_EPOCH);
 
+/// What a source says whose conversation the endpoint does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approach<'a> {
+    /// It echoes what it was greeted with: in this version, with this clock.
+    Proof(Version, Millis),
+    /// It opens a conversation, whose stream begins with these bytes.
+    Opening(&'a [u8]),
+    /// Anything else: more of an opening, a wrong echo, or a conversation that was lost.
+    Other,
+}
+
 /// Makes the clocks of answers, knows them again, and keeps what was answered.
 pub struct HalfOpen {
     mac: Hmac<Sha256>,
@@ -56,9 +67,19 @@ impl HalfOpen {
         self.clock_of(key, version, epoch(now))
     }
 
+    /// What this source says. It needs no state to know that.
+    pub fn approach<'a>(&self, key: &Key, segments: Segments<'a>, now: Time) -> Approach<'a> {
+        let proof = self.proof(key, segments, now);
+        match (proof, opening(segments)) {
+            (Some((version, clock)), _) => Approach::Proof(version, clock),
+            (None, Some(data)) => Approach::Opening(data),
+            (None, None) => Approach::Other,
+        }
+    }
+
     /// What this source was greeted with, and the clock of that, if `segments` echo it. The first
     /// acknowledgement counts alone: a datagram is one guess.
-    pub fn proof(&self, key: &Key, segments: Segments<'_>, now: Time) -> Option<(Version, Millis)> {
+    fn proof(&self, key: &Key, segments: Segments<'_>, now: Time) -> Option<(Version, Millis)> {
         let ack = segments.into_iter().find(|segment| segment.cmd == ACK)?;
         let (echo, epoch) = (ack.ts.0, epoch(now));
         let is_odd = echo & ODD_EPOCH != 0;

@@ -2,7 +2,7 @@
 
 use super::arrived::Arrived;
 use super::directory::Key;
-use super::half_open::opening;
+use super::half_open::Approach;
 use super::{Endpoint, EndpointEvent};
 use crate::path::FourTuple;
 use crate::path::candidate::{AMPLIFICATION, PathCandidate};
@@ -23,18 +23,18 @@ impl Endpoint {
             return;
         }
         let (key, segments) = (arrived.key, arrived.segments);
-        if let Some(proof) = self.half_open.proof(&key, segments, now) {
-            return self.promote(key, proof, arrived.payload, now);
-        }
-        if let Some(data) = opening(segments) {
-            return self.greet(arrived, data, now);
-        }
-        if self.half_open.kept.add(&key, arrived.bytes, now) {
-            return;
-        }
-        self.cx.stats.strays += 1;
-        if let Some(answer) = self.resets.answer(segments, now) {
-            self.answer(key.0, &answer);
+        match self.half_open.approach(&key, segments, now) {
+            Approach::Proof(version, clock) => {
+                self.promote(key, (version, clock), arrived.payload, now);
+            }
+            Approach::Opening(data) => self.greet(arrived, data, now),
+            Approach::Other if self.half_open.kept.add(&key, arrived.bytes, now) => {}
+            Approach::Other => {
+                self.cx.stats.strays += 1;
+                if let Some(answer) = self.resets.answer(segments, now) {
+                    self.answer(key.0, &answer);
+                }
+            }
         }
     }
 
