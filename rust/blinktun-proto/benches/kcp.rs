@@ -6,7 +6,7 @@ mod timing;
 use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::kcp::{Config, Kcp, LossDetection};
 use blinktun_proto::path::{self, Path};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Duration, Time};
@@ -57,9 +57,10 @@ impl Pair {
             conv: 7,
             block: BLOCK,
             nodelay: true,
-            resend: 2,
+            loss_detection: LossDetection::Packets(2),
             send_window: window,
             receive_window: window,
+            ack_copies: 0,
             clock_offset: 0,
         };
         let settings = path::Settings {

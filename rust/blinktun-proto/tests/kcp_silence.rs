@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::kcp::{Config, Kcp, LossDetection};
 use blinktun_proto::path::{self, Path};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
@@ -16,9 +16,10 @@ const CONFIG: Config = Config {
     conv: 7,
     block: 1300,
     nodelay: false,
-    resend: 0,
+    loss_detection: LossDetection::Packets(0),
     send_window: 32,
     receive_window: 32,
+    ack_copies: 0,
     clock_offset: 0,
 };
 

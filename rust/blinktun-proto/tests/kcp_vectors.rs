@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::kcp::{Config, Kcp, LossDetection};
 use blinktun_proto::path::{self, Path};
 use blinktun_proto::random::Random;
 use blinktun_proto::stats::Stats;
@@ -66,15 +66,16 @@ impl Machine {
             conv,
             block: number(setup, "kcp_mtu") as usize,
             nodelay: number(setup, "nodelay") == 1,
-            resend: number(setup, "resend"),
+            loss_detection: LossDetection::Packets(number(setup, "resend")),
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
+            ack_copies: 0,
             clock_offset: 0,
         };
         let settings = path::Settings {
             nodelay: config.nodelay,
             interval_ms: number(setup, "interval"),
-            resend: config.resend,
+            resend: number(setup, "resend"),
             congestion: match number(setup, "nc") {
                 1 => Algorithm::Fixed,
                 _ => Algorithm::Reno,

@@ -10,7 +10,7 @@ use blinktun_proto::endpoint::half_open::EPOCH;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits, SessionId};
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::{self, Kcp};
+use blinktun_proto::kcp::{self, Kcp, LossDetection};
 use blinktun_proto::path::{self, Path};
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Event, Role};
@@ -389,9 +389,10 @@ fn a_datagram_is_one_guess() {
             conv: 7,
             block: 1000,
             nodelay: false,
-            resend: 2,
+            loss_detection: LossDetection::Packets(2),
             send_window: 32,
             receive_window: 32,
+            ack_copies: 0,
             clock_offset: 5_000_000,
         };
         let settings = path::Settings {

@@ -98,7 +98,7 @@ pub struct Metrics {
     pub window: Option<u64>,
     /// Bytes at which a window stops growing fast.
     pub slow_start_threshold: Option<u64>,
-    /// Bytes a second; `None`: not paced.
+    /// Bytes of data a second; `None`: not paced.
     pub pacing_rate: Option<u64>,
 }
 
@@ -107,9 +107,14 @@ pub trait Controller: Send + Sync {
     /// The congestion window, in bytes. The smaller of it and both windows holds.
     fn window(&self) -> u64;
 
-    /// Bytes a second; `None`: not paced.
+    /// Bytes of data a second; `None`: not paced.
     fn pacing_rate(&self) -> Option<u64> {
         None
+    }
+
+    /// Whether no new data may leave until something is acknowledged or found lost.
+    fn is_full(&self) -> bool {
+        false
     }
 
     /// A segment leaves.
@@ -117,6 +122,10 @@ pub trait Controller: Send + Sync {
 
     /// Segments were acknowledged.
     fn on_acked(&mut self, _acked: &Acked, _now: Time) {}
+
+    /// A transmission of so many bytes that left at `sent` was found lost. [`Controller::on_lost`] follows
+    /// with all of one moment.
+    fn on_transmission_lost(&mut self, _bytes: u64, _sent: Time) {}
 
     /// Segments were found lost.
     fn on_lost(&mut self, _lost: &Lost, _now: Time) {}

@@ -5,7 +5,7 @@ use super::controller::{Controller, Metrics};
 /// Lets the windows decide how much is in flight.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fixed {
-    /// Bytes a second; `None`: not paced.
+    /// Bytes of data a second; `None`: not paced.
     pub rate: Option<u64>,
 }
 

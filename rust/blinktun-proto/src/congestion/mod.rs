@@ -1,9 +1,11 @@
 //! How much may be in flight, and how fast it leaves: the trait of a controller, and its implementations.
 
+mod adaptive;
 mod controller;
 mod fixed;
 mod reno;
 
+pub use adaptive::Adaptive;
 pub use controller::{Acked, Controller, InFlight, LossKind, Lost, Metrics, Sent};
 pub use fixed::Fixed;
 pub use reno::Reno;
@@ -13,10 +15,12 @@ pub use reno::Reno;
 pub enum Algorithm {
     /// `nc=1` of kcptun: [`Fixed`], not paced.
     Fixed,
-    /// [`Fixed`], at so many bytes a second.
+    /// [`Fixed`], at so many bytes of data a second.
     Paced(u64),
     /// `nc=0` of kcptun: [`Reno`].
     Reno,
+    /// [`Adaptive`].
+    Adaptive,
 }
 
 impl Algorithm {
@@ -27,6 +31,7 @@ impl Algorithm {
             Algorithm::Fixed => Box::new(Fixed { rate: None }),
             Algorithm::Paced(rate) => Box::new(Fixed { rate: Some(rate) }),
             Algorithm::Reno => Box::new(Reno::new(segment, resend)),
+            Algorithm::Adaptive => Box::new(Adaptive::new(segment)),
         }
     }
 }

@@ -31,7 +31,8 @@ impl Kcp {
         let fits = next.is_none_or(|len| control + HEADER + len <= block);
         if control > 0 && (fits || !self.answered) {
             self.answered = true;
-            at = self.write_control(&mut out[..block], path, now, stats);
+            let data = next.filter(|_| fits).map_or(0, |len| HEADER + len);
+            at = self.write_control(&mut out[..block - data], path, now, stats);
         }
         let has_data =
             next.is_some() && self.write_data(&mut out[..block], &mut at, path, now, stats);
@@ -59,10 +60,26 @@ impl Kcp {
     ) -> usize {
         let clock = self.clock(now);
         let template = self.template();
-        let mut at = 0;
+        let (mut at, mut news) = (0, 0);
+        let repeats = self.receiver.repeats();
         while at + HEADER <= out.len()
             && let Some(ack) = self.receiver.next_ack()
         {
+            news += 1;
+            at += Segment {
+                cmd: ACK,
+                ts: ack.ts,
+                sn: ack.sn,
+                ..template
+            }
+            .write(&mut out[at..]);
+        }
+        let mut repeats = repeats.min(2 * news);
+        while at + 3 * HEADER <= out.len()
+            && repeats > 0
+            && let Some(ack) = self.receiver.next_repeat()
+        {
+            repeats -= 1;
             at += Segment {
                 cmd: ACK,
                 ts: ack.ts,

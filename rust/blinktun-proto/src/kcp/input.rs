@@ -42,7 +42,7 @@ impl Kcp {
             if segment.cmd == ACK {
                 last_ack = self.handle_ack(&segment, path, now, stats).or(last_ack);
             }
-            self.handle_una(&segment, regular, now, pool);
+            self.handle_una(&segment, regular, path, now, pool);
             match segment.cmd {
                 ACK => {}
                 PUSH => {
@@ -104,6 +104,7 @@ impl Kcp {
         &mut self,
         segment: &Segment<'_>,
         regular: bool,
+        path: &Path,
         now: Time,
         pool: &mut Pool,
     ) {
@@ -113,7 +114,7 @@ impl Kcp {
         if regular {
             self.sender.set_remote_window(segment.wnd);
         }
-        self.sender.handle_una(segment.una, pool, now);
+        self.sender.handle_una(segment.una, &path.rtt, pool, now);
         if self.first_una.is_none() && self.sender.advanced_ever() {
             self.first_una = Some(self.clock(now));
         }

@@ -7,6 +7,7 @@
 //! After any call that changes something, call [`Kcp::emit`] until it returns `None`, then arm a
 //! timer for [`Kcp::next_timeout`].
 
+mod detection;
 mod emit;
 mod in_flight;
 mod input;
@@ -15,6 +16,9 @@ pub mod pool;
 pub mod probe;
 pub mod receiver;
 pub mod sender;
+mod time_threshold;
+
+pub use detection::LossDetection;
 
 use crate::congestion::InFlight;
 use crate::path::Path;
@@ -38,12 +42,14 @@ pub struct Config {
     pub block: usize,
     /// Softer backoff after a timeout.
     pub nodelay: bool,
-    /// Acknowledgements past a segment before it is sent again; 0 is never.
-    pub resend: u32,
+    /// How losses are noticed.
+    pub loss_detection: LossDetection,
     /// Send window, in segments.
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
+    /// How often an acknowledgement of a segment ahead of order is repeated.
+    pub ack_copies: u32,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
 }
@@ -81,14 +87,14 @@ impl Kcp {
     /// A conversation that begins now.
     pub fn new(config: Config, now: Time) -> Kcp {
         let mss = config.block - HEADER;
-        let policy = (config.nodelay, config.resend);
+        let policy = (config.nodelay, config.loss_detection);
         Kcp {
             conv: config.conv,
             block: config.block,
             clock_offset: config.clock_offset,
             born: now,
             sender: Sender::new(mss, config.send_window, policy, now),
-            receiver: Receiver::new(config.receive_window),
+            receiver: Receiver::new(config.receive_window, config.ack_copies),
             probe: Probe::default(),
             window_report: None,
             first_una: None,

@@ -73,18 +73,28 @@ struct OwedAcks {
     count: usize,
     /// The last segment that arrived.
     last: Option<OwedAck>,
+    /// Acknowledgements that have left, and leave so many times more with others.
+    repeats: VecDeque<(OwedAck, u32)>,
+    /// How often each of a segment ahead of order is repeated.
+    copies: u32,
 }
 
 impl Receiver {
     /// A receiver that takes up to `window` segments.
-    pub fn new(window: u32) -> Receiver {
+    ///
+    /// Each acknowledgement of a segment ahead of order leaves `copies` times more, with others: no `una`
+    /// tells of it soon, so a lost one would have the segment repeated.
+    pub fn new(window: u32, copies: u32) -> Receiver {
         Receiver {
             window,
             next: Sn(0),
             ahead: VecDeque::new(),
             stored: 0,
             waiting: VecDeque::new(),
-            acks: OwedAcks::default(),
+            acks: OwedAcks {
+                copies,
+                ..OwedAcks::default()
+            },
         }
     }
 
@@ -220,10 +230,34 @@ impl Receiver {
             if let Some(ts) = self.slot(sn).and_then(|slot| slot.owed.take()) {
                 self.acks.count -= 1;
                 self.acks.last.take_if(|last| last.sn == sn);
+                if self.acks.copies > 0 {
+                    self.acks
+                        .repeats
+                        .push_back((OwedAck { sn, ts }, self.acks.copies));
+                }
                 return Some(OwedAck { sn, ts });
             }
         }
         self.acks.last.take()
+    }
+
+    /// How many acknowledgements have left that leave once more.
+    pub fn repeats(&self) -> usize {
+        self.acks.repeats.len()
+    }
+
+    /// An acknowledgement that has left before, and leaves once more.
+    pub fn next_repeat(&mut self) -> Option<OwedAck> {
+        while let Some((ack, left)) = self.acks.repeats.pop_front() {
+            work::count(1);
+            if !ack.sn.before(self.next) {
+                if left > 1 {
+                    self.acks.repeats.push_back((ack, left - 1));
+                }
+                return Some(ack);
+            }
+        }
+        None
     }
 
     /// Remember an acknowledgement.

@@ -5,9 +5,10 @@ mod timeouts;
 
 use std::collections::VecDeque;
 
+use super::detection::{Detection, LossDetection};
 pub use super::in_flight::Echo;
 use super::in_flight::{Batch, Outgoing};
-use super::overtaken::{Overtaken, Transmission};
+use super::overtaken::Transmission;
 use super::pool::Pool;
 use super::receiver::SLACK;
 use crate::congestion::{Acked, InFlight, Sent};
@@ -40,7 +41,7 @@ pub struct Sender {
     in_flight: InFlight,
     again: VecDeque<Sn>,
     next_order: u64,
-    overtaken: Overtaken,
+    detection: Detection,
     /// The path is dark: only what is queued leaves, nothing for the first time.
     dark: bool,
     /// Segments that are due wait for a sign that the path carries anything.
@@ -53,13 +54,20 @@ pub struct Sender {
     next_look: Time,
     delivery: Delivery,
     last_progress: Time,
+    /// Segments that have left because nothing was heard since.
+    probes: u32,
     advanced_ever: bool,
     batch: Batch,
 }
 
 impl Sender {
     /// A sender of segments of at most `mss` bytes, `window` of them at a time.
-    pub fn new(mss: usize, window: u32, (nodelay, resend): (bool, u32), now: Time) -> Sender {
+    pub fn new(
+        mss: usize,
+        window: u32,
+        (nodelay, loss): (bool, LossDetection),
+        now: Time,
+    ) -> Sender {
         Sender {
             mss,
             nodelay,
@@ -72,7 +80,9 @@ impl Sender {
             in_flight: InFlight::default(),
             again: VecDeque::new(),
             next_order: 0,
-            overtaken: Overtaken::new(resend),
+            detection: Detection::new(loss),
+            probes: 0,
+
             dark: false,
             held_back: false,
             resumes: false,
@@ -186,7 +196,7 @@ impl Sender {
     }
 
     /// Everything before `una` has arrived.
-    pub fn handle_una(&mut self, una: Sn, pool: &mut Pool, now: Time) {
+    pub fn handle_una(&mut self, una: Sn, rtt: &Rtt, pool: &mut Pool, now: Time) {
         let count = una.diff(self.una);
         if count <= 0 || count as usize > self.buffer.len() {
             return;
@@ -199,7 +209,7 @@ impl Sender {
                 // After several transmissions it is unknown which one arrived.
                 let only = (segment.transmissions == 1).then_some(segment.snapshot);
                 if only.is_some() {
-                    self.overtaken.note_acked(segment.order);
+                    self.detection.note_acked(segment.order, false, rtt, now);
                 }
                 let transmission = only.map(|snapshot| (snapshot, segment.sent));
                 self.delivery
@@ -233,12 +243,16 @@ impl Sender {
             stats.spurious_retrans_segs += 1;
             if genuine {
                 path.on_spurious(bytes, now);
+                if let Detection::Time(threshold) = &mut self.detection {
+                    threshold.note_spurious(segment.sent, path.rtt.smoothed(), now);
+                }
             }
         }
         let is_only = segment.transmissions == 1;
         if exact.is_some() || is_only {
             // Else it may be an earlier transmission that has arrived.
-            self.overtaken.note_acked(segment.order);
+            self.detection
+                .note_acked(segment.order, exact.is_some(), &path.rtt, now);
         }
         // Two transmissions of one millisecond have the same clock.
         let is_last = is_only || (exact.is_some() && segment.first_ts != ts);
@@ -262,6 +276,7 @@ impl Sender {
 
     fn note_progress(&mut self, now: Time) {
         self.resumes |= core::mem::take(&mut self.held_back);
+        self.probes = 0;
         self.last_progress = now;
     }
 
@@ -272,9 +287,6 @@ impl Sender {
             return;
         }
         self.find_losses(path, now);
-        if self.queue.is_empty() {
-            self.hasten_overtaken(&path.rtt, now);
-        }
         let acked = Acked {
             segments: batch.segments,
             bytes: batch.bytes,
@@ -306,7 +318,9 @@ impl Sender {
                 None => self.again.pop_front(),
             };
         }
-        let may_leave = !self.dark && self.buffer.len() < self.effective_window(path) as usize;
+        let may_leave = !self.dark
+            && !path.controller.is_full()
+            && self.buffer.len() < self.effective_window(path) as usize;
         let new = self.queue.front().filter(|_| may_leave);
         new.map(Vec::len)
     }
@@ -339,15 +353,18 @@ impl Sender {
         }
         segment.early = false;
         segment.due = now + segment.rto;
-        self.next_due = earliest(self.next_due, Some(segment.due));
+        let due = match self.detection {
+            Detection::Packets(_) => segment.due,
+            Detection::Time(_) => self.probe_at(&path.rtt),
+        };
+        self.next_due = earliest(self.next_due, Some(due));
         let (order, sn) = (self.next_order, self.una.plus(index as u32));
         self.next_order += 1;
-        self.overtaken.note_sent(Transmission { order, sn });
-        self.overtaken.tidy(self.in_flight.segments, |it| {
-            let index = usize::try_from(it.sn.diff(self.una)).ok();
-            let segment = index.and_then(|index| self.buffer.get(index));
-            segment.is_some_and(|segment| segment.order == it.order && !segment.acked)
-        });
+        self.detection.note_sent(Transmission { order, sn });
+        if let Detection::Packets(overtaken) = &mut self.detection {
+            let is_out = is_out(&self.buffer, self.una);
+            overtaken.tidy(self.in_flight.segments, is_out);
+        }
         path.controller.on_sent(&Sent { bytes, in_flight }, now);
         Some((sn, &self.buffer[index].data))
     }
@@ -396,5 +413,14 @@ impl Sender {
     /// Set the first number, for tests of wrapping.
     pub fn start_at(&mut self, sn: Sn) {
         self.una = sn;
+    }
+}
+
+/// Tells of a transmission whether it is the last one of its segment, and not acknowledged.
+fn is_out(buffer: &VecDeque<Outgoing>, una: Sn) -> impl Fn(&Transmission) -> bool {
+    move |it| {
+        let index = usize::try_from(it.sn.diff(una)).ok();
+        let segment = index.and_then(|index| buffer.get(index));
+        segment.is_some_and(|segment| segment.order == it.order && !segment.acked)
     }
 }

@@ -139,8 +139,15 @@ impl Path {
 
     /// Whether data may leave now. If not, [`Path::next_timeout`] says when.
     pub fn may_send(&mut self, now: Time) -> bool {
-        let rate = self.controller.pacing_rate();
+        let rate = self.pacing_rate();
         self.pacer.may_send(rate, self.mtu, now)
+    }
+
+    /// The controller counts bytes of the stream, the pacer those of datagrams.
+    fn pacing_rate(&self) -> Option<u64> {
+        let rate = self.controller.pacing_rate()?;
+        let datagrams = u128::from(rate) * self.mtu as u128 / self.mss.max(1) as u128;
+        u64::try_from(datagrams).ok()
     }
 
     /// A datagram with data or parity leaves.
@@ -160,7 +167,7 @@ impl Path {
 
     /// Segments that may wait for their turn. What waits in the streams instead can still be overtaken.
     pub fn queue_limit(&self) -> usize {
-        let rate = self.controller.pacing_rate();
+        let rate = self.pacing_rate();
         let bytes = rate.map(|rate| QUEUED_QUANTA * pacer::quantum(rate, self.mtu));
         let segments = bytes.map(|bytes| (bytes / self.mss as u64).max(MIN_QUEUED) as usize);
         segments.unwrap_or(usize::MAX)

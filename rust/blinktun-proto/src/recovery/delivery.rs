@@ -24,6 +24,8 @@ pub struct Snapshot {
 pub struct Delivered {
     /// Bytes.
     pub bytes: u64,
+    /// Bytes that had been delivered when the newest of them left.
+    pub before: u64,
     /// In this time.
     pub interval: Duration,
     /// The sender had no more data, so the rate may be below the path's.
@@ -127,6 +129,7 @@ impl Delivery {
         let is_sound = least_rtt.is_none_or(|least| interval >= least);
         is_sound.then_some(Delivered {
             bytes: self.delivered - newest.delivered,
+            before: newest.delivered,
             interval,
             is_app_limited: newest.is_app_limited,
         })

@@ -1,5 +1,6 @@
 //! What acknowledgements tell about the path: its round trip, and the rate at which it delivers.
 
 pub mod delivery;
+pub(crate) mod reordering;
 pub mod rtt;
 mod windowed_min;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::congestion::Algorithm;
 use crate::crypt::{MAX_DATAGRAM, PacketCrypt};
 use crate::fec;
-use crate::kcp;
+use crate::kcp::{self, LossDetection};
 use crate::path;
 use crate::qpp::Pads;
 use crate::session::layout::Layout;
@@ -20,6 +20,9 @@ use crate::wire::kcp::HEADER;
 pub const MAX_MTU: usize = MAX_DATAGRAM;
 /// The smallest KCP block that every Go version accepts.
 const MIN_BLOCK: usize = 50;
+
+/// The largest window, in segments: what the wire can say.
+const MAX_WINDOW: u32 = 65535;
 
 /// The largest datagram of a session that asks for no other, in bytes: kcptun's.
 pub const DEFAULT_MTU: usize = 1350;
@@ -104,7 +107,10 @@ impl Config {
             fec::Encoder::new(data, parity).map_err(|_| ConfigError::Shards)?;
         }
         let windows = [self.send_window, self.receive_window];
-        if windows.iter().any(|window| !(1..=65535).contains(window)) {
+        if windows
+            .iter()
+            .any(|window| !(1..=MAX_WINDOW).contains(window))
+        {
             return Err(ConfigError::Window);
         }
         if self.rate_limit > MAX_RATE {
@@ -152,6 +158,19 @@ impl Config {
         }
     }
 
+    /// The same, but sessions find rate, windows, retransmission and parity themselves.
+    pub fn tuning_itself(self) -> Config {
+        Config {
+            shards: None,
+            nodelay: true,
+            interval_ms: 10,
+            congestion: Algorithm::Adaptive,
+            send_window: MAX_WINDOW,
+            receive_window: 16384,
+            ..self
+        }
+    }
+
     pub(super) fn pace(&self, now: Time) -> Option<Pace> {
         (self.rate_limit > 0).then(|| Pace::new(self.rate_limit, now))
     }
@@ -161,9 +180,17 @@ impl Config {
             conv,
             block,
             nodelay: self.nodelay,
-            resend: self.resend,
+            loss_detection: match self.congestion {
+                Algorithm::Adaptive => LossDetection::Time,
+                _ => LossDetection::Packets(self.resend),
+            },
             send_window: self.send_window,
             receive_window: self.receive_window,
+            ack_copies: if self.congestion == Algorithm::Adaptive {
+                2
+            } else {
+                0
+            },
             clock_offset,
         }
     }

@@ -9,7 +9,7 @@ use blinktun_proto::fec::Encoder;
 use blinktun_proto::fec::code::interpolate;
 use blinktun_proto::kcp::pool::Pool;
 use blinktun_proto::kcp::receiver::Sink;
-use blinktun_proto::kcp::{Config, Kcp};
+use blinktun_proto::kcp::{Config, Kcp, LossDetection};
 use blinktun_proto::path::{self, Path};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Time;
@@ -55,9 +55,10 @@ impl OldPeer {
             conv,
             block: 1000,
             nodelay: true,
-            resend: 2,
+            loss_detection: LossDetection::Packets(2),
             send_window: 128,
             receive_window: 512,
+            ack_copies: 0,
             clock_offset: conv,
         };
         let encoder = shards.map(|(data, parity)| Encoder::new(data, parity).expect("numbers"));

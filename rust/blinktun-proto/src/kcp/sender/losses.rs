@@ -1,7 +1,8 @@
 //! What acknowledgements tell the sender of segments that were not acknowledged.
 
-use super::Sender;
+use super::{Sender, is_out};
 use crate::congestion::{LossKind, Lost};
+use crate::kcp::detection::Detection;
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::overtaken::Transmission;
 use crate::path::Path;
@@ -20,21 +21,38 @@ impl Sender {
     /// Queue each segment of which the last transmission is lost.
     pub(super) fn find_losses(&mut self, path: &mut Path, now: Time) {
         let mut lost = Lost::default();
-        while let Some(transmission) = self.overtaken.next_lost() {
+        while let Some(transmission) = self.next_lost(path, now) {
             if let Some(segment) = self.still_out(transmission) {
                 segment.queued = Some(Again::Fast);
-                lost.add(segment.data.len(), segment.sent, LossKind::PacketThreshold);
+                let (bytes, sent) = (segment.data.len(), segment.sent);
+                lost.add(bytes, sent, LossKind::PacketThreshold);
+                path.controller.on_transmission_lost(bytes as u64, sent);
                 self.again.push_back(transmission.sn);
             }
         }
         self.report(lost, path, now);
+        if self.queue.is_empty() {
+            self.hasten_overtaken(&path.rtt, now);
+        }
+    }
+
+    fn next_lost(&mut self, path: &Path, now: Time) -> Option<Transmission> {
+        match &mut self.detection {
+            Detection::Packets(overtaken) => overtaken.next_lost(),
+            Detection::Time(threshold) => {
+                let is_out = is_out(&self.buffer, self.una);
+                threshold.next_lost(path.rtt.smoothed(), now, is_out)
+            }
+        }
     }
 
     /// With nothing new to send, repeat what has been overtaken at all after a while.
-    pub(super) fn hasten_overtaken(&mut self, rtt: &Rtt, now: Time) {
+    fn hasten_overtaken(&mut self, rtt: &Rtt, now: Time) {
         // Give reordering a quarter of a round trip before repeating the tail.
         let patience = rtt.smoothed() + rtt.smoothed() / 4;
-        while let Some(transmission) = self.overtaken.next_passed() {
+        while let Detection::Packets(overtaken) = &mut self.detection
+            && let Some(transmission) = overtaken.next_passed()
+        {
             if let Some(segment) = self.still_out(transmission) {
                 segment.due = segment.due.min((segment.sent + patience).max(now));
                 segment.early = true;

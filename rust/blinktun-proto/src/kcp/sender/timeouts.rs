@@ -2,6 +2,7 @@
 
 use super::Sender;
 use crate::congestion::{LossKind, Lost};
+use crate::kcp::detection::Detection;
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::path::Path;
 use crate::path::liveness::SILENCE;
@@ -11,12 +12,18 @@ use crate::work;
 
 /// All segments are looked at for those that are due, at most once in this time.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// A probe waits at most so many times twice as long as the one before.
+const MAX_DOUBLINGS: u32 = 6;
 
 impl Sender {
     /// When [`Sender::handle_timeout`] has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        let due = self.next_due.filter(|_| self.in_flight.segments > 0);
-        due.map(|at| at.max(self.next_look))
+        let threshold = match &self.detection {
+            Detection::Packets(_) => None,
+            Detection::Time(threshold) => threshold.next_timeout(),
+        };
+        let due = self.next_due.map(|at| at.max(self.next_look));
+        earliest(due, threshold).filter(|_| self.in_flight.segments > 0)
     }
 
     /// Since when data in flight counts as stalled, if nothing was acknowledged for [`SILENCE`].
@@ -44,6 +51,9 @@ impl Sender {
     pub fn handle_timeout(&mut self, path: &mut Path, now: Time) {
         if self.next_timeout().is_none_or(|due| now < due) {
             return;
+        }
+        if matches!(self.detection, Detection::Time(_)) {
+            return self.handle_probe_timeout(path, now);
         }
         if self.is_dark(&path.rtt, now) {
             (self.next_due, self.held_back) = (None, true);
@@ -80,6 +90,25 @@ impl Sender {
         }
         self.next_due = next;
         self.report(lost, path, now);
+    }
+
+    /// Losses by time; and a probe, when nothing was heard for long (RFC 9002, 6.2).
+    fn handle_probe_timeout(&mut self, path: &mut Path, now: Time) {
+        self.find_losses(path, now);
+        let probe_at = self.probe_at(&path.rtt);
+        self.next_due = Some(probe_at);
+        if self.is_dark(&path.rtt, now) {
+            self.next_due = None;
+        } else if probe_at <= now {
+            self.probes += 1;
+            self.next_due = Some(self.probe_at(&path.rtt));
+            self.repeat_first();
+        }
+    }
+
+    /// When a probe leaves: after the time of an acknowledgement, and twice as long after each probe.
+    pub(super) fn probe_at(&self, rtt: &Rtt) -> Time {
+        self.last_progress + rtt.rto() * (1 << self.probes.min(MAX_DOUBLINGS))
     }
 
     /// After a batch of input: if the path carries something again, all that is due leaves, before

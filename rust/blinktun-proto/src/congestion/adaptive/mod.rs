@@ -1,0 +1,329 @@
+//! Finds the rate of the path by itself: a model of the path, in the family of BBR
+//! (draft-ietf-ccwg-bbr), for paths that lose and delay at random.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `bandwidth` | how fast the path delivers |
+//! | `queue` | how long a datagram waits, and how long the path takes without a queue |
+//! | `own_loss` | what the path loses however little is sent |
+//! | `round` | what happened in one round trip |
+//!
+//! Data leaves at the rate at which the path delivers, and as much more as the path loses by itself. Now and
+//! then more leaves for one round trip ([`Phase::Up`]), which shows whether the path can carry more, and then
+//! less ([`Phase::Down`]), which empties the queue again. While less leaves than the path can carry, each loss
+//! is the path's own. So random loss does not slow a session down, and loss that its own rate causes does.
+
+mod bandwidth;
+mod own_loss;
+mod queue;
+mod round;
+
+use super::controller::{Acked, Controller, Metrics, Sent};
+use crate::time::{Duration, Time};
+use bandwidth::Bandwidth;
+use own_loss::OwnLoss;
+use queue::Queue;
+use round::{Round, Summary};
+
+/// Segments that leave before the first round trip is known.
+const FIRST_FLIGHT: u64 = 32;
+/// Doubles what is delivered in each round trip: 4 ln 2 (draft-ietf-ccwg-bbr, 4.3.1).
+const STARTUP_GAIN: f64 = 2.77;
+/// At the start so many times what the path holds may be on its way.
+const STARTUP_PIPE: f64 = 2.2;
+/// What leaves while a queue is emptied for sure.
+const DRAIN_GAIN: f64 = 0.5;
+/// How much more leaves to see whether the path can carry more.
+const UP_GAIN: f64 = 1.25;
+/// The next probe asks for so many times more if the last one got what it asked for.
+const UP_GROWTH: f64 = 1.5;
+/// No probe asks for more than this.
+const MAX_UP_GAIN: f64 = 2.0;
+/// What leaves after a probe: in the longer round trip it empties what the probe has queued.
+const DOWN_GAIN: f64 = 0.8;
+/// So many times what the path holds may be on its way.
+const PIPE: f64 = 2.0;
+/// Round trips between two probes.
+const CRUISE_ROUNDS: u32 = 6;
+/// Between two probes, if the last ones brought nothing but loss.
+const MAX_CRUISE_ROUNDS: u32 = 24;
+/// Between two probes, in time.
+const MAX_CRUISE: Duration = Duration::from_secs(2);
+/// Rounds without growth after which the start is over.
+const PLATEAU_ROUNDS: u32 = 3;
+/// With a queue of half a round trip a probe has asked for too much.
+const MAX_DOWN_ROUNDS: u32 = 5;
+/// Loss that is so much more than the path's own is caused by our rate.
+const EXCESS_LOSS: f64 = 0.1;
+/// While nothing is known of the path's own loss, more than this is caused by our rate.
+const STARTUP_LOSS: f64 = 0.3;
+/// A path that gives less than this part of what is sent is full.
+const FULL: f64 = 0.8;
+
+/// What is tried at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The rate doubles each round trip until the path gives no more.
+    Startup,
+    /// A queue is emptied; what is left of it is not ours.
+    Drain,
+    /// The rate is what the path delivers.
+    Cruise,
+    /// Is there more?
+    Up,
+    /// Less leaves, until the answer is known and its queue is gone.
+    Down,
+}
+
+/// A controller that needs no setting.
+#[derive(Clone, Debug)]
+pub struct Adaptive {
+    mss: u64,
+    phase: Phase,
+    phase_began: Time,
+    /// Rounds since the phase began.
+    age: u32,
+    /// How many rounds [`Phase::Cruise`] or [`Phase::Drain`] lasts.
+    lasts: u32,
+    cruise_rounds: u32,
+    up_gain: f64,
+    /// How much of what the path delivers leaves now, and in the round before.
+    gain: f64,
+    gain_before: f64,
+    /// In [`Phase::Down`]: whether what left in the probe was acknowledged.
+    is_judged: bool,
+    plateau: u32,
+    /// What was delivered when the last round of [`Phase::Startup`] ended, in bytes a second.
+    startup_rate: u64,
+    bandwidth: Bandwidth,
+    queue: Queue,
+    own_loss: OwnLoss,
+    round: Round,
+    /// Bytes that have left and are neither acknowledged nor lost.
+    pipe: u64,
+}
+
+impl Adaptive {
+    /// Nothing is known of the path; segments have at most `segment` bytes.
+    pub fn new(segment: usize) -> Adaptive {
+        Adaptive {
+            mss: segment as u64,
+            phase: Phase::Startup,
+            phase_began: Time::ZERO,
+            age: 0,
+            lasts: 0,
+            cruise_rounds: CRUISE_ROUNDS,
+            up_gain: UP_GAIN,
+            gain: STARTUP_GAIN,
+            gain_before: STARTUP_GAIN,
+            is_judged: true,
+            plateau: 0,
+            startup_rate: 0,
+            bandwidth: Bandwidth::default(),
+            queue: Queue::default(),
+            own_loss: OwnLoss::default(),
+            round: Round::default(),
+            pipe: 0,
+        }
+    }
+
+    // --- the phases -----------------------------------------------------------------------
+
+    fn enter(&mut self, phase: Phase, now: Time) {
+        let sends_less = matches!(phase, Phase::Down | Phase::Drain);
+        match sends_less {
+            true => self.own_loss.begin(now),
+            false => self.own_loss.end(now),
+        }
+        self.lasts = match phase {
+            Phase::Drain => self.queue.rounds_to_empty(1.0 - DRAIN_GAIN),
+            _ => self.cruise_rounds,
+        };
+        self.queue.begin_phase();
+        (self.phase, self.phase_began, self.age) = (phase, now, 0);
+    }
+
+    fn gain_of_phase(&self) -> f64 {
+        match self.phase {
+            Phase::Startup => STARTUP_GAIN,
+            Phase::Drain => DRAIN_GAIN,
+            Phase::Up => self.up_gain,
+            Phase::Down => DOWN_GAIN,
+            Phase::Cruise => self.queue.gain().max(DOWN_GAIN),
+        }
+    }
+
+    fn end_round(&mut self, summary: Summary, now: Time) {
+        self.age += 1;
+        self.own_loss.end_round();
+        let is_cruising = self.phase == Phase::Cruise;
+        self.queue.end_round(summary.least_rtt, is_cruising);
+        let rate = summary.rate;
+        let is_lossy = self.is_lossy(&summary);
+        let is_limited = summary.is_app_limited;
+        if self.phase == Phase::Startup {
+            self.end_startup_round(summary, is_lossy, now);
+        } else {
+            let known = self.bandwidth.get();
+            let is_full = (rate as f64) < FULL * self.gain_before * known as f64;
+            let is_queued = self.queue.is_long();
+            let is_restrained = is_limited || self.gain_before < 1.0;
+            let has_grown = self.bandwidth.add(rate, is_restrained);
+            let is_congested = !is_limited && (is_lossy || (is_queued && is_full));
+            match self.phase {
+                Phase::Startup => {}
+                Phase::Drain if self.age >= self.lasts => {
+                    self.queue.rebase(now);
+                    self.enter(Phase::Cruise, now);
+                }
+                Phase::Cruise if self.age > 1 && is_congested => {
+                    self.bandwidth.set(rate);
+                    self.is_judged = true;
+                    self.enter(Phase::Down, now);
+                }
+                Phase::Cruise if self.queue.is_doubtful(now) => self.enter(Phase::Drain, now),
+                Phase::Cruise if self.is_time_for_a_probe(now) => self.enter(Phase::Up, now),
+                Phase::Up => {
+                    self.is_judged = false;
+                    self.enter(Phase::Down, now);
+                }
+                Phase::Down if !self.is_judged => {
+                    self.is_judged = true;
+                    self.judge_probe(has_grown, is_lossy, now);
+                }
+                Phase::Down if (is_queued || is_lossy) && self.age < MAX_DOWN_ROUNDS => {
+                    if is_congested && is_full {
+                        self.bandwidth.set(rate);
+                    }
+                }
+                Phase::Down => self.enter(Phase::Cruise, now),
+                Phase::Drain | Phase::Cruise => {}
+            }
+        }
+        self.gain_before = self.gain;
+        self.gain = self.gain_of_phase();
+    }
+
+    fn end_startup_round(&mut self, summary: Summary, is_lossy: bool, now: Time) {
+        let rate = self.bandwidth.get();
+        let before = core::mem::replace(&mut self.startup_rate, rate);
+        if rate > before + before / 4 {
+            self.plateau = 0;
+        } else if !summary.is_app_limited {
+            self.plateau += 1;
+        }
+        let is_over = is_lossy || self.queue.is_long();
+        if self.plateau >= if is_over { 1 } else { PLATEAU_ROUNDS } {
+            self.enter(Phase::Drain, now);
+        }
+    }
+
+    /// What left in the probe was acknowledged.
+    fn judge_probe(&mut self, has_grown: bool, is_lossy: bool, now: Time) {
+        if has_grown && !self.queue.is_long() && !is_lossy {
+            self.up_gain = (self.up_gain * UP_GROWTH).min(MAX_UP_GAIN);
+            return self.enter(Phase::Up, now);
+        }
+        self.up_gain = UP_GAIN;
+        self.cruise_rounds = match is_lossy {
+            true => (2 * self.cruise_rounds).min(MAX_CRUISE_ROUNDS),
+            false => CRUISE_ROUNDS,
+        };
+        if !is_lossy && !self.queue.is_very_long() {
+            self.enter(Phase::Cruise, now);
+        }
+    }
+
+    fn is_time_for_a_probe(&self, now: Time) -> bool {
+        let is_long = now.since(self.phase_began) >= MAX_CRUISE;
+        self.age >= self.lasts || (self.age >= CRUISE_ROUNDS && is_long)
+    }
+
+    /// Whether more is lost than the path loses by itself, and than luck explains.
+    fn is_lossy(&self, summary: &Summary) -> bool {
+        let own = self.own_loss.share();
+        let segments = (summary.bytes / self.mss.max(1)).max(1) as f64;
+        let luck = 2.5 * (own.max(0.02) / segments).sqrt();
+        match self.phase {
+            Phase::Startup => summary.loss > STARTUP_LOSS,
+            _ => summary.loss > own + EXCESS_LOSS + luck,
+        }
+    }
+
+    /// Of what leaves, this share arrives.
+    fn arriving(&self) -> f64 {
+        1.0 - match self.phase {
+            Phase::Startup => self.round.last_loss().min(STARTUP_LOSS),
+            _ => self.own_loss.share(),
+        }
+    }
+}
+
+impl Controller for Adaptive {
+    fn window(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn is_full(&self) -> bool {
+        let first = FIRST_FLIGHT * self.mss;
+        let Some(base) = self.queue.base() else {
+            return self.pipe >= first;
+        };
+        let gain = match self.phase {
+            Phase::Startup => STARTUP_PIPE,
+            _ => PIPE,
+        };
+        let product = self.bandwidth.get() as f64 * (base + self.queue.noise()).as_secs_f64();
+        self.pipe >= ((gain * product / self.arriving()) as u64).max(first)
+    }
+
+    fn pacing_rate(&self) -> Option<u64> {
+        let base = self.queue.base()?.max(Duration::from_micros(100));
+        let bandwidth = match self.round.is_first() {
+            true => ((FIRST_FLIGHT * self.mss) as f64 / base.as_secs_f64()) as u64,
+            false => self.bandwidth.get(),
+        };
+        let rate = self.gain * bandwidth as f64 / self.arriving();
+        Some((rate as u64).max(self.mss))
+    }
+
+    fn on_sent(&mut self, sent: &Sent, _now: Time) {
+        self.pipe += sent.bytes;
+        self.own_loss.note_sent(sent.bytes);
+    }
+
+    fn on_acked(&mut self, acked: &Acked, now: Time) {
+        self.pipe = self
+            .pipe
+            .saturating_sub(acked.bytes)
+            .min(acked.in_flight.bytes);
+        if let Some(rtt) = acked.rtt {
+            self.queue.note_rtt(rtt, now);
+        }
+        if let Some(rate) = acked.delivered.and_then(|sample| sample.rate())
+            && self.phase == Phase::Startup
+        {
+            self.bandwidth.raise(rate);
+        }
+        if let Some(summary) = self.round.note_acked(acked, now) {
+            self.end_round(summary, now);
+        }
+    }
+
+    fn on_transmission_lost(&mut self, bytes: u64, sent: Time) {
+        self.pipe = self.pipe.saturating_sub(bytes);
+        self.round.note_lost(bytes);
+        self.own_loss.note_lost(bytes, sent);
+    }
+
+    fn on_mtu(&mut self, segment: usize) {
+        self.mss = segment as u64;
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics {
+            pacing_rate: self.pacing_rate(),
+            ..Metrics::default()
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! How long a datagram waits on the path, and how long the path takes without our queue.
+
+use crate::time::{Duration, Time};
+
+/// A queue this long costs nobody much, and keeps the path busy.
+const TARGET: Duration = Duration::from_millis(4);
+/// The target is at most this part of a short round trip.
+const TARGET_PART: u32 = 25;
+/// The shortest round trip is looked for again if it was not seen for so long.
+const MEMORY: Duration = Duration::from_secs(10);
+/// A queue that stays for so many rounds although less leaves may not be ours.
+const PATIENCE: u32 = 6;
+/// A queue is emptied in so many rounds at most.
+const MAX_ROUNDS: u32 = 5;
+
+/// Round trips, and what they tell of the queue.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Queue {
+    /// The shortest round trip, without a queue of ours.
+    base: Option<Duration>,
+    /// When a round trip as short was last seen.
+    seen: Time,
+    /// By how much the shortest round trip of the last round was longer.
+    standing: Duration,
+    /// How much the shortest round trips of two rounds differ, smoothed.
+    noise: Duration,
+    least_before: Option<Duration>,
+    /// The shortest round trip of the last round of this phase.
+    last_least: Option<Duration>,
+    /// Rounds in which less left because of the queue.
+    held_back: u32,
+}
+
+impl Queue {
+    /// The shortest round trip; `None` before the first.
+    pub(super) fn base(&self) -> Option<Duration> {
+        self.base
+    }
+
+    /// How much round trips differ by themselves.
+    pub(super) fn noise(&self) -> Duration {
+        self.noise
+    }
+
+    /// Take a round trip.
+    pub(super) fn note_rtt(&mut self, rtt: Duration, now: Time) {
+        let base = self.base.map_or(rtt, |base| base.min(rtt));
+        self.base = Some(base);
+        if rtt <= base + base / 64 {
+            self.seen = now;
+        }
+    }
+
+    /// Another phase begins.
+    pub(super) fn begin_phase(&mut self) {
+        (self.last_least, self.held_back) = (None, 0);
+    }
+
+    /// A round has ended; `is_steady` if as much left as the path delivers.
+    pub(super) fn end_round(&mut self, least: Option<Duration>, is_steady: bool) {
+        let Some(least) = least else { return };
+        self.standing = least.saturating_sub(self.base.unwrap_or(least));
+        if let Some(before) = self.least_before.replace(least)
+            && is_steady
+        {
+            self.noise = (7 * self.noise + least.abs_diff(before)) / 8;
+        }
+        self.last_least = Some(least);
+        self.held_back = match is_steady && self.standing > 2 * self.target() {
+            true => self.held_back + 1,
+            false => 0,
+        };
+    }
+
+    /// The queue is empty, as far as it was ours: the path takes what the last round took.
+    pub(super) fn rebase(&mut self, now: Time) {
+        if let Some(least) = self.last_least {
+            (self.base, self.seen) = (Some(least), now);
+            self.standing = Duration::ZERO;
+        }
+    }
+
+    /// Whether only an empty queue can tell how long the path takes.
+    pub(super) fn is_doubtful(&self, now: Time) -> bool {
+        now.since(self.seen) > MEMORY || self.held_back >= PATIENCE
+    }
+
+    /// Rounds after which the queue is empty if so much less leaves than the path can carry.
+    pub(super) fn rounds_to_empty(&self, less: f64) -> u32 {
+        let rounds = self.ratio(self.standing) / less;
+        2 + (rounds.ceil() as u32).min(MAX_ROUNDS - 2)
+    }
+
+    /// How much of what the path delivers may leave, so that the queue gets its target length in a round.
+    pub(super) fn gain(&self) -> f64 {
+        1.0 - self.ratio(self.standing.saturating_sub(self.target()))
+    }
+
+    /// Whether the queue is longer than a probe makes it.
+    pub(super) fn is_long(&self) -> bool {
+        self.standing > (4 * self.target()).max(self.base.unwrap_or_default() / 8)
+    }
+
+    /// Whether the queue takes as long as half a round trip.
+    pub(super) fn is_very_long(&self) -> bool {
+        self.ratio(self.standing) > 0.5
+    }
+
+    fn target(&self) -> Duration {
+        let base = self.base.unwrap_or_default();
+        let short = (base / TARGET_PART).clamp(TARGET / 4, TARGET);
+        short.max(self.noise + self.noise / 2).min(base / 3)
+    }
+
+    /// A time in round trips.
+    fn ratio(&self, time: Duration) -> f64 {
+        let base = self.base.unwrap_or_default().as_secs_f64().max(1e-3);
+        time.as_secs_f64() / base
+    }
+}

@@ -1,0 +1,86 @@
+//! What happened in one round trip.
+
+use crate::congestion::Acked;
+use crate::time::{Duration, Time};
+
+/// The current round trip: it ends when something that left in it is acknowledged.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Round {
+    began: Option<Time>,
+    /// Bytes delivered since the conversation began.
+    all: u64,
+    /// The round ends when what left after so many delivered bytes is acknowledged.
+    ends_after: u64,
+    delivered: u64,
+    lost: u64,
+    least_rtt: Option<Duration>,
+    is_app_limited: bool,
+    /// The loss of the round before; `None` in the first.
+    last_loss: Option<f64>,
+}
+
+/// A round trip that is over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Summary {
+    /// Bytes a second that were delivered.
+    pub(super) rate: u64,
+    /// Bytes that were delivered or lost.
+    pub(super) bytes: u64,
+    /// The share of these that was lost.
+    pub(super) loss: f64,
+    /// The shortest round trip, if any was measured.
+    pub(super) least_rtt: Option<Duration>,
+    /// There was not always data to send.
+    pub(super) is_app_limited: bool,
+}
+
+impl Round {
+    /// Take what was acknowledged. Returns the round if it has ended; another one begins then.
+    pub(super) fn note_acked(&mut self, acked: &Acked, now: Time) -> Option<Summary> {
+        self.all += acked.bytes;
+        self.delivered += acked.bytes;
+        if let Some(rtt) = acked.rtt {
+            self.least_rtt = Some(self.least_rtt.map_or(rtt, |least| least.min(rtt)));
+        }
+        let sample = acked.delivered?;
+        self.is_app_limited |= sample.is_app_limited;
+        if sample.before < self.ends_after {
+            return None;
+        }
+        let summary = self.began.map(|began| self.summary(now.since(began)));
+        *self = Round {
+            began: Some(now),
+            all: self.all,
+            ends_after: self.all,
+            last_loss: summary.map(|summary| summary.loss),
+            ..Round::default()
+        };
+        summary
+    }
+
+    /// So many bytes are lost.
+    pub(super) fn note_lost(&mut self, bytes: u64) {
+        self.lost += bytes;
+    }
+
+    /// Whether no round has ended yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.last_loss.is_none()
+    }
+
+    /// The share that was lost in the last round.
+    pub(super) fn last_loss(&self) -> f64 {
+        self.last_loss.unwrap_or(0.0)
+    }
+
+    fn summary(&self, time: Duration) -> Summary {
+        let bytes = self.delivered + self.lost;
+        Summary {
+            rate: (self.delivered as f64 / time.as_secs_f64().max(1e-6)) as u64,
+            bytes,
+            loss: self.lost as f64 / bytes.max(1) as f64,
+            least_rtt: self.least_rtt,
+            is_app_limited: self.is_app_limited,
+        }
+    }
+}
