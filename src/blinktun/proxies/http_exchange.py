@@ -190,6 +190,9 @@ class Exchange:
         if self.answered:
             self._origin.spoil()
             return b""
+        if self.switched:
+            self._origin.reader.feed(data)
+            return b""
         self._touched = self._touched or bool(data)
         if not data and not self.answering:
             raise HttpError(HTTPStatus.BAD_GATEWAY, "the origin has closed the connection")

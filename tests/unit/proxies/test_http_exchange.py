@@ -321,7 +321,8 @@ def test_an_upgrade_becomes_a_tunnel() -> None:
     assert talk.down(switch + b"down") == switch
     assert talk.exchange.switched
     assert talk.over()
-    assert talk.exchange.leftovers() == (b"up", b"down")
+    assert talk.down(b", and more\r\n\r\n") == b""
+    assert talk.exchange.leftovers() == (b"up", b"down, and more\r\n\r\n")
 
 
 def test_an_upgrade_that_is_declined_is_a_request() -> None:

@@ -285,6 +285,23 @@ async def test_an_upgrade_becomes_a_tunnel() -> None:
         await stream.aclose()
 
 
+async def test_much_may_come_right_behind_a_switch() -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket")
+    answer = http("HTTP/1.1 101 Switching Protocols", *upgrade) + bytes(300_000)
+
+    async def switch(stream: Stream) -> None:
+        await stream.receive()
+        await stream.send(answer)
+        await stream.aclose()
+
+    async with serving(switch) as target, tunnel(Inbound.HTTP) as there:
+        stream = await TcpDialer().connect(there.entry)
+        await stream.send(get(target, "/", *upgrade))
+        await stream.send_eof()
+        assert await read_all(stream) == answer
+        await stream.aclose()
+
+
 async def test_connect_behind_other_requests(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with (
