@@ -161,8 +161,8 @@ class Exchange:
         """
         self._origin = origin
         origin.begin()
-        if self.asked:
-            return self._head
+        if self.asked:  # again; without a body, but its chunks have an end
+            return self._head + self._end_of_request()
         body = self._upload(b"")
         return b"".join((self._head, body)) if body else self._head
 
@@ -229,11 +229,15 @@ class Exchange:
         if isinstance(self._framing, Chunked):
             sent = write_chunk(sent)
             if application.body_ended:
-                sent += last_chunk(application.trailers)
+                sent += self._end_of_request()
         if application.body_ended:
             self.asked = True
             self._complete()
         return sent
+
+    def _end_of_request(self) -> bytes:
+        """Return what stands behind the body that has ended."""
+        return last_chunk(self._application.trailers) if isinstance(self._framing, Chunked) else b""
 
     def _download_heads(self, data: Chunk) -> Chunk:
         """Return interim responses, and the final one as far as it has come."""

@@ -308,6 +308,17 @@ def test_only_what_does_no_harm_is_asked_twice() -> None:
     assert not Talk(put + b"x").replayable()
 
 
+def test_a_request_without_chunks_is_sent_again_with_its_end() -> None:
+    put = _http("PUT http://h/ HTTP/1.1", "Host: h", CHUNKED)
+    end = b"0\r\nDigest: x\r\n\r\n"
+    whole = _http("PUT / HTTP/1.1", "Host: h", CHUNKED) + end
+    for talk in (Talk(put), Talk(put + end)):
+        if not talk.asked():
+            assert talk.up(end) == end
+        assert talk.replayable()
+        assert talk.exchange.begin(Origin()) == whole
+
+
 # --- other protocols ---
 
 UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
