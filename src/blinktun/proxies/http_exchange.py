@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,18 @@ from blinktun.proxies.http_message import (
     response_for_application,
 )
 from blinktun.proxies.http_reader import Reader
+from blinktun.proxies.http_states import (
+    ORIGIN_TABLE,
+    REQUEST_TABLE,
+    RESPONSE_TABLE,
+    Action,
+    Input,
+    OriginInput,
+    OriginState,
+    RequestState,
+    ResponseState,
+    step,
+)
 from blinktun.proxies.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -47,13 +58,9 @@ _IDEMPOTENT = {b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"}
 _MAX_SKIPPED = 65536
 """Bytes of a refused request that are read for the sake of the next one."""
 
-
-class _Use(Enum):
-    """What a connection to an origin is good for."""
-
-    IDLE = auto()  # the next request
-    BUSY = auto()  # the request that is on it
-    SPENT = auto()  # nothing more
+_WHOLE = {ResponseState.WHOLE, ResponseState.WHOLE_LAST}
+_ANSWERED = {*_WHOLE, ResponseState.REFUSED}
+_ANSWERING = {*_WHOLE, ResponseState.BEGUN, ResponseState.BEGUN_LAST}
 
 
 class Origin:
@@ -61,37 +68,28 @@ class Origin:
 
     def __init__(self) -> None:
         self.reader = Reader(strict=False)
-        self._use = _Use.IDLE
+        self._state = OriginState.IDLE
 
     @property
     def reusable(self) -> bool:
         """Whether a further request may follow: nothing is left over, nobody wants to close."""
-        return self._use is _Use.IDLE and self.reader.is_empty
+        return self._state is OriginState.IDLE and self.reader.is_empty
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing in progress that closing would cut off."""
-        return self._use is not _Use.BUSY
+        return self._state in {OriginState.IDLE, OriginState.SPENT}
 
-    def begin(self) -> None:
-        """Note that a request has been sent, or a part of it."""
-        self._use = _Use.BUSY
-
-    def complete(self, *, last: bool) -> None:
-        """Note that the request and its response are over."""
-        self._use = _Use.SPENT if last else _Use.IDLE
-
-    def spoil(self) -> None:
-        """Note that something came which nobody asked for."""
-        if self._use is _Use.IDLE:
-            self._use = _Use.SPENT
+    def take(self, given: OriginInput) -> None:
+        """Note what has happened."""
+        self._state = ORIGIN_TABLE[self._state, given]
 
 
 class Exchange:
     """A request that has been read up to its body, and everything that follows.
 
     Call ``begin`` and send what it returns to the origin. From then on both directions go on
-    independently, ``upload`` and ``hold`` in one, ``download`` in the other, until ``answered`` or
+    independently, ``upload`` in one and ``download`` in the other, until ``answered`` or
     ``switched``. Instead, or as long as not ``answering``, ``refused`` ends it.
 
     Args:
@@ -102,36 +100,48 @@ class Exchange:
 
     Attributes:
         target: Where the origin is.
-        asked: The origin has been sent the whole request.
-        answering: The application has been sent something of the final response.
-        answered: The application has been sent the whole response.
-        switched: Both sides speak another protocol from here on; see ``leftovers``.
     """
 
     def __init__(
         self, application: Reader, request: Request, target: RequestTarget, framing: Framing
     ) -> None:
         self.target: Address = target.address
-        self.asked = False
-        self.answering = False
-        self.answered = False
-        self.switched = False
         self._application = application
         self._request = request
         self._framing = framing
         self._head = request_for_origin(request, target, framing)
         self._response_framing: Framing | None = None  # as the application sees it
         self._origin: Origin  # from `begin` on
-        self._touched = False  # the origin has said something
-        self._has_body = False
-        self._last_for_origin = False  # it will not read what has not been sent yet
-        self._last_for_application = request.closes
+        self._request_state = RequestState.HEAD
+        self._response_state = ResponseState.SILENT
+        self._closes = request.closes  # the application's connection, behind the response
+
+    @property
+    def asked(self) -> bool:
+        """Whether the origin has been sent the whole request."""
+        return self._request_state in {RequestState.BARE, RequestState.WHOLE}
+
+    @property
+    def answering(self) -> bool:
+        """Whether the application has been sent something of the origin's final response."""
+        return self._response_state in _ANSWERING
+
+    @property
+    def answered(self) -> bool:
+        """Whether the application has been sent the whole response."""
+        return self._response_state in _ANSWERED
+
+    @property
+    def switched(self) -> bool:
+        """Whether both sides speak another protocol from here on; see ``leftovers``."""
+        return self._response_state is ResponseState.SWITCHED
 
     @property
     def replayable(self) -> bool:
         """Whether another origin connection may be tried: no answer yet, and no harm in it."""
-        idle = self.asked and not self._has_body and not self._touched
-        return idle and self._request.method in _IDEMPOTENT
+        untouched = self._response_state is ResponseState.SILENT
+        bare = self._request_state is RequestState.BARE
+        return untouched and bare and self._request.method in _IDEMPOTENT
 
     @property
     def counts(self) -> bool:
@@ -144,14 +154,15 @@ class Exchange:
 
         Who answers before a request has been read, and closes, does not want the rest.
         """
-        return self.switched or (self.answered and (self.asked or self._last_for_origin))
+        enough = self._response_state in {ResponseState.SWITCHED, ResponseState.WHOLE_LAST}
+        return enough or (self.answered and self.asked)
 
     @property
     def lasts(self) -> bool:
         """Whether the application may send a further request on its connection."""
         # A short rest of a request that was refused is read and forgotten.
-        readable = self.asked or not self.answering
-        return self.answered and readable and not self._last_for_application
+        readable = self.asked or self._response_state is ResponseState.REFUSED
+        return self.answered and readable and not self._closes
 
     def begin(self, origin: Origin) -> Chunk:
         """Return the request, as far as it has come.
@@ -160,25 +171,30 @@ class Exchange:
             HttpError: its body is malformed.
         """
         self._origin = origin
-        origin.begin()
+        origin.take(OriginInput.BEGIN)
+        if self._request.closes:
+            origin.take(OriginInput.RETIRE)
         if self.asked:  # again; without a body, but its chunks have an end
             return self._head + self._end_of_request()
-        body = self._upload(b"")
+        body = self._read_request_body(b"")
         return b"".join((self._head, body)) if body else self._head
 
     def upload(self, data: Chunk) -> Chunk:
-        """Return what goes to the origin when this comes from the application.
+        """Return what goes to the origin when this comes from the application; nothing is its end.
+
+        What comes behind the request is kept.
 
         Raises:
             HttpError: the request's body is malformed, or ends too early.
         """
-        if not data:
-            raise HttpError(HTTPStatus.BAD_REQUEST, "the request's body ended too early")
-        return self._upload(data)
-
-    def hold(self, data: Chunk) -> None:
-        """Keep what the application sends behind its request."""
-        self._application.feed(data)
+        match self._take_request(Input.SENT if data else Input.ENDED):
+            case Action.READ_BODY:
+                return self._read_request_body(data)
+            case Action.FAIL:
+                raise HttpError(HTTPStatus.BAD_REQUEST, "the request's body ended too early")
+            case Action.HOLD:
+                self._application.feed(data)
+        return b""
 
     def download(self, data: Chunk) -> Chunk:
         """Return what the application gets when this comes from the origin; nothing is its end.
@@ -187,59 +203,85 @@ class Exchange:
             HttpError: the response is malformed, or has ended too early. If ``answering``, the
                 application must see its connection break off.
         """
-        if self.answered:
-            self._origin.spoil()
-            return b""
-        if self.switched:
-            self._origin.reader.feed(data)
-            return b""
-        self._touched = self._touched or bool(data)
-        if not data and not self.answering:
-            raise HttpError(HTTPStatus.BAD_GATEWAY, "the origin has closed the connection")
+        action = self._take_response(Input.SENT if data else Input.ENDED)
         try:
-            return self._download_body(data) if self.answering else self._download_heads(data)
+            match action:
+                case Action.READ_HEADS:
+                    return self._read_heads(data)
+                case Action.READ_BODY:
+                    return self._pass_response_body(data)
+                case Action.END_BODY:
+                    self._origin.reader.end()
+                    return self._pass_response_body(b"")
+                case Action.HOLD:
+                    self._origin.reader.feed(data)
         except (HttpError, BodyError) as error:
             reason = f"the origin's response is malformed: {error}"
             raise HttpError(HTTPStatus.BAD_GATEWAY, reason) from None
+        if action is Action.FAIL:
+            raise HttpError(HTTPStatus.BAD_GATEWAY, "the origin has closed the connection")
+        return b""
 
     def refused(self, reason: Refusal) -> bytes:
         """Return a response that says why there is none from the origin."""
         return self.fail(REFUSALS[reason], f"no answer from the origin: {reason.value}")
 
     def fail(self, status: HTTPStatus, text: str) -> bytes:
-        """Return a response that says what is wrong; only while not ``answering``."""
-        self.answered = True
+        """Return a response that says what is wrong; only while not ``answering``.
+
+        Raises:
+            LocalError: the application has been sent a response already.
+        """
+        self._take_response(Input.REFUSE)
         if not can_skip(self._application, self._request, self._framing):
-            self._last_for_application = True
-        return answer(self._request, status, text, close=self._last_for_application)
+            self._closes = True
+        return answer(self._request, status, text, close=self._closes)
 
     def leftovers(self) -> tuple[bytes, bytes]:
         """Return what has come of the new protocol: from the application, from the origin."""
         return self._application.take_rest(), self._origin.reader.take_rest()
 
-    def _upload(self, data: Chunk) -> Chunk:
+    def _take_request(self, given: Input) -> Action:
+        self._request_state, action = step(REQUEST_TABLE, self._request_state, given)
+        if action is Action.COMPLETE:
+            self._complete()
+        return action
+
+    def _take_response(self, given: Input) -> Action:
+        self._response_state, action = step(RESPONSE_TABLE, self._response_state, given)
+        if action is Action.RETIRE:
+            self._origin.take(OriginInput.RETIRE)
+        elif action is Action.COMPLETE:
+            self._complete()
+        return action
+
+    def _complete(self) -> None:
+        """Free the origin's connection if both messages are over."""
+        if self.asked and self._response_state in _WHOLE:
+            self._origin.take(OriginInput.COMPLETE)
+
+    def _read_request_body(self, data: Chunk) -> Chunk:
         application = self._application
         try:
             sent = application.read_body(data)
         except BodyError as error:
-            self._last_for_application = True
             reason = f"malformed request body: {error}"
             raise HttpError(HTTPStatus.BAD_REQUEST, reason) from None
-        self._has_body = self._has_body or bool(sent)
+        if sent:
+            self._take_request(Input.BODY)
         if isinstance(self._framing, Chunked):
             sent = write_chunk(sent)
             if application.body_ended:
                 sent += self._end_of_request()
         if application.body_ended:
-            self.asked = True
-            self._complete()
+            self._take_request(Input.WHOLE)
         return sent
 
     def _end_of_request(self) -> bytes:
         """Return what stands behind the body that has ended."""
         return last_chunk(self._application.trailers) if isinstance(self._framing, Chunked) else b""
 
-    def _download_heads(self, data: Chunk) -> Chunk:
+    def _read_heads(self, data: Chunk) -> Chunk:
         """Return interim responses, and the final one as far as it has come."""
         reader = self._origin.reader
         reader.feed(data)
@@ -247,8 +289,7 @@ class Exchange:
         while (head := reader.take_head()) is not None:
             response = read_response(head)
             if response.status >= 200:
-                parts += [self._respond(response), self._read_body(b"")]
-                self.answering = True  # not before: a malformed body that came with it is a 502
+                parts.append(self._respond(response))
                 break
             parts.append(self._interim(response))
             if self.switched:
@@ -260,7 +301,7 @@ class Exchange:
             if not (self._request.wants_upgrade and self.asked):
                 reason = "it switched protocols inside a request, or unasked"
                 raise HttpError(HTTPStatus.BAD_GATEWAY, reason)
-            self.switched = True
+            self._take_response(Input.SWITCH)
         elif self._request.minor < 1:
             return b""  # RFC 9110, section 15.2
         return interim_for_application(response)
@@ -268,14 +309,15 @@ class Exchange:
     def _respond(self, response: Response) -> bytes:
         framing = response_framing(response, self._request.method)
         self._origin.reader.expect_body(framing)
-        endless = isinstance(framing, UntilEnd)
-        self._last_for_origin = endless or response.closes or is_ambiguous(response)
+        last = isinstance(framing, UntilEnd) or response.closes or is_ambiguous(response)
         self._response_framing = self._framing_for_application(framing)
-        if (self._last_for_origin and not self.asked) or _is_coded(framing):
-            self._last_for_application = True
-        return response_for_application(
-            response, self._response_framing, close=self._last_for_application
-        )
+        if (last and not self.asked) or _is_coded(framing):
+            self._closes = True
+        head = response_for_application(response, self._response_framing, close=self._closes)
+        body = self._read_response_body(b"")  # if this is malformed, a 502 can still be sent
+        self._take_response(Input.FINAL_LAST if last else Input.FINAL)
+        self._end_response()
+        return b"".join((head, body))
 
     def _framing_for_application(self, framing: Framing) -> Framing:
         if not isinstance(framing, Chunked | UntilEnd):
@@ -288,27 +330,23 @@ class Exchange:
             raise HttpError(HTTPStatus.BAD_GATEWAY, reason)
         return UntilEnd()
 
-    def _download_body(self, data: Chunk) -> Chunk:
-        if not data:
-            self._origin.reader.end()
-        return self._read_body(data)
+    def _pass_response_body(self, data: Chunk) -> Chunk:
+        sent = self._read_response_body(data)
+        self._end_response()
+        return sent
 
-    def _read_body(self, data: Chunk) -> Chunk:
+    def _read_response_body(self, data: Chunk) -> Chunk:
         reader = self._origin.reader
         sent = reader.read_body(data)
         if isinstance(self._response_framing, Chunked):
             sent = write_chunk(sent)
             if reader.body_ended:
                 sent += last_chunk(reader.trailers)
-        if reader.body_ended:
-            self.answered = True
-            self._complete()
         return sent
 
-    def _complete(self) -> None:
-        """Free the origin's connection if both messages are over."""
-        if self.asked and self.answered:
-            self._origin.complete(last=self._last_for_origin or self._request.closes)
+    def _end_response(self) -> None:
+        if self._origin.reader.body_ended:
+            self._take_response(Input.WHOLE)
 
 
 def _is_coded(framing: Framing) -> bool:

@@ -188,14 +188,12 @@ class HttpForward:
         if exchange.asked and not exchange.answered and not self._app_ended:
             data = await self._app.stream.receive()
             self._app_ended = not data
-            exchange.hold(data)
+            exchange.upload(data)
 
     async def _upload_pieces(self, exchange: Exchange, way: _Way, data: Chunk) -> bool:
         """Send a part of the request; returns whether the origin takes more."""
         for piece in _pieces(data):
-            if exchange.asked:
-                exchange.hold(piece)
-            elif not await self._send_up(way, exchange.upload(piece)):
+            if not await self._send_up(way, exchange.upload(piece)):
                 return False
             await asyncio.sleep(0)
         return True

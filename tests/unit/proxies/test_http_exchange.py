@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from blinktun.address import Address
+from blinktun.errors import LocalError
 from blinktun.proxies.http import HttpProxy
 from blinktun.proxies.http_exchange import Exchange, Origin
 from blinktun.proxies.http_head import HttpError
+from blinktun.proxies.http_states import RequestState, ResponseState
 from blinktun.proxies.refusal import Refusal
 
 
@@ -327,7 +331,7 @@ UPGRADE = ("Connection: Upgrade", "Upgrade: websocket")
 def test_an_upgrade_becomes_a_tunnel() -> None:
     talk = Talk(_http("GET http://h/ HTTP/1.1", "Host: h", *UPGRADE))
     assert talk.sent == _http("GET / HTTP/1.1", "Host: h", *UPGRADE)
-    talk.exchange.hold(b"up")
+    assert talk.up(b"up") == b""
     switch = _http("HTTP/1.1 101 Switching Protocols", *UPGRADE)
     assert talk.down(switch + b"down") == switch
     assert talk.exchange.switched
@@ -347,3 +351,152 @@ def test_a_switch_inside_a_request() -> None:
     talk = Talk(_http("PUT http://h/ HTTP/1.1", "Host: h", "Content-Length: 1", *UPGRADE))
     with pytest.raises(HttpError, match="switched"):
         talk.down(_http("HTTP/1.1 101 Switching Protocols", *UPGRADE))
+
+
+# --- every state with every input ---
+
+PUT = _http("PUT http://h/ HTTP/1.1", "Host: h", "Content-Length: 4", *UPGRADE)
+REQUESTS = {
+    RequestState.HEAD: PUT,
+    RequestState.BODY: PUT + b"ab",
+    RequestState.BARE: _http("GET http://h/ HTTP/1.1", "Host: h", *UPGRADE),
+    RequestState.WHOLE: PUT + b"abcd",
+}
+BEGUN = _http("HTTP/1.1 200 OK", "Content-Length: 5") + b"he"
+BEGUN_LAST = _http("HTTP/1.1 200 OK", "Content-Length: 5", "Connection: close") + b"he"
+RESPONSES = {
+    ResponseState.SILENT: b"",
+    ResponseState.HEARD: b"HTTP/1.1",
+    ResponseState.BEGUN: BEGUN,
+    ResponseState.BEGUN_LAST: BEGUN_LAST,
+    ResponseState.WHOLE: BEGUN + b"llo",
+    ResponseState.WHOLE_LAST: BEGUN_LAST + b"llo",
+    ResponseState.REFUSED: b"",
+    ResponseState.SWITCHED: _http("HTTP/1.1 101 Switching Protocols", *UPGRADE),
+}
+PAIRS = [
+    (request, response)
+    for request, response in product(REQUESTS, RESPONSES)
+    if response is not ResponseState.SWITCHED
+    or request in {RequestState.BARE, RequestState.WHOLE}  # else it is an error
+]
+
+
+def _reach(request: RequestState, response: ResponseState) -> Talk:
+    talk = Talk(REQUESTS[request])
+    if response is ResponseState.REFUSED:
+        talk.exchange.refused(Refusal.FAILED)
+    elif RESPONSES[response]:
+        talk.down(RESPONSES[response])
+    _stands_at(talk, request, response)
+    return talk
+
+
+def _stands_at(talk: Talk, request: RequestState, response: ResponseState) -> None:
+    exchange = talk.exchange
+    assert exchange._request_state is request
+    assert exchange._response_state is response
+    assert exchange.asked is (request.name in {"BARE", "WHOLE"})
+    whole = response.name in {"WHOLE", "WHOLE_LAST"}
+    assert exchange.answering is (whole or response.name in {"BEGUN", "BEGUN_LAST"})
+    assert exchange.answered is (whole or response.name == "REFUSED")
+    assert exchange.switched is (response.name == "SWITCHED")
+    told = {
+        "o": exchange.over,
+        "l": exchange.lasts,
+        "r": talk.origin.reusable,
+        "f": talk.origin.finished,
+        "p": exchange.replayable,
+    }
+    column = list(RequestState).index(request)
+    assert "".join(name for name, holds in told.items() if holds) == TOLD[response.name][column]
+
+
+TOLD = {
+    # HEAD, BODY, BARE, WHOLE
+    "SILENT": ("", "", "p", ""),
+    "HEARD": ("", "", "", ""),
+    "BEGUN": ("", "", "", ""),
+    "BEGUN_LAST": ("", "", "", ""),
+    "WHOLE": ("", "", "olrf", "olrf"),
+    "WHOLE_LAST": ("o", "o", "olf", "olf"),
+    "REFUSED": ("l", "l", "ol", "ol"),
+    "SWITCHED": ("", "", "o", "o"),
+}
+"""Over; lasts; its origin is reusable, is finished; the request may be sent again."""
+
+
+@pytest.mark.parametrize(("request_", "response"), PAIRS)
+def test_every_state_when_the_application_sends(
+    request_: RequestState, response: ResponseState
+) -> None:
+    talk = _reach(request_, response)
+    if talk.asked():
+        assert talk.up(b"more") == b""
+        _stands_at(talk, request_, response)
+        assert talk.exchange.leftovers()[0] == b"more"
+    else:
+        assert talk.up(b"c") == b"c"
+        _stands_at(talk, RequestState.BODY, response)
+
+
+@pytest.mark.parametrize(("request_", "response"), PAIRS)
+def test_every_state_when_the_application_ends(
+    request_: RequestState, response: ResponseState
+) -> None:
+    talk = _reach(request_, response)
+    if talk.asked():
+        assert talk.up(b"") == b""
+    else:
+        with pytest.raises(HttpError, match="ended too early") as caught:
+            talk.up(b"")
+        assert caught.value.status == 400
+    _stands_at(talk, request_, response)
+
+
+@pytest.mark.parametrize(("request_", "response"), PAIRS)
+def test_every_state_when_the_origin_sends(request_: RequestState, response: ResponseState) -> None:
+    talk = _reach(request_, response)
+    begun = response in {ResponseState.BEGUN, ResponseState.BEGUN_LAST}
+    assert talk.down(b"l") == (b"l" if begun else b"")
+    if response is ResponseState.SILENT:
+        _stands_at(talk, request_, ResponseState.HEARD)
+    elif response is ResponseState.WHOLE:
+        assert not talk.origin.reusable
+        if not talk.asked():
+            talk.up(b"cdef")
+            assert talk.asked()
+        assert talk.origin.finished
+        assert not talk.origin.reusable
+    else:
+        _stands_at(talk, request_, response)
+    if response is ResponseState.SWITCHED:
+        assert talk.exchange.leftovers()[1] == b"l"
+
+
+@pytest.mark.parametrize(("request_", "response"), PAIRS)
+def test_every_state_when_the_origin_ends(request_: RequestState, response: ResponseState) -> None:
+    talk = _reach(request_, response)
+    if response.name in {"SILENT", "HEARD", "BEGUN", "BEGUN_LAST"}:
+        early = "closed the connection" if not talk.answering() else "ended too early"
+        with pytest.raises(HttpError, match=early) as caught:
+            talk.down(b"")
+        assert caught.value.status == 502
+        _stands_at(talk, request_, response)
+    else:
+        assert talk.down(b"") == b""
+        assert not talk.origin.reusable
+
+
+@pytest.mark.parametrize(("request_", "response"), PAIRS)
+def test_every_state_when_there_will_be_no_response(
+    request_: RequestState, response: ResponseState
+) -> None:
+    talk = _reach(request_, response)
+    if response in {ResponseState.SILENT, ResponseState.HEARD}:
+        assert talk.exchange.refused(Refusal.FAILED).startswith(b"HTTP/1.1 502 ")
+        _stands_at(talk, request_, ResponseState.REFUSED)
+    else:
+        with pytest.raises(LocalError):
+            talk.exchange.refused(Refusal.FAILED)
+        _stands_at(talk, request_, response)
