@@ -1,8 +1,7 @@
 """One connection that carries many: sub-connections over a stream (blinksocks wire, section 7).
 
-The format has no window and no half-close. So a receiver that does not read holds up the others,
-here after 4 MiB, and the end of one direction is told only together with the other's. The side that
-opened waits for the answer with that, though not for ever: who has left looks like who waits.
+What frames mean, and what is owed to a sub-connection, is decided by a ``MuxConnection``. Here are
+the wire, the tasks and the waiting around it.
 """
 
 from __future__ import annotations
@@ -13,37 +12,23 @@ import time
 from typing import TYPE_CHECKING
 
 from blinktun.errors import RemoteError, TransportError
-from blinktun.presets.mux_frames import (
-    Close,
-    Data,
-    Frame,
-    FrameReader,
-    New,
-    pack_close,
-    pack_new,
-)
+from blinktun.tunnel.mux_connection import Changed, MuxConnection, Opened
 from blinktun.tunnel.mux_stream import MuxStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from blinktun.address import Address
     from blinktun.transports.base import Stream
+    from blinktun.tunnel.mux_connection import SubConnection
+    from blinktun.tunnel.mux_states import Action, Input
 
-_UNREAD = 4 << 20
-"""Received bytes, of all sub-connections, from which on the shared one is not read."""
-_MAX_STREAMS = 4096
-"""Sub-connections of one connection that are open or still being worked for; more are refused."""
-_MAX_CLOSES = 64 * 1024
-"""Bytes of CLOSE frames that wait for the wire, from which on the shared connection is not read."""
 _SLICE = 64 * 1024
 """Bytes whose frames are handled before other connections get their turn."""
 _FLUSH_TIMEOUT = 10.0
 """Seconds that the wire gets to take the last CLOSE frames."""
 ANSWER_WAIT = 30.0
 """Seconds of the peer's silence, behind our last word, from which on nothing more is expected."""
-_MAX_WAITING = 256
-"""Sub-connections that may wait so, of one connection; then the one silent for longest breaks."""
 
 
 class MuxSession:
@@ -70,21 +55,14 @@ class MuxSession:
         self._wire = wire
         self._on_new = on_new
         self.answer_wait = answer_wait
-        self._streams: dict[bytes, MuxStream] = {}
-        self._waiting: dict[MuxStream, None] = {}  # have said their last word; last heard of, last
-        self._reader = FrameReader()
+        self._connection = MuxConnection(accepts=on_new is not None)
+        self._streams: dict[SubConnection, MuxStream] = {}  # those that are not over
         self._sending = asyncio.Lock()
-        # The peer opened them, and our side is not done with them.
-        self._held: set[MuxStream] = set()
-        self._closes = bytearray()  # CLOSE frames that wait for the wire
-        self._closing: asyncio.Task[None] | None = None  # sends them
-        self._unread = 0
+        self._closing: asyncio.Task[None] | None = None  # sends CLOSE frames
         self._has_room = asyncio.Event()
-        self.ended = ""
-        """Why nothing can be opened any more, once that is so."""
 
     def __len__(self) -> int:
-        return len(self._streams)
+        return len(self._connection)
 
     @property
     def peer(self) -> str:
@@ -97,9 +75,14 @@ class MuxSession:
         return self._wire.idle
 
     @property
+    def ended(self) -> str:
+        """Why nothing can be opened any more, once that is so."""
+        return self._connection.ended
+
+    @property
     def is_stalled(self) -> bool:
         """Whether one stream is not read and the others wait for it, or the peer does not read."""
-        return self._unread >= _UNREAD or len(self._closes) >= _MAX_CLOSES
+        return self._connection.is_stalled
 
     async def run(self, *, idle: float) -> None:
         """Serve until the shared connection ends, or has carried nothing for ``idle`` seconds.
@@ -134,11 +117,9 @@ class MuxSession:
         if self.ended:
             raise TransportError(self.ended, peer=self.peer)
         cid = os.urandom(4)
-        while cid in self._streams:
+        while cid in self._connection:
             cid = os.urandom(4)
-        stream = MuxStream(self, cid, pack_new(cid, target))
-        self._streams[cid] = stream
-        return stream
+        return self._stream(self._connection.open(cid, target))
 
     async def aclose(self) -> None:
         """End the shared connection, behind what was sent."""
@@ -159,100 +140,84 @@ class MuxSession:
         async with self._sending:
             await self._wire.send(frames)
 
-    def consumed(self, count: int) -> None:
-        """A stream's bytes were taken."""
-        self._unread -= count
-        if not self.is_stalled:
+    def take(self, sub: SubConnection, given: Input, reason: str = "") -> Collection[Action]:
+        """Note what a stream does or meets; returns what it has to do."""
+        actions = self._connection.take(sub, given, reason)
+        if sub.is_over:
+            self._streams.pop(sub, None)
+        self._act()
+        return actions
+
+    def read(self, sub: SubConnection) -> bytes:
+        """Return, once, what has come for a stream."""
+        data = self._connection.read(sub)
+        self._act()
+        return data
+
+    # --- what the connection wants --------------------------------------------------------
+
+    def _act(self) -> None:
+        """Hand over what has happened, and send what is to be sent."""
+        connection = self._connection
+        while event := connection.next_event():
+            match event:
+                case Opened(sub, target) if self._on_new:
+                    self._on_new(self._stream(sub), target)
+                case Changed(sub):
+                    stream = self._streams.get(sub)
+                    if sub.is_over:
+                        self._streams.pop(sub, None)
+                    if stream:
+                        stream.changed()
+        if connection.closes and self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._send_closes())
+        if not self._has_room.is_set() and not connection.is_stalled:
             self._has_room.set()
 
-    def wait_for_answer(self, stream: MuxStream) -> None:
-        """A stream has said its last word, or has heard something since."""
-        self._waiting.pop(stream, None)
-        self._waiting[stream] = None
-        if len(self._waiting) > _MAX_WAITING:
-            next(iter(self._waiting)).give_up("too many wait for an answer")
-
-    def forget(self, stream: MuxStream, *, tell: bool) -> None:
-        """A stream is over; ``tell`` the peer, if it does not know."""
-        self._waiting.pop(stream, None)
-        if self._streams.pop(stream.cid, None) is None:
-            return
-        if tell:
-            self._tell_closed(stream.cid)
-
-    def release(self, stream: MuxStream) -> None:
-        """The work for a stream that the peer opened is over."""
-        self._held.discard(stream)
-
-    def _tell_closed(self, cid: bytes) -> None:
-        if self.ended:
-            return
-        self._closes += pack_close(cid)
-        if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._send_closes())
+    def _stream(self, sub: SubConnection) -> MuxStream:
+        stream = self._streams[sub] = MuxStream(self, sub)
+        return stream
 
     async def _send_closes(self) -> None:
+        closes = self._connection.closes
         try:
-            while self._closes:
+            while closes:
                 async with self._sending:
-                    frames = bytes(self._closes)
+                    frames = bytes(closes)
                     await self._wire.send(frames)
-                del self._closes[: len(frames)]
+                del closes[: len(frames)]
                 self._has_room.set()
         except (TransportError, RemoteError):
             pass  # the reader hears of it too
         finally:
-            self._closes.clear()  # what was not sent never will be, and must not stall the reader
+            closes.clear()  # what was not sent never will be, and must not stall the reader
             self._closing = None
             self._has_room.set()
 
     # --- from the wire --------------------------------------------------------------------
 
     async def _read(self) -> None:
+        connection = self._connection
         while data := await self._wire.receive():
             view = memoryview(data)
             for start in range(0, len(view), _SLICE):
-                for frame in self._reader.feed(view[start : start + _SLICE]):
-                    self._take(frame)
-                    await self._room()
+                for frame in connection.feed(view[start : start + _SLICE]):
+                    connection.receive(frame)
+                    self._act()
+                    if connection.is_stalled:
+                        await self._room()
                 if start + _SLICE < len(view):
                     await asyncio.sleep(0)
-        if self._reader.inside_frame:
+        if connection.inside_frame:
             raise TransportError("ended inside a frame", peer=self.peer)
-
-    def _take(self, frame: Frame) -> None:
-        match frame:
-            case New(cid, target):
-                self._accept(cid, target)
-            case Data(cid, payload):
-                # One that we have closed may still be sent to for a while.
-                if payload and (stream := self._streams.get(cid)):
-                    self._unread += len(payload)
-                    stream.on_data(payload)
-            case Close(cid):
-                if stream := self._streams.pop(cid, None):
-                    stream.on_close()
-
-    def _accept(self, cid: bytes, target: Address) -> None:
-        if self._on_new is None:
-            raise RemoteError("a server opened a sub-connection")
-        if cid in self._streams:
-            raise RemoteError("a sub-connection was opened twice")
-        if len(self._held) >= _MAX_STREAMS:
-            self._tell_closed(cid)
-            return
-        stream = MuxStream(self, cid)
-        self._streams[cid] = stream
-        self._held.add(stream)
-        self._on_new(stream, target)
 
     async def _close_when_idle(self, idle: float) -> None:
         used = time.monotonic()
         while time.monotonic() - used < idle:
             await asyncio.sleep(min(1.0, idle))
-            if self._streams:
+            if len(self):
                 used = time.monotonic()
-        self.ended = "the shared connection was idle"
+        self._connection.end("the shared connection was idle")
         await self.aclose()
 
     async def _room(self) -> None:
@@ -261,9 +226,7 @@ class MuxSession:
             await self._has_room.wait()
 
     def _end(self, reason: str) -> None:
-        self.ended = reason
         if self._closing:
             self._closing.cancel()
-        streams, self._streams = list(self._streams.values()), {}
-        for stream in streams:
-            stream.on_lost(reason)
+        self._connection.end(reason)
+        self._act()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 from blinktun.errors import TransportError
 from blinktun.presets.mux_frames import MAX_DATA, pack_data
 from blinktun.transports.base import Stream
+from blinktun.tunnel.mux_states import Action, Input, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from blinktun.effects import Chunk
+    from blinktun.tunnel.mux_connection import SubConnection
 
 _FIRST_WAIT = 0.2
 """Seconds that a client gives its server to connect before it sends a second frame.
@@ -32,10 +34,8 @@ class _Session(Protocol):
     @property
     def idle(self) -> float: ...
     async def send(self, frames: bytes) -> None: ...
-    def consumed(self, count: int) -> None: ...
-    def wait_for_answer(self, stream: MuxStream) -> None: ...
-    def forget(self, stream: MuxStream, *, tell: bool) -> None: ...
-    def release(self, stream: MuxStream) -> None: ...
+    def take(self, sub: SubConnection, given: Input, reason: str = "") -> Collection[Action]: ...
+    def read(self, sub: SubConnection) -> bytes: ...
 
 
 class MuxStream(Stream):
@@ -44,17 +44,11 @@ class MuxStream(Stream):
     Its peer's CLOSE reads as a clean end: the format tells an end and an abort in the same words.
     """
 
-    def __init__(self, session: _Session, cid: bytes, opening: bytes = b"") -> None:
+    def __init__(self, session: _Session, sub: SubConnection) -> None:
         self._session = session
-        self.cid = cid
-        self._opening = opening  # a NEW frame that has not been sent yet
-        self._is_opener = bool(opening)
-        self._settling: asyncio.Event | None = None  # there until the server had time to connect
-        self._chunks: list[bytes] = []
+        self._sub = sub
         self._changed = asyncio.Event()
-        self._closed = False
-        self._lost = ""  # why, if it broke; an error kept here would keep its frames and us alive
-        self._awaits_answer = False  # has said its last word
+        self._settling: asyncio.Event | None = None  # there while a frame is held back
         self._on_broken: Callable[[], None] | None = None
 
     @property
@@ -68,8 +62,7 @@ class MuxStream(Stream):
         A peer that closes behind its bytes may want no answer to them: they are delivered first.
         """
         self._on_broken = on_broken
-        if self._lost or (self._closed and not self._chunks):
-            self._break_work()
+        self._break_work()
 
     @property
     def idle(self) -> float:
@@ -82,16 +75,13 @@ class MuxStream(Stream):
         Raises:
             TransportError: the shared connection ended, or the stream was aborted here.
         """
-        while not self._chunks:
-            if self._lost:
-                raise TransportError(self._lost, peer=self.peer)
-            if self._closed:
+        while not self._sub.has_unread:
+            if self._sub.state is State.BROKEN:
+                raise TransportError(self._sub.reason, peer=self.peer)
+            if self._sub.state is State.CLOSED:
                 return b""
             await self._change()
-        data = b"".join(self._chunks) if len(self._chunks) > 1 else self._chunks[0]
-        self._chunks.clear()
-        self._session.consumed(len(data))
-        return data
+        return self._session.read(self._sub)
 
     async def send(self, data: Chunk) -> None:
         """Send; the first call says where the stream leads, even with no data.
@@ -99,19 +89,20 @@ class MuxStream(Stream):
         Raises:
             TransportError: the stream or the shared connection is over.
         """
-        self._check()
         view = memoryview(data)
-        if self._opening:
-            first, view = view[:MAX_DATA], view[MAX_DATA:]
-            opening, self._opening = self._opening, b""
+        actions = self._take(Input.SEND)
+        if Action.OPEN in actions:
+            await self._open(view[:MAX_DATA])
+            view = view[MAX_DATA:]
+            if not view:
+                return
+            actions = self._take(Input.SEND)
+        while view and Action.DELAY in actions:
             self._settling = asyncio.Event()
-            await self._session.send(opening + pack_data(self.cid, first))
-            asyncio.get_running_loop().call_later(_FIRST_WAIT, self._settle)
+            await self._settling.wait()
+            actions = self._take(Input.SEND)
         if view:
-            if self._settling:
-                await self._settling.wait()
-                self._check()
-            await self._session.send(pack_data(self.cid, view))
+            await self._session.send(pack_data(self._sub.cid, view))
 
     async def send_eof(self) -> None:
         """Say nothing yet, on the side that opened it: the answer would be cut off.
@@ -119,87 +110,67 @@ class MuxStream(Stream):
         It breaks once the peer has been silent for ``answer_wait``, or for longest of 256 that
         wait. The other side has said its last word, and closes.
         """
-        self._check()
-        if self._is_opener:
-            self._awaits_answer = True
-            self._session.wait_for_answer(self)
-            self._changed.set()
-        else:
-            self._close()
+        if Action.OPEN in self._take(Input.EOF):
+            await self._open(b"")
+            self._take(Input.EOF)
 
     async def aclose(self) -> None:
         """Close both directions behind what has been sent."""
-        self._close()
-        self._drop()
+        self._take(Input.LEAVE)
 
     def abort(self) -> None:
         """Close both directions: the format has no other word for it."""
-        self._lost = self._lost or "aborted here"
-        self._close()
-        self._drop()
+        self._take(Input.ABORT, "aborted here")
 
-    # --- told by the session --------------------------------------------------------------
-
-    def on_data(self, payload: bytes) -> None:
-        """Bytes have come."""
-        self._chunks.append(payload)
-        if self._awaits_answer:
-            self._session.wait_for_answer(self)
-        self._changed.set()
-        self._settle()
-
-    def on_close(self) -> None:
-        """The peer has closed."""
-        self._closed = True
-        self._over(tell=False)
-        if not self._chunks:
-            self._break_work()
-
-    def on_lost(self, reason: str) -> None:
-        """The shared connection is over; what has come can still be read."""
-        self._lost = reason
-        self._over(tell=False)
+    def changed(self) -> None:
+        """Bytes have come, or it is over."""
+        self._wake()
         self._break_work()
-
-    def give_up(self, reason: str) -> None:
-        """Nothing more is expected of the peer."""
-        self._lost = reason
-        self._close()
 
     async def _change(self) -> None:
         self._changed.clear()
         wait = self._session.answer_wait
         try:
-            async with asyncio.timeout(wait if self._awaits_answer else None):
+            async with asyncio.timeout(wait if self._sub.state is State.WAITING else None):
                 await self._changed.wait()
         except TimeoutError:
-            self.give_up(f"no answer within {wait:g} s after the end of our direction")
+            reason = f"no answer within {wait:g} s after the end of our direction"
+            self._take(Input.SILENCE, reason)
 
-    def _close(self) -> None:
-        self._closed = True
-        self._over(tell=not self._opening)
-
-    def _break_work(self) -> None:
-        if self._on_broken:
-            self._on_broken()
-
-    def _drop(self) -> None:
-        self._session.release(self)
-        self._session.consumed(sum(map(len, self._chunks)))
-        self._chunks.clear()
-
-    def _over(self, *, tell: bool) -> None:
-        self._session.forget(self, tell=tell)
-        self._changed.set()
-        self._settle()
+    async def _open(self, first: Chunk) -> None:
+        await self._session.send(self._sub.take_opening() + pack_data(self._sub.cid, first))
+        asyncio.get_running_loop().call_later(_FIRST_WAIT, self._settle)
 
     def _settle(self) -> None:
-        if self._settling:
+        self._session.take(self._sub, Input.SETTLED)
+        self._release()
+
+    def _take(self, given: Input, reason: str = "") -> Collection[Action]:
+        """Note what our side does.
+
+        Raises:
+            TransportError: it cannot, as the stream or the shared connection is over.
+        """
+        actions = self._session.take(self._sub, given, reason)
+        if Action.REFUSE in actions:
+            reason = self._sub.reason or "the sub-connection is closed"
+            raise TransportError(reason, peer=self.peer)
+        if given is not Input.SEND:
+            self._wake()
+        return actions
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._release()
+
+    def _release(self) -> None:
+        """Let a frame go that was held back."""
+        if self._settling and self._sub.state is not State.CONNECTING:
             self._settling.set()
             self._settling = None
 
-    def _check(self) -> None:
-        if self._lost:
-            raise TransportError(self._lost, peer=self.peer)
-        if self._closed:
-            raise TransportError("the sub-connection is closed", peer=self.peer)
+    def _break_work(self) -> None:
+        sub = self._sub
+        is_lost = sub.state is State.BROKEN or (sub.is_over and not sub.has_unread)
+        if self._on_broken and is_lost:
+            self._on_broken()

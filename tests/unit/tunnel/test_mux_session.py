@@ -15,8 +15,8 @@ from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.presets.mux_frames import MAX_DATA, pack_close, pack_data, pack_new
 from blinktun.testing.duplex import DuplexStream
 from blinktun.transports.watching import unless_broken
+from blinktun.tunnel import mux_connection, mux_stream
 from blinktun.tunnel import mux_session as room
-from blinktun.tunnel import mux_stream
 from blinktun.tunnel.mux_session import MuxSession
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ async def test_one_frame_until_the_server_had_time() -> None:
     stream = session.open(TARGET)
     sending = asyncio.ensure_future(stream.send(bytes(MAX_DATA + 1)))
     first = await far_wire.receive()
-    assert first == pack_new(stream.cid, TARGET) + pack_data(stream.cid, bytes(MAX_DATA))
+    assert first == pack_new(stream._sub.cid, TARGET) + pack_data(stream._sub.cid, bytes(MAX_DATA))
     assert not sending.done()
-    assert await far_wire.receive() == pack_data(stream.cid, b"\0")
+    assert await far_wire.receive() == pack_data(stream._sub.cid, b"\0")
     await sending
 
 
@@ -159,7 +159,7 @@ async def test_an_answer_may_be_long_and_unread_for_long() -> None:
 async def test_of_too_many_that_wait_for_an_answer_the_longest_silent_breaks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "_MAX_WAITING", 2)
+    monkeypatch.setattr(mux_connection, "_MAX_WAITING", 2)
     async with _ends() as ends:
         (first, first_far), (second, second_far), (third, _) = [
             await ends.connected() for _ in range(3)
@@ -203,7 +203,7 @@ async def test_an_abort_closes_and_drops() -> None:
     async with _ends() as ends:
         near, far = await ends.connected()
         await far.send(b"never read")
-        await until(lambda: near._chunks)
+        await until(lambda: near._sub.has_unread)
         near.abort()
         with pytest.raises(TransportError, match="aborted here"):
             await near.receive()
@@ -235,7 +235,7 @@ async def test_the_end_of_the_shared_connection_breaks_all() -> None:
 async def test_an_unread_stream_holds_up_the_shared_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(room, "_UNREAD", 100_000)
+    monkeypatch.setattr(mux_connection, "_UNREAD", 100_000)
     async with _ends() as ends:
         near, far = await ends.connected()
 
@@ -253,7 +253,7 @@ async def test_an_unread_stream_holds_up_the_shared_connection(
 
 
 async def test_too_many_streams_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "_MAX_STREAMS", 2)
+    monkeypatch.setattr(mux_connection, "_MAX_STREAMS", 2)
     async with _ends() as ends:
         await ends.connected()
         await ends.connected()
@@ -333,10 +333,10 @@ async def test_refusals_are_bytes_within_a_bound_and_not_tasks() -> None:
     await until(lambda: session.is_stalled)
     await until(lambda: sum(map(len, far._pieces)) >= far.limit)
     assert not flood.done()
-    assert len(accepted) == room._MAX_STREAMS
+    assert len(accepted) == mux_connection._MAX_STREAMS
     assert len(asyncio.all_tasks()) <= before + 3  # flood, idle timer, sender
-    assert len(session._closes) <= room._MAX_CLOSES + 5
-    assert len(session) == room._MAX_STREAMS
+    assert len(session._connection.closes) <= mux_connection._MAX_CLOSES + 5
+    assert len(session) == mux_connection._MAX_STREAMS
     flood.cancel()
     near.abort()
     await asyncio.gather(run, flood, return_exceptions=True)
@@ -353,15 +353,17 @@ async def test_a_stream_that_its_peer_takes_back_counts_until_its_work_is_over()
     accepted: list[MuxStream] = []
     session = MuxSession(far, lambda stream, _target: accepted.append(stream))
     run = asyncio.ensure_future(session.run(idle=60))
-    pairs = (_new(n) + pack_close(n.to_bytes(4, "big")) for n in range(room._MAX_STREAMS + 100))
+    pairs = (
+        _new(n) + pack_close(n.to_bytes(4, "big")) for n in range(mux_connection._MAX_STREAMS + 100)
+    )
     await _send_pieces(near, pairs, 1000)
     await near.send(_new(1 << 20))
-    await until(lambda: len(session._closes) == 0 and len(near._pieces) > 0)
-    assert len(accepted) == room._MAX_STREAMS
+    await until(lambda: len(session._connection.closes) == 0 and len(near._pieces) > 0)
+    assert len(accepted) == mux_connection._MAX_STREAMS
     assert len(session) == 0
     accepted[0].abort()
     await near.send(_new(1 << 21))
-    await until(lambda: len(accepted) == room._MAX_STREAMS + 1)
+    await until(lambda: len(accepted) == mux_connection._MAX_STREAMS + 1)
     near.abort()
     await asyncio.gather(run, return_exceptions=True)
 
@@ -426,7 +428,7 @@ async def test_a_peer_that_reads_no_refusals_does_not_keep_its_session(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(room, "_FLUSH_TIMEOUT", 0.01)
-    monkeypatch.setattr(room, "_MAX_CLOSES", 10)
+    monkeypatch.setattr(mux_connection, "_MAX_CLOSES", 10)
     near, far = DuplexStream.pair(1)
     session = MuxSession(far, lambda stream, _target: stream.abort())
     run = asyncio.ensure_future(session.run(idle=0.05))
