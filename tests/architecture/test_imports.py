@@ -19,7 +19,7 @@ WORLDLY = {"asyncio", "selectors", "threading", "subprocess", "uvloop", "random"
 ADDRESS_FUNCTIONS = ("inet_", "AF_")
 """All that they may use of `socket`: text to bytes and back."""
 
-SANS_IO_CRATES = ("blinktun-gf", "blinktun-proto", "blinktun-sim")
+SANS_IO_CRATES = ("blinktun-gf", "blinktun-proto", "blinktun-link", "blinktun-sim")
 WORLDLY_CRATES = {"mio", "socket2", "quinn-udp", "libc", "pyo3", "tokio", "getrandom", "rand"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -10,7 +10,7 @@ use blinktun_proto::time::{Duration, Time, earliest};
 
 use crate::end::End;
 use crate::flow::{Flow, Side};
-use crate::link::Link;
+use blinktun_link::Link;
 
 /// So many events may share one moment.
 const MAX_AT_ONCE: u32 = 1000;

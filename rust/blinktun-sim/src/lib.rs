@@ -2,8 +2,6 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`weather`] | what one direction of a path does to datagrams |
-//! | [`link`] | one direction of a path: datagrams in, datagrams out, later or never |
 //! | [`node`] | what can stand at an end of a path: an endpoint, or one session alone |
 //! | [`flow`] | one stream's writers and readers, and the check of every byte |
 //! | [`setup`] | what a world begins with: settings, weather, a seed |
@@ -14,6 +12,8 @@
 //! | [`crowd`] | one server and many clients |
 //! | [`seeds`] | with which seeds a story is told, and how to tell it again |
 //!
+//! What lies between two nodes is a [`Link`] each way, of the crate `blinktun-link`.
+//!
 //! Nothing here sleeps, reads a clock or opens a socket: an hour of loss takes milliseconds.
 
 #![forbid(unsafe_code)]
@@ -23,21 +23,18 @@ pub mod crowd;
 pub mod end;
 pub mod flow;
 pub mod go;
-pub mod link;
 pub mod node;
 pub mod seeds;
 pub mod setup;
 pub mod traces;
-pub mod weather;
 pub mod world;
 
+pub use blinktun_link::{Bursts, Link, Weather};
 pub use crowd::{Client, Crowd};
 pub use end::{End, Ours};
 pub use flow::{Flow, Half, Side, Streams};
 pub use go::GoPeer;
-pub use link::Link;
 pub use node::{Lone, Node};
 pub use seeds::for_each_seed;
 pub use setup::{CLIENT, SERVER, Setup};
-pub use weather::{Bursts, Weather};
 pub use world::World;

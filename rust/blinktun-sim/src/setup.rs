@@ -8,7 +8,7 @@ use blinktun_proto::session::{Config, Role};
 use blinktun_proto::time::{Duration, Time};
 
 use crate::traces;
-use crate::weather::Weather;
+use blinktun_link::Weather;
 
 /// Where the client is.
 pub const CLIENT: SocketAddr = address(1, 1000);

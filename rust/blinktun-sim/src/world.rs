@@ -14,10 +14,10 @@ use blinktun_proto::smux;
 use blinktun_proto::time::{Duration, Time, earliest};
 
 use crate::flow::{Flow, Side};
-use crate::link::Link;
 use crate::node::Node;
 use crate::setup::{CLIENT, SERVER, Setup};
 use crate::traces::Traces;
+use blinktun_link::Link;
 
 /// As large as the drivers' buffers.
 const BUFFER: usize = 65536;

@@ -2,13 +2,29 @@
 
 use blinktun_proto::time::{Duration, Time};
 
+/// Which way packets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From client to server.
+    Up,
+    /// From server to client.
+    Down,
+}
+
+impl Direction {
+    /// Both.
+    pub const BOTH: [Direction; 2] = [Direction::Up, Direction::Down];
+}
+
 /// The weather of one direction. Chances are 0 to 1, per datagram.
 #[derive(Clone, Debug)]
 pub struct Weather {
     /// From leaving the queue to arriving.
     pub delay: Duration,
-    /// Up to this much more, evenly spread. Order is kept.
+    /// Up to this much more, evenly spread.
     pub jitter: Duration,
+    /// Whether jitter keeps the order: a datagram that is held up holds up those behind it.
+    pub in_order: bool,
     /// Bytes a second; `None` has no limit and no queue.
     pub rate: Option<u64>,
     /// Bytes that may wait for their turn; what comes beyond is dropped.
@@ -17,6 +33,9 @@ pub struct Weather {
     pub loss: f64,
     /// Losses that come together.
     pub bursts: Option<Bursts>,
+    /// Whether a sender that pauses for 100 ms finds the path good again. Then each burst passes, however
+    /// few datagrams meet it, but a thin flow loses less than the others do.
+    pub pauses_end_bursts: bool,
     /// Chance of being overtaken: such a datagram comes `overtaken_by` later.
     pub reorder: f64,
     /// How much later.
@@ -27,6 +46,9 @@ pub struct Weather {
     pub corrupt: f64,
     /// Longer datagrams are dropped, in bytes.
     pub mtu: usize,
+    /// Whether IP packets that are too long are cut, or their sender is told (see
+    /// [`Duplex`](crate::duplex::Duplex)). Otherwise they vanish.
+    pub icmp: bool,
     /// Nothing passes from the first moment until the second.
     pub outages: Vec<(Time, Time)>,
 }
@@ -42,21 +64,38 @@ pub struct Bursts {
     pub loss: f64,
 }
 
+impl Bursts {
+    /// Losses of this share of all datagrams, in bursts of this mean length in datagrams. `None` if
+    /// bursts so short cannot make up so large a share.
+    pub fn of(share: f64, length: f64) -> Option<Bursts> {
+        // Bad for `length` datagrams, so good for `length * (1 - share) / share` in between.
+        let begin = share / ((1.0 - share) * length);
+        (begin <= 1.0).then_some(Bursts {
+            begin,
+            end: 1.0 / length,
+            loss: 1.0,
+        })
+    }
+}
+
 impl Weather {
     /// Everything arrives, after `delay`.
     pub fn perfect(delay: Duration) -> Weather {
         Weather {
             delay,
             jitter: Duration::ZERO,
+            in_order: true,
             rate: None,
             queue: usize::MAX,
             loss: 0.0,
             bursts: None,
+            pauses_end_bursts: true,
             reorder: 0.0,
             overtaken_by: Duration::from_millis(20),
             duplicate: 0.0,
             corrupt: 0.0,
             mtu: 1500,
+            icmp: false,
             outages: Vec::new(),
         }
     }
@@ -118,10 +157,42 @@ impl Weather {
         self
     }
 
+    /// The same with its outages this much later.
+    pub fn later(mut self, by: Duration) -> Weather {
+        for (begin, end) in &mut self.outages {
+            (*begin, *end) = (*begin + by, *end + by);
+        }
+        self
+    }
+
     /// Whether nothing passes now.
     pub fn is_out(&self, now: Time) -> bool {
         self.outages
             .iter()
             .any(|(begin, end)| (*begin..*end).contains(&now))
+    }
+}
+
+/// The weather of one direction over time.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    /// How it begins.
+    pub first: Weather,
+    /// What it changes to, and how long after the beginning; in the order of time.
+    pub later: Vec<(Duration, Weather)>,
+}
+
+impl Schedule {
+    /// The longest datagram that passes at any time, in bytes.
+    pub fn largest_mtu(&self) -> usize {
+        let later = self.later.iter().map(|(_, weather)| weather.mtu);
+        later.fold(self.first.mtu, usize::max)
+    }
+}
+
+impl From<Weather> for Schedule {
+    fn from(first: Weather) -> Schedule {
+        let later = Vec::new();
+        Schedule { first, later }
     }
 }
