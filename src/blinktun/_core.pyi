@@ -20,13 +20,18 @@ __all__ = [
     "COUNTERS",
     "CRYPTS",
     "DEFAULT_MTU",
+    "LINKS",
+    "LINK_KEYS",
     "MAX_MTU",
     "OPENINGS",
     "OPENING_RECORD",
     "CloseReason",
     "Config",
     "CounterKind",
+    "Emulator",
     "Event",
+    "Link",
+    "LinkCounts",
     "OpeningMemory",
     "Pads",
     "Reactor",
@@ -67,6 +72,11 @@ MAX_MTU: Final[int]
 """The largest datagram that kcptun takes, in bytes."""
 COUNTERS: Final[Mapping[str, CounterKind]]
 """The counters of `Reactor.stats`, in their order there."""
+
+LINKS: Final[Mapping[str, tuple[str, str]]]
+"""The links that have a name: the words of each, and what it stands for."""
+LINK_KEYS: Final[Mapping[str, tuple[str, str]]]
+"""The keys that describe links: an example of the value of each, and what it does."""
 
 _SessionKey: TypeAlias = tuple[int, int]
 _StreamKey: TypeAlias = tuple[int, int, int]
@@ -110,6 +120,86 @@ class OpeningMemory:
 
     def load(self, records: bytes) -> tuple[int, int]:
         """Remember what stands in any bytes; returns how many records are new, and damaged."""
+
+@final
+class Link:
+    """A link that is described in words, such as ``dsl loss=2%`` (`LINKS`, `LINK_KEYS`).
+
+    Raises:
+        ConfigError: the words mean nothing; the error says which one, and what to write instead.
+    """
+
+    def __new__(cls, *words: str) -> Link: ...
+    @property
+    def words(self) -> list[str]:
+        """All its words, those behind its name included."""
+
+    @property
+    def seed(self) -> int | None:
+        """Where its luck comes from; None: nobody has asked for the same luck in every run."""
+
+    @property
+    def largest_mtu(self) -> int:
+        """The longest packet that passes at any time, in bytes."""
+
+@final
+class LinkCounts:
+    """What one direction of a link has done. Packets that were cut count by their pieces."""
+
+    @property
+    def sent(self) -> int:
+        """Packets that came to the link."""
+
+    @property
+    def sent_bytes(self) -> int: ...
+    @property
+    def delivered(self) -> int:
+        """Packets that arrived, copies included."""
+
+    @property
+    def delivered_bytes(self) -> int: ...
+    @property
+    def lost(self) -> int:
+        """Packets that did not arrive, for any reason."""
+
+    @property
+    def dropped(self) -> int:
+        """Those of them that found the queue full."""
+
+    @property
+    def dropped_bytes(self) -> int: ...
+    @property
+    def too_long(self) -> int:
+        """Those that were longer than the MTU."""
+
+@final
+class Emulator:
+    """A thread that carries packets between two TUN devices, as a link does (Linux).
+
+    Args:
+        client: The descriptor of a TUN device without headers in front of packets; the caller may
+            close it afterwards.
+        server: That at the other end.
+        link: What lies between them. Its time begins now.
+        seed: Where its luck comes from, from 0 to 2**64 - 1.
+
+    Raises:
+        OSError: a descriptor is none, or this system is not Linux.
+    """
+
+    def __new__(cls, client: int, server: int, link: Link, seed: int) -> Emulator: ...
+    def change(self, link: Link) -> None:
+        """Be another link from now on; what is on its way is not affected. Times count from now."""
+
+    def counts(self) -> tuple[LinkCounts, LinkCounts]:
+        """What it has done so far: from client to server, from server to client."""
+
+    def stop(self) -> None:
+        """Carry no more. A second call does nothing.
+
+        Raises:
+            OSError: it had ended by itself: a device is gone.
+        """
 
 def least_mtu(crypt: str, fec: bool) -> int:
     """The smallest ``mtu`` that leaves room for data beside the headers.

@@ -1,16 +1,18 @@
 //! The Python face of the reactor: conversions only. `_core.pyi` is its documentation.
 
 mod config;
+mod descriptors;
 mod enums;
 mod event;
 mod guard;
 mod keys;
+mod lab;
 mod openings;
 mod session;
 mod stats;
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use blinktun_io as io;
@@ -20,14 +22,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use config::{Config, Pads, seconds};
+use descriptors::owned;
 use guard::{Guarded, guard};
 use keys::{SessionKey, StreamKey, session_key, stream_key};
+use lab::{Emulator, Link, LinkCounts};
 use openings::OpeningMemory;
 use session::Session;
 use stats::SessionStats;
-
-/// What systems say of a descriptor that is none.
-const EBADF: i32 = 9;
 
 #[pyclass(module = "blinktun._core")]
 struct Reactor {
@@ -248,16 +249,6 @@ impl Reactor {
     }
 }
 
-/// A descriptor that the caller gives away.
-fn owned(descriptor: RawFd) -> PyResult<OwnedFd> {
-    if descriptor < 0 {
-        return Err(std::io::Error::from_raw_os_error(EBADF).into());
-    }
-    // SAFETY: the caller detached `descriptor` from its Python socket (`socket.detach()`), so nothing
-    // else owns it. It is not -1, the one value that cannot be owned.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
 #[pyfunction]
 fn derive_key<'py>(py: Python<'py>, key: &[u8]) -> PyResult<Bound<'py, PyBytes>> {
     guard(|| Ok(PyBytes::new(py, &py.detach(|| crypt::derive_key(key)))))
@@ -283,7 +274,8 @@ mod _core {
 
     #[pymodule_export]
     use super::{
-        Config, OpeningMemory, Pads, Reactor, Session, SessionStats, config::least_mtu, derive_key,
+        Config, Emulator, Link, LinkCounts, OpeningMemory, Pads, Reactor, Session, SessionStats,
+        config::least_mtu, derive_key,
     };
 
     #[pymodule_export]
@@ -308,6 +300,7 @@ mod _core {
         let crypts: Vec<_> = crypts.collect();
         module.add("CRYPTS", PyTuple::new(module.py(), crypts)?)?;
         super::enums::export(module)?;
+        super::lab::export(module)?;
         super::event::export(module)
     }
 }
