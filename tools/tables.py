@@ -26,7 +26,8 @@ BEGIN, END = "<!-- {} by tools/tables.py -->", "<!-- end of {} -->"
 _VALUE = re.compile(r"\{(?P<file>[\w/.-]+) (?P<name>\w+)(?: (?P<unit>\w+))?\}")
 _PLACE = re.compile(r"`(?P<file>[\w/-]+\.(?:rs|py))`(?P<names>(?:,? (?:and )?`\w+`)*)")
 _RUST = r"\bconst {0}: [^=]+=\s*(?P<value>[^;]+);|^\s*{0}: (?P<field>[^,\n]+),$"
-_DURATION = re.compile(r"Duration::from_(secs|millis)\((.+)\)")
+_DURATION = re.compile(r"Duration::from_(secs|millis|micros)\((.+)\)")
+_A_SECOND = {"secs": 1, "millis": 1000, "micros": 1_000_000}
 
 
 def main() -> int:
@@ -139,7 +140,7 @@ def number(file: str, text: str) -> float:
     """
     if found := _DURATION.fullmatch(text):
         value = number(file, found[2])
-        return Seconds(value if found[1] == "secs" else value / 1000)
+        return Seconds(value / _A_SECOND[found[1]])
     try:
         return calculate(file, ast.parse(text, mode="eval").body)
     except SyntaxError:

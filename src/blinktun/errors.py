@@ -8,6 +8,7 @@
     │   ├── LocalError       ... because we (or our caller) broke it: a bug
     │   └── RemoteError      ... because the peer broke it: a peer to drop, never a traceback
     ├── TransportError       the network said no, or a connection ended other than cleanly
+    ├── LabError             this machine cannot have a lab, or refuses a part of it
     ├── AccessDenied         a rule forbids this source or this target
     └── InternalError        the compiled core failed: a bug of blinktun
 
@@ -87,6 +88,10 @@ class TransportError(BlinktunError):
 
     def __str__(self) -> str:
         return f"{self.peer}: {self.reason}" if self.peer else self.reason
+
+
+class LabError(BlinktunError):
+    """A lab cannot be made, or the system took a part of it away."""
 
 
 class AccessDenied(BlinktunError):  # noqa: N818 - says what happened, like PermissionDenied

@@ -35,6 +35,7 @@ def test_constants_become_values_and_places() -> None:
         ("1 + 2 * 3 - 4", 3),
         ("Duration::from_millis(440)", 0.44),
         ("Duration::from_secs(60)", 60),
+        ("Duration::from_micros(250)", 0.00025),
         ("PATIENCE", 5),
     ],
 )

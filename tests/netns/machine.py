@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from tests.interop.harness import peers
 from tests.interop.harness.ports import udp_ports
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from blinktun.lab import Host
 
-_NEW_NETWORK = 0x40000000  # CLONE_NEWNET
-_libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count()
 
 
-class Machine:
+class Machine(Host):
     """A network namespace with a loopback interface that is up.
 
     `cable` of a `Bed` gives it interfaces; they are named after the machine at the other end.
@@ -31,22 +23,16 @@ class Machine:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.namespace = f"blinktun-{os.getpid()}-{next(_numbers)}-{name}"
-        _run(peers.system("ip"), "netns", "add", self.namespace)
-        self.ip("link", "set", "lo", "up")
+        super().__init__(f"blinktun-{os.getpid()}-{next(_numbers)}-{name}")
         # An interface asks for a second whether nobody else has its IPv6 address: nobody has.
         self.sysctl("net.ipv6.conf.default.accept_dad", 0)
 
     def close(self) -> None:
         """Remove the namespace. Its interfaces go with the last program in it."""
-        _run(peers.system("ip"), "netns", "delete", self.namespace)
+        super().close()
         shutil.rmtree(self._etc, ignore_errors=True)
 
     # --- its network ----------------------------------------------------------------------
-
-    def ip(self, *words: str) -> str:
-        """Run `ip` here, and return what it prints."""
-        return _run(peers.system("ip"), "-n", self.namespace, *words)
 
     def address(self, interface: str, *addresses: str) -> None:
         """Give an interface addresses such as `192.0.2.1/24`; the first is the one it prefers."""
@@ -95,10 +81,6 @@ class Machine:
 
     # --- what runs on it ------------------------------------------------------------------
 
-    def command(self, *argv: str | Path) -> list[str | Path]:
-        """The command line that runs `argv` here."""
-        return [peers.system("ip"), "netns", "exec", self.namespace, *argv]
-
     def run(self, *argv: str | Path) -> str:
         """Run a program here to its end, and return what it prints.
 
@@ -106,38 +88,6 @@ class Machine:
             AssertionError: its exit status is not 0.
         """
         return _run(*self.command(*argv))
-
-    @contextlib.contextmanager
-    def inside(self) -> Iterator[None]:
-        """Sockets that this thread makes within are this machine's, and stay so. Do not `await`."""
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        try:
-            there = os.open(f"/run/netns/{self.namespace}", os.O_RDONLY)
-            try:
-                _enter(there)
-            finally:
-                os.close(there)
-            try:
-                yield
-            finally:
-                _enter(home)
-        finally:
-            os.close(home)
-
-    def socket(
-        self,
-        kind: socket.SocketKind = socket.SOCK_STREAM,
-        family: socket.AddressFamily = socket.AF_INET,
-        protocol: int = 0,
-    ) -> socket.socket:
-        """A socket of this machine, for code of the test."""
-        with self.inside():
-            return socket.socket(family, kind, protocol)
-
-
-def _enter(namespace: int) -> None:
-    if _libc.setns(namespace, _NEW_NETWORK) != 0:
-        raise OSError(ctypes.get_errno(), "cannot enter a network namespace")
 
 
 def _run(*argv: str | Path) -> str:

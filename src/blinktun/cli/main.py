@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -26,12 +27,16 @@ class Command:
         arguments: What may follow its name.
         summary: One line.
         help: What its own page says besides.
+        usage: All that may follow its name, if that is too long for the list of commands.
+        more: What is behind that, and is only made when somebody reads it.
     """
 
     obey: Callable[[Sequence[str]], int]
     arguments: str
     summary: str
     help: str = ""
+    usage: str = ""
+    more: Callable[[], str] | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name not in COMMANDS:
             fix = suggestion(word, COMMANDS, what="commands")
             raise Origin(COMMAND_LINE).error(f"{shown(word)} is no command", fix=fix)
-        if {"-h", "--help"} & set(arguments[1:]):
+        if {"-h", "--help"} & set(itertools.takewhile("--".__ne__, arguments[1:])):
             return say(_page(name))
         return COMMANDS[name].obey(arguments[1:])
     except ConfigError as error:
@@ -65,6 +70,20 @@ def demo(arguments: Sequence[str]) -> int:
     from blinktun.cli import demo as command
 
     return command.main(arguments)
+
+
+def try_link(arguments: Sequence[str]) -> int:
+    """``blinktun lab LINK [key=value ...] [-- COMMAND ...]``."""
+    from blinktun.cli import lab as command
+
+    return command.main(arguments)
+
+
+def links() -> str:
+    """How links are described."""
+    from blinktun.cli import lab as command
+
+    return command.keys_and_links()
 
 
 def show_version(_arguments: Sequence[str]) -> int:
@@ -94,8 +113,9 @@ def _overview() -> str:
 
 def _page(name: str) -> str:
     command = COMMANDS[name]
-    usage = f"usage: blinktun {name} {command.arguments}".rstrip()
+    usage = f"usage: blinktun {name} {command.usage or command.arguments}".rstrip()
     text = f"\n\n{command.help}" if command.help else ""
+    text += f"\n\n{command.more()}" if command.more else ""
     return f"blinktun {name}: {command.summary}\n\n{usage}{text}"
 
 
@@ -133,6 +153,30 @@ example: blinktun check kcptun.client.json kcptun.server.json""",
 All four roles run in one process, with a web server behind them.
 
   --once    end after the first download; without it the demo stays up until Ctrl-C""",
+        ),
+        "lab": Command(
+            try_link,
+            "LINK...",
+            "try programs on a bad link between two hosts on this machine (Linux, root)",
+            """\
+Makes two hosts (network namespaces), client 10.77.0.1 and server 10.77.0.2, and a link between
+them, and removes them at the end. Without COMMAND it says how to run programs on them, and stays up
+until Ctrl-C. With COMMAND it runs that on the client and ends with its status; the variables
+LAB_CLIENT and LAB_SERVER name the two namespaces then. Several labs may run at the same time.
+
+  --server  run COMMAND on the server
+  --json    print at the end as JSON what the link has carried and lost
+
+Status 1 if something is missing (root, iproute2, /dev/net/tun), 2 for a wrong description.
+
+example: blinktun lab dsl loss=2% -- ping -c 5 10.77.0.2
+example: blinktun lab down=20mbit up=4mbit delay=20ms queue=400ms loss=1% burst=4 mtu=1280 icmp=no
+
+LINK is one of these names, or nothing. A later word overrides an earlier one. Keys are about both
+directions, with -up about packets to the server alone, with -down about those to the client
+(loss-up=2%). A value with a time in front holds from then on (loss=30s:5%).""",
+            "LINK [KEY=VALUE]... [--client | --server] [--json] [-- COMMAND [ARGUMENT]...]",
+            links,
         ),
         "version": Command(show_version, "", "show the version"),
         "help": Command(show_help, "[COMMAND]", "show this, or the page of a command; so does -h"),
