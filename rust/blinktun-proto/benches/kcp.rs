@@ -60,7 +60,7 @@ impl Pair {
             loss_detection: LossDetection::Packets(2),
             send_window: window,
             receive_window: window,
-            ack_copies: 0,
+            repeats_acks: false,
             clock_offset: 0,
         };
         let settings = path::Settings {
@@ -88,7 +88,7 @@ impl Pair {
     /// Carry a window of data there, and the acknowledgements back.
     fn carry(&mut self, data: &[u8]) {
         self.received.0 = 0;
-        self.near.send(data, &mut self.pool, &mut self.stats);
+        self.near.send(data, 0, &mut self.pool, &mut self.stats);
         while self.received.0 < data.len() {
             self.now += Duration::from_millis(1);
             let into = (&mut self.received, &mut self.pool, &mut self.stats);

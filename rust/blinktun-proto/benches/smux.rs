@@ -93,7 +93,7 @@ impl Pair {
 
 fn hand_over(from: &mut Mux, to: &mut Mux, wire: &mut Vec<u8>) -> bool {
     wire.clear();
-    while from.wants_transmit() && from.transmit(usize::MAX, wire, Time::ZERO) > 0 {}
+    while from.wants_transmit() && from.transmit(usize::MAX, wire, Time::ZERO).bytes > 0 {}
     to.receive(wire, Time::ZERO).expect("proper frames");
     while let Some(event) = to.next_event() {
         if let Event::Readable(id) = event {

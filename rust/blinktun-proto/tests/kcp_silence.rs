@@ -19,7 +19,7 @@ const CONFIG: Config = Config {
     loss_detection: LossDetection::Packets(0),
     send_window: 32,
     receive_window: 32,
-    ack_copies: 0,
+    repeats_acks: false,
     clock_offset: 0,
 };
 
@@ -53,7 +53,7 @@ impl Waiting {
     fn new() -> Waiting {
         let (mut pool, mut stats) = (Pool::default(), Stats::default());
         let mut kcp = Kcp::new(CONFIG, Time::ZERO);
-        kcp.send(b"question", &mut pool, &mut stats);
+        kcp.send(b"question", 0, &mut pool, &mut stats);
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         let path = Path::new(SETTINGS, peer, (CONFIG.block, CONFIG.block - HEADER));
         let mut waiting = Waiting {

@@ -69,7 +69,7 @@ impl Machine {
             loss_detection: LossDetection::Packets(number(setup, "resend")),
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
-            ack_copies: 0,
+            repeats_acks: false,
             clock_offset: 0,
         };
         let settings = path::Settings {
@@ -177,6 +177,7 @@ fn replay(trace: &Value) {
             }
             "send" => machine.kcp.send(
                 &bytes(&step["arg_hex"]),
+                0,
                 &mut machine.pool,
                 &mut machine.stats,
             ),
@@ -250,7 +251,7 @@ fn send_at(machine: &mut Machine, millis: &[u64]) {
     for at in millis.iter().copied().map(Time::from_millis) {
         machine
             .kcp
-            .send(b"x", &mut machine.pool, &mut machine.stats);
+            .send(b"x", 0, &mut machine.pool, &mut machine.stats);
         machine
             .kcp
             .emit(&mut out, &mut machine.path, at, &mut machine.stats)

@@ -167,7 +167,7 @@ impl End {
 
     fn transmit(&mut self, room: usize, now: Time) -> usize {
         let mut out = Vec::new();
-        let n = self.mux.transmit(room, &mut out, now);
+        let n = self.mux.transmit(room, &mut out, now).bytes;
         assert!(n == out.len() && n <= room);
         self.wire.extend(out);
         n

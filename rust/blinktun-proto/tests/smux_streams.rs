@@ -74,7 +74,7 @@ fn frames_are_cut_to_the_room_and_never_beyond() {
     let (mut out, mut moved) = (Vec::new(), 0);
     for room in (0..100).cycle() {
         let before = out.len();
-        let n = mux.transmit(room, &mut out, at(0));
+        let n = mux.transmit(room, &mut out, at(0)).bytes;
         assert_eq!(out.len() - before, n);
         assert!(n <= room);
         assert!(n > 0 || room < MIN_TRANSMIT || !mux.wants_transmit());

@@ -33,6 +33,8 @@ pub struct Sent {
     pub bytes: u64,
     /// What was on its way before.
     pub in_flight: InFlight,
+    /// It is a copy of one that is on its way.
+    pub is_copy: bool,
 }
 
 /// What the acknowledgements of one input tell.

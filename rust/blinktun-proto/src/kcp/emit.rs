@@ -60,12 +60,11 @@ impl Kcp {
     ) -> usize {
         let clock = self.clock(now);
         let template = self.template();
-        let (mut at, mut news) = (0, 0);
-        let repeats = self.receiver.repeats();
+        let mut at = 0;
+        self.receiver.begin_acks();
         while at + HEADER <= out.len()
             && let Some(ack) = self.receiver.next_ack()
         {
-            news += 1;
             at += Segment {
                 cmd: ACK,
                 ts: ack.ts,
@@ -74,12 +73,9 @@ impl Kcp {
             }
             .write(&mut out[at..]);
         }
-        let mut repeats = repeats.min(2 * news);
         while at + 3 * HEADER <= out.len()
-            && repeats > 0
             && let Some(ack) = self.receiver.next_repeat()
         {
-            repeats -= 1;
             at += Segment {
                 cmd: ACK,
                 ts: ack.ts,

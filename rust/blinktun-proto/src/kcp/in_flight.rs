@@ -9,23 +9,33 @@ use crate::wire::Millis;
 /// The longest wait of any segment.
 const MAX_SEGMENT_RTO: Duration = Duration::from_secs(5);
 
+/// When and with what a transmission left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Departure {
+    pub(super) at: Time,
+    /// The clock it left with, as on the wire.
+    pub(super) ts: Millis,
+    /// Which transmission of this conversation it was.
+    pub(super) order: u64,
+    /// What was delivered then.
+    pub(super) snapshot: Snapshot,
+}
+
 /// One numbered segment, until `una` passes it.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) data: Vec<u8>,
-    /// When it last left.
-    pub(super) sent: Time,
-    /// The clock it last left with, as on the wire.
-    pub(super) ts: Millis,
+    /// Somebody waits for it.
+    pub(super) is_urgent: bool,
+    /// Its last transmission.
+    pub(super) last: Departure,
+    /// If that was a copy: the transmission before, which may well have arrived.
+    pub(super) copied: Option<Departure>,
     /// The clock it first left with.
     pub(super) first_ts: Millis,
     /// When to send it again if nothing is heard.
     pub(super) due: Time,
     pub(super) rto: Duration,
-    /// Which transmission of this conversation its last one was.
-    pub(super) order: u64,
-    /// What was delivered when that left.
-    pub(super) snapshot: Snapshot,
     pub(super) transmissions: u32,
     pub(super) acked: bool,
     /// It waits to leave again, for this reason.
@@ -43,6 +53,8 @@ pub(super) enum Again {
     Early,
     /// Nothing was heard in time.
     Timeout,
+    /// Nobody knows that it is lost, but somebody waits for it.
+    Copy,
 }
 
 impl Again {
@@ -53,6 +65,7 @@ impl Again {
             Again::Fast => stats.fast_retrans_segs += 1,
             Again::Early => stats.early_retrans_segs += 1,
             Again::Timeout => stats.lost_segs += 1,
+            Again::Copy => {}
         }
     }
 }
@@ -77,28 +90,32 @@ pub(super) struct Batch {
 }
 
 impl Outgoing {
-    pub(super) fn new(data: Vec<u8>, rto: Duration, now: Time) -> Outgoing {
+    pub(super) fn new(data: Vec<u8>, is_urgent: bool, rto: Duration, now: Time) -> Outgoing {
         Outgoing {
             data,
-            sent: now,
-            ts: Millis(0),
+            is_urgent,
+            last: Departure::default(),
+            copied: None,
             first_ts: Millis(0),
             due: now,
             rto,
-            order: 0,
-            snapshot: Snapshot::default(),
             transmissions: 0,
             acked: false,
             queued: None,
             early: false,
         }
     }
-}
 
-impl Outgoing {
+    /// Which transmission left with the clock `ts`, if that is sure.
+    pub(super) fn departed_with(&self, ts: Millis) -> Option<Departure> {
+        let copied = self.copied.filter(|departure| departure.ts == ts);
+        let is_last = self.last.ts == ts;
+        copied.xor(is_last.then_some(self.last))
+    }
+
     /// Whether `ts` lies between the clocks of its first and its last transmission.
     pub(super) fn echoes(&self, ts: Millis) -> bool {
-        !ts.before(self.first_ts) && !self.ts.before(ts)
+        !ts.before(self.first_ts) && !self.last.ts.before(ts)
     }
 
     /// Wait longer after a timeout; an early repetition says nothing about the path's time.

@@ -15,6 +15,7 @@ mod overtaken;
 pub mod pool;
 pub mod probe;
 pub mod receiver;
+mod repeats;
 pub mod sender;
 mod time_threshold;
 
@@ -48,8 +49,8 @@ pub struct Config {
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
-    /// How often an acknowledgement of a segment ahead of order is repeated.
-    pub ack_copies: u32,
+    /// Acknowledgements of segments ahead of order leave more than once.
+    pub repeats_acks: bool,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
 }
@@ -94,7 +95,7 @@ impl Kcp {
             clock_offset: config.clock_offset,
             born: now,
             sender: Sender::new(mss, config.send_window, policy, now),
-            receiver: Receiver::new(config.receive_window, config.ack_copies),
+            receiver: Receiver::new(config.receive_window, config.repeats_acks),
             probe: Probe::default(),
             window_report: None,
             first_una: None,
@@ -111,10 +112,13 @@ impl Kcp {
         self.sender.room(path)
     }
 
-    /// Append bytes to the stream; the caller keeps within [`Kcp::room`].
-    pub fn send(&mut self, data: &[u8], pool: &mut Pool, stats: &mut Stats) {
+    /// Append bytes to the stream; the caller keeps within [`Kcp::room`]. Somebody waits for the first
+    /// `urgent` of them.
+    pub fn send(&mut self, data: &[u8], urgent: usize, pool: &mut Pool, stats: &mut Stats) {
         stats.bytes_sent += data.len() as u64;
-        self.sender.push(data, pool);
+        let (first, rest) = data.split_at(urgent.min(data.len()));
+        self.sender.push(first, true, pool);
+        self.sender.push(rest, false, pool);
     }
 
     /// From now on a payload has at most `block` bytes.

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::pool::Pool;
+use super::repeats::Repeats;
 use crate::stats::Stats;
 use crate::wire::{Millis, Sn};
 use crate::work;
@@ -73,18 +74,16 @@ struct OwedAcks {
     count: usize,
     /// The last segment that arrived.
     last: Option<OwedAck>,
-    /// Acknowledgements that have left, and leave so many times more with others.
-    repeats: VecDeque<(OwedAck, u32)>,
-    /// How often each of a segment ahead of order is repeated.
-    copies: u32,
+    /// Those that have left, and leave twice more.
+    repeats: Option<Repeats>,
 }
 
 impl Receiver {
     /// A receiver that takes up to `window` segments.
     ///
-    /// Each acknowledgement of a segment ahead of order leaves `copies` times more, with others: no `una`
-    /// tells of it soon, so a lost one would have the segment repeated.
-    pub fn new(window: u32, copies: u32) -> Receiver {
+    /// If it `repeats`, each acknowledgement of a segment ahead of order leaves twice more, with others: no
+    /// `una` tells of it soon, so a lost one would have the segment sent again.
+    pub fn new(window: u32, repeats: bool) -> Receiver {
         Receiver {
             window,
             next: Sn(0),
@@ -92,7 +91,7 @@ impl Receiver {
             stored: 0,
             waiting: VecDeque::new(),
             acks: OwedAcks {
-                copies,
+                repeats: repeats.then(Repeats::default),
                 ..OwedAcks::default()
             },
         }
@@ -230,10 +229,8 @@ impl Receiver {
             if let Some(ts) = self.slot(sn).and_then(|slot| slot.owed.take()) {
                 self.acks.count -= 1;
                 self.acks.last.take_if(|last| last.sn == sn);
-                if self.acks.copies > 0 {
-                    self.acks
-                        .repeats
-                        .push_back((OwedAck { sn, ts }, self.acks.copies));
+                if let Some(repeats) = &mut self.acks.repeats {
+                    repeats.add(OwedAck { sn, ts });
                 }
                 return Some(OwedAck { sn, ts });
             }
@@ -241,23 +238,16 @@ impl Receiver {
         self.acks.last.take()
     }
 
-    /// How many acknowledgements have left that leave once more.
-    pub fn repeats(&self) -> usize {
-        self.acks.repeats.len()
+    /// A datagram is written that acknowledges something.
+    pub fn begin_acks(&mut self) {
+        if let Some(repeats) = &mut self.acks.repeats {
+            repeats.begin();
+        }
     }
 
     /// An acknowledgement that has left before, and leaves once more.
     pub fn next_repeat(&mut self) -> Option<OwedAck> {
-        while let Some((ack, left)) = self.acks.repeats.pop_front() {
-            work::count(1);
-            if !ack.sn.before(self.next) {
-                if left > 1 {
-                    self.acks.repeats.push_back((ack, left - 1));
-                }
-                return Some(ack);
-            }
-        }
-        None
+        self.acks.repeats.as_mut()?.next(self.next)
     }
 
     /// Remember an acknowledgement.

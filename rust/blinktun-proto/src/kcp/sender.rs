@@ -1,5 +1,6 @@
 //! The sending half: windows, what is in flight, what must leave again.
 
+mod copies;
 mod losses;
 mod timeouts;
 
@@ -7,10 +8,12 @@ use std::collections::VecDeque;
 
 use super::detection::{Detection, LossDetection};
 pub use super::in_flight::Echo;
-use super::in_flight::{Batch, Outgoing};
+use super::in_flight::{Again, Batch, Departure, Outgoing};
 use super::overtaken::Transmission;
 use super::pool::Pool;
 use super::receiver::SLACK;
+use copies::Copies;
+
 use crate::congestion::{Acked, InFlight, Sent};
 use crate::path::Path;
 use crate::recovery::delivery::Delivery;
@@ -23,6 +26,14 @@ use crate::work;
 /// The remote window before anything was heard (kcptun wire, section 3.2).
 const INITIAL_REMOTE_WINDOW: u32 = 32;
 
+/// Data that has no number yet.
+#[derive(Debug)]
+struct Unnumbered {
+    data: Vec<u8>,
+    /// Somebody waits for it.
+    is_urgent: bool,
+}
+
 /// Data not yet numbered, data in flight, and what of it must leave (again).
 ///
 /// Bound: the session takes data from above only while [`Sender::room`] says so: `window` segments
@@ -33,7 +44,7 @@ pub struct Sender {
     window: u32,
     remote_window: u32,
     /// Data without a number, cut for the largest segment.
-    queue: VecDeque<Vec<u8>>,
+    queue: VecDeque<Unnumbered>,
     /// What has left and is not acknowledged by `una`.
     buffer: VecDeque<Outgoing>,
     una: Sn,
@@ -42,6 +53,7 @@ pub struct Sender {
     again: VecDeque<Sn>,
     next_order: u64,
     detection: Detection,
+    copies: Copies,
     /// The path is dark: only what is queued leaves, nothing for the first time.
     dark: bool,
     /// Segments that are due wait for a sign that the path carries anything.
@@ -81,6 +93,7 @@ impl Sender {
             again: VecDeque::new(),
             next_order: 0,
             detection: Detection::new(loss),
+            copies: Copies::default(),
             probes: 0,
 
             dark: false,
@@ -105,23 +118,27 @@ impl Sender {
         let tail = self
             .queue
             .back()
-            .map_or(0, |last| self.mss.saturating_sub(last.len()));
+            .map_or(0, |last| self.mss.saturating_sub(last.data.len()));
         free * self.mss + tail
     }
 
     /// Append bytes to the stream. They fill the last segment that has no number yet.
-    pub fn push(&mut self, mut data: &[u8], pool: &mut Pool) {
+    pub fn push(&mut self, mut data: &[u8], is_urgent: bool, pool: &mut Pool) {
         if let Some(last) = self.queue.back_mut()
-            && last.len() < self.mss
+            && last.data.len() < self.mss
         {
-            let (head, rest) = data.split_at(data.len().min(self.mss - last.len()));
-            last.extend_from_slice(head);
+            let (head, rest) = data.split_at(data.len().min(self.mss - last.data.len()));
+            last.data.extend_from_slice(head);
+            last.is_urgent |= is_urgent && !head.is_empty();
             data = rest;
         }
         for piece in data.chunks(self.mss) {
             let mut segment = pool.take(piece.len());
             segment.extend_from_slice(piece);
-            self.queue.push_back(segment);
+            self.queue.push_back(Unnumbered {
+                data: segment,
+                is_urgent,
+            });
         }
     }
 
@@ -130,8 +147,8 @@ impl Sender {
     pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) {
         self.mss = mss;
         for piece in core::mem::take(&mut self.queue) {
-            self.push(&piece, pool);
-            pool.give(piece);
+            self.push(&piece.data, piece.is_urgent, pool);
+            pool.give(piece.data);
         }
     }
 
@@ -207,11 +224,11 @@ impl Sender {
                 self.in_flight.remove(segment.data.len());
                 self.batch.note(&segment);
                 // After several transmissions it is unknown which one arrived.
-                let only = (segment.transmissions == 1).then_some(segment.snapshot);
-                if only.is_some() {
-                    self.detection.note_acked(segment.order, false, rtt, now);
+                let only = (segment.transmissions == 1).then_some(segment.last);
+                if let Some(departure) = only {
+                    self.detection.note_acked(departure.order, false, rtt, now);
                 }
-                let transmission = only.map(|snapshot| (snapshot, segment.sent));
+                let transmission = only.map(|departure| (departure.snapshot, departure.at));
                 self.delivery
                     .note_acked(segment.data.len() as u64, transmission, now);
             }
@@ -237,30 +254,36 @@ impl Sender {
         segment.acked = true;
         self.in_flight.remove(segment.data.len());
         let bytes = segment.data.len() as u64;
-        let exact = (segment.ts == ts).then(|| now.since(segment.sent));
+        let departed = segment.departed_with(ts);
+        let exact = departed.map(|departure| now.since(departure.at));
         let genuine = segment.echoes(ts);
         if exact.is_none() && segment.transmissions > 1 {
             stats.spurious_retrans_segs += 1;
             if genuine {
                 path.on_spurious(bytes, now);
                 if let Detection::Time(threshold) = &mut self.detection {
-                    threshold.note_spurious(segment.sent, path.rtt.smoothed(), now);
+                    threshold.note_spurious(segment.last.at, path.rtt.smoothed(), now);
                 }
             }
         }
         let is_only = segment.transmissions == 1;
         if exact.is_some() || is_only {
             // Else it may be an earlier transmission that has arrived.
+            let order = departed.unwrap_or(segment.last).order;
             self.detection
-                .note_acked(segment.order, exact.is_some(), &path.rtt, now);
+                .note_acked(order, exact.is_some(), &path.rtt, now);
         }
         // Two transmissions of one millisecond have the same clock.
-        let is_last = is_only || (exact.is_some() && segment.first_ts != ts);
-        let transmission = is_last.then_some((segment.snapshot, segment.sent));
+        let is_sure = segment.copied.is_some() || segment.first_ts != ts;
+        let known = match is_only {
+            true => Some(segment.last),
+            false => departed.filter(|_| is_sure),
+        };
+        let transmission = known.map(|departure| (departure.snapshot, departure.at));
         self.delivery.note_acked(bytes, transmission, now);
         self.batch.note(segment);
-        if let Some(rtt) = exact {
-            self.batch.note_exact(segment.sent, rtt);
+        if let (Some(departure), Some(rtt)) = (departed, exact) {
+            self.batch.note_exact(departure.at, rtt);
         }
         self.note_progress(now);
         Some(Echo { exact, genuine })
@@ -322,7 +345,7 @@ impl Sender {
             && !path.controller.is_full()
             && self.buffer.len() < self.effective_window(path) as usize;
         let new = self.queue.front().filter(|_| may_leave);
-        new.map(Vec::len)
+        new.map(|first| first.data.len())
     }
 
     /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent.
@@ -339,18 +362,24 @@ impl Sender {
             None => self.take_new(&path.rtt, now)?,
         };
         let segment = &mut self.buffer[index];
-        segment.sent = now;
-        segment.snapshot = self.delivery.note_sent(in_flight.bytes, now);
+        let before = segment.last;
+        segment.last = Departure {
+            at: now,
+            ts,
+            order: self.next_order,
+            snapshot: self.delivery.note_sent(in_flight.bytes, now),
+        };
         let bytes = segment.data.len() as u64;
         if segment.transmissions == 0 {
             segment.first_ts = ts;
         }
-        segment.ts = ts;
-        segment.order = self.next_order;
         segment.transmissions += 1;
-        if let Some(again) = segment.queued.take() {
+        let again = segment.queued.take();
+        segment.copied = (again == Some(Again::Copy)).then_some(before);
+        if let Some(again) = again {
             again.count(stats);
         }
+        let (is_urgent, transmissions) = (segment.is_urgent, segment.transmissions);
         segment.early = false;
         segment.due = now + segment.rto;
         let due = match self.detection {
@@ -361,22 +390,58 @@ impl Sender {
         let (order, sn) = (self.next_order, self.una.plus(index as u32));
         self.next_order += 1;
         self.detection.note_sent(Transmission { order, sn });
+        if matches!(self.detection, Detection::Time(_)) {
+            self.copy_later(
+                (sn, order, bytes as usize),
+                (again, is_urgent, transmissions),
+                path,
+                now,
+            );
+        }
         if let Detection::Packets(overtaken) = &mut self.detection {
             let is_out = is_out(&self.buffer, self.una);
             overtaken.tidy(self.in_flight.segments, is_out);
         }
-        path.controller.on_sent(&Sent { bytes, in_flight }, now);
+        let sent = Sent {
+            bytes,
+            in_flight,
+            is_copy: again == Some(Again::Copy),
+        };
+        path.controller.on_sent(&sent, now);
         Some((sn, &self.buffer[index].data))
+    }
+
+    /// Let a copy follow a transmission that somebody waits for.
+    fn copy_later(
+        &mut self,
+        transmission: (Sn, u64, usize),
+        (again, is_urgent, transmissions): (Option<Again>, bool, u32),
+        path: &Path,
+        now: Time,
+    ) {
+        if is_urgent {
+            self.copies.note_urgent(now);
+        }
+        let is_wanted = match again {
+            None => is_urgent,
+            Some(Again::Copy) => false,
+            Some(_) => is_urgent || self.copies.is_somebody_waiting(now),
+        };
+        if is_wanted {
+            let pace = (path.controller.pacing_rate(), path.rtt.smoothed());
+            self.copies.add(transmission, transmissions > 2, pace, now);
+        }
     }
 
     /// Number the first segment of the queue.
     fn take_new(&mut self, rtt: &Rtt, now: Time) -> Option<usize> {
-        let data = self.queue.pop_front()?;
+        let Unnumbered { data, is_urgent } = self.queue.pop_front()?;
         if self.in_flight.segments == 0 {
             self.last_progress = now;
         }
         self.in_flight.add(data.len());
-        self.buffer.push_back(Outgoing::new(data, rtt.rto(), now));
+        self.buffer
+            .push_back(Outgoing::new(data, is_urgent, rtt.rto(), now));
         Some(self.buffer.len() - 1)
     }
 
@@ -421,6 +486,6 @@ fn is_out(buffer: &VecDeque<Outgoing>, una: Sn) -> impl Fn(&Transmission) -> boo
     move |it| {
         let index = usize::try_from(it.sn.diff(una)).ok();
         let segment = index.and_then(|index| buffer.get(index));
-        segment.is_some_and(|segment| segment.order == it.order && !segment.acked)
+        segment.is_some_and(|segment| segment.last.order == it.order && !segment.acked)
     }
 }

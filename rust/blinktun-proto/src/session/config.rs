@@ -186,11 +186,7 @@ impl Config {
             },
             send_window: self.send_window,
             receive_window: self.receive_window,
-            ack_copies: if self.congestion == Algorithm::Adaptive {
-                2
-            } else {
-                0
-            },
+            repeats_acks: self.congestion == Algorithm::Adaptive,
             clock_offset,
         }
     }

@@ -144,17 +144,20 @@ impl Session {
                 break;
             }
             cx.frames.clear();
-            if self.mux.transmit(room.min(MAX_FILL), &mut cx.frames, now) == 0 {
+            let moved = self.mux.transmit(room.min(MAX_FILL), &mut cx.frames, now);
+            if moved.bytes == 0 {
                 break;
             }
-            match &mut self.compression {
-                None => self.kcp.send(&cx.frames, &mut cx.pool, &mut cx.stats),
+            let (frames, urgent) = match &mut self.compression {
+                None => (&cx.frames, moved.urgent),
                 Some(compression) => {
                     cx.packed.clear();
                     compression.encode(&cx.frames, &mut cx.packed);
-                    self.kcp.send(&cx.packed, &mut cx.pool, &mut cx.stats);
+                    let urgent = if moved.urgent > 0 { cx.packed.len() } else { 0 };
+                    (&cx.packed, urgent)
                 }
-            }
+            };
+            self.kcp.send(frames, urgent, &mut cx.pool, &mut cx.stats);
         }
     }
 }

@@ -200,6 +200,11 @@ impl<'a> Writer<'a> {
         self.end.saturating_sub(self.out.len())
     }
 
+    /// Bytes in the buffer, those before the first frame included.
+    pub fn position(&self) -> usize {
+        self.out.len()
+    }
+
     /// A SYN frame; whether it fitted.
     pub fn open(&mut self, id: u32) -> bool {
         self.bare(SYN, id)

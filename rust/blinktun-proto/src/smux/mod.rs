@@ -61,7 +61,7 @@ pub use error::{Error, OpenError, StreamError};
 pub use event::{Event, StreamId};
 pub use frame::HELLO;
 pub use mux::Mux;
-pub use transmit::MIN_TRANSMIT;
+pub use transmit::{MIN_TRANSMIT, Moved};
 
 /// Memory of one idle stream in the table, without heap, in bytes.
 pub const STREAM_BYTES: usize = size_of::<stream::Stream>();

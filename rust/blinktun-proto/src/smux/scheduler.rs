@@ -1,4 +1,8 @@
-//! Whose turn it is to send: first those not yet opened on the wire, then round robin.
+//! Whose turn it is to send: first streams not yet opened on the wire, then sparse ones, then the others in
+//! turn (as FQ-CoDel does, RFC 8290, 4.2).
+//!
+//! A stream is sparse until it has sent [`SPARSE`] bytes without a pause. So a small request does not wait
+//! for a turn of each download.
 //!
 //! Only streams that can send something stand in a queue, so an idle stream costs nothing and each
 //! frame costs the same however many streams there are.
@@ -14,12 +18,16 @@ pub(super) struct Turn {
     ticket: u32,
 }
 
-/// The two queues.
+/// Bytes that a stream may send without a pause before it stands behind sparse ones.
+const SPARSE: u32 = 16 << 10;
+
+/// The three queues.
 #[derive(Debug, Default)]
 pub(super) struct Scheduler {
     opening: VecDeque<Turn>,
+    sparse: VecDeque<Turn>,
     ready: VecDeque<Turn>,
-    /// Turns in both queues that are not void.
+    /// Turns in all queues that are not void.
     waiting: usize,
     issued: u32,
 }
@@ -35,6 +43,8 @@ impl Scheduler {
         stream.ticket = Some(self.issued);
         let queue = if stream.sending.state.is_ready() {
             &mut self.opening
+        } else if stream.sending.without_pause < SPARSE {
+            &mut self.sparse
         } else {
             &mut self.ready
         };
@@ -46,7 +56,12 @@ impl Scheduler {
 
     /// The next turn, to be claimed for its stream.
     pub(super) fn next(&mut self) -> Option<Turn> {
-        self.opening.pop_front().or_else(|| self.ready.pop_front())
+        self.next_urgent().or_else(|| self.ready.pop_front())
+    }
+
+    /// The next turn of a stream that opens or is sparse.
+    pub(super) fn next_urgent(&mut self) -> Option<Turn> {
+        self.opening.pop_front().or_else(|| self.sparse.pop_front())
     }
 
     /// Use up the turn; `false` when it is void.
@@ -65,6 +80,7 @@ impl Scheduler {
         }
         if self.waiting == 0 {
             self.opening.clear();
+            self.sparse.clear();
             self.ready.clear();
         }
     }

@@ -94,6 +94,8 @@ pub(super) struct Sending {
     pub(super) is_blocked: bool,
     /// Bytes sent, modulo 2^32.
     sent: u32,
+    /// Bytes sent since there was last nothing left to send.
+    pub(super) without_pause: u32,
     /// When the last of them left.
     last_sent: Option<Time>,
     /// Bytes of those that the peer has read, and its window beyond them, by its last update.
@@ -109,6 +111,7 @@ impl Sending {
             unsent: ByteQueue::new(),
             is_blocked: false,
             sent: 0,
+            without_pause: 0,
             last_sent: None,
             peer_consumed: 0,
             peer_window: window,
@@ -144,6 +147,10 @@ impl Sending {
     pub(super) fn note_sent(&mut self, n: usize, now: Time) {
         self.sent = self.sent.wrapping_add(n as u32);
         self.last_sent = Some(now);
+        self.without_pause = match self.unsent.is_empty() {
+            true => 0,
+            false => self.without_pause.saturating_add(n as u32),
+        };
     }
 
     /// When the last data frame left.

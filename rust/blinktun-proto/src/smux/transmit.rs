@@ -14,6 +14,16 @@ use crate::work;
 /// cannot be cut.
 pub const MIN_TRANSMIT: usize = UPDATE;
 
+/// What [`Mux::transmit`] has appended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Bytes.
+    pub bytes: usize,
+    /// So many of them, the first ones, hold frames of streams that open or are sparse: somebody waits for
+    /// these.
+    pub urgent: usize,
+}
+
 impl Mux {
     /// Whether [`transmit`](Mux::transmit) should be called. It may still move nothing, when there
     /// is too little room or when a FIN is found to be held: stop at 0 bytes.
@@ -22,17 +32,27 @@ impl Mux {
         self.version().is_some() && (has_frames || self.must_greet())
     }
 
-    /// Append whole frames to `out`, at most `max` bytes; returns how many bytes were appended.
+    /// Append whole frames to `out`, at most `max` bytes; returns how much was appended.
     ///
     /// Data is cut to fit; control frames are not, so less than [`MIN_TRANSMIT`] may move nothing.
-    pub fn transmit(&mut self, max: usize, out: &mut Vec<u8>, now: Time) -> usize {
+    pub fn transmit(&mut self, max: usize, out: &mut Vec<u8>, now: Time) -> Moved {
         let Some(version) = self.version().filter(|_| self.wants_transmit()) else {
-            return 0;
+            return Moved::default();
         };
-        let before = out.len();
+        let (before, mut urgent) = (out.len(), 0);
         let mut frames = Writer::new(version, out, max);
         if self.send_control(&mut frames) {
             // A turn needs room for a header and one byte, else it would be wasted.
+            while frames.room() > HEADER
+                && let Some(turn) = self.scheduler.next_urgent()
+            {
+                work::count(1);
+                let length = frames.position();
+                self.serve(turn, version, &mut frames, now);
+                if frames.position() > length {
+                    urgent = frames.position() - before;
+                }
+            }
             while frames.room() > HEADER
                 && let Some(turn) = self.scheduler.next()
             {
@@ -40,7 +60,8 @@ impl Mux {
                 self.serve(turn, version, &mut frames, now);
             }
         }
-        out.len() - before
+        let bytes = out.len() - before;
+        Moved { bytes, urgent }
     }
 
     /// A server answers the first frame with its hello, unless that has left as the greeting. A client's

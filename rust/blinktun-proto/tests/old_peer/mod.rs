@@ -58,7 +58,7 @@ impl OldPeer {
             loss_detection: LossDetection::Packets(2),
             send_window: 128,
             receive_window: 512,
-            ack_copies: 0,
+            repeats_acks: false,
             clock_offset: conv,
         };
         let encoder = shards.map(|(data, parity)| Encoder::new(data, parity).expect("numbers"));
@@ -107,7 +107,7 @@ impl OldPeer {
         self.kcp.handle_timeout(&mut self.path, now);
         let room = self.kcp.room(&self.path).min(self.to_send.len());
         let piece: Vec<u8> = self.to_send.drain(..room).collect();
-        self.kcp.send(&piece, &mut self.pool, &mut self.stats);
+        self.kcp.send(&piece, 0, &mut self.pool, &mut self.stats);
         let (mut packets, mut block) = (Vec::new(), [0; 1500]);
         while let Some(emitted) = self
             .kcp

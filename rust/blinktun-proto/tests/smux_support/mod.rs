@@ -79,7 +79,7 @@ pub fn parse(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
 /// Everything an end has to send now.
 pub fn transmit(mux: &mut Mux, now: Time) -> Vec<u8> {
     let mut out = Vec::new();
-    while mux.wants_transmit() && mux.transmit(usize::MAX, &mut out, now) > 0 {}
+    while mux.wants_transmit() && mux.transmit(usize::MAX, &mut out, now).bytes > 0 {}
     out
 }
 

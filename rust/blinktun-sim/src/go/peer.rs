@@ -160,7 +160,7 @@ impl GoPeer {
                 Vec::new(),
                 smux::frame::HEADER + self.config.smux.frame_size,
             );
-            if self.mux.transmit(most, &mut frames, now) == 0 {
+            if self.mux.transmit(most, &mut frames, now).bytes == 0 {
                 break;
             }
             let hello = if self.greeted { 0 } else { HELLO };

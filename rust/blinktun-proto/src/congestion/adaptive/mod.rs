@@ -207,12 +207,12 @@ impl Adaptive {
     fn end_startup_round(&mut self, summary: Summary, is_lossy: bool, now: Time) {
         let rate = self.bandwidth.get();
         let before = core::mem::replace(&mut self.startup_rate, rate);
+        let is_over = is_lossy || self.queue.is_long();
         if rate > before + before / 4 {
             self.plateau = 0;
-        } else if !summary.is_app_limited {
+        } else if !summary.is_app_limited || is_over {
             self.plateau += 1;
         }
-        let is_over = is_lossy || self.queue.is_long();
         if self.plateau >= if is_over { 1 } else { PLATEAU_ROUNDS } {
             self.enter(Phase::Drain, now);
         }
@@ -240,22 +240,26 @@ impl Adaptive {
     }
 
     /// Whether more is lost than the path loses by itself, and than luck explains.
-    fn is_lossy(&self, summary: &Summary) -> bool {
+    fn is_lossy(&mut self, summary: &Summary) -> bool {
         let own = self.own_loss.share();
         let segments = (summary.bytes / self.mss.max(1)).max(1) as f64;
         let luck = 2.5 * (own.max(0.02) / segments).sqrt();
+        if !summary.is_app_limited {
+            self.own_loss.limit(summary.loss + luck);
+        }
         match self.phase {
             Phase::Startup => summary.loss > STARTUP_LOSS,
             _ => summary.loss > own + EXCESS_LOSS + luck,
         }
     }
 
-    /// Of what leaves, this share arrives.
+    /// Of what leaves, this share brings something new.
     fn arriving(&self) -> f64 {
-        1.0 - match self.phase {
+        let loss = match self.phase {
             Phase::Startup => self.round.last_loss().min(STARTUP_LOSS),
             _ => self.own_loss.share(),
-        }
+        };
+        (1.0 - loss) * (1.0 - self.round.copies())
     }
 }
 
@@ -288,8 +292,9 @@ impl Controller for Adaptive {
     }
 
     fn on_sent(&mut self, sent: &Sent, _now: Time) {
-        self.pipe += sent.bytes;
+        self.pipe += if sent.is_copy { 0 } else { sent.bytes };
         self.own_loss.note_sent(sent.bytes);
+        self.round.note_sent(sent);
     }
 
     fn on_acked(&mut self, acked: &Acked, now: Time) {

@@ -87,6 +87,11 @@ impl OwnLoss {
         }
     }
 
+    /// No more than this share was lost: the path's own loss is no higher.
+    pub(super) fn limit(&mut self, share: f64) {
+        self.lost = self.lost.min(share * (self.sent + DOUBT));
+    }
+
     /// The share of what leaves that is lost, 0 to [`MAX_SHARE`].
     pub(super) fn share(&self) -> f64 {
         (self.lost / (self.sent + DOUBT)).min(MAX_SHARE)

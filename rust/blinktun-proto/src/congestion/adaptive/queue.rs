@@ -63,7 +63,8 @@ impl Queue {
         if let Some(before) = self.least_before.replace(least)
             && is_steady
         {
-            self.noise = (7 * self.noise + least.abs_diff(before)) / 8;
+            let base = self.base.unwrap_or(least);
+            self.noise = ((7 * self.noise + least.abs_diff(before)) / 8).min(base / 20);
         }
         self.last_least = Some(least);
         self.held_back = match is_steady && self.standing > 2 * self.target() {

@@ -1,6 +1,6 @@
 //! What happened in one round trip.
 
-use crate::congestion::Acked;
+use crate::congestion::{Acked, Sent};
 use crate::time::{Duration, Time};
 
 /// The current round trip: it ends when something that left in it is acknowledged.
@@ -13,6 +13,10 @@ pub(super) struct Round {
     ends_after: u64,
     delivered: u64,
     lost: u64,
+    /// Bytes that have left, and those of copies among them.
+    sent: u64,
+    copied: u64,
+    copies: f64,
     least_rtt: Option<Duration>,
     is_app_limited: bool,
     /// The loss of the round before; `None` in the first.
@@ -53,9 +57,23 @@ impl Round {
             all: self.all,
             ends_after: self.all,
             last_loss: summary.map(|summary| summary.loss),
+            copies: 0.8 * self.copies + 0.2 * self.copied as f64 / self.sent.max(1) as f64,
             ..Round::default()
         };
         summary
+    }
+
+    /// A segment leaves.
+    pub(super) fn note_sent(&mut self, sent: &Sent) {
+        self.sent += sent.bytes;
+        if sent.is_copy {
+            self.copied += sent.bytes;
+        }
+    }
+
+    /// The share of what leaves that is a copy, smoothed.
+    pub(super) fn copies(&self) -> f64 {
+        self.copies
     }
 
     /// So many bytes are lost.

@@ -24,10 +24,11 @@ impl Sender {
         while let Some(transmission) = self.next_lost(path, now) {
             if let Some(segment) = self.still_out(transmission) {
                 segment.queued = Some(Again::Fast);
-                let (bytes, sent) = (segment.data.len(), segment.sent);
+                let (bytes, sent) = (segment.data.len(), segment.last.at);
                 lost.add(bytes, sent, LossKind::PacketThreshold);
                 path.controller.on_transmission_lost(bytes as u64, sent);
                 self.again.push_back(transmission.sn);
+                self.copies.note_loss(now);
             }
         }
         self.report(lost, path, now);
@@ -54,7 +55,7 @@ impl Sender {
             && let Some(transmission) = overtaken.next_passed()
         {
             if let Some(segment) = self.still_out(transmission) {
-                segment.due = segment.due.min((segment.sent + patience).max(now));
+                segment.due = segment.due.min((segment.last.at + patience).max(now));
                 segment.early = true;
                 let due = Some(segment.due);
                 self.next_due = earliest(self.next_due, due);
@@ -67,7 +68,7 @@ impl Sender {
     fn still_out(&mut self, Transmission { order, sn }: Transmission) -> Option<&mut Outgoing> {
         let index = usize::try_from(sn.diff(self.una)).ok()?;
         let segment = self.buffer.get_mut(index)?;
-        let is_last = segment.order == order && segment.transmissions > 0;
+        let is_last = segment.last.order == order && segment.transmissions > 0;
         (is_last && !segment.acked && segment.queued.is_none()).then_some(segment)
     }
 }

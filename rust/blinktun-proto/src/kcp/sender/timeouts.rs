@@ -20,7 +20,9 @@ impl Sender {
     pub fn next_timeout(&self) -> Option<Time> {
         let threshold = match &self.detection {
             Detection::Packets(_) => None,
-            Detection::Time(threshold) => threshold.next_timeout(),
+            Detection::Time(threshold) => {
+                earliest(threshold.next_timeout(), self.copies.next_timeout())
+            }
         };
         let due = self.next_due.map(|at| at.max(self.next_look));
         earliest(due, threshold).filter(|_| self.in_flight.segments > 0)
@@ -79,7 +81,7 @@ impl Sender {
                     false => (Again::Timeout, LossKind::Timeout),
                 };
                 segment.queued = Some(again);
-                lost.add(segment.data.len(), segment.sent, kind);
+                lost.add(segment.data.len(), segment.last.at, kind);
                 self.again.push_back(self.una.plus(index as u32));
                 segment.back_off(self.nodelay, &path.rtt);
             }
@@ -95,6 +97,7 @@ impl Sender {
     /// Losses by time; and a probe, when nothing was heard for long (RFC 9002, 6.2).
     fn handle_probe_timeout(&mut self, path: &mut Path, now: Time) {
         self.find_losses(path, now);
+        self.queue_copies(now);
         let probe_at = self.probe_at(&path.rtt);
         self.next_due = Some(probe_at);
         if self.is_dark(&path.rtt, now) {
@@ -103,6 +106,22 @@ impl Sender {
             self.probes += 1;
             self.next_due = Some(self.probe_at(&path.rtt));
             self.repeat_first();
+        }
+    }
+
+    /// Queue each copy whose time has come.
+    fn queue_copies(&mut self, now: Time) {
+        while let Some(due) = self.copies.next(now) {
+            work::count(1);
+            let index = usize::try_from(due.sn.diff(self.una)).ok();
+            if let Some(segment) = index.and_then(|index| self.buffer.get_mut(index))
+                && segment.last.order == due.order
+                && !segment.acked
+                && segment.queued.is_none()
+            {
+                segment.queued = Some(Again::Copy);
+                self.again.push_back(due.sn);
+            }
         }
     }
 
@@ -125,7 +144,7 @@ impl Sender {
         for segment in &mut self.buffer {
             work::count(1);
             segment.rto = rtt.rto();
-            segment.due = segment.sent + segment.rto;
+            segment.due = segment.last.at + segment.rto;
             self.next_due = earliest(self.next_due, Some(segment.due));
         }
     }
