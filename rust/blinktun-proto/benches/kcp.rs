@@ -68,6 +68,7 @@ impl Pair {
             interval_ms: 10,
             resend: 2,
             congestion: Algorithm::Fixed,
+            send_ceiling: None,
             asks_after_data: true,
         };
         Pair {

@@ -28,6 +28,7 @@ const SETTINGS: path::Settings = path::Settings {
     interval_ms: 1000,
     resend: 0,
     congestion: Algorithm::Fixed,
+    send_ceiling: None,
     asks_after_data: true,
 };
 

@@ -80,6 +80,7 @@ impl Machine {
                 1 => Algorithm::Fixed,
                 _ => Algorithm::Reno,
             },
+            send_ceiling: None,
             asks_after_data: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();

@@ -400,6 +400,7 @@ fn a_datagram_is_one_guess() {
             interval_ms: 10,
             resend: 2,
             congestion: Algorithm::Fixed,
+            send_ceiling: None,
             asks_after_data: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();

@@ -114,3 +114,27 @@ fn a_small_request_waits_for_a_few_quanta_only() {
     assert!(took < 60 * MILLI, "{took:?}");
     assert!(!world.flows[0].is_done());
 }
+
+#[test]
+fn each_side_keeps_to_its_own_ceiling() {
+    for_each_seed(|seed| {
+        let setup = Setup::new(seed).both(|config| {
+            *config = config.clone().tuning_itself();
+            (config.up_ceiling, config.down_ceiling) = (Some(RATE), Some(2 * RATE));
+        });
+        for (side, ceiling, flow) in [
+            (Side::Client, RATE, Flow::new(4_000_000, 0)),
+            (Side::Server, 2 * RATE, Flow::new(0, 8_000_000)),
+        ] {
+            let mut world = setup.build();
+            world.add(flow);
+            let seen = departures(world, side, Duration::from_secs(30));
+            let most = most_within(1000 * MILLI, &seen);
+            let allowed = ceiling + ceiling / 250 + 4 * DATAGRAM;
+            assert!(
+                most <= allowed && most >= ceiling * 9 / 10,
+                "{most}, {side:?}"
+            );
+        }
+    });
+}

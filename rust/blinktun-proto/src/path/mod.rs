@@ -36,6 +36,8 @@ pub struct Settings {
     pub resend: u32,
     /// Who decides how much may be in flight.
     pub congestion: Algorithm,
+    /// A paced path sends at most so many bytes of datagrams a second; `None` is no ceiling.
+    pub send_ceiling: Option<u64>,
     /// Ask a peer that has stopped sending whether it is still there.
     pub asks_after_data: bool,
 }
@@ -143,11 +145,12 @@ impl Path {
         self.pacer.may_send(rate, self.mtu, now)
     }
 
-    /// The controller counts bytes of the stream, the pacer those of datagrams.
+    /// The controller counts bytes of the stream, the pacer and the ceiling those of datagrams.
     fn pacing_rate(&self) -> Option<u64> {
         let rate = self.controller.pacing_rate()?;
         let datagrams = u128::from(rate) * self.mtu as u128 / self.mss.max(1) as u128;
-        u64::try_from(datagrams).ok()
+        let rate = u64::try_from(datagrams).ok();
+        rate.into_iter().chain(self.settings.send_ceiling).min()
     }
 
     /// A datagram with data or parity leaves.
@@ -190,10 +193,18 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::congestion::{InFlight, LossKind, Lost};
+    use crate::congestion::{Fixed, InFlight, LossKind, Lost};
     use crate::time::Duration;
 
     const MSS: usize = 1000;
+    const SETTINGS: Settings = Settings {
+        nodelay: true,
+        interval_ms: 10,
+        resend: 2,
+        congestion: Algorithm::Reno,
+        send_ceiling: None,
+        asks_after_data: true,
+    };
 
     fn address(host: u8, port: u16) -> FourTuple {
         SocketAddr::from(([192, 0, 2, host], port)).into()
@@ -201,14 +212,7 @@ mod tests {
 
     /// A path with a round trip of 300 ms, and a controller that knows of a loss.
     fn known() -> Path {
-        let settings = Settings {
-            nodelay: true,
-            interval_ms: 10,
-            resend: 2,
-            congestion: Algorithm::Reno,
-            asks_after_data: true,
-        };
-        let mut path = Path::new(settings, address(1, 1000), (1200, MSS));
+        let mut path = Path::new(SETTINGS, address(1, 1000), (1200, MSS));
         path.rtt.sample(300, None, Time::ZERO);
         let lost = Lost {
             bytes: 1000,
@@ -222,6 +226,24 @@ mod tests {
         };
         path.controller.on_lost(&lost, Time::ZERO);
         path
+    }
+
+    #[test]
+    fn a_paced_path_keeps_its_ceiling() {
+        let rate = |rate, send_ceiling| {
+            let settings = Settings {
+                send_ceiling,
+                ..SETTINGS
+            };
+            let mut path = Path::new(settings, address(1, 1000), (1200, MSS));
+            path.controller = Box::new(Fixed { rate });
+            path.pacing_rate()
+        };
+        assert_eq!(rate(Some(1000), None), Some(1200));
+        assert_eq!(rate(Some(1000), Some(1201)), Some(1200));
+        assert_eq!(rate(Some(1000), Some(1199)), Some(1199));
+        assert_eq!(rate(Some(u64::MAX), Some(1199)), Some(1199));
+        assert_eq!(rate(None, Some(1199)), None);
     }
 
     #[test]

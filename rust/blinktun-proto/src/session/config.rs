@@ -48,6 +48,10 @@ pub struct Config {
     pub resend: u32,
     /// Who decides how much may be in flight, within the windows below.
     pub congestion: Algorithm,
+    /// A client that finds its rate itself sends at most so many bytes of datagrams a second.
+    pub up_ceiling: Option<u64>,
+    /// The same of a server.
+    pub down_ceiling: Option<u64>,
     /// Send window, in segments.
     pub send_window: u32,
     /// Receive window, in segments.
@@ -138,6 +142,8 @@ impl Config {
             interval_ms: 30,
             resend: 2,
             congestion: Algorithm::Fixed,
+            up_ceiling: None,
+            down_ceiling: None,
             send_window: 128,
             receive_window: 512,
             rate_limit: 0,
@@ -212,6 +218,10 @@ impl Config {
             interval_ms: self.interval_ms,
             resend: self.resend,
             congestion: self.congestion,
+            send_ceiling: match role {
+                Role::Client => self.up_ceiling,
+                Role::Server => self.down_ceiling,
+            },
             asks_after_data: role == Role::Client,
         }
     }

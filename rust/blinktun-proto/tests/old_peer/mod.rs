@@ -67,6 +67,7 @@ impl OldPeer {
             interval_ms: 10,
             resend: 2,
             congestion: Algorithm::Fixed,
+            send_ceiling: None,
             asks_after_data: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
