@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(240, method="thread")
 DOCUMENTED = (TypeError, OverflowError, ValueError, OSError)
 """What the core may raise, beside `InternalError`, which would be a bug."""
 
-SETTINGS = blinktun.KcpSettings(key="a border")
+SETTINGS = blinktun.KcpSettings(key="a border", mode="manual")
 CONFIG = core_config(SETTINGS)
 NO_DESCRIPTORS = (-(2**31), -2, -1, 999_999, 2**31 - 1, 2**31, -(2**63), 2**64)
 LENGTHS = st.sampled_from((0, 1, 2, 255, 65535, 65536, 2**31, 2**32, 2**63, 2**64, -1, -(2**63)))
@@ -97,8 +97,9 @@ def test_the_core_raises_what_is_documented(data: st.DataObject) -> None:
 VALID: dict[str, Any] = {
     "crypt": "aes", "mtu": 1350, "sndwnd": 128, "rcvwnd": 512, "ratelimit": 0,
     "datashard": 10, "parityshard": 3, "nodelay": 0, "interval": 30, "resend": 2, "nc": 1,
-    "nocomp": False, "smuxver": 1, "smuxbuf": 4194304, "framesize": 8192, "streambuf": 2097152,
-    "keepalive": 10.0, "closewait": 0.0, "sockbuf": 65536, "dscp": 0,
+    "nocomp": False, "smuxver": 1, "session_buffer": 4194304, "framesize": 8192,
+    "stream_buffer": 2097152, "is_auto": False, "keepalive": 10.0, "closewait": 0.0,
+    "sockbuf": 65536, "dscp": 0,
 }  # fmt: skip
 BESIDE: dict[str, Any] = {"pass_": bytes(32), "pads": None}
 
@@ -171,7 +172,7 @@ def test_what_a_file_cannot_say_the_library_does_not_take(field: str, value: Any
             "KcpSettings",
             True,
         )
-    elif value is not None or field == "smuxver":
+    elif value is not None or field in {"smuxver", "smuxbuf", "streambuf"}:
         core_config(settings_)
     else:
         with pytest.raises(ConfigError, match=f"^KcpSettings: {field} = .*: is not"):

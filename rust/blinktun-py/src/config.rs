@@ -37,10 +37,12 @@ impl Pads {
     }
 }
 
-/// The attributes that the core takes from the settings of Python, by kcptun's names.
+/// The attributes that the core takes from the settings of Python: kcptun's names, and what follows from
+/// them.
 #[derive(FromPyObject)]
 struct Settings {
     crypt: String,
+    is_auto: bool,
     mtu: usize,
     sndwnd: u32,
     rcvwnd: u32,
@@ -53,9 +55,9 @@ struct Settings {
     nc: u32,
     nocomp: bool,
     smuxver: Option<u8>,
-    smuxbuf: usize,
+    session_buffer: usize,
     framesize: usize,
-    streambuf: usize,
+    stream_buffer: usize,
     keepalive: f64,
     closewait: f64,
     sockbuf: usize,
@@ -89,13 +91,18 @@ impl Settings {
             smux: smux::Settings {
                 version,
                 frame_size: self.framesize,
-                receive_buffer: self.smuxbuf,
-                stream_buffer: self.streambuf,
+                receive_buffer: self.session_buffer,
+                stream_buffer: self.stream_buffer,
                 keepalive: seconds("keepalive", self.keepalive)?,
                 ..defaults.smux
             },
             pads: pads.map(|pads| Arc::clone(&pads.inner)),
             ..defaults
+        };
+        let config = if self.is_auto {
+            config.tuning_itself()
+        } else {
+            config
         };
         config
             .check()

@@ -144,15 +144,24 @@ def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
     yield "integrity", integrity_of_crypt(kcp.crypt).value
     yield "replays", _replays(replays_of_crypt(kcp.crypt))
     yield "QPP", f"{kcp.qpp_count} pads of revision {kcp.qpp_revision}" if kcp.qpp else ""
-    corrected = kcp.datashard and kcp.parityshard
-    yield "correction", f"{kcp.datashard} data + {kcp.parityshard} parity" if corrected else "none"
     yield "compression", "no" if kcp.nocomp else "yes"
     yield "smux", f"version {kcp.smuxver or '1 or 2, as the client speaks'}"
-    yield "windows", f"send {kcp.sndwnd}, receive {kcp.rcvwnd} segments; mtu {kcp.mtu} bytes"
-    timing = f"nodelay {kcp.nodelay}, interval {kcp.interval} ms, resend {kcp.resend}, nc {kcp.nc}"
-    yield "timing", timing
+    yield from _tuning(kcp)
+    yield "mtu", f"{kcp.mtu} bytes"
     yield "rate limit", f"{kcp.ratelimit} bytes a second a session" if kcp.ratelimit else ""
     yield "end of file", f"passed on after {kcp.closewait} s" if kcp.closewait else ""
+
+
+def _tuning(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
+    if kcp.is_auto:
+        yield "mode", "auto: rate, windows and retransmission are found while sessions run"
+        yield "correction", "none: nothing is sent before it is lost"
+        return
+    corrected = kcp.datashard and kcp.parityshard
+    yield "correction", f"{kcp.datashard} data + {kcp.parityshard} parity" if corrected else "none"
+    yield "windows", f"send {kcp.sndwnd}, receive {kcp.rcvwnd} segments"
+    timing = f"nodelay {kcp.nodelay}, interval {kcp.interval} ms, resend {kcp.resend}, nc {kcp.nc}"
+    yield "timing", timing
 
 
 def _replays(level: Level) -> str:

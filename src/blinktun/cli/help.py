@@ -16,7 +16,7 @@ from blinktun.config.options_blinksocks import (
     TOP_OPTIONS,
     TRANSPORTS,
 )
-from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
+from blinktun.config.options_kcptun import AUTO, KCPTUN_OPTIONS, MODES
 from blinktun.config.reference import default_text, values_text
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def kcptun_help(program: str, side: str | None) -> str:
         None: "either end: a client with localaddr or remoteaddr, a server with listen or target",
     }[side]
     example = {
-        CLIENT: f"{program} -l :12948 -r example.com:29900 -key SECRET -mode fast3",
-        SERVER: f"{program} -l :29900 -t 127.0.0.1:30370 -key SECRET -mode fast3",
+        CLIENT: f"{program} -l :12948 -r example.com:29900 -key SECRET",
+        SERVER: f"{program} -l :29900 -t 127.0.0.1:30370 -key SECRET",
         None: f"{program} -c kcptun.client.json",
     }[side]
     head = f"{program}, {about}\n\nusage: {program} [-FLAG VALUE]... [-c FILE]\n"
@@ -116,6 +116,7 @@ def _defaults(option: Option, side: str | None) -> list[str]:
 
 def _modes() -> Iterator[str]:
     yield "\nModes, which override these four wherever they were set"
+    yield f"  {AUTO:<8}overrides these, both windows and both shards: nothing has to be set"
     for name, (nodelay, interval, resend, nc) in MODES.items():
         yield f"  {name:<8}nodelay {nodelay}  interval {interval}  resend {resend}  nc {nc}"
 

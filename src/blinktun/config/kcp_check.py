@@ -9,7 +9,7 @@ from blinktun._core import MAX_MTU, least_mtu
 from blinktun.config.explain import Origin, shown
 from blinktun.config.model import KcpSettings
 from blinktun.config.options import by_key
-from blinktun.config.options_kcptun import KCPTUN_OPTIONS
+from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,12 @@ def check_settings(settings: KcpSettings) -> None:
         raise TypeError(f"KcpSettings are needed, not {type(settings).__name__}")
     for field, option in OPTION_OF.items():
         value = getattr(settings, field)
-        if value is None and option.name == "smuxver":
-            continue  # a server learns it
+        if value is None and None in option.defaults.values():
+            continue
+        if field == "mode" and isinstance(value, str) and value in MODES:
+            problem = "is no mode of the library"
+            fix = "write auto, or manual with nodelay, interval, resend and nc"
+            raise _origin(settings, field, option).error(problem, fix=fix)
         option.check(value, _origin(settings, field, option))
 
     def refuse(name: str, problem: str, fix: str) -> ConfigError:
@@ -49,14 +53,14 @@ def check_together(settings: KcpSettings, refuse: Refuse) -> None:
     Raises:
         ConfigError: what ``refuse`` makes.
     """
-    datashard, parityshard = settings.datashard, settings.parityshard
+    is_auto, datashard, parityshard = settings.is_auto, settings.datashard, settings.parityshard
     if datashard + parityshard > 255:
         problem = f"makes a group of {datashard} + {parityshard} packets"
         raise refuse("datashard", problem, "write at most 255 for both together")
-    if settings.streambuf > settings.smuxbuf:
+    if settings.stream_buffer > settings.session_buffer:
         problem = "makes a stream's buffer larger than its session's"
         raise refuse("streambuf", problem, "write a streambuf of at most smuxbuf bytes")
-    least = least_mtu(settings.crypt, datashard > 0 and parityshard > 0)
+    least = least_mtu(settings.crypt, not is_auto and datashard > 0 and parityshard > 0)
     if settings.mtu < least:
         problem = "leaves no room for data beside the headers of this crypt and error correction"
         raise refuse("mtu", problem, f"write {least}..{MAX_MTU} (bytes)")

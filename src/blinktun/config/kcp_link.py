@@ -1,7 +1,8 @@
 """The settings of a ``kcp://`` service: kcptun's flags behind the ``?``.
 
-Both ends are blinktun, so the defaults are what serves best and not what the Go program has: wide
-windows, streams with windows of their own, and no compression of bytes that presets encrypted.
+Both ends are blinktun, so the defaults are what serves best and not what the Go program has:
+streams with windows of their own, no compression of bytes that presets encrypted, and wide windows
+where the mode is not auto.
 """
 
 from __future__ import annotations
@@ -57,4 +58,6 @@ def kcp_link(link: Settings, params: Mapping[str, str], key: str) -> KcpLink:
             raise where.error("there is no such option", fix=fix)
         where = replace(where, shown=shown(text, secret=option.secret))
         settings.put(option, value_of_text(option, text, where), where)
-    return client_link(settings) if link.side == CLIENT else KcpLink(kcp_settings(settings))
+    kcp = client_link(settings) if link.side == CLIENT else KcpLink(kcp_settings(settings))
+    link.warnings.extend(settings.warnings)
+    return kcp

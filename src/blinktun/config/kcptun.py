@@ -15,6 +15,7 @@ from blinktun.config.flags import CommandLine, flag_value, split_flags
 from blinktun.config.kcp_check import OPTION_OF, check_together
 from blinktun.config.kinds import KCPTUN, refuse_other_program
 from blinktun.config.model import (
+    BY_HAND,
     KcpLink,
     KcpSettings,
     KcptunClient,
@@ -23,13 +24,13 @@ from blinktun.config.model import (
     ReportSettings,
 )
 from blinktun.config.options import CLIENT, SERVER, by_flag
-from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
+from blinktun.config.options_kcptun import AUTO, KCPTUN_OPTIONS, MODES
 from blinktun.config.settings import Settings
 from blinktun.config.tolerance import as_kcptun, as_kcptun_group
 from blinktun.config.weaknesses import weaknesses_of_kcp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from blinktun.config.document import Document
     from blinktun.config.flags import Flag
@@ -232,13 +233,31 @@ def kcp_settings(settings: Settings) -> KcpSettings:
     values: dict[str, Any] = {
         field: settings.value(option.name) for field, option in OPTION_OF.items()
     }
-    mode = MODES.get(settings.text("mode"))
-    if mode:
-        values.update(zip(("nodelay", "interval", "resend", "nc"), mode, strict=True))
-    values["datashard"], values["parityshard"] = _shards(settings)
+    mode = _mode(settings)
+    if mode == AUTO:
+        values |= {"mode": AUTO, **BY_HAND}
+        settings.warnings.extend(_without_effect(settings))
+    else:
+        values["mode"] = "manual"
+        if mode in MODES:
+            values.update(zip(("nodelay", "interval", "resend", "nc"), MODES[mode], strict=True))
+        values["datashard"], values["parityshard"] = _shards(settings)
     kcp = KcpSettings(**values)
     check_together(kcp, partial(_refuse, settings))
     return kcp
+
+
+def _mode(settings: Settings) -> str:
+    """The mode that counts. A file of kcptun with settings by hand and no mode means ``fast``."""
+    is_by_hand = any(settings.given(name) for name in BY_HAND)
+    return "fast" if is_by_hand and not settings.given("mode") else settings.text("mode")
+
+
+def _without_effect(settings: Settings) -> Iterator[str]:
+    for name in BY_HAND:
+        if settings.given(name):
+            key = settings.origin(name).key
+            yield f"{key} has no effect with mode auto: remove it, or write another mode"
 
 
 def _shards(settings: Settings) -> tuple[int, int]:

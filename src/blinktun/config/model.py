@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from blinktun._core import DEFAULT_MTU
 from blinktun.address import Address
@@ -65,13 +65,16 @@ class PortRange:
 class KcpSettings:
     """One end of a KCP conversation, by the option names of kcptun (kcptun wire, 8.1).
 
-    ``mode`` has already been turned into ``nodelay``, ``interval``, ``resend`` and ``nc``.
+    A preset has already been turned into ``nodelay``, ``interval``, ``resend`` and ``nc``.
     """
 
     key: str = field(default="it's a secrect", repr=False)
     """The shared secret; never printed."""
     crypt: str = "aes"
     """The packet cipher, by kcptun's name."""
+    mode: Literal["auto", "manual"] = "auto"
+    """``auto``: sessions find their rate, windows and retransmission while they run, and send no
+    parity, unless one of `BY_HAND` is not as it is here. ``manual``: those count."""
     nodelay: int = 0
     """0 or 1: 1 lowers the RTO floor from 100 to 30 ms and softens its backoff."""
     interval: int = 30
@@ -99,12 +102,13 @@ class KcpSettings:
     """UDP socket buffers, in bytes."""
     smuxver: int | None = None
     """1 or 2; None: a server learns it from the first frame, a client uses its default."""
-    smuxbuf: int = 4194304
-    """Received and unread bytes of a whole session."""
+    smuxbuf: int | None = None
+    """Received and unread bytes of a whole session; None: 32 MiB with ``auto``, else 4 MiB."""
     framesize: int = 8192
     """Largest smux frame payload, in bytes."""
-    streambuf: int = 2097152
-    """Received and unread bytes of a stream (smux 2)."""
+    streambuf: int | None = None
+    """Received and unread bytes of a stream (smux 2); None: 32 MiB and at most ``smuxbuf`` with
+    ``auto``, else 2 MiB."""
     keepalive: int = 10
     """Seconds between keepalive frames."""
     tcp: bool = False
@@ -117,6 +121,41 @@ class KcpSettings:
     """How many pads, 1..65535; a prime is best."""
     qpp_revision: str = "B"
     """A, M or B: how the pads are made, which nothing on the wire tells."""
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether sessions tune themselves."""
+        return self.mode == "auto" and all(getattr(self, n) == v for n, v in BY_HAND.items())
+
+    @property
+    def session_buffer(self) -> int:
+        """``smuxbuf`` as it counts, in bytes."""
+        if self.smuxbuf is not None:
+            return self.smuxbuf
+        return _AUTO_BUFFER if self.is_auto else 4 << 20
+
+    @property
+    def stream_buffer(self) -> int:
+        """``streambuf`` as it counts, in bytes."""
+        if self.streambuf is not None:
+            return self.streambuf
+        return min(_AUTO_BUFFER, self.session_buffer) if self.is_auto else 2 << 20
+
+
+BY_HAND: Mapping[str, int] = MappingProxyType(
+    {
+        name: getattr(KcpSettings(), name)
+        for name in (
+            *("sndwnd", "rcvwnd", "nodelay", "interval", "resend", "nc"),
+            *("datashard", "parityshard"),
+        )
+    }
+)
+"""The settings of `KcpSettings` that ``mode`` ``auto`` replaces, and their defaults."""
+
+_AUTO_BUFFER = 32 << 20
+"""Bytes. 32 MiB fill 1 Gbit/s at a round trip of 250 ms. A stream's window grows only with what
+its application reads, so few streams come near it."""
 
 
 LOG_LEVELS: Mapping[str, int] = MappingProxyType(
@@ -192,7 +231,7 @@ class KcptunServer:
 
     listen: PortRange
     target: StreamAddress
-    kcp: KcpSettings = field(default_factory=lambda: KcpSettings(sndwnd=1024, rcvwnd=1024))
+    kcp: KcpSettings = field(default_factory=KcpSettings)
     workers: int = 1
     """Processes that share the UDP port; each serves the sessions the kernel deals it."""
     state_dir: str = ""

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from blinktun import _core
-from blinktun.config.model import KcpSettings
+from blinktun.config.model import BY_HAND, KcpSettings
 from blinktun.config.options import CLIENT, INT_MAX, SERVER, Kind, Option, both, only, sides
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ MODES: Mapping[str, tuple[int, int, int, int]] = MappingProxyType(
     }
 )
 """nodelay, interval, resend and nc of each preset (kcptun wire, 8.2); ``manual`` has none."""
+
+AUTO = "auto"
+"""The mode in which sessions tune themselves."""
 
 _HIDING_NOTHING = ("xor", "none", "null")
 
@@ -176,10 +179,12 @@ _PACKETS = (
     Option(
         "mode",
         _TEXT,
-        "preset of nodelay, interval, resend and nc",
-        both("fast"),
+        "auto (blinktun's own): sessions find rate, windows and retransmission while they run, and"
+        " send no parity. Others: presets of nodelay, interval, resend and nc. If no mode is given"
+        f" beside {', '.join(BY_HAND)}, it is fast",
+        both(AUTO),
         metavar="NAME",
-        choices=(*MODES, "manual"),
+        choices=(AUTO, *MODES, "manual"),
         otherwise="kcptun runs manual in its place",
     ),
     Option(
@@ -273,7 +278,7 @@ _STREAMS = (
     Option(
         "smuxbuf",
         _INTEGER,
-        "received and unread bytes of a session",
+        "received and unread bytes of a session; unset: 33554432 with mode auto, else 4194304",
         both(_DEFAULT.smuxbuf),
         unit="bytes",
         low=1,
@@ -292,7 +297,8 @@ _STREAMS = (
     Option(
         "streambuf",
         _INTEGER,
-        "received and unread bytes of a stream, version 2; at most smuxbuf",
+        "received and unread bytes of a stream, version 2; at most smuxbuf. Windows grow with what"
+        " is read, up to this; unset: 33554432 with mode auto, else 2097152",
         both(_DEFAULT.streambuf),
         unit="bytes",
         low=1,

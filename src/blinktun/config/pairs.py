@@ -91,7 +91,8 @@ def _unlike_kcp(near: KcpSettings, far: KcpSettings) -> Iterator[str]:
         yield from ("qpp-count or qpp-revision",) if pads else ()
     if far.smuxver and (near.smuxver or 1) != far.smuxver:
         yield "smuxver"
-    if (near.datashard, near.parityshard) != (far.datashard, far.parityshard):
+    is_by_hand = not (near.is_auto or far.is_auto)
+    if is_by_hand and (near.datashard, near.parityshard) != (far.datashard, far.parityshard):
         yield "datashard and parityshard (no error correction)"
 
 

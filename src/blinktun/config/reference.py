@@ -66,6 +66,7 @@ def _kcptun_page() -> str:
     for group, options in _groups(KCPTUN_OPTIONS):
         lines += ["", f"## {group}", "", *_table(_KCPTUN_HEADER, map(_kcptun_row, options))]
     lines += ["", "## Modes", "", "A mode overrides these four wherever they were set.", ""]
+    lines += ["`auto` overrides them, both windows and both shards: nothing has to be set.", ""]
     lines += [*_table(["mode", "nodelay", "interval", "resend", "nc"], modes), ""]
     return "\n".join(lines)
 

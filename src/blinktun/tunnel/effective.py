@@ -55,7 +55,8 @@ def _alike(kcp: KcpSettings, learned: str) -> Iterator[str]:
     yield f"replay protection: {replays_of_crypt(kcp.crypt).value}"
     yield f"smux version: {kcp.smuxver or learned}"
     yield f"compression: {_go(not kcp.nocomp)}"
-    yield f"datashard: {kcp.datashard} parityshard: {kcp.parityshard}"
+    if not kcp.is_auto:
+        yield f"datashard: {kcp.datashard} parityshard: {kcp.parityshard}"
     yield f"tcp: {_go(kcp.tcp)}"
     if kcp.qpp:
         yield f"QPP: {kcp.qpp_count} pads of revision {kcp.qpp_revision}"
@@ -65,14 +66,17 @@ def _own(kcp: KcpSettings) -> Iterator[str]:
     yield f"mtu: {kcp.mtu}"
     if kcp.ratelimit:
         yield f"ratelimit: {kcp.ratelimit}"
-    yield f"sndwnd: {kcp.sndwnd} rcvwnd: {kcp.rcvwnd}"
-    yield f"nodelay parameters: {kcp.nodelay} {kcp.interval} {kcp.resend} {kcp.nc}"
+    if kcp.is_auto:
+        yield "mode: auto"
+    else:
+        yield f"sndwnd: {kcp.sndwnd} rcvwnd: {kcp.rcvwnd}"
+        yield f"nodelay parameters: {kcp.nodelay} {kcp.interval} {kcp.resend} {kcp.nc}"
     yield f"acknodelay: {_go(kcp.acknodelay)}"
     yield f"dscp: {kcp.dscp}"
     yield f"sockbuf: {kcp.sockbuf}"
-    yield f"smuxbuf: {kcp.smuxbuf}"
+    yield f"smuxbuf: {kcp.session_buffer}"
     yield f"framesize: {kcp.framesize}"
-    yield f"streambuf: {kcp.streambuf}"
+    yield f"streambuf: {kcp.stream_buffer}"
     yield f"keepalive: {kcp.keepalive}"
     if kcp.closewait:
         yield f"closewait: {kcp.closewait}"

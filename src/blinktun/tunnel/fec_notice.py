@@ -16,6 +16,11 @@ _EVERY = 60.0
 """Seconds from one line to the next: a server may have thousands of such clients."""
 
 
+def fec_notice(settings: KcpSettings) -> FecNotice | None:
+    """What says so for a role; None with mode auto, which sends no parity whoever the peer is."""
+    return None if settings.is_auto else FecNotice(settings)
+
+
 class FecNotice:
     """Says what differs and what to do, for one session a minute; counts the others."""
 

@@ -17,7 +17,7 @@ from blinktun.net.dial import reset
 from blinktun.net.unix import UnixListener
 from blinktun.transports.kcp import PoolDialer
 from blinktun.tunnel.effective import start_line
-from blinktun.tunnel.fec_notice import FecNotice
+from blinktun.tunnel.fec_notice import fec_notice
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.waiting import WaitingConnections
 
@@ -43,7 +43,7 @@ class KcptunClientRole:
         self._config = config
         self._relays = Relays(quiet=config.log.quiet)
         self._pool = SessionPool(config.remoteaddr, config.link)
-        self._pool.on_mismatch = FecNotice(config.kcp)
+        self._pool.on_mismatch = fec_notice(config.kcp)
         self._listener: TcpListener | UnixListener | None = None
         self._waiting = WaitingConnections(self._pool.dial, self._relay)
 

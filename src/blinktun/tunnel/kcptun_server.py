@@ -19,7 +19,7 @@ from blinktun.net.unix import dial_unix
 from blinktun.state.openings import Openings
 from blinktun.transports.kcp import KcpStream
 from blinktun.tunnel.effective import start_line
-from blinktun.tunnel.fec_notice import FecNotice
+from blinktun.tunnel.fec_notice import fec_notice
 from blinktun.tunnel.relay_log import Relays
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class KcptunServerRole:
         self._bound = bound
         self._deliver = deliver
         self._relays = Relays(quiet=config.log.quiet)
-        self._fec_notice = FecNotice(config.kcp)
+        self._fec_notice = fec_notice(config.kcp)
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
         self._budget = dial_budget()
         self._servers: list[kcp.Server] = []

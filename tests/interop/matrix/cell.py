@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.interop.harness import traffic
+from tests.interop.harness import peers, traffic
 from tests.interop.harness.boxes import Kcptun, Options, kcptun_client, kcptun_server
 from tests.interop.harness.lossy import lossy_path
 
@@ -32,6 +32,8 @@ SIZES = (1, 7, 1_000, 1_326, 8_193, 65_536, 200_000)
 """Bytes of the concurrent echoes: around one segment, one frame, and beyond."""
 
 _WITHIN = 60.0
+_FEC_IS_OFF = "error correction towards it is off"
+"""What an end that tunes itself never warns of: it sends no parity, whatever the other end does."""
 _LOG_SHOWN = 1_500
 
 
@@ -45,6 +47,7 @@ class Cell:
         loss: Percent of the datagrams, in each direction.
         window: sndwnd and rcvwnd of both.
         bulk: Bytes of one download and one upload, beside the echoes.
+        auto: Our ends tune themselves; shards and window are those of the other end alone.
     """
 
     pair: Pair
@@ -57,28 +60,31 @@ class Cell:
     mtu: int = 1350
     window: int = 1024
     bulk: int = 0
+    auto: bool = False
 
     @property
     def is_possible(self) -> bool:
         """Whether both programs know all of it, and it ends within a minute."""
         if "theirs" in self.pair and (self.crypt not in CRYPTS_OF_2021 or self.pads):
             return False
+        if self.auto and "ours" not in self.pair:
+            return False
         return self.window >= 128 or self.bulk < 10_000
 
-    def options(self, shards: Shards) -> Options:
-        """The flags of the end that has these shards."""
+    def options(self, impl: Kcptun, shards: Shards) -> Options:
+        """The flags of the end that this program plays and that has these shards."""
         shared: Options = {
             "crypt": self.crypt,
             "smuxver": self.smuxver,
             "nocomp": self.nocomp,
             "mtu": self.mtu,
-            "sndwnd": self.window,
-            "rcvwnd": self.window,
-            "mode": "fast3",
             "quiet": True,
         }
         if self.pads:
             shared |= {"QPP": True, "QPPCount": self.pads}
+        if self.auto and impl == "ours" and not peers.CONTROL:
+            return shared
+        shared |= {"mode": "fast3", "sndwnd": self.window, "rcvwnd": self.window}
         return shared | {"datashard": shards[0], "parityshard": shards[1]}
 
     def __str__(self) -> str:
@@ -90,6 +96,7 @@ class Cell:
             f"qpp{self.pads}" if self.pads else "",
             f"loss{self.loss} mtu{self.mtu} wnd{self.window}",
             f"bulk{self.bulk}" if self.bulk else "",
+            "auto" if self.auto else "",
         ]
         return " ".join(filter(None, words))
 
@@ -118,7 +125,8 @@ async def try_all(
 
 async def _attempt(cell: Cell, target: int, folder: Path) -> Outcome:
     near_shards, far_shards = cell.shards
-    far = kcptun_server(cell.pair[1], folder, target=target, options=cell.options(far_shards))
+    options = cell.options(cell.pair[1], far_shards)
+    far = kcptun_server(cell.pair[1], folder, target=target, options=options)
     began, programs = time.monotonic(), [far]
     error = ""
     async with AsyncExitStack() as stack:
@@ -128,11 +136,13 @@ async def _attempt(cell: Cell, target: int, folder: Path) -> Outcome:
             if cell.loss:
                 path = lossy_path(far.port, cell.loss / 100, seed=str(cell))
                 port = stack.enter_context(path).port
-            options = cell.options(near_shards)
+            options = cell.options(cell.pair[0], near_shards)
             near = kcptun_client(cell.pair[0], folder, server=port, options=options)
             programs.append(near)
             await stack.enter_async_context(near)
             await _streams(traffic.direct(near.port), cell.bulk)
+            if cell.auto:
+                assert not any(_FEC_IS_OFF in program.log for program in programs), _FEC_IS_OFF
         except Exception as caught:
             error = _explain(caught, programs)
     return Outcome(cell, time.monotonic() - began, error)

@@ -116,6 +116,7 @@ _AXES: Mapping[str, tuple[str, Callable[[Cell], str], Callable[[Cell], str]]] = 
         lambda cell: str(cell.mtu),
         lambda cell: f"{cell.window} segments",
     ),
+    "Mode auto at our end": ("shards of the other end", shards_of, pair_of),
     "Sizes": ("bytes down and up", lambda cell: f"{cell.bulk:,}", pair_of),
 }
 

@@ -47,6 +47,7 @@ DIMENSIONS: Mapping[str, Sequence[Any]] = {
     "mtu": MTUS,
     "window": WINDOWS,
     "bulk": (0, 1, 1_500, 300_000),
+    "auto": (False, True),
 }
 """By the fields of a `Cell`; what cannot be together, `Cell.is_possible` says."""
 
@@ -59,7 +60,7 @@ def core() -> list[Cell]:
         Cell(pair, loss=loss, nocomp=True, bulk=20_000_000)
         for pair, loss in itertools.product(MIXED, LOSSES)
     )
-    return _possible([*ciphers, *pads, *large])
+    return _possible([*ciphers, *pads, *large, *_auto()])
 
 
 def full() -> dict[str, list[Cell]]:
@@ -73,6 +74,7 @@ def full() -> dict[str, list[Cell]]:
         "Shards that differ": _unlike(),
         "MTU and windows": _shapes(),
         "Sizes": _sizes(),
+        "Mode auto at our end": _auto(),
     }
     return {heading: _possible(cells) for heading, cells in parts.items()}
 
@@ -121,6 +123,14 @@ def _sizes() -> list[Cell]:
     return [
         Cell(pair, "aes", smuxver=smuxver, loss=loss, nocomp=smuxver == 1, bulk=bulk)
         for pair, smuxver, loss, bulk in itertools.product(MIXED, (1, 2), LOSSES, BULKS)
+    ]
+
+
+def _auto() -> list[Cell]:
+    shards: tuple[Shards, ...] = ((0, 0), (10, 3), (70, 30))
+    return [
+        Cell(pair, "aes", (each, each), smuxver, loss=loss, bulk=2_000_000, auto=True)
+        for pair, each, smuxver, loss in itertools.product((*MIXED, OURS), shards, (1, 2), LOSSES)
     ]
 
 

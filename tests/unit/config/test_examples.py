@@ -41,6 +41,7 @@ def kcp(smuxver: int | None) -> KcpSettings:
     return KcpSettings(
         key="",
         crypt="none",
+        mode="manual",
         nodelay=1,
         interval=20,
         resend=2,

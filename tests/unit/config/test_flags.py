@@ -96,8 +96,8 @@ def test_a_value_may_begin_with_a_dash_or_hold_an_equals_sign() -> None:
 @pytest.mark.parametrize("option", KCPTUN_OPTIONS, ids=lambda option: str(option.name))
 def test_every_flag_is_accepted_with_its_default(option: Option) -> None:
     for side, default in option.defaults.items():
-        text = default if isinstance(default, str) else json.dumps(default or 0)
-        text = "1" if option.name == "smuxver" else text
+        value = option.low if default is None else default
+        text = value if isinstance(value, str) else json.dumps(value)
         for name in option.flags:
             flags = kcptun_flags([f"-{name}={text}"])
             assert kcptun_from_flags(flags, side, {}) is not None

@@ -44,12 +44,21 @@ def test_a_key_is_not_shown() -> None:
     ("change", "field"),
     [
         ({"datashard": 200, "parityshard": 100}, "datashard"),
-        ({"smuxbuf": 1000}, "streambuf"),
-        ({"mtu": 77}, "mtu"),
+        ({"smuxbuf": 1000, "mode": "manual"}, "streambuf"),
+        ({"streambuf": 33554433}, "streambuf"),
+        ({"mtu": 77, "mode": "manual"}, "mtu"),
+        ({"mtu": 69}, "mtu"),
     ],
 )
-def test_values_that_are_impossible_together(change: dict[str, int], field: str) -> None:
+def test_values_that_are_impossible_together(change: dict[str, Any], field: str) -> None:
     assert refusal(**change).startswith(f"KcpSettings: {field} = ")
+
+
+def test_a_preset_is_for_files() -> None:
+    assert refusal(mode="fast3") == (
+        'KcpSettings: mode = "fast3": is no mode of the library; write auto, or manual with'
+        " nodelay, interval, resend and nc"
+    )
 
 
 def test_other_things_are_no_settings() -> None:

@@ -36,8 +36,22 @@ def test_what_serves_best_without_a_word() -> None:
         assert link.kcp.key == "secret"
         assert link.kcp.crypt == "aes"
         assert link.kcp.nocomp
-        assert link.kcp.sndwnd == link.kcp.rcvwnd == 2048
+        assert link.kcp.is_auto
         assert link.conn == 1
+
+
+def test_wide_windows_where_the_mode_is_not_auto() -> None:
+    for link in (_client("kcp://h:1?mode=fast"), _server("kcp://h:1?ds=10")):
+        assert not link.kcp.is_auto
+        assert link.kcp.sndwnd == link.kcp.rcvwnd == 2048
+    assert _client("kcp://h:1?rcvwnd=100").kcp.sndwnd == 2048
+
+
+def test_a_setting_without_effect_is_named() -> None:
+    values = {**LINK, "service": "kcp://h:1?mode=auto&sndwnd=5"}
+    config = blinksocks_from_document(parse_document(json.dumps(values), "b.json"))
+    warning = "service?sndwnd has no effect with mode auto: remove it, or write another mode"
+    assert warning in config.warnings
 
 
 def test_flags_of_kcptun() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,14 @@ from blinktun.address import Address
 from blinktun.config import KcptunClient, KcptunServer, load
 from blinktun.config.document import parse_document
 from blinktun.config.kcptun import kcptun_flags, kcptun_from_document, kcptun_from_flags
-from blinktun.config.model import KcpLink, KcpSettings, LogSettings, PortRange, ReportSettings
+from blinktun.config.model import (
+    BY_HAND,
+    KcpLink,
+    KcpSettings,
+    LogSettings,
+    PortRange,
+    ReportSettings,
+)
 from blinktun.config.options import CLIENT, SERVER, Kind, Option
 from blinktun.config.options_kcptun import CRYPTS, KCPTUN_OPTIONS
 from blinktun.config.tolerance import as_kcptun
@@ -49,7 +57,7 @@ def refused(side: str, **values: object) -> ConfigError:
     return caught.value
 
 
-def test_defaults_are_those_of_go() -> None:
+def test_defaults_are_those_of_go_but_for_the_mode() -> None:
     assert client() == KcptunClient(
         localaddr=Address("", 12948),
         remoteaddr=PortRange("vps", 29900, 29900),
@@ -57,7 +65,8 @@ def test_defaults_are_those_of_go() -> None:
         source="k.json",
         warnings=(PUBLIC_KEY, NO_INTEGRITY.format("aes")),
     )
-    assert server().kcp == KcpSettings(sndwnd=1024, rcvwnd=1024)
+    assert client().kcp.is_auto
+    assert server().kcp == KcpSettings()
     assert server().listen == PortRange("", 29900, 29900)
     assert server().target == Address("127.0.0.1", 12948)
 
@@ -73,7 +82,7 @@ def test_every_key_reaches_the_model() -> None:
     others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
               "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5,
               "snmplog": "s-2006.csv", "tcp": False, "pprof": True}  # fmt: skip
-    expected = {name.replace("-", "_"): value for name, value in values.items() if name != "mode"}
+    expected = {name.replace("-", "_"): value for name, value in values.items()}
     assert client(**values, **others) == KcptunClient(
         localaddr=Address("::1", 1),
         remoteaddr=PortRange("2001:db8::1", 2, 2),
@@ -112,7 +121,59 @@ def test_one_port_cannot_show_several_processes() -> None:
 )
 def test_a_mode_overrides_its_four(mode: str, expected: tuple[int, ...]) -> None:
     kcp = client(mode=mode, nodelay=1, interval=77, resend=5, nc=0).kcp
+    assert not kcp.is_auto
     assert (kcp.nodelay, kcp.interval, kcp.resend, kcp.nc) == expected
+
+
+BY_HAND_EXAMPLES = {
+    "sndwnd": 256, "rcvwnd": 256, "nodelay": 1, "interval": 15, "resend": 3, "nc": 0,
+    "datashard": 20, "parityshard": 5,
+}  # fmt: skip
+
+
+def test_the_settings_by_hand_are_all_named_here() -> None:
+    assert set(BY_HAND_EXAMPLES) == set(BY_HAND)
+
+
+@pytest.mark.parametrize("side", [CLIENT, SERVER])
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_setting_by_hand_without_a_mode_means_kcptuns_fast(name: str, side: str) -> None:
+    """All settings are then those of Go, and fast overrides its four as it does there."""
+    gos = {CLIENT: KcpSettings(smuxver=1), SERVER: KcpSettings(sndwnd=1024, rcvwnd=1024)}
+    expected = replace(gos[side], mode="manual")
+    if name not in {"nodelay", "interval", "resend", "nc"}:
+        expected = replace(expected, **{name: BY_HAND_EXAMPLES[name]})  # type: ignore[arg-type]
+    assert read(json.dumps({name: BY_HAND_EXAMPLES[name]}), side).kcp == expected
+    # A default that is written is a setting, too.
+    default = read(json.dumps({name: getattr(expected, name)}), side).kcp
+    assert not default.is_auto
+    assert (default.session_buffer, default.stream_buffer) == (4 << 20, 2 << 20)
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_a_setting_by_hand_beside_auto_has_no_effect_and_says_so(name: str) -> None:
+    config = client(mode="auto", **{name: BY_HAND_EXAMPLES[name]})
+    assert config.kcp == client().kcp
+    warning = f"{name} has no effect with mode auto: remove it, or write another mode"
+    assert [text for text in config.warnings if "auto" in text] == [warning]
+
+
+@pytest.mark.parametrize(
+    ("values", "buffers"),
+    [
+        ({}, (32 << 20, 32 << 20)),
+        ({"smuxbuf": 4194304}, (4 << 20, 4 << 20)),
+        ({"streambuf": 2097152}, (32 << 20, 2 << 20)),
+        ({"smuxbuf": 3 << 20, "streambuf": 1 << 20}, (3 << 20, 1 << 20)),
+        ({"mode": "fast"}, (4 << 20, 2 << 20)),
+        ({"mode": "fast", "smuxbuf": 64 << 20}, (64 << 20, 2 << 20)),
+    ],
+)
+def test_buffers_that_are_given_are_bounds_that_hold(
+    values: dict[str, object], buffers: tuple[int, int]
+) -> None:
+    kcp = client(**values).kcp
+    assert (kcp.session_buffer, kcp.stream_buffer) == buffers
 
 
 def test_the_file_overrides_the_flags_key_by_key(tmp_path: Path) -> None:
@@ -269,14 +330,15 @@ def test_bounds_are_those_of_the_wire(name: str, low: int, high: int) -> None:
         ({"remoteaddr": "host:1-65536"}, "remoteaddr", "1..65535"),
         ({"remoteaddr": "host:5-4"}, "remoteaddr", "1..65535"),
         ({"log": "a\u0000b"}, "log", "write a string"),
-        ({"streambuf": 5000000}, "streambuf", "smuxbuf"),
-        ({"smuxbuf": 1000}, "smuxbuf", "streambuf"),
+        ({"streambuf": 33554433}, "streambuf", "smuxbuf"),
+        ({"smuxbuf": 1000, "mode": "fast"}, "smuxbuf", "streambuf"),
         ({"datashard": 200, "parityshard": 56}, "datashard", "255"),
         ({"parityshard": 246}, "parityshard", "255"),
-        ({"mtu": 77}, "mtu", "78..1500"),
+        ({"mtu": 77, "mode": "fast"}, "mtu", "78..1500"),
         ({"mtu": 69, "datashard": 0}, "mtu", "70..1500"),
-        ({"mtu": 57, "crypt": "null"}, "mtu", "58..1500"),
-        ({"mtu": 85, "crypt": "aes-128-gcm"}, "mtu", "86..1500"),
+        ({"mtu": 69}, "mtu", "70..1500"),
+        ({"mtu": 57, "crypt": "null", "datashard": 10}, "mtu", "58..1500"),
+        ({"mtu": 85, "crypt": "aes-128-gcm", "mode": "manual"}, "mtu", "86..1500"),
     ],
 )  # fmt: skip
 def test_wrong_values_name_file_key_and_fix(values: dict[str, object], key: str, fix: str) -> None:

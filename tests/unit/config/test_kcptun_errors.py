@@ -71,7 +71,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     # Names
     "crypt": (("AES", "did you mean aes?"), ("rot13", "known: aes"), ("", "known: aes")),
     "qpp-revision": (("b", "did you mean B?"), ("C", "known: A, M, B"), ("", "known: A, M, B")),
-    "mode": (("Fast", "did you mean fast?"), ("turbo", "known: normal"), ("", "known: normal")),
+    "mode": (("Fast", "did you mean fast?"), ("turbo", "known: auto"), ("", "known: auto")),
     # Texts
     "key": (("\ud800", "write a string"),),
     "log": (("a\0b", "write a string"),),
@@ -80,15 +80,23 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     # Numbers that have to fit others
     "datashard": ((253, "write at most 255 for both together"),),
     "parityshard": ((246, "write at most 255 for both together"),),
-    "streambuf": ((4194305, "write a streambuf of at most smuxbuf bytes"),),
-    "smuxbuf": ((2097151, "write a streambuf of at most smuxbuf bytes"),),
-    "mtu": ((77, "write 78..1500 (bytes)"),),
+    "streambuf": ((33554433, "write a streambuf of at most smuxbuf bytes"),),
+    "mtu": ((69, "write 70..1500 (bytes)"),),
     # Numbers and switches alone: what their table says is what there is to get wrong
     **dict.fromkeys(
         (
             *("qpp", "qpp-count", "conn", "workers", "autoexpire", "scavengettl", "sndwnd"),
             *("rcvwnd", "ratelimit", "dscp", "sockbuf", "tcp", "nocomp", "smuxver", "framesize"),
-            *("keepalive", "closewait", "nodelay", "interval", "resend", "nc", "acknodelay"),
+            *(
+                "smuxbuf",
+                "keepalive",
+                "closewait",
+                "nodelay",
+                "interval",
+                "resend",
+                "nc",
+                "acknodelay",
+            ),
             *("quiet", "snmpperiod", "pprof", "grace"),
         ),
         (),
@@ -205,7 +213,7 @@ def test_a_wrong_flag_ends_with_one_line(
     [
         (CLIENT, {"datashard": 100, "parityshard": 156}, "datashard", "at most 255"),
         (SERVER, {"streambuf": 100, "smuxbuf": 99}, "streambuf", "at most smuxbuf"),
-        (CLIENT, {"crypt": "null", "mtu": 57}, "mtu", "write 58..1500"),
+        (CLIENT, {"crypt": "null", "mtu": 57, "mode": "fast"}, "mtu", "write 58..1500"),
         (CLIENT, {"datashard": 0, "mtu": 69}, "mtu", "write 70..1500"),
         (CLIENT, {"listen": ":1"}, "listen", "run kcptun-client"),
         (SERVER, {"remoteaddr": "a:1"}, "remoteaddr", "kcptun-server (listen, target)"),

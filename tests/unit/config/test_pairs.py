@@ -38,7 +38,8 @@ def _kcptun(side: str, **values: object) -> RoleConfig:
         ({"smuxver": 2}, {"smuxver": 1}, "smuxver"),
         ({"smuxver": 2}, {}, ""),
         ({}, {"smuxver": 2}, "smuxver"),
-        ({"datashard": 20}, {}, "datashard and parityshard (no error correction)"),
+        ({"datashard": 20}, {"mode": "fast"}, "datashard and parityshard (no error correction)"),
+        ({"datashard": 20}, {}, ""),  # auto takes any parity and sends none
         ({"qpp": True}, {}, "qpp"),
         ({"qpp": True, "qpp-count": 7}, {"qpp": True}, "qpp-count or qpp-revision"),
         ({"remoteaddr": "h:1", "crypt": "sm4"}, {}, ""),  # it leads elsewhere

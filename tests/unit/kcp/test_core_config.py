@@ -56,7 +56,10 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     # Acknowledgements always leave at once; tcp chooses the call; the key goes in derived, and as
     # pads if QPP is wanted.
     elsewhere = {"key", "acknodelay", "tcp", "qpp", "qpp_count", "qpp_revision"}
-    names = {field.name for field in fields(KcpSettings)} - elsewhere | {"pass_", "pads"}
+    # These follow from what is written.
+    elsewhere |= {"mode", "smuxbuf", "streambuf"}
+    names = {field.name for field in fields(KcpSettings)} - elsewhere
+    names |= {"is_auto", "session_buffer", "stream_buffer", "pass_", "pads"}
     assert set(given) == names
     assert given["pads"] is None
     assert given["pass_"] == _core.derive_key(b"k")
@@ -66,7 +69,7 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("crypt", CRYPTS)
 @pytest.mark.parametrize("datashard", [0, 10])
 def test_the_core_takes_the_least_mtu_and_no_smaller_one(crypt: str, datashard: int) -> None:
-    settings = KcpSettings(crypt=crypt, datashard=datashard)
+    settings = KcpSettings(crypt=crypt, mode="manual", datashard=datashard)
     least = _core.least_mtu(crypt, datashard > 0)
     core_config(replace(settings, mtu=least))
     config = replace(settings, mtu=least - 1)
@@ -74,6 +77,14 @@ def test_the_core_takes_the_least_mtu_and_no_smaller_one(crypt: str, datashard: 
         _core.Config(config, bytes(32), None)
     with pytest.raises(ConfigError, match="mtu"):
         core_config(config)
+
+
+@pytest.mark.parametrize("crypt", CRYPTS)
+def test_auto_needs_no_room_for_parity(crypt: str) -> None:
+    least = _core.least_mtu(crypt, False)
+    core_config(KcpSettings(crypt=crypt, mtu=least))
+    with pytest.raises(ConfigError, match="mtu"):
+        core_config(KcpSettings(crypt=crypt, mtu=least - 1))
 
 
 def test_the_defaults_of_both_sides_of_the_border_agree() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,8 @@ from blinktun.config.model import (
 from blinktun.tunnel.effective import link_line, start_line
 
 REMOTE = PortRange("vps.example", 29900, 29910)
-CLIENT = KcptunClient(Address("", 12948), REMOTE)
+MANUAL = KcpSettings(mode="manual")
+CLIENT = KcptunClient(Address("", 12948), REMOTE, KcpLink(MANUAL))
 SERVER = KcptunServer(PortRange("", 29900, 29900), Address("127.0.0.1", 12948))
 
 
@@ -32,6 +34,17 @@ def test_the_line_of_the_defaults() -> None:
     assert start_line(SERVER, "[::]:29900") == (
         "kcptun server listening on: [::]:29900, target: 127.0.0.1:12948, encryption: aes,"
         " integrity: no, replay protection: yes, smux version: 1 or 2, compression: true,"
+        " tcp: false, mtu: 1350, mode: auto, acknodelay: false, dscp: 0, sockbuf: 4194304,"
+        " smuxbuf: 33554432, framesize: 8192, streambuf: 33554432, keepalive: 10, snmplog: ,"
+        " snmpperiod: 60, pprof: false, quiet: false"
+    )
+
+
+def test_the_line_of_settings_by_hand() -> None:
+    kcp = KcpSettings(mode="manual", sndwnd=1024, rcvwnd=1024)
+    assert start_line(replace(SERVER, kcp=kcp), "[::]:29900") == (
+        "kcptun server listening on: [::]:29900, target: 127.0.0.1:12948, encryption: aes,"
+        " integrity: no, replay protection: yes, smux version: 1 or 2, compression: true,"
         " datashard: 10 parityshard: 3, tcp: false, mtu: 1350, sndwnd: 1024 rcvwnd: 1024,"
         " nodelay parameters: 0 30 2 1, acknodelay: false, dscp: 0, sockbuf: 4194304,"
         " smuxbuf: 4194304, framesize: 8192, streambuf: 2097152, keepalive: 10, snmplog: ,"
@@ -40,7 +53,11 @@ def test_the_line_of_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "side"), [(start_line(CLIENT, "x:1"), "client"), (start_line(SERVER, "x:1"), "server")]
+    ("line", "side"),
+    [
+        (start_line(CLIENT, "x:1"), "client"),
+        (start_line(replace(SERVER, kcp=MANUAL), "x:1"), "server"),
+    ],
 )
 def test_the_words_of_gos_start_block_are_there(line: str, side: str) -> None:
     """Hosting panels and scripts wait for some of them."""
@@ -65,7 +82,7 @@ def test_what_is_set_is_said_and_the_key_never() -> None:
 
 
 def test_limits_that_hold_are_said() -> None:
-    line = _client(ratelimit=1_000_000, closewait=30)
+    line = _client(mode="manual", ratelimit=1_000_000, closewait=30)
     assert "mtu: 1350, ratelimit: 1000000, sndwnd" in line
     assert "keepalive: 10, closewait: 30, conn" in line
 

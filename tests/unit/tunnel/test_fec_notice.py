@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from blinktun.config.model import KcpSettings
-from blinktun.tunnel.fec_notice import FecNotice
+from blinktun.tunnel.fec_notice import FecNotice, fec_notice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +46,15 @@ async def test_both_numbers_and_what_to_do(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     data, parity = ours
-    FecNotice(KcpSettings(datashard=data, parityshard=parity))(session(), theirs)
+    FecNotice(KcpSettings(mode="manual", datashard=data, parityshard=parity))(session(), theirs)
     (line,) = caplog.messages
     assert line.startswith(f"192.0.2.1:4000 {said}")
     assert line.endswith("error correction towards it is off; set the same on both ends")
+
+
+def test_with_mode_auto_nothing_is_said() -> None:
+    assert fec_notice(KcpSettings()) is None
+    assert isinstance(fec_notice(KcpSettings(mode="manual")), FecNotice)
 
 
 async def test_one_line_a_minute_counts_the_others(
