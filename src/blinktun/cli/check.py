@@ -155,7 +155,8 @@ def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
 def _tuning(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
     if kcp.is_auto:
         yield "mode", "auto: rate, windows and retransmission are found while sessions run"
-        yield "correction", "none: nothing is sent before it is lost"
+        yield "at most", ", ".join(f"{n} {r}" for n in ("up", "down") if (r := getattr(kcp, n)))
+        yield "correction", "none"
         return
     corrected = kcp.datashard and kcp.parityshard
     yield "correction", f"{kcp.datashard} data + {kcp.parityshard} parity" if corrected else "none"

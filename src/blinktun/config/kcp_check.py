@@ -10,6 +10,7 @@ from blinktun.config.explain import Origin, shown
 from blinktun.config.model import KcpSettings
 from blinktun.config.options import by_key
 from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
+from blinktun.config.rates import RATE_FIX, parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,11 @@ def check_together(settings: KcpSettings, refuse: Refuse) -> None:
     if datashard + parityshard > 255:
         problem = f"makes a group of {datashard} + {parityshard} packets"
         raise refuse("datashard", problem, "write at most 255 for both together")
+    for name in ("up", "down"):
+        try:
+            parse_rate(getattr(settings, name))
+        except ValueError as error:
+            raise refuse(name, str(error), RATE_FIX) from None
     if settings.stream_buffer > settings.session_buffer:
         problem = "makes a stream's buffer larger than its session's"
         raise refuse("streambuf", problem, "write a streambuf of at most smuxbuf bytes")

@@ -236,7 +236,6 @@ def kcp_settings(settings: Settings) -> KcpSettings:
     mode = _mode(settings)
     if mode == AUTO:
         values |= {"mode": AUTO, **BY_HAND}
-        settings.warnings.extend(_without_effect(settings))
     else:
         values["mode"] = "manual"
         if mode in MODES:
@@ -244,6 +243,7 @@ def kcp_settings(settings: Settings) -> KcpSettings:
         values["datashard"], values["parityshard"] = _shards(settings)
     kcp = KcpSettings(**values)
     check_together(kcp, partial(_refuse, settings))
+    settings.warnings.extend(_without_effect(settings, is_auto=kcp.is_auto))
     return kcp
 
 
@@ -253,11 +253,16 @@ def _mode(settings: Settings) -> str:
     return "fast" if is_by_hand and not settings.given("mode") else settings.text("mode")
 
 
-def _without_effect(settings: Settings) -> Iterator[str]:
-    for name in BY_HAND:
+def _without_effect(settings: Settings, *, is_auto: bool) -> Iterator[str]:
+    for name in BY_HAND if is_auto else ("up", "down"):
         if settings.given(name):
             key = settings.origin(name).key
-            yield f"{key} has no effect with mode auto: remove it, or write another mode"
+            fix = "remove it, or write another mode" if is_auto else "ratelimit limits each session"
+            yield f"{key} has no effect with{'' if is_auto else 'out'} mode auto: {fix}"
+    mine, other = ("up", "down") if settings.side == CLIENT else ("down", "up")
+    if is_auto and settings.given(other) and not settings.given(mine):
+        key, end = settings.origin(other).key, SERVER if settings.side == CLIENT else CLIENT
+        yield f"{key} has no effect on a {settings.side}: write it into the file of the {end}"
 
 
 def _shards(settings: Settings) -> tuple[int, int]:

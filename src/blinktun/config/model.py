@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from blinktun._core import DEFAULT_MTU
 from blinktun.address import Address
+from blinktun.config.rates import parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,6 +90,10 @@ class KcpSettings:
     """Send window, in segments."""
     rcvwnd: int = 512
     """Receive window, in segments."""
+    up: str = ""
+    """With ``auto``: the most that a client sends, as ``20mbit``, ``2.5 MB/s``; empty: no bound."""
+    down: str = ""
+    """With ``auto``: the most that a server sends."""
     ratelimit: int = 0
     """Bytes of UDP payload that a session sends a second, 96000 at once; 0: no limit."""
     datashard: int = 10
@@ -126,6 +131,16 @@ class KcpSettings:
     def is_auto(self) -> bool:
         """Whether sessions tune themselves."""
         return self.mode == "auto" and all(getattr(self, n) == v for n, v in BY_HAND.items())
+
+    @property
+    def up_rate(self) -> int | None:
+        """``up`` in bytes of datagrams a second; None: no bound."""
+        return parse_rate(self.up) or None
+
+    @property
+    def down_rate(self) -> int | None:
+        """``down`` in bytes of datagrams a second; None: no bound."""
+        return parse_rate(self.down) or None
 
     @property
     def session_buffer(self) -> int:

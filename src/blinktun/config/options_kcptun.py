@@ -215,6 +215,24 @@ _PACKETS = (
         high=65535,
     ),
     Option(
+        "up",
+        _TEXT,
+        "with mode auto: the most that the client's line sends; counts at the client (blinktun's"
+        " own)",
+        both(_DEFAULT.up),
+        metavar="RATE",
+        example="20mbit or 2.5 MB/s",
+    ),
+    Option(
+        "down",
+        _TEXT,
+        "with mode auto: the most that the client's line receives; counts at the server"
+        " (blinktun's own)",
+        both(_DEFAULT.down),
+        metavar="RATE",
+        example="100mbit or 12.5 MB/s",
+    ),
+    Option(
         "ratelimit",
         _INTEGER,
         "UDP payload that each session sends, 96000 bytes at once; 0: no limit",

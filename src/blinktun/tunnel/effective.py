@@ -68,6 +68,7 @@ def _own(kcp: KcpSettings) -> Iterator[str]:
         yield f"ratelimit: {kcp.ratelimit}"
     if kcp.is_auto:
         yield "mode: auto"
+        yield from (f"{name}: {rate}" for name in ("up", "down") if (rate := getattr(kcp, name)))
     else:
         yield f"sndwnd: {kcp.sndwnd} rcvwnd: {kcp.rcvwnd}"
         yield f"nodelay parameters: {kcp.nodelay} {kcp.interval} {kcp.resend} {kcp.nc}"

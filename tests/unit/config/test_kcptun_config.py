@@ -77,7 +77,8 @@ def test_every_key_reaches_the_model() -> None:
         "resend": 3, "nc": 1, "mtu": 1200, "sndwnd": 300, "rcvwnd": 400, "datashard": 20,
         "parityshard": 5, "dscp": 46, "nocomp": True, "acknodelay": True, "sockbuf": 1000000,
         "smuxver": 2, "smuxbuf": 3000000, "framesize": 4096, "streambuf": 1000000, "keepalive": 7,
-        "ratelimit": 125000, "closewait": 30, "qpp": True, "qpp-count": 7, "qpp-revision": "M",
+        "up": "20mbit", "down": "12 MB/s", "ratelimit": 125000, "closewait": 30, "qpp": True,
+        "qpp-count": 7, "qpp-revision": "M",
     }  # fmt: skip
     others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
               "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5,
@@ -96,6 +97,8 @@ def test_every_key_reaches_the_model() -> None:
         reports=ReportSettings(snmplog="s-2006.csv", snmpperiod=5, pprof=True),
         source="k.json",
         warnings=(
+            "up has no effect without mode auto: ratelimit limits each session",
+            "down has no effect without mode auto: ratelimit limits each session",
             NO_INTEGRITY.format("salsa20"),
             "QPP: the key is too short to fill the pads: give it at least 211 bytes",
         ),
@@ -174,6 +177,27 @@ def test_buffers_that_are_given_are_bounds_that_hold(
 ) -> None:
     kcp = client(**values).kcp
     assert (kcp.session_buffer, kcp.stream_buffer) == buffers
+
+
+def test_hints_of_the_line_reach_the_core() -> None:
+    for kcp in (client(up="20mbit", down="2.5 MB/s").kcp, server(down="2.5 MB/s", up="20mbit").kcp):
+        assert (kcp.up_rate, kcp.down_rate) == (2_500_000, 2_500_000)
+    assert (client().kcp.up_rate, client().kcp.down_rate) == (None, None)
+
+
+@pytest.mark.parametrize("name", ["up", "down"])
+@pytest.mark.parametrize("rate", ["20", "2500000", "20mb", "20mb/s", "1kbit", "fast"])
+def test_a_rate_without_its_unit_is_refused(name: str, rate: str) -> None:
+    error = refused(CLIENT, **{name: rate})
+    assert (error.key, error.value) == (name, f'"{rate}"')
+    assert error.fix == "write a rate with its unit, for example 20mbit or 2.5 MB/s"
+
+
+@pytest.mark.parametrize(("side", "other"), [(CLIENT, SERVER), (SERVER, CLIENT)])
+def test_a_hint_for_the_other_end_alone_is_named(side: str, other: str) -> None:
+    name = {CLIENT: "down", SERVER: "up"}[side]
+    (warning,) = [w for w in read(f'{{"{name}": "1mbit"}}', side).warnings if "effect" in w]
+    assert warning == f"{name} has no effect on a {side}: write it into the file of the {other}"
 
 
 def test_the_file_overrides_the_flags_key_by_key(tmp_path: Path) -> None:

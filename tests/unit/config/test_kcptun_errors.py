@@ -72,6 +72,8 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "crypt": (("AES", "did you mean aes?"), ("rot13", "known: aes"), ("", "known: aes")),
     "qpp-revision": (("b", "did you mean B?"), ("C", "known: A, M, B"), ("", "known: A, M, B")),
     "mode": (("Fast", "did you mean fast?"), ("turbo", "known: auto"), ("", "known: auto")),
+    "up": (("20", "20mbit or 2.5 MB/s"), ("20mb/s", "20mbit or 2.5 MB/s")),
+    "down": (("20", "20mbit or 2.5 MB/s"), ("20mb/s", "20mbit or 2.5 MB/s")),
     # Texts
     "key": (("\ud800", "write a string"),),
     "log": (("a\0b", "write a string"),),

@@ -57,9 +57,10 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     # pads if QPP is wanted.
     elsewhere = {"key", "acknodelay", "tcp", "qpp", "qpp_count", "qpp_revision"}
     # These follow from what is written.
-    elsewhere |= {"mode", "smuxbuf", "streambuf"}
+    elsewhere |= {"mode", "smuxbuf", "streambuf", "up", "down"}
     names = {field.name for field in fields(KcpSettings)} - elsewhere
-    names |= {"is_auto", "session_buffer", "stream_buffer", "pass_", "pads"}
+    names |= {"is_auto", "session_buffer", "stream_buffer", "up_rate", "down_rate"}
+    names |= {"pass_", "pads"}
     assert set(given) == names
     assert given["pads"] is None
     assert given["pass_"] == _core.derive_key(b"k")
