@@ -82,7 +82,9 @@ def describe(config: RoleConfig) -> str:
     name, lines = _meaning(config)
     facts = [f"  {title:<12}{text}" for title, text in lines if text]
     warnings = [f"  {'warning':<12}{text}" for text in config.warnings]
-    return "\n".join([f"{config.source}: {name}", *facts, *warnings])
+    titles = ("advice", *[""] * len(config.advice))
+    advice = [f"  {title:<12}{text}" for title, text in zip(titles, config.advice, strict=False)]
+    return "\n".join([f"{config.source}: {name}", *facts, *warnings, *advice])
 
 
 def _meaning(config: RoleConfig) -> tuple[str, Iterator[tuple[str, str]]]:

@@ -94,6 +94,7 @@ def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         dns=_dns(top),
         log=_log(top),
         source=source,
+        advice=tuple(link.advice),
         warnings=(
             *(*warnings, *top.warnings, *link.warnings, *_warnings(top, server)),
             *((is_open,) if is_open else ()),
@@ -118,6 +119,7 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         dns=_dns(settings),
         log=_log(settings),
         source=source,
+        advice=tuple(settings.advice),
         warnings=(
             *(*warnings, *settings.warnings, *_warnings(settings, server), *skipped),
             *warnings_of_rules(acl, redirect, server.address),

@@ -60,4 +60,5 @@ def kcp_link(link: Settings, params: Mapping[str, str], key: str) -> KcpLink:
         settings.put(option, value_of_text(option, text, where), where)
     kcp = client_link(settings) if link.side == CLIENT else KcpLink(kcp_settings(settings))
     link.warnings.extend(settings.warnings)
+    link.advice.extend(settings.advice)
     return kcp

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from blinktun.address import Address
 from blinktun.config.addresses import port_range, stream_address
+from blinktun.config.advice import advice_towards_auto
 from blinktun.config.document import read_document
 from blinktun.config.explain import COMMAND_LINE, Origin, shown
 from blinktun.config.files import output_path
@@ -174,6 +175,7 @@ def _client(settings: Settings, source: str) -> KcptunClient:
         grace=float(settings.integer("grace")),
         source=source,
         warnings=tuple(warnings),
+        advice=tuple(settings.advice),
     )
 
 
@@ -196,6 +198,7 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         grace=float(settings.integer("grace")),
         source=source,
         warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),
+        advice=tuple(settings.advice),
     )
 
 
@@ -244,6 +247,7 @@ def kcp_settings(settings: Settings) -> KcpSettings:
     kcp = KcpSettings(**values)
     check_together(kcp, partial(_refuse, settings))
     settings.warnings.extend(_without_effect(settings, is_auto=kcp.is_auto))
+    settings.advice.extend(advice_towards_auto(settings, kcp, mode))
     return kcp
 
 

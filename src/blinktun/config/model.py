@@ -233,6 +233,8 @@ class KcptunClient:
     """Where this was read, for messages."""
     warnings: tuple[str, ...] = ()
     """What its owner should hear once at start: weak secrets, settings without effect."""
+    advice: tuple[str, ...] = field(default=(), compare=False)
+    """What ``check`` recommends: what to do, and then a line for each setting that goes."""
 
     @property
     def kcp(self) -> KcpSettings:
@@ -257,6 +259,7 @@ class KcptunServer:
     """Seconds that stopping may take, for transfers in progress to end."""
     source: str = ""
     warnings: tuple[str, ...] = ()
+    advice: tuple[str, ...] = field(default=(), compare=False)
 
 
 # --- blinksocks -----------------------------------------------------------------------------
@@ -366,6 +369,7 @@ class BlinksocksClient:
     """Seconds that stopping may take, for transfers in progress to end."""
     source: str = ""
     warnings: tuple[str, ...] = ()
+    advice: tuple[str, ...] = field(default=(), compare=False)
 
     written_scheme: str = field(default="", compare=False)
     """The protocol of its service as its owner wrote it; empty: that of ``inbound``."""
@@ -412,6 +416,7 @@ class BlinksocksServer:
     """Seconds that stopping may take, for transfers in progress to end."""
     source: str = ""
     warnings: tuple[str, ...] = ()
+    advice: tuple[str, ...] = field(default=(), compare=False)
 
 
 RoleConfig = KcptunClient | KcptunServer | BlinksocksClient | BlinksocksServer

@@ -31,6 +31,7 @@ class Settings:
     Attributes:
         side: ``client`` or ``server``.
         warnings: What was read and has no effect, or not the effect that it names.
+        advice: What could be better.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Settings:
         self._taken_for = taken_for
         self.side = side
         self.warnings: list[str] = []
+        self.advice: list[str] = []
 
     def put(self, option: Option, value: object, origin: Origin) -> None:
         """Set a value, replacing an earlier one.
