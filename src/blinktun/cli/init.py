@@ -64,7 +64,8 @@ def main(arguments: Sequence[str], folder: Path | None = None) -> int:
         print(f'> {" and ".join(there)} exist: nothing written. Use "-w" to overwrite.')
         return 1
     for name, values in pair.items():
-        _write((folder or Path()) / name, values)
+        write_private((folder or Path()) / name, values)
+        print(f"> {name} written")
     print("> `blinktun check FILE...` says in words what the files mean")
     print("> Replace 127.0.0.1 in the client's server.service by the address of your server")
     return 0
@@ -109,9 +110,13 @@ def make_pair(*, minimal: bool, choice: str = "safe") -> tuple[dict[str, Any], d
     return client, server
 
 
-def _write(path: Path, values: Mapping[str, Any]) -> None:
+def write_private(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a file with a key inside: only its owner may read it, also if it was there before.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
     try:
-        # The key is inside: only its owner may read it, also if the file was there before.
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
@@ -119,4 +124,3 @@ def _write(path: Path, values: Mapping[str, Any]) -> None:
         fix = "run init in a folder that you can write to"
         problem = f"cannot be written: {error.strerror}"
         raise Origin(str(path)).error(problem, fix=fix) from error
-    print(f"> {path.name} written")

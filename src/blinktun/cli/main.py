@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from blinktun.cli import pair
 from blinktun.cli.check import check_all
 from blinktun.cli.common import fail, launch, say, version
 from blinktun.config.explain import COMMAND_LINE, Origin, shown, suggestion
@@ -65,6 +66,11 @@ def check(arguments: Sequence[str]) -> int:
     return check_all(_files("check", arguments))
 
 
+def init(arguments: Sequence[str]) -> int:
+    """``blinktun init [SERVER]``."""
+    return pair.main(arguments)
+
+
 def demo(arguments: Sequence[str]) -> int:
     """``blinktun demo``."""
     from blinktun.cli import demo as command
@@ -107,7 +113,7 @@ def _files(command: str, arguments: Sequence[str]) -> Sequence[str]:
 
 
 def _overview() -> str:
-    lines = [f"  {f'{name} {each.arguments}':<17}{each.summary}" for name, each in COMMANDS.items()]
+    lines = [f"  {f'{name} {each.arguments}':<23}{each.summary}" for name, each in COMMANDS.items()]
     return "\n".join((*_HEAD, *(line.rstrip() for line in lines), *_TAIL))
 
 
@@ -144,6 +150,12 @@ settings that must be equal and are not are named. Status 0 if all can be used, 
 if two ends will not understand each other.
 
 example: blinktun check kcptun.client.json kcptun.server.json""",
+        ),
+        "init": Command(
+            init,
+            "[--kcp] [SERVER]",
+            "write the files of a new client and server, with new keys and nothing to tune",
+            pair.HELP,
         ),
         "demo": Command(
             demo,

@@ -260,7 +260,7 @@ def test_check_names_files_that_others_can_read(
     [
         (["chekc"], '"chekc" is no command; did you mean check?'),
         (["start", "x.json"], '"start" is no command; did you mean run?'),
-        (["zzz"], '"zzz" is no command; commands: run, check, demo, lab, version, help'),
+        (["zzz"], '"zzz" is no command; commands: run, check, init, demo, lab, version, help'),
         (["run"], "run: names no file; write blinktun run FILE..."),
         (["check", "-x"], "check: takes files alone, no flags"),
     ],

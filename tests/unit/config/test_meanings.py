@@ -12,7 +12,7 @@ from blinktun.config.options_kcptun import CRYPTS, MODES
 from blinktun.crypto.aead import AEAD_METHODS
 from blinktun.crypto.stream import STREAM_METHODS
 
-COMMANDS = ("run", "check", "demo", "version", "help")
+COMMANDS = ("run", "check", "init", "demo", "version", "help")
 
 
 @pytest.mark.parametrize(
