@@ -59,8 +59,10 @@ def test_counts_are_json_for_programs() -> None:
 @pytest.fixture
 def resident() -> Iterator[subprocess.Popen[str]]:
     """A lab without a command."""
+    # The tests may run in the background, where shells let programs ignore SIGINT.
+    command = ["env", "--default-signal=INT", *LAB, "--json", "dsl"]
     with subprocess.Popen(
-        [*LAB, "--json", "dsl"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as lab:
         yield lab
         lab.kill()
