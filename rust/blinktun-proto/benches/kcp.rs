@@ -60,7 +60,7 @@ impl Pair {
             loss_detection: LossDetection::Packets(2),
             send_window: window,
             receive_window: window,
-            repeats_acks: false,
+            tunes_itself: false,
             clock_offset: 0,
         };
         let settings = path::Settings {

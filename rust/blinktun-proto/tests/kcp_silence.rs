@@ -19,7 +19,7 @@ const CONFIG: Config = Config {
     loss_detection: LossDetection::Packets(0),
     send_window: 32,
     receive_window: 32,
-    repeats_acks: false,
+    tunes_itself: false,
     clock_offset: 0,
 };
 

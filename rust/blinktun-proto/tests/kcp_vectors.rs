@@ -69,7 +69,7 @@ impl Machine {
             loss_detection: LossDetection::Packets(number(setup, "resend")),
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
-            repeats_acks: false,
+            tunes_itself: false,
             clock_offset: 0,
         };
         let settings = path::Settings {

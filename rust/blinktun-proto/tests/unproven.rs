@@ -392,7 +392,7 @@ fn a_datagram_is_one_guess() {
             loss_detection: LossDetection::Packets(2),
             send_window: 32,
             receive_window: 32,
-            repeats_acks: false,
+            tunes_itself: false,
             clock_offset: 5_000_000,
         };
         let settings = path::Settings {

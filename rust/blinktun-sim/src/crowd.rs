@@ -120,6 +120,15 @@ impl Crowd {
         }
     }
 
+    /// Let this much time pass.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        self.settle();
+        while self.step(end) {
+            self.settle();
+        }
+    }
+
     /// Go to the next event, or to `end` if none comes before. Returns whether one came.
     fn step(&mut self, end: Time) -> bool {
         let next = self.clients.iter().filter_map(|c| c.next_event(self.now));

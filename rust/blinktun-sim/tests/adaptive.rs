@@ -1,8 +1,11 @@
 //! Sessions that tune themselves, over paths of many kinds: what a download gets, and what it costs.
 
-use blinktun_proto::session::Config;
+use blinktun_proto::session::{Config, Role};
 use blinktun_proto::time::Duration;
-use blinktun_sim::{Bursts, Flow, Setup, Weather, for_each_seed};
+use blinktun_sim::go::kcp::Habits;
+use blinktun_sim::{
+    Bursts, Client, Crowd, Flow, GoPeer, Link, Ours, SERVER, Setup, Weather, for_each_seed,
+};
 
 /// What a datagram of 1350 bytes carries: without the checksum's 20 bytes and KCP's 24.
 const PAYLOAD: f64 = 1306.0 / 1350.0;
@@ -160,4 +163,72 @@ fn the_rate_follows_the_path_within_two_seconds() {
             assert!(share >= 0.85, "{share} of {mbit} Mbit/s");
         }
     });
+}
+
+#[test]
+fn a_go_server_that_floods_a_deep_queue_is_slowed_down_from_here() {
+    const IDLE: Duration = Duration::from_millis(60);
+    let weather = Weather {
+        queue: 3_750_000,
+        ..path(20, 60)
+    };
+    let mut setup = Setup::new(1).weather(weather.clone()).both(|config| {
+        config.shards = None;
+        config.compress = false;
+    });
+    setup.client = Config::tuning_itself(setup.client);
+    setup.server.nodelay = true;
+    setup.server.interval_ms = 10;
+    setup.server.send_window = 4096;
+    let now = setup.start;
+    let mut ours = Ours::new(setup.endpoint(Role::Client, 0, now));
+    let conv = ours.dial(SERVER, now);
+    let habits = Habits {
+        acks_at_once: true,
+        flushes_on_loss: true,
+    };
+    let luck = (setup.crypt(), 7);
+    let go = GoPeer::new(&setup.server, Role::Server, conv, habits, luck, now);
+    let mut download = Flow::new(1, 1 << 40);
+    download.set_seed(1);
+    let mut flows = vec![download];
+    for n in 0..100 {
+        let mut request = Flow::new(1000, 1000);
+        request.set_seed(2 + n);
+        request.opens = now + Duration::from_millis(5000 + n * 100);
+        flows.push(request);
+    }
+    let mut crowd = Crowd::new(Box::new(go), now);
+    crowd.clients.push(Client {
+        end: Box::new(ours),
+        address: std::net::SocketAddr::from(([10, 1, 0, 1], 1000)),
+        up: Link::new(weather.clone(), 1),
+        down: Link::new(weather.clone(), 2),
+        flows,
+    });
+    crowd.pass(Duration::from_secs(5));
+    let read = crowd.clients[0].flows[0].down.read;
+    crowd.pass(Duration::from_secs(10));
+    let client = &crowd.clients[0];
+    let bytes = (client.flows[0].down.read - read) as f64;
+    let share = bytes / 10.0 / (weather.rate.expect("a rate") as f64 * PAYLOAD);
+    assert!(share > 0.85, "{share}");
+    let waits = client.flows[1..].iter().filter_map(|flow| {
+        let done = flow
+            .down
+            .done_at
+            .filter(|_| flow.down.read == flow.down.total);
+        done.map(|at| at.since(flow.opens))
+    });
+    let mut waits: Vec<_> = waits.collect();
+    waits.sort();
+    assert!(waits.len() > 90, "{waits:?}");
+    assert!(
+        waits[waits.len() / 2] < 2 * IDLE + Duration::from_millis(50),
+        "{waits:?}"
+    );
+    assert!(
+        waits[waits.len() * 9 / 10] < 3 * IDLE + Duration::from_millis(50),
+        "{waits:?}"
+    );
 }

@@ -55,6 +55,10 @@ impl Kcp {
                     };
                     let pushed = self.receiver.push(arrival, segment.data, sink, pool);
                     pushed.count(regular, stats);
+                    if regular {
+                        let clocks = (segment.ts, self.clock(now));
+                        self.receiver.note_delay(clocks, path.rtt.min(), now);
+                    }
                     if pushed == Pushed::New {
                         path.liveness.note_news(now);
                     }

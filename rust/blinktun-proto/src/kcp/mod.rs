@@ -14,6 +14,7 @@ mod input;
 mod overtaken;
 pub mod pool;
 pub mod probe;
+mod receive_window;
 pub mod receiver;
 mod repeats;
 pub mod sender;
@@ -49,8 +50,8 @@ pub struct Config {
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
-    /// Acknowledgements of segments ahead of order leave more than once.
-    pub repeats_acks: bool,
+    /// The receiving half finds its window, up to `receive_window`, and repeats acknowledgements.
+    pub tunes_itself: bool,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
 }
@@ -95,7 +96,7 @@ impl Kcp {
             clock_offset: config.clock_offset,
             born: now,
             sender: Sender::new(mss, config.send_window, policy, now),
-            receiver: Receiver::new(config.receive_window, config.repeats_acks),
+            receiver: Receiver::new(config.receive_window, config.tunes_itself),
             probe: Probe::default(),
             window_report: None,
             first_una: None,
@@ -130,6 +131,11 @@ impl Kcp {
     /// Segments not yet acknowledged in order.
     pub fn waiting(&self) -> usize {
         self.sender.waiting()
+    }
+
+    /// The peer is blinktun.
+    pub fn trust_peer(&mut self) {
+        self.receiver.trust_peer();
     }
 
     /// Our first segment has left before there was a conversation, and has arrived.

@@ -3,8 +3,11 @@
 use std::collections::VecDeque;
 
 use super::pool::Pool;
+use super::receive_window::ReceiveWindow;
+pub use super::repeats::OwedAck;
 use super::repeats::Repeats;
 use crate::stats::Stats;
+use crate::time::{Duration, Time};
 use crate::wire::{Millis, Sn};
 use crate::work;
 
@@ -14,15 +17,6 @@ pub trait Sink {
     fn has_room(&self) -> bool;
     /// Take the next bytes of the stream.
     fn deliver(&mut self, data: &[u8]);
-}
-
-/// An acknowledgement owed: which segment, and its clock to echo.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwedAck {
-    /// The segment's number.
-    pub sn: Sn,
-    /// The segment's clock.
-    pub ts: Millis,
 }
 
 /// The header of a data segment that has arrived.
@@ -44,6 +38,8 @@ pub struct Arrival {
 #[derive(Debug)]
 pub struct Receiver {
     window: u32,
+    /// How much of it the peer may use, if that is found here.
+    found: Option<ReceiveWindow>,
     next: Sn,
     /// Index 0 is `next`.
     ahead: VecDeque<Slot>,
@@ -81,19 +77,18 @@ struct OwedAcks {
 impl Receiver {
     /// A receiver that takes up to `window` segments.
     ///
-    /// If it `repeats`, each acknowledgement of a segment ahead of order leaves twice more, with others: no
-    /// `una` tells of it soon, so a lost one would have the segment sent again.
-    pub fn new(window: u32, repeats: bool) -> Receiver {
+    /// One that `tunes_itself` finds how much of the window the peer may use. If the peer is blinktun, each
+    /// acknowledgement of a segment ahead of order leaves twice more, with others: no `una` tells of it soon,
+    /// so a lost one would have the segment sent again.
+    pub fn new(window: u32, tunes_itself: bool) -> Receiver {
         Receiver {
             window,
+            found: tunes_itself.then(|| ReceiveWindow::new(window)),
             next: Sn(0),
             ahead: VecDeque::new(),
             stored: 0,
             waiting: VecDeque::new(),
-            acks: OwedAcks {
-                repeats: repeats.then(Repeats::default),
-                ..OwedAcks::default()
-            },
+            acks: OwedAcks::default(),
         }
     }
 
@@ -104,9 +99,32 @@ impl Receiver {
 
     /// The window to advertise, in segments.
     pub fn window(&self) -> u16 {
+        let found = self.found.as_ref();
+        let told = found.map_or(self.window, |found| self.ahead.len() as u32 + found.size());
         self.window
+            .min(told)
             .saturating_sub(self.waiting.len() as u32)
             .min(u16::MAX.into()) as u16
+    }
+
+    /// The peer is blinktun. It does not flood the path, so it may use the whole window. It ignores what is
+    /// acknowledged again, which other programs count as a sign of loss.
+    pub fn trust_peer(&mut self) {
+        if self.found.take().is_some() {
+            self.acks.repeats = Some(Repeats::default());
+        }
+    }
+
+    /// A segment has come by itself that left at the first clock, the peer's, and arrived at the second, ours.
+    pub fn note_delay(
+        &mut self,
+        clocks: (Millis, Millis),
+        round_trip: Option<Duration>,
+        now: Time,
+    ) {
+        if let Some(found) = &mut self.found {
+            found.note(clocks, round_trip, now);
+        }
     }
 
     /// Whether `sn` can belong to a peer that obeys any window we ever advertised.

@@ -5,12 +5,20 @@
 
 use std::collections::VecDeque;
 
-use super::receiver::OwedAck;
-use crate::wire::Sn;
+use crate::wire::{Millis, Sn};
 use crate::work;
 
 /// So many datagrams lie between the first time and the last.
 const LATER: u64 = 8;
+
+/// An acknowledgement owed: which segment, and its clock to echo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OwedAck {
+    /// The segment's number.
+    pub sn: Sn,
+    /// The segment's clock.
+    pub ts: Millis,
+}
 
 /// What leaves again, and in which datagram at the earliest.
 ///

@@ -3,4 +3,4 @@
 pub mod delivery;
 pub(crate) mod reordering;
 pub mod rtt;
-mod windowed_min;
+pub(crate) mod windowed_min;

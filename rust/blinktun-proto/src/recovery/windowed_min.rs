@@ -5,16 +5,16 @@ use crate::time::{Duration, Time};
 /// The minimum of the last half to whole window. Each half keeps its own; the older half is dropped at
 /// once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WindowedMin {
+pub(crate) struct WindowedMin<T = Duration> {
     half: Duration,
     began: Time,
-    current: Option<Duration>,
-    previous: Option<Duration>,
+    current: Option<T>,
+    previous: Option<T>,
 }
 
-impl WindowedMin {
+impl<T: Copy + Ord> WindowedMin<T> {
     /// No value yet.
-    pub(super) fn new(window: Duration) -> WindowedMin {
+    pub(crate) fn new(window: Duration) -> WindowedMin<T> {
         WindowedMin {
             half: window / 2,
             began: Time::ZERO,
@@ -24,7 +24,7 @@ impl WindowedMin {
     }
 
     /// Take a value; `now` never goes back.
-    pub(super) fn add(&mut self, value: Duration, now: Time) {
+    pub(crate) fn add(&mut self, value: T, now: Time) {
         let age = now.since(self.began);
         if age >= self.half {
             // After a long pause the old values count until the next one comes, which is this.
@@ -35,7 +35,7 @@ impl WindowedMin {
     }
 
     /// The smallest, if there was any.
-    pub(super) fn get(&self) -> Option<Duration> {
+    pub(crate) fn get(&self) -> Option<T> {
         match (self.current, self.previous) {
             (Some(current), Some(previous)) => Some(current.min(previous)),
             (current, previous) => current.or(previous),

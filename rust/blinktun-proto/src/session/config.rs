@@ -192,7 +192,7 @@ impl Config {
             },
             send_window: self.send_window,
             receive_window: self.receive_window,
-            repeats_acks: self.congestion == Algorithm::Adaptive,
+            tunes_itself: self.congestion == Algorithm::Adaptive,
             clock_offset,
         }
     }

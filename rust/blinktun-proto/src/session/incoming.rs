@@ -113,9 +113,12 @@ impl Session {
     pub fn finish_input(&mut self, now: Time) {
         self.kcp.finish_input(&mut self.path, now);
         self.trace_metrics(now);
-        if self.role == Role::Server && self.mux.peer_is_blinktun() {
-            // It asks as well when nothing comes, and its questions show its clock.
-            self.path.liveness.note_peer_asks();
+        if self.mux.peer_is_blinktun() {
+            self.kcp.trust_peer();
+            if self.role == Role::Server {
+                // It asks as well when nothing comes, and its questions show its clock.
+                self.path.liveness.note_peer_asks();
+            }
         }
         if self.kcp.answered_ever(&self.path) {
             self.first_answer.note_answer();

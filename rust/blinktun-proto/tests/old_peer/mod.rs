@@ -58,7 +58,7 @@ impl OldPeer {
             loss_detection: LossDetection::Packets(2),
             send_window: 128,
             receive_window: 512,
-            repeats_acks: false,
+            tunes_itself: false,
             clock_offset: conv,
         };
         let encoder = shards.map(|(data, parity)| Encoder::new(data, parity).expect("numbers"));

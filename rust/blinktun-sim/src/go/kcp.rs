@@ -87,7 +87,8 @@ impl Kcp {
 
     /// Whether a write would not block.
     pub fn may_write(&self) -> bool {
-        self.waiting() < self.config.send_window as usize
+        let window = (self.config.send_window as usize).min(self.remote_window);
+        self.waiting() < window
     }
 
     /// Segments not acknowledged.
