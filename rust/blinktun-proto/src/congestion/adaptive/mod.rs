@@ -27,6 +27,9 @@ use round::{Round, Summary};
 
 /// Segments that leave before the first round trip is known.
 const FIRST_FLIGHT: u64 = 32;
+/// At least so many segments leave in a round trip, up to a rate of so many bytes a second.
+const LEAST_FLIGHT: u64 = 4;
+const LEAST_RATE: f64 = 12_500.0;
 /// Doubles what is delivered in each round trip: 4 ln 2 (draft-ietf-ccwg-bbr, 4.3.1).
 const STARTUP_GAIN: f64 = 2.77;
 /// At the start so many times what the path holds may be on its way.
@@ -156,8 +159,8 @@ impl Adaptive {
     fn end_round(&mut self, summary: Summary, now: Time) {
         self.age += 1;
         self.own_loss.end_round();
-        let is_cruising = self.phase == Phase::Cruise;
-        self.queue.end_round(summary.least_rtt, is_cruising);
+        let kind = (self.phase == Phase::Cruise, self.phase == Phase::Down);
+        self.queue.end_round(summary.least_rtt, kind);
         let rate = summary.rate;
         let is_lossy = self.is_lossy(&summary);
         let is_limited = summary.is_app_limited;
@@ -176,12 +179,12 @@ impl Adaptive {
                     self.queue.rebase(now);
                     self.enter(Phase::Cruise, now);
                 }
+                Phase::Cruise if self.queue.is_doubtful(now) => self.enter(Phase::Drain, now),
                 Phase::Cruise if self.age > 1 && is_congested => {
-                    self.bandwidth.set(rate);
+                    self.bandwidth.set(rate.max(known / 2));
                     self.is_judged = true;
                     self.enter(Phase::Down, now);
                 }
-                Phase::Cruise if self.queue.is_doubtful(now) => self.enter(Phase::Drain, now),
                 Phase::Cruise if self.is_time_for_a_probe(now) => self.enter(Phase::Up, now),
                 Phase::Up => {
                     self.is_judged = false;
@@ -193,7 +196,7 @@ impl Adaptive {
                 }
                 Phase::Down if (is_queued || is_lossy) && self.age < MAX_DOWN_ROUNDS => {
                     if is_congested && is_full {
-                        self.bandwidth.set(rate);
+                        self.bandwidth.set(rate.max(known / 2));
                     }
                 }
                 Phase::Down => self.enter(Phase::Cruise, now),
@@ -288,7 +291,8 @@ impl Controller for Adaptive {
             false => self.bandwidth.get(),
         };
         let rate = self.gain * bandwidth as f64 / self.arriving();
-        Some((rate as u64).max(self.mss))
+        let slowest = (LEAST_FLIGHT * self.mss) as f64 / (base + self.queue.noise()).as_secs_f64();
+        Some(rate.max(slowest.min(LEAST_RATE)) as u64)
     }
 
     fn on_sent(&mut self, sent: &Sent, _now: Time) {

@@ -10,6 +10,8 @@ const TARGET_PART: u32 = 25;
 const MEMORY: Duration = Duration::from_secs(10);
 /// A queue that stays for so many rounds although less leaves may not be ours.
 const PATIENCE: u32 = 6;
+/// Round trips may differ by so much without a reason: other programs acknowledge with a clock.
+const MOST_NOISE: Duration = Duration::from_millis(5);
 /// A queue is emptied in so many rounds at most.
 const MAX_ROUNDS: u32 = 5;
 
@@ -53,31 +55,37 @@ impl Queue {
 
     /// Another phase begins.
     pub(super) fn begin_phase(&mut self) {
-        (self.last_least, self.held_back) = (None, 0);
+        self.last_least = None;
     }
 
-    /// A round has ended; `is_steady` if as much left as the path delivers.
-    pub(super) fn end_round(&mut self, least: Option<Duration>, is_steady: bool) {
+    /// A round has ended; `is_steady` if as much left as the path delivers, `is_less` if less did.
+    pub(super) fn end_round(
+        &mut self,
+        least: Option<Duration>,
+        (is_steady, is_less): (bool, bool),
+    ) {
         let Some(least) = least else { return };
         self.standing = least.saturating_sub(self.base.unwrap_or(least));
         if let Some(before) = self.least_before.replace(least)
             && is_steady
         {
             let base = self.base.unwrap_or(least);
-            self.noise = ((7 * self.noise + least.abs_diff(before)) / 8).min(base / 20);
+            let most = (base / 20).max(MOST_NOISE);
+            self.noise = ((7 * self.noise + least.abs_diff(before)) / 8).min(most);
         }
         self.last_least = Some(least);
-        self.held_back = match is_steady && self.standing > 2 * self.target() {
-            true => self.held_back + 1,
-            false => 0,
-        };
+        if self.standing <= 2 * self.target() {
+            self.held_back = 0;
+        } else if is_steady || is_less {
+            self.held_back += 1;
+        }
     }
 
     /// The queue is empty, as far as it was ours: the path takes what the last round took.
     pub(super) fn rebase(&mut self, now: Time) {
         if let Some(least) = self.last_least {
             (self.base, self.seen) = (Some(least), now);
-            self.standing = Duration::ZERO;
+            (self.standing, self.held_back) = (Duration::ZERO, 0);
         }
     }
 
@@ -110,7 +118,7 @@ impl Queue {
     fn target(&self) -> Duration {
         let base = self.base.unwrap_or_default();
         let short = (base / TARGET_PART).clamp(TARGET / 4, TARGET);
-        short.max(self.noise + self.noise / 2).min(base / 3)
+        short.max(self.noise + self.noise / 2)
     }
 
     /// A time in round trips.
