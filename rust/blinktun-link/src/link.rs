@@ -32,6 +32,8 @@ pub struct Link {
     on_way: BTreeMap<(Time, u64), Vec<u8>>,
     /// Memory of what is on its way, in bytes.
     held: usize,
+    /// Bytes in front of each datagram that it carries too, and is not given: headers of the layers below.
+    pub headers: usize,
     /// What has happened so far.
     pub counts: Counts,
 }
@@ -84,6 +86,7 @@ impl Link {
             sequence: 0,
             on_way: BTreeMap::new(),
             held: 0,
+            headers: 0,
             counts: Counts::default(),
         }
     }
@@ -128,12 +131,13 @@ impl Link {
     /// A datagram leaves at `now`.
     pub fn send(&mut self, datagram: &[u8], now: Time) -> Sent {
         self.weather_at(now);
-        self.count(datagram.len());
+        let len = self.headers + datagram.len();
+        self.count(len);
         let lost = self.is_lost(now);
-        let Some(departure) = self.enqueue(datagram.len(), now) else {
-            return self.drop_for_room(datagram.len());
+        let Some(departure) = self.enqueue(len, now) else {
+            return self.drop_for_room(len);
         };
-        if lost || datagram.len() > self.weather.mtu {
+        if lost || len > self.weather.mtu {
             self.counts.lost += 1;
             self.counts.too_long += u64::from(!lost);
             return if lost { Sent::Lost } else { Sent::TooLong };
@@ -176,7 +180,7 @@ impl Link {
         let (_, datagram) = self.on_way.pop_first()?;
         self.held -= datagram.len() + OVERHEAD;
         self.counts.delivered += 1;
-        self.counts.delivered_bytes += datagram.len() as u64;
+        self.counts.delivered_bytes += (self.headers + datagram.len()) as u64;
         Some(datagram)
     }
 
@@ -349,6 +353,25 @@ mod tests {
         assert_eq!(link.counts.lost, 10);
         assert_eq!(link.next_arrival(), Some(Time::from_millis(100)));
         assert!(link.receive(Time::from_millis(99)).is_none());
+    }
+
+    #[test]
+    fn headers_take_room_on_the_link_and_are_counted() {
+        let weather = Weather {
+            rate: Some(1000),
+            queue: 242,
+            mtu: 120,
+            ..Weather::perfect(Duration::ZERO)
+        };
+        let mut link = Link::new(weather, 1);
+        link.headers = 20;
+        let sent = [100, 101, 1].map(|len| link.send(&vec![0; len], Time::ZERO));
+        assert_eq!(sent, [Sent::OnItsWay, Sent::TooLong, Sent::Dropped]);
+        assert_eq!(link.next_arrival(), Some(Time::from_millis(120)));
+        assert_eq!(link.receive(Time::from_millis(120)), Some(vec![0; 100]));
+        let counts = link.counts;
+        assert_eq!((counts.bytes, counts.delivered_bytes), (262, 120));
+        assert_eq!(counts.dropped_bytes, 21);
     }
 
     #[test]
