@@ -9,6 +9,8 @@
 //! | [`world`] | two nodes, two links, many flows: time jumps from event to event |
 //! | [`go`] | a peer that behaves as the Go programs do |
 //! | [`end`] | what can stand at an end there: an endpoint of ours, or such a peer |
+//! | [`download`] | a download over a link in words, and requests beside it: what it gets and costs |
+//! | [`goals`] | what that must be over each link with a name |
 //! | [`crowd`] | one server and many clients |
 //! | [`seeds`] | with which seeds a story is told, and how to tell it again |
 //!
@@ -20,9 +22,11 @@
 
 mod builders;
 pub mod crowd;
+pub mod download;
 pub mod end;
 pub mod flow;
 pub mod go;
+pub mod goals;
 pub mod node;
 pub mod seeds;
 pub mod setup;
