@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust wasm python matrix scenarios bench bench-quick bench-micro soak goals clean
+.PHONY: help demo setup peers test lint rust wasm python matrix scenarios bench bench-quick bench-links bench-micro soak goals clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,6 +12,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
 BUILT := .venv/built
+QUIC := target/quic/release/quic-tunnel
 RUST_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 help:
@@ -95,6 +96,11 @@ clean:
 $(BUILT): $(RUST_SOURCES) | $(BIN)/maturin
 	@echo "== build"
 	$(BIN)/maturin develop --release --extras dev
+	@touch $@
+
+# A workspace of its own: what quinn needs is not in the product's lock.
+$(QUIC): $(wildcard benchmarks/quic/src/*.rs) benchmarks/quic/Cargo.toml benchmarks/quic/Cargo.lock
+	cargo build --release --locked --quiet --manifest-path benchmarks/quic/Cargo.toml --target-dir target/quic
 	@touch $@
 
 $(BIN)/maturin:
