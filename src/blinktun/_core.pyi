@@ -32,6 +32,7 @@ __all__ = [
     "Event",
     "Link",
     "LinkCounts",
+    "LinkPhase",
     "OpeningMemory",
     "Pads",
     "Reactor",
@@ -141,6 +142,38 @@ class Link:
     @property
     def largest_mtu(self) -> int:
         """The longest packet that passes at any time, in bytes."""
+
+    @property
+    def up(self) -> list[LinkPhase]:
+        """What it does to packets from client to server, one after the other."""
+
+    @property
+    def down(self) -> list[LinkPhase]:
+        """The same from server to client."""
+
+@final
+class LinkPhase:
+    """One direction of a link for as long as it stays as it is."""
+
+    @property
+    def begin(self) -> float:
+        """Seconds since the beginning."""
+
+    @property
+    def rate(self) -> int | None:
+        """Bytes a second; None: no limit."""
+
+    @property
+    def delay(self) -> float:
+        """Seconds from leaving the queue to arriving."""
+
+    @property
+    def jitter(self) -> float:
+        """Up to so many seconds more."""
+
+    @property
+    def loss(self) -> float:
+        """The share that is lost by chance, 0 to 1."""
 
 @final
 class LinkCounts:

@@ -94,6 +94,16 @@ def test_tcp_gets_the_rate_of_its_direction(
     assert rate / 2 < (total - first) * 8 / took < rate * 1.02
 
 
+def test_a_link_tells_what_its_words_mean() -> None:
+    link = Link("step", "loss-down=5%", "burst=6", "jitter=1ms", "delay-up=7ms")
+    assert [phase.begin for phase in link.down] == [0, 12, 20]
+    assert [phase.rate for phase in link.down] == [12_500_000, 2_500_000, 12_500_000]
+    assert (link.up[0].delay, link.down[0].delay, link.up[0].jitter) == (0.007, 0.05, 0.001)
+    assert link.up[0].loss == pytest.approx(0.02)
+    assert link.down[2].loss == pytest.approx(0.05)
+    assert Link().up[0].rate is None
+
+
 def test_losses_are_counted(stack: contextlib.ExitStack) -> None:
     lab = stack.enter_context(Lab("loss-up=20% rate=4mbit queue=20ms seed=3"))
     client, server = udp(stack, lab.client), udp(stack, lab.server)

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(up.delay, Duration::from_millis(20));
         assert_eq!(up.loss, 0.0, "bursts have all of it");
         let bursts = up.bursts.unwrap();
-        assert!((bursts.begin / (bursts.begin + bursts.end) - 0.02).abs() < 1e-9);
+        assert!((up.lost() - 0.02).abs() < 1e-9);
         assert!((bursts.end - 1.0 / 6.0).abs() < 1e-9);
         assert_eq!((up.jitter, up.in_order), (Duration::from_millis(5), false));
         assert_eq!((up.duplicate, up.corrupt), (0.01, 0.03));
@@ -244,6 +244,8 @@ mod tests {
         let link = parse("step rate=50mbit queue=64kb mtu=15s:1280 outage=3s:1s").unwrap();
         let times: Vec<u64> = link.up.later.iter().map(|(at, _)| at.as_secs()).collect();
         assert_eq!(times, [12, 15, 20]);
+        let begin = link.up.phases().map(|(at, _)| at.as_secs());
+        assert!(begin.eq([0, 12, 15, 20]));
         let rates = link.up.later.iter().map(|(_, weather)| weather.rate);
         assert_eq!(link.up.first.rate, Some(6_250_000));
         assert!(rates.eq([2_500_000, 2_500_000, 12_500_000].map(Some)));

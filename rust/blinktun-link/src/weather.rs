@@ -165,6 +165,14 @@ impl Weather {
         self
     }
 
+    /// The share of all datagrams that is lost by chance.
+    pub fn lost(&self) -> f64 {
+        let in_bursts = self.bursts.map_or(0.0, |bursts| {
+            bursts.loss * bursts.begin / (bursts.begin + bursts.end)
+        });
+        1.0 - (1.0 - self.loss) * (1.0 - in_bursts)
+    }
+
     /// Whether nothing passes now.
     pub fn is_out(&self, now: Time) -> bool {
         self.outages
@@ -183,6 +191,12 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// Each weather, and how long after the beginning it begins.
+    pub fn phases(&self) -> impl Iterator<Item = (Duration, &Weather)> {
+        let later = self.later.iter().map(|(at, weather)| (*at, weather));
+        std::iter::once((Duration::ZERO, &self.first)).chain(later)
+    }
+
     /// The longest datagram that passes at any time, in bytes.
     pub fn largest_mtu(&self) -> usize {
         let later = self.later.iter().map(|(_, weather)| weather.mtu);

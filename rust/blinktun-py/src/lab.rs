@@ -3,7 +3,7 @@
 use std::os::fd::RawFd;
 
 use blinktun_lab as lab;
-use blinktun_link::{Counts, Description, Direction, Error, catalog, keys};
+use blinktun_link::{Counts, Description, Direction, Error, Schedule, catalog, keys};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyMappingProxy};
 
@@ -44,6 +44,39 @@ impl Link {
     fn largest_mtu(&self) -> usize {
         self.inner.largest_mtu()
     }
+
+    #[getter]
+    fn up(&self) -> Vec<LinkPhase> {
+        phases(&self.inner.up)
+    }
+
+    #[getter]
+    fn down(&self) -> Vec<LinkPhase> {
+        phases(&self.inner.down)
+    }
+}
+
+/// One direction of a link for as long as it stays as it is.
+#[pyclass(frozen, get_all, module = "blinktun._core")]
+pub struct LinkPhase {
+    begin: f64,
+    rate: Option<u64>,
+    delay: f64,
+    jitter: f64,
+    loss: f64,
+}
+
+fn phases(schedule: &Schedule) -> Vec<LinkPhase> {
+    let phases = schedule.phases();
+    phases
+        .map(|(begin, weather)| LinkPhase {
+            begin: begin.as_secs_f64(),
+            rate: weather.rate,
+            delay: weather.delay.as_secs_f64(),
+            jitter: weather.jitter.as_secs_f64(),
+            loss: weather.lost(),
+        })
+        .collect()
 }
 
 fn config_error(py: Python<'_>, error: &Error) -> PyResult<PyErr> {

@@ -25,7 +25,7 @@ use config::{Config, Pads, seconds};
 use descriptors::owned;
 use guard::{Guarded, guard};
 use keys::{SessionKey, StreamKey, session_key, stream_key};
-use lab::{Emulator, Link, LinkCounts};
+use lab::{Emulator, Link, LinkCounts, LinkPhase};
 use openings::OpeningMemory;
 use session::Session;
 use stats::SessionStats;
@@ -274,8 +274,8 @@ mod _core {
 
     #[pymodule_export]
     use super::{
-        Config, Emulator, Link, LinkCounts, OpeningMemory, Pads, Reactor, Session, SessionStats,
-        config::least_mtu, derive_key,
+        Config, Emulator, Link, LinkCounts, LinkPhase, OpeningMemory, Pads, Reactor, Session,
+        SessionStats, config::least_mtu, derive_key,
     };
 
     #[pymodule_export]

@@ -1,6 +1,6 @@
 //! A download over a link in words, and small requests beside it: what it gets, and what it costs.
 
-use blinktun_link::{Description, Schedule, Weather};
+use blinktun_link::{Description, Weather};
 use blinktun_proto::session::Config;
 use blinktun_proto::time::{Duration, Time};
 
@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(120);
 const FIRST: Duration = Duration::from_millis(500);
 /// This share of each phase is left out of its goodput: the sender finds out what the link carries.
 const LEFT_OUT: f64 = 0.25;
+/// A download goes on for so long behind the last change of its link.
+const BEHIND_CHANGES: Duration = Duration::from_secs(8);
 /// What the download must have to have begun, of what the link can carry.
 const BEGUN: f64 = 0.8;
 
@@ -28,7 +30,7 @@ const BEGUN: f64 = 0.8;
 pub struct Download {
     /// What lies between client and server.
     pub link: Description,
-    /// How long it takes if the link stays as it is; behind the last change of a link it goes on for 8 s.
+    /// How long it takes if the link stays as it is; otherwise it ends 8 s behind the last change.
     pub seconds: u64,
     /// Decides everything that is left to chance.
     pub seed: u64,
@@ -116,17 +118,14 @@ impl Download {
     }
 
     fn phases(&self) -> Vec<Phase> {
-        let Schedule { first, later } = &self.link.down;
-        let mut changes = vec![(Duration::ZERO, first)];
-        changes.extend(later.iter().map(|(at, weather)| (*at, weather)));
-        let last = changes.last().map_or(Duration::ZERO, |(at, _)| *at);
-        let end = match later.is_empty() {
-            true => Duration::from_secs(self.seconds),
-            false => last + Duration::from_secs(8),
+        let changes: Vec<_> = self.link.down.phases().collect();
+        let ends = changes[1..].iter().map(|(at, _)| *at);
+        let last = match changes[..] {
+            [_] => Duration::from_secs(self.seconds),
+            [.., (at, _)] => at + BEHIND_CHANGES,
+            [] => Duration::ZERO,
         };
-        let ends = changes[1..].iter().map(|(at, _)| *at).chain([end]);
-        let ends: Vec<Duration> = ends.collect();
-        let phases = changes.iter().zip(ends);
+        let phases = changes.iter().zip(ends.chain([last]));
         phases
             .map(|((begin, weather), end)| Phase {
                 begin: *begin,
@@ -182,13 +181,10 @@ fn requests(world: &World, download: usize) -> Vec<Duration> {
 
 /// Payload that such a link carries beside its losses, in Mbit/s.
 fn carries(weather: &Weather) -> f64 {
-    let bursts = weather.bursts.map_or(0.0, |bursts| {
-        bursts.loss * bursts.begin / (bursts.begin + bursts.end)
-    });
     let Some(rate) = weather.rate else {
         panic!("a link without a rate cannot be filled")
     };
-    rate as f64 * 8e-6 * PAYLOAD * (1.0 - weather.loss - bursts)
+    rate as f64 * 8e-6 * PAYLOAD * (1.0 - weather.lost())
 }
 
 /// How much has been read, and when.

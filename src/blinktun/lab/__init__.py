@@ -8,9 +8,19 @@ client and server, and the emulator of the core that carries packets between the
 
 from __future__ import annotations
 
-from blinktun._core import LINK_KEYS, LINKS, Link, LinkCounts
+from blinktun._core import LINK_KEYS, LINKS, Link, LinkCounts, LinkPhase
 from blinktun.lab.host import Host
 from blinktun.lab.lab import Counts, Lab
 from blinktun.lab.requirements import require
 
-__all__ = ["LINKS", "LINK_KEYS", "Counts", "Host", "Lab", "Link", "LinkCounts", "require"]
+__all__ = [
+    "LINKS",
+    "LINK_KEYS",
+    "Counts",
+    "Host",
+    "Lab",
+    "Link",
+    "LinkCounts",
+    "LinkPhase",
+    "require",
+]
