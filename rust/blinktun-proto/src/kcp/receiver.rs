@@ -99,12 +99,12 @@ impl Receiver {
 
     /// The window to advertise, in segments.
     pub fn window(&self) -> u16 {
-        let found = self.found.as_ref();
-        let told = found.map_or(self.window, |found| self.ahead.len() as u32 + found.size());
-        self.window
-            .min(told)
-            .saturating_sub(self.waiting.len() as u32)
-            .min(u16::MAX.into()) as u16
+        let free = self.window.saturating_sub(self.waiting.len() as u32);
+        // What waits here is not on the path.
+        let told = self.found.as_ref().map_or(free, |found| {
+            free.min(self.ahead.len() as u32 + found.size())
+        });
+        told.min(u16::MAX.into()) as u16
     }
 
     /// The peer is blinktun. It does not flood the path, so it may use the whole window. It ignores what is
@@ -186,7 +186,7 @@ impl Receiver {
     /// Move what is in order to the sink, as far as it has room. Returns whether a full queue
     /// has opened, which the peer must be told.
     pub fn drain<S: Sink + ?Sized>(&mut self, sink: &mut S, pool: &mut Pool) -> bool {
-        let was_full = self.waiting.len() as u32 >= self.window;
+        let was_full = self.window() == 0;
         loop {
             while sink.has_room()
                 && let Some(data) = self.waiting.pop_front()
@@ -202,7 +202,7 @@ impl Receiver {
         if self.ahead.is_empty() && self.ahead.capacity() > IDLE_CAPACITY {
             self.ahead = VecDeque::new();
         }
-        was_full && (self.waiting.len() as u32) < self.window
+        was_full && self.window() > 0
     }
 
     /// Segments in order that wait for room in the sink.

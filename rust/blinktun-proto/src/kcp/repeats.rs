@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 use crate::wire::{Millis, Sn};
 use crate::work;
 
+/// Each queue has at most so many: those of some hundred datagrams.
+const MOST: usize = 4096;
 /// So many datagrams lie between the first time and the last.
 const LATER: u64 = 8;
 
@@ -22,7 +24,7 @@ pub struct OwedAck {
 
 /// What leaves again, and in which datagram at the earliest.
 ///
-/// Bound: two for each segment ahead of order.
+/// Bound: [`MOST`]; the oldest is given up.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
     soon: VecDeque<(OwedAck, u64)>,
@@ -42,7 +44,7 @@ impl Repeats {
     /// An acknowledgement leaves for the first time.
     pub(super) fn add(&mut self, ack: OwedAck) {
         self.allowed += 2;
-        self.soon.push_back((ack, self.datagrams + 1));
+        push(&mut self.soon, (ack, self.datagrams + 1));
     }
 
     /// The next one that leaves again in this datagram: for each new one two at most. `next` is the first
@@ -64,11 +66,65 @@ impl Repeats {
                 continue;
             }
             if is_soon {
-                self.later.push_back((ack, now + LATER));
+                push(&mut self.later, (ack, now + LATER));
             }
             self.allowed -= 1;
             return Some(ack);
         }
         None
+    }
+}
+
+fn push(queue: &mut VecDeque<(OwedAck, u64)>, entry: (OwedAck, u64)) {
+    if queue.len() == MOST {
+        queue.pop_front();
+    }
+    queue.push_back(entry);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ack(n: u32) -> OwedAck {
+        OwedAck {
+            sn: Sn(n),
+            ts: Millis(n),
+        }
+    }
+
+    #[test]
+    fn each_leaves_with_the_next_datagram_and_once_more_later() {
+        let mut repeats = Repeats::default();
+        let mut seen = Vec::new();
+        for datagram in 0..20 {
+            repeats.begin();
+            repeats.add(ack(datagram));
+            while let Some(ack) = repeats.next(Sn(0)) {
+                seen.push((ack.sn.0, datagram));
+            }
+        }
+        let of_three: Vec<_> = seen.iter().filter(|(sn, _)| *sn == 3).collect();
+        assert_eq!(of_three, [&(3, 4), &(3, 12)]);
+    }
+
+    #[test]
+    fn what_finds_no_room_does_not_pile_up() {
+        let mut repeats = Repeats::default();
+        for n in 0..100_000 {
+            repeats.begin();
+            repeats.add(ack(n));
+        }
+        assert_eq!(repeats.soon.len(), MOST);
+    }
+
+    #[test]
+    fn what_is_in_order_by_now_leaves_no_more() {
+        let mut repeats = Repeats::default();
+        repeats.begin();
+        repeats.add(ack(5));
+        repeats.begin();
+        repeats.add(ack(9));
+        assert_eq!(repeats.next(Sn(6)), None);
     }
 }

@@ -305,6 +305,10 @@ impl Sender {
 
     /// After a batch of input: find what was lost, tell the controller.
     pub fn finish_input(&mut self, path: &mut Path, now: Time) {
+        if matches!(self.detection, Detection::Time(_)) && !self.is_dark(&path.rtt, now) {
+            // After an answer the next probe waits no longer than the first one.
+            self.next_due = Some(self.probe_at(&path.rtt));
+        }
         let batch = core::mem::take(&mut self.batch);
         if batch.segments == 0 {
             return;

@@ -47,7 +47,9 @@ impl Reordering {
             .first
             .is_none_or(|first| now.since(first) < NEW_ROUNDS * smoothed);
         let least = if is_new { smoothed / 8 } else { LEAST };
-        (LEAST + seen + seen / 4).max(least).min(smoothed)
+        (LEAST + seen + seen / 4)
+            .max(least)
+            .min(smoothed.max(LEAST))
     }
 
     /// What counts of `current` when it is `age` old.

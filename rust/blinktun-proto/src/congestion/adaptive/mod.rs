@@ -60,6 +60,8 @@ const MAX_DOWN_ROUNDS: u32 = 5;
 const EXCESS_LOSS: f64 = 0.1;
 /// While nothing is known of the path's own loss, more than this is caused by our rate.
 const STARTUP_LOSS: f64 = 0.3;
+/// Beside a download copies are no more than this share; while only requests leave they may be half.
+const MAX_COPIES: f64 = 0.1;
 /// A path that gives less than this part of what is sent is full.
 const FULL: f64 = 0.8;
 
@@ -213,7 +215,7 @@ impl Adaptive {
         let is_over = is_lossy || self.queue.is_long();
         if rate > before + before / 4 {
             self.plateau = 0;
-        } else if !summary.is_app_limited || is_over {
+        } else if !summary.is_app_limited || (is_over && summary.bytes > FIRST_FLIGHT * self.mss) {
             self.plateau += 1;
         }
         if self.plateau >= if is_over { 1 } else { PLATEAU_ROUNDS } {
@@ -262,7 +264,7 @@ impl Adaptive {
             Phase::Startup => self.round.last_loss().min(STARTUP_LOSS),
             _ => self.own_loss.share(),
         };
-        (1.0 - loss) * (1.0 - self.round.copies())
+        (1.0 - loss) * (1.0 - self.round.copies().min(MAX_COPIES))
     }
 }
 
@@ -323,6 +325,10 @@ impl Controller for Adaptive {
         self.pipe = self.pipe.saturating_sub(bytes);
         self.round.note_lost(bytes);
         self.own_loss.note_lost(bytes, sent);
+    }
+
+    fn on_spurious(&mut self, bytes: u64, _now: Time) {
+        self.round.note_arrived_late(bytes);
     }
 
     fn on_mtu(&mut self, segment: usize) {

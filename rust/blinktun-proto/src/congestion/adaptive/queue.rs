@@ -83,10 +83,8 @@ impl Queue {
 
     /// The queue is empty, as far as it was ours: the path takes what the last round took.
     pub(super) fn rebase(&mut self, now: Time) {
-        if let Some(least) = self.last_least {
-            (self.base, self.seen) = (Some(least), now);
-            (self.standing, self.held_back) = (Duration::ZERO, 0);
-        }
+        self.base = self.last_least.or(self.base);
+        (self.seen, self.standing, self.held_back) = (now, Duration::ZERO, 0);
     }
 
     /// Whether only an empty queue can tell how long the path takes.

@@ -7,8 +7,6 @@ use crate::time::{Duration, Time};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Round {
     began: Option<Time>,
-    /// Bytes delivered since the conversation began.
-    all: u64,
     /// The round ends when what left after so many delivered bytes is acknowledged.
     ends_after: u64,
     delivered: u64,
@@ -41,7 +39,6 @@ pub(super) struct Summary {
 impl Round {
     /// Take what was acknowledged. Returns the round if it has ended; another one begins then.
     pub(super) fn note_acked(&mut self, acked: &Acked, now: Time) -> Option<Summary> {
-        self.all += acked.bytes;
         self.delivered += acked.bytes;
         if let Some(rtt) = acked.rtt {
             self.least_rtt = Some(self.least_rtt.map_or(rtt, |least| least.min(rtt)));
@@ -54,8 +51,7 @@ impl Round {
         let summary = self.began.map(|began| self.summary(now.since(began)));
         *self = Round {
             began: Some(now),
-            all: self.all,
-            ends_after: self.all,
+            ends_after: sample.before + sample.bytes,
             last_loss: summary.map(|summary| summary.loss),
             copies: 0.8 * self.copies + 0.2 * self.copied as f64 / self.sent.max(1) as f64,
             ..Round::default()
@@ -81,6 +77,11 @@ impl Round {
         self.lost += bytes;
     }
 
+    /// So many bytes were not lost after all.
+    pub(super) fn note_arrived_late(&mut self, bytes: u64) {
+        self.lost = self.lost.saturating_sub(bytes);
+    }
+
     /// Whether no round has ended yet.
     pub(super) fn is_first(&self) -> bool {
         self.last_loss.is_none()
@@ -100,5 +101,43 @@ impl Round {
             least_rtt: self.least_rtt,
             is_app_limited: self.is_app_limited,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::congestion::InFlight;
+    use crate::recovery::delivery::Delivered;
+
+    /// Acknowledge 1000 bytes that left after `before` delivered ones.
+    fn acked(before: u64, bytes: u64) -> Acked {
+        Acked {
+            bytes: 1000,
+            segments: 1,
+            delivered: Some(Delivered {
+                bytes,
+                before,
+                interval: Duration::from_millis(100),
+                is_app_limited: false,
+            }),
+            rtt: None,
+            has_advanced: true,
+            in_flight: InFlight::default(),
+            peer_window: 1000,
+        }
+    }
+
+    #[test]
+    fn a_round_is_a_round_trip_although_much_was_delivered_before_the_path_began() {
+        // The session has moved: 100 MB were delivered over another path. 20 segments are in flight.
+        let (old, mut round, mut rounds) = (100_000_000, Round::default(), 0);
+        for n in 1..=200_u64 {
+            let before = old + 1000 * n.saturating_sub(20);
+            let delivered = old + 1000 * n - before;
+            let now = Time::from_millis(5 * n);
+            rounds += u32::from(round.note_acked(&acked(before, delivered), now).is_some());
+        }
+        assert!((8..=10).contains(&rounds), "{rounds}");
     }
 }
