@@ -114,8 +114,9 @@ pub trait Controller: Send + Sync {
         None
     }
 
-    /// Whether no new data may leave until something is acknowledged or found lost.
-    fn is_full(&self) -> bool {
+    /// Whether no new data may leave until something is acknowledged or found lost, with `on_way` bytes that
+    /// are neither.
+    fn is_full(&self, _on_way: u64) -> bool {
         false
     }
 

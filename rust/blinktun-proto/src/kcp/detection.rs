@@ -1,9 +1,13 @@
-//! Which transmissions are lost.
+//! Which transmissions are lost: found as kcp-go finds it, or by time.
 
-use super::overtaken::{Overtaken, Transmission};
+use super::copies::Copies;
+use super::overtaken::Overtaken;
 use super::time_threshold::TimeThreshold;
 use crate::recovery::rtt::Rtt;
-use crate::time::Time;
+use crate::time::{Duration, Time};
+
+/// A probe waits at most so many times twice as long as the one before.
+const MAX_DOUBLINGS: u32 = 6;
 
 /// How an end notices that a transmission is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,37 +18,84 @@ pub enum LossDetection {
     Time,
 }
 
-/// What is out, by one of both ways.
+/// One of both ways, and what it remembers.
 #[derive(Debug)]
 pub(super) enum Detection {
-    Packets(Overtaken),
-    Time(TimeThreshold),
+    Packets(ByPackets),
+    Time(ByTime),
+}
+
+/// Later acknowledgements, and the timers of segments.
+#[derive(Debug)]
+pub(super) struct ByPackets {
+    pub(super) overtaken: Overtaken,
+    /// No segment is due before this; may be early, never late.
+    pub(super) next_due: Option<Time>,
+    /// All segments are looked at for one that is due, so not before this.
+    pub(super) next_look: Time,
+    /// Segments that are due wait for a sign that the path carries anything.
+    pub(super) held_back: bool,
+    /// There was such a sign.
+    pub(super) resumes: bool,
+}
+
+/// The time that reordering takes, one timer for all that is in flight, and copies of what somebody waits for.
+#[derive(Debug)]
+pub(super) struct ByTime {
+    pub(super) threshold: TimeThreshold,
+    pub(super) copies: Copies,
+    /// Probes that have left because nothing was heard since.
+    probes: u32,
 }
 
 impl Detection {
     /// Nothing is out.
-    pub(super) fn new(how: LossDetection) -> Detection {
+    pub(super) fn new(how: LossDetection, now: Time) -> Detection {
         match how {
-            LossDetection::Packets(resend) => Detection::Packets(Overtaken::new(resend)),
-            LossDetection::Time => Detection::Time(TimeThreshold::new()),
-        }
-    }
-
-    /// A segment leaves.
-    pub(super) fn note_sent(&mut self, transmission: Transmission) {
-        match self {
-            Detection::Packets(overtaken) => overtaken.note_sent(transmission),
-            Detection::Time(threshold) => threshold.note_sent(transmission),
+            LossDetection::Packets(resend) => Detection::Packets(ByPackets {
+                overtaken: Overtaken::new(resend),
+                next_due: None,
+                next_look: now,
+                held_back: false,
+                resumes: false,
+            }),
+            LossDetection::Time => Detection::Time(ByTime {
+                threshold: TimeThreshold::new(),
+                copies: Copies::default(),
+                probes: 0,
+            }),
         }
     }
 
     /// A transmission was acknowledged. `is_exact` says that its own acknowledgement has come.
     pub(super) fn note_acked(&mut self, order: u64, is_exact: bool, rtt: &Rtt, now: Time) {
         match self {
-            Detection::Packets(overtaken) => overtaken.note_acked(order),
-            Detection::Time(threshold) => {
-                threshold.note_acked(order, is_exact, rtt.smoothed(), now);
+            Detection::Packets(by) => by.overtaken.note_acked(order),
+            Detection::Time(by) => {
+                by.threshold
+                    .note_acked(order, is_exact, rtt.smoothed(), now);
             }
         }
+    }
+
+    /// Something was acknowledged.
+    pub(super) fn note_progress(&mut self) {
+        match self {
+            Detection::Packets(by) => by.resumes |= core::mem::take(&mut by.held_back),
+            Detection::Time(by) => by.probes = 0,
+        }
+    }
+}
+
+impl ByTime {
+    /// How long after the last acknowledgement a probe leaves: the time of an acknowledgement, and twice as
+    /// long after each probe.
+    pub(super) fn probe_after(&self, rtt: &Rtt) -> Duration {
+        rtt.rto() * (1 << self.probes.min(MAX_DOUBLINGS))
+    }
+
+    /// A probe leaves.
+    pub(super) fn note_probe(&mut self) {
+        self.probes += 1;
     }
 }

@@ -118,6 +118,14 @@ impl Outgoing {
         !ts.before(self.first_ts) && !self.last.ts.before(ts)
     }
 
+    /// Its bytes, if it is lost and waits to leave again.
+    pub(super) fn waits_as_lost(&self) -> u64 {
+        match self.queued {
+            None | Some(Again::Copy) => 0,
+            Some(Again::Fast | Again::Early | Again::Timeout) => self.data.len() as u64,
+        }
+    }
+
     /// Wait longer after a timeout; an early repetition says nothing about the path's time.
     pub(super) fn back_off(&mut self, nodelay: bool, rtt: &Rtt) {
         if self.early {

@@ -7,6 +7,7 @@
 //! After any call that changes something, call [`Kcp::emit`] until it returns `None`, then arm a
 //! timer for [`Kcp::next_timeout`].
 
+mod copies;
 mod detection;
 mod emit;
 mod in_flight;
@@ -206,7 +207,7 @@ impl Kcp {
     pub fn timers(&self, path: &Path, timers: &mut Timers) {
         let stall = self.sender.silence_due();
         timers.set(Timer::Stall, stall.filter(|_| !path.liveness.knows_stall()));
-        timers.set(Timer::Retransmission, self.sender.next_timeout());
+        timers.set(Timer::Retransmission, self.sender.next_timeout(&path.rtt));
         timers.set(Timer::Liveness, path.liveness.next_timeout());
         timers.set(Timer::WindowProbe, self.probe.next_timeout());
     }

@@ -1,6 +1,5 @@
 //! The sending half: windows, what is in flight, what must leave again.
 
-mod copies;
 mod losses;
 mod timeouts;
 
@@ -12,8 +11,6 @@ use super::in_flight::{Again, Batch, Departure, Outgoing};
 use super::overtaken::Transmission;
 use super::pool::Pool;
 use super::receiver::SLACK;
-use copies::Copies;
-
 use crate::congestion::{Acked, InFlight, Sent};
 use crate::path::Path;
 use crate::recovery::delivery::Delivery;
@@ -50,24 +47,16 @@ pub struct Sender {
     una: Sn,
     wrapped: bool,
     in_flight: InFlight,
+    /// Numbers that wait to leave again; [`Outgoing::queued`] says why.
     again: VecDeque<Sn>,
+    /// Bytes of those that are lost: in flight, and not on their way.
+    lost: u64,
     next_order: u64,
     detection: Detection,
-    copies: Copies,
     /// The path is dark: only what is queued leaves, nothing for the first time.
     dark: bool,
-    /// Segments that are due wait for a sign that the path carries anything.
-    held_back: bool,
-    /// There was such a sign.
-    resumes: bool,
-    /// No segment is due before this; may be early, never late.
-    next_due: Option<Time>,
-    /// All segments are looked at for one that is due, so not before this.
-    next_look: Time,
     delivery: Delivery,
     last_progress: Time,
-    /// Segments that have left because nothing was heard since.
-    probes: u32,
     advanced_ever: bool,
     batch: Batch,
 }
@@ -91,16 +80,10 @@ impl Sender {
             wrapped: false,
             in_flight: InFlight::default(),
             again: VecDeque::new(),
+            lost: 0,
             next_order: 0,
-            detection: Detection::new(loss),
-            copies: Copies::default(),
-            probes: 0,
-
+            detection: Detection::new(loss, now),
             dark: false,
-            held_back: false,
-            resumes: false,
-            next_due: None,
-            next_look: now,
             delivery: Delivery::new(now),
             last_progress: now,
             advanced_ever: false,
@@ -222,6 +205,7 @@ impl Sender {
             work::count(1);
             if !segment.acked {
                 self.in_flight.remove(segment.data.len());
+                self.lost -= segment.waits_as_lost();
                 self.batch.note(&segment);
                 // After several transmissions it is unknown which one arrived.
                 let only = (segment.transmissions == 1).then_some(segment.last);
@@ -253,6 +237,8 @@ impl Sender {
         let segment = self.buffer.get_mut(index).filter(|s| !s.acked)?;
         segment.acked = true;
         self.in_flight.remove(segment.data.len());
+        self.lost -= segment.waits_as_lost();
+        segment.queued = None;
         let bytes = segment.data.len() as u64;
         let departed = segment.departed_with(ts);
         let exact = departed.map(|departure| now.since(departure.at));
@@ -261,8 +247,9 @@ impl Sender {
             stats.spurious_retrans_segs += 1;
             if genuine {
                 path.on_spurious(bytes, now);
-                if let Detection::Time(threshold) = &mut self.detection {
-                    threshold.note_spurious(segment.last.at, path.rtt.smoothed(), now);
+                if let Detection::Time(by) = &mut self.detection {
+                    by.threshold
+                        .note_spurious(segment.last.at, path.rtt.smoothed(), now);
                 }
             }
         }
@@ -298,17 +285,12 @@ impl Sender {
     }
 
     fn note_progress(&mut self, now: Time) {
-        self.resumes |= core::mem::take(&mut self.held_back);
-        self.probes = 0;
+        self.detection.note_progress();
         self.last_progress = now;
     }
 
     /// After a batch of input: find what was lost, tell the controller.
     pub fn finish_input(&mut self, path: &mut Path, now: Time) {
-        if matches!(self.detection, Detection::Time(_)) && !self.is_dark(&path.rtt, now) {
-            // After an answer the next probe waits no longer than the first one.
-            self.next_due = Some(self.probe_at(&path.rtt));
-        }
         let batch = core::mem::take(&mut self.batch);
         if batch.segments == 0 {
             return;
@@ -346,7 +328,7 @@ impl Sender {
             };
         }
         let may_leave = !self.dark
-            && !path.controller.is_full()
+            && !path.controller.is_full(self.in_flight.bytes - self.lost)
             && self.buffer.len() < self.effective_window(path) as usize;
         let new = self.queue.front().filter(|_| may_leave);
         new.map(|first| first.data.len())
@@ -378,33 +360,28 @@ impl Sender {
             segment.first_ts = ts;
         }
         segment.transmissions += 1;
+        self.lost -= segment.waits_as_lost();
         let again = segment.queued.take();
         segment.copied = (again == Some(Again::Copy)).then_some(before);
         if let Some(again) = again {
             again.count(stats);
         }
-        let (is_urgent, transmissions) = (segment.is_urgent, segment.transmissions);
         segment.early = false;
         segment.due = now + segment.rto;
-        let due = match self.detection {
-            Detection::Packets(_) => segment.due,
-            Detection::Time(_) => self.probe_at(&path.rtt),
-        };
-        self.next_due = earliest(self.next_due, Some(due));
         let (order, sn) = (self.next_order, self.una.plus(index as u32));
         self.next_order += 1;
-        self.detection.note_sent(Transmission { order, sn });
-        if matches!(self.detection, Detection::Time(_)) {
-            self.copy_later(
-                (sn, order, bytes as usize),
-                (again, is_urgent, transmissions),
-                path,
-                now,
-            );
-        }
-        if let Detection::Packets(overtaken) = &mut self.detection {
-            let is_out = is_out(&self.buffer, self.una);
-            overtaken.tidy(self.in_flight.segments, is_out);
+        match &mut self.detection {
+            Detection::Packets(by) => {
+                by.next_due = earliest(by.next_due, Some(segment.due));
+                by.overtaken.note_sent(Transmission { order, sn });
+                let is_out = is_out(&self.buffer, self.una);
+                by.overtaken.tidy(self.in_flight.segments, is_out);
+            }
+            Detection::Time(by) => {
+                by.threshold.note_sent(Transmission { order, sn });
+                let pace = (path.controller.pacing_rate(), path.rtt.smoothed());
+                by.copies.note_sent(sn, segment, again, pace, now);
+            }
         }
         let sent = Sent {
             bytes,
@@ -415,25 +392,19 @@ impl Sender {
         Some((sn, &self.buffer[index].data))
     }
 
-    /// Let a copy follow a transmission that somebody waits for.
-    fn copy_later(
-        &mut self,
-        transmission: (Sn, u64, usize),
-        (again, is_urgent, transmissions): (Option<Again>, bool, u32),
-        path: &Path,
-        now: Time,
-    ) {
-        if is_urgent {
-            self.copies.note_urgent(now);
-        }
-        let is_wanted = match again {
-            None => is_urgent,
-            Some(Again::Copy) => false,
-            Some(_) => is_urgent || self.copies.is_somebody_waiting(now),
+    /// Let a segment leave again, behind others that do.
+    fn queue_again(&mut self, sn: Sn, why: Again) {
+        let index = usize::try_from(sn.diff(self.una)).ok();
+        let Some(segment) = index.and_then(|index| self.buffer.get_mut(index)) else {
+            return;
         };
-        if is_wanted {
-            let pace = (path.controller.pacing_rate(), path.rtt.smoothed());
-            self.copies.add(transmission, transmissions > 2, pace, now);
+        // A copy that waits is sent for the other reason.
+        let is_waiting = segment.queued.is_some();
+        self.lost -= segment.waits_as_lost();
+        segment.queued = Some(why);
+        self.lost += segment.waits_as_lost();
+        if !is_waiting {
+            self.again.push_back(sn);
         }
     }
 

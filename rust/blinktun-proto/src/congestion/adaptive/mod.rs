@@ -104,8 +104,6 @@ pub struct Adaptive {
     queue: Queue,
     own_loss: OwnLoss,
     round: Round,
-    /// Bytes that have left and are neither acknowledged nor lost.
-    pipe: u64,
 }
 
 impl Adaptive {
@@ -128,7 +126,6 @@ impl Adaptive {
             queue: Queue::default(),
             own_loss: OwnLoss::default(),
             round: Round::default(),
-            pipe: 0,
         }
     }
 
@@ -273,17 +270,17 @@ impl Controller for Adaptive {
         u64::MAX
     }
 
-    fn is_full(&self) -> bool {
+    fn is_full(&self, on_way: u64) -> bool {
         let first = FIRST_FLIGHT * self.mss;
         let Some(base) = self.queue.base() else {
-            return self.pipe >= first;
+            return on_way >= first;
         };
         let gain = match self.phase {
             Phase::Startup => STARTUP_PIPE,
             _ => PIPE,
         };
         let product = self.bandwidth.get() as f64 * (base + self.queue.noise()).as_secs_f64();
-        self.pipe >= ((gain * product / self.arriving()) as u64).max(first)
+        on_way >= ((gain * product / self.arriving()) as u64).max(first)
     }
 
     fn pacing_rate(&self) -> Option<u64> {
@@ -298,16 +295,11 @@ impl Controller for Adaptive {
     }
 
     fn on_sent(&mut self, sent: &Sent, _now: Time) {
-        self.pipe += if sent.is_copy { 0 } else { sent.bytes };
         self.own_loss.note_sent(sent.bytes);
         self.round.note_sent(sent);
     }
 
     fn on_acked(&mut self, acked: &Acked, now: Time) {
-        self.pipe = self
-            .pipe
-            .saturating_sub(acked.bytes)
-            .min(acked.in_flight.bytes);
         if let Some(rtt) = acked.rtt {
             self.queue.note_rtt(rtt, now);
         }
@@ -322,7 +314,6 @@ impl Controller for Adaptive {
     }
 
     fn on_transmission_lost(&mut self, bytes: u64, sent: Time) {
-        self.pipe = self.pipe.saturating_sub(bytes);
         self.round.note_lost(bytes);
         self.own_loss.note_lost(bytes, sent);
     }

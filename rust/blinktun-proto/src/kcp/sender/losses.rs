@@ -1,5 +1,7 @@
 //! What acknowledgements tell the sender of segments that were not acknowledged.
 
+use std::collections::VecDeque;
+
 use super::{Sender, is_out};
 use crate::congestion::{LossKind, Lost};
 use crate::kcp::detection::Detection;
@@ -8,6 +10,7 @@ use crate::kcp::overtaken::Transmission;
 use crate::path::Path;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Time, earliest};
+use crate::wire::Sn;
 
 impl Sender {
     /// Tell the controller, if anything is lost.
@@ -22,14 +25,17 @@ impl Sender {
     pub(super) fn find_losses(&mut self, path: &mut Path, now: Time) {
         let mut lost = Lost::default();
         while let Some(transmission) = self.next_lost(path, now) {
-            if let Some(segment) = self.still_out(transmission) {
-                segment.queued = Some(Again::Fast);
+            if let Some(segment) = still_out(&mut self.buffer, self.una, transmission) {
                 let (bytes, sent) = (segment.data.len(), segment.last.at);
                 lost.add(bytes, sent, LossKind::PacketThreshold);
                 path.controller.on_transmission_lost(bytes as u64, sent);
-                self.again.push_back(transmission.sn);
-                self.copies.note_loss(now);
+                self.queue_again(transmission.sn, Again::Fast);
             }
+        }
+        if lost.segments > 0
+            && let Detection::Time(by) = &mut self.detection
+        {
+            by.copies.note_loss(now);
         }
         self.report(lost, path, now);
         if self.queue.is_empty() {
@@ -39,10 +45,10 @@ impl Sender {
 
     fn next_lost(&mut self, path: &Path, now: Time) -> Option<Transmission> {
         match &mut self.detection {
-            Detection::Packets(overtaken) => overtaken.next_lost(),
-            Detection::Time(threshold) => {
+            Detection::Packets(by) => by.overtaken.next_lost(),
+            Detection::Time(by) => {
                 let is_out = is_out(&self.buffer, self.una);
-                threshold.next_lost(path.rtt.smoothed(), now, is_out)
+                by.threshold.next_lost(path.rtt.smoothed(), now, is_out)
             }
         }
     }
@@ -51,24 +57,28 @@ impl Sender {
     fn hasten_overtaken(&mut self, rtt: &Rtt, now: Time) {
         // Give reordering a quarter of a round trip before repeating the tail.
         let patience = rtt.smoothed() + rtt.smoothed() / 4;
-        while let Detection::Packets(overtaken) = &mut self.detection
-            && let Some(transmission) = overtaken.next_passed()
+        while let Detection::Packets(by) = &mut self.detection
+            && let Some(transmission) = by.overtaken.next_passed()
         {
-            if let Some(segment) = self.still_out(transmission) {
-                segment.due = segment.due.min((segment.last.at + patience).max(now));
-                segment.early = true;
-                let due = Some(segment.due);
-                self.next_due = earliest(self.next_due, due);
-            }
+            let Some(segment) = still_out(&mut self.buffer, self.una, transmission) else {
+                continue;
+            };
+            segment.due = segment.due.min((segment.last.at + patience).max(now));
+            segment.early = true;
+            by.next_due = earliest(by.next_due, Some(segment.due));
         }
     }
+}
 
-    /// The segment of a transmission, if that is its last one, not acknowledged, and it does not wait
-    /// to leave again.
-    fn still_out(&mut self, Transmission { order, sn }: Transmission) -> Option<&mut Outgoing> {
-        let index = usize::try_from(sn.diff(self.una)).ok()?;
-        let segment = self.buffer.get_mut(index)?;
-        let is_last = segment.last.order == order && segment.transmissions > 0;
-        (is_last && !segment.acked && segment.queued.is_none()).then_some(segment)
-    }
+/// The segment of a transmission, if that is its last one, not acknowledged, and not known to be lost.
+pub(super) fn still_out(
+    buffer: &mut VecDeque<Outgoing>,
+    una: Sn,
+    Transmission { order, sn }: Transmission,
+) -> Option<&mut Outgoing> {
+    let index = usize::try_from(sn.diff(una)).ok()?;
+    let segment = buffer.get_mut(index)?;
+    let is_last = segment.last.order == order && segment.transmissions > 0;
+    let is_known = !matches!(segment.queued, None | Some(Again::Copy));
+    (is_last && !segment.acked && !is_known).then_some(segment)
 }

@@ -1,8 +1,9 @@
 //! What time alone tells the sender: who is due, and who is silent.
 
 use super::Sender;
+use super::losses::still_out;
 use crate::congestion::{LossKind, Lost};
-use crate::kcp::detection::Detection;
+use crate::kcp::detection::{ByTime, Detection};
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::path::Path;
 use crate::path::liveness::SILENCE;
@@ -12,20 +13,24 @@ use crate::work;
 
 /// All segments are looked at for those that are due, at most once in this time.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
-/// A probe waits at most so many times twice as long as the one before.
-const MAX_DOUBLINGS: u32 = 6;
 
 impl Sender {
     /// When [`Sender::handle_timeout`] has something to do.
-    pub fn next_timeout(&self) -> Option<Time> {
-        let threshold = match &self.detection {
-            Detection::Packets(_) => None,
-            Detection::Time(threshold) => {
-                earliest(threshold.next_timeout(), self.copies.next_timeout())
+    pub fn next_timeout(&self, rtt: &Rtt) -> Option<Time> {
+        let due = match &self.detection {
+            Detection::Packets(by) => by.next_due.map(|at| at.max(by.next_look)),
+            Detection::Time(by) => {
+                let early = earliest(by.threshold.next_timeout(), by.copies.next_timeout());
+                earliest(early, self.probe_at(by, rtt))
             }
         };
-        let due = self.next_due.map(|at| at.max(self.next_look));
-        earliest(due, threshold).filter(|_| self.in_flight.segments > 0)
+        due.filter(|_| self.in_flight.segments > 0)
+    }
+
+    /// When a probe leaves; `None` if the path is dark by then: somebody else asks then.
+    fn probe_at(&self, by: &ByTime, rtt: &Rtt) -> Option<Time> {
+        let after = by.probe_after(rtt);
+        (after < dark_after(rtt)).then(|| self.last_progress + after)
     }
 
     /// Since when data in flight counts as stalled, if nothing was acknowledged for [`SILENCE`].
@@ -36,7 +41,7 @@ impl Sender {
     /// Whether nothing but questions is worth sending: [`SILENCE`] has passed, and the time that an
     /// acknowledgement takes on this path.
     pub(super) fn is_dark(&self, rtt: &Rtt, now: Time) -> bool {
-        self.is_stalled(rtt.rto().max(SILENCE), now)
+        self.is_stalled(dark_after(rtt), now)
     }
 
     /// Whether data is in flight and nothing was acknowledged for `span`.
@@ -49,27 +54,38 @@ impl Sender {
         (self.in_flight.segments > 0).then(|| self.last_progress + SILENCE)
     }
 
-    /// Queue every segment whose time has come.
+    /// Queue what is due.
     pub fn handle_timeout(&mut self, path: &mut Path, now: Time) {
-        if self.next_timeout().is_none_or(|due| now < due) {
+        if self.next_timeout(&path.rtt).is_none_or(|due| now < due) {
             return;
         }
-        if matches!(self.detection, Detection::Time(_)) {
-            return self.handle_probe_timeout(path, now);
+        match self.detection {
+            Detection::Packets(_) => self.queue_due(path, now),
+            Detection::Time(_) => {
+                self.find_losses(path, now);
+                self.queue_copies(now);
+                self.probe(&path.rtt, now);
+            }
         }
-        if self.is_dark(&path.rtt, now) {
-            (self.next_due, self.held_back) = (None, true);
-            return;
-        }
+    }
+
+    /// Queue every segment whose time has come.
+    fn queue_due(&mut self, path: &mut Path, now: Time) {
+        let is_dark = self.is_dark(&path.rtt, now);
         // While nothing at all is acknowledged, and before the first round trip is known, one segment
         // asks for all: a path that is down, or full, gets no second copy of the window.
         let first_only = !path.rtt.is_known() || self.is_stalled(path.rtt.rto(), now);
-        let reach = self.buffer.len();
+        let Detection::Packets(by) = &mut self.detection else {
+            return;
+        };
+        if is_dark {
+            (by.next_due, by.held_back) = (None, true);
+            return;
+        }
         let (mut lost, mut next) = (Lost::default(), None);
-        self.next_look = now + LOOK_EVERY;
-        for index in 0..reach {
+        by.next_look = now + LOOK_EVERY;
+        for (index, segment) in self.buffer.iter_mut().enumerate() {
             work::count(1);
-            let segment = &mut self.buffer[index];
             if segment.acked || segment.queued.is_some() {
                 continue;
             }
@@ -81,71 +97,66 @@ impl Sender {
                     false => (Again::Timeout, LossKind::Timeout),
                 };
                 segment.queued = Some(again);
+                self.lost += segment.waits_as_lost();
                 lost.add(segment.data.len(), segment.last.at, kind);
                 self.again.push_back(self.una.plus(index as u32));
                 segment.back_off(self.nodelay, &path.rtt);
             }
             if first_only {
-                self.held_back = true;
+                by.held_back = true;
                 break;
             }
         }
-        self.next_due = next;
+        by.next_due = next;
         self.report(lost, path, now);
-    }
-
-    /// Losses by time; and a probe, when nothing was heard for long (RFC 9002, 6.2).
-    fn handle_probe_timeout(&mut self, path: &mut Path, now: Time) {
-        self.find_losses(path, now);
-        self.queue_copies(now);
-        let probe_at = self.probe_at(&path.rtt);
-        self.next_due = Some(probe_at);
-        if self.is_dark(&path.rtt, now) {
-            self.next_due = None;
-        } else if probe_at <= now {
-            self.probes += 1;
-            self.next_due = Some(self.probe_at(&path.rtt));
-            self.repeat_first();
-        }
     }
 
     /// Queue each copy whose time has come.
     fn queue_copies(&mut self, now: Time) {
-        while let Some(due) = self.copies.next(now) {
+        while let Detection::Time(by) = &mut self.detection
+            && let Some(transmission) = by.copies.next(now)
+        {
             work::count(1);
-            let index = usize::try_from(due.sn.diff(self.una)).ok();
-            if let Some(segment) = index.and_then(|index| self.buffer.get_mut(index))
-                && segment.last.order == due.order
-                && !segment.acked
-                && segment.queued.is_none()
-            {
-                segment.queued = Some(Again::Copy);
-                self.again.push_back(due.sn);
+            if still_out(&mut self.buffer, self.una, transmission).is_some() {
+                self.queue_again(transmission.sn, Again::Copy);
             }
         }
     }
 
-    /// When a probe leaves: after the time of an acknowledgement, and twice as long after each probe.
-    pub(super) fn probe_at(&self, rtt: &Rtt) -> Time {
-        self.last_progress + rtt.rto() * (1 << self.probes.min(MAX_DOUBLINGS))
+    /// Nothing was heard for long: the first segment asks (RFC 9002, 6.2).
+    fn probe(&mut self, rtt: &Rtt, now: Time) {
+        let Detection::Time(by) = &self.detection else {
+            return;
+        };
+        if self.probe_at(by, rtt).is_some_and(|at| at <= now) {
+            if let Detection::Time(by) = &mut self.detection {
+                by.note_probe();
+            }
+            self.repeat_first();
+        }
     }
 
     /// After a batch of input: if the path carries something again, all that is due leaves, before
     /// anything new. Only the first segment was timed meanwhile.
     pub fn resume(&mut self, path: &mut Path, now: Time) {
-        if core::mem::take(&mut self.resumes) {
-            self.next_due = Some(now);
+        if let Detection::Packets(by) = &mut self.detection
+            && core::mem::take(&mut by.resumes)
+        {
+            by.next_due = Some(now);
             self.handle_timeout(path, now);
         }
     }
 
     /// The round trip is known now, or another one: what waits for an acknowledgement gets that time.
     pub fn retime(&mut self, rtt: &Rtt) {
+        let Detection::Packets(by) = &mut self.detection else {
+            return;
+        };
         for segment in &mut self.buffer {
             work::count(1);
             segment.rto = rtt.rto();
             segment.due = segment.last.at + segment.rto;
-            self.next_due = earliest(self.next_due, Some(segment.due));
+            by.next_due = earliest(by.next_due, Some(segment.due));
         }
     }
 
@@ -160,7 +171,13 @@ impl Sender {
             && first.queued.is_none()
         {
             first.queued = Some(Again::Timeout);
+            self.lost += first.waits_as_lost();
             self.again.push_front(self.una.plus(index as u32));
         }
     }
+}
+
+/// Without an acknowledgement for so long nothing but questions is worth sending.
+fn dark_after(rtt: &Rtt) -> Duration {
+    rtt.rto().max(SILENCE)
 }
