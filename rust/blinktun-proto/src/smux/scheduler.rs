@@ -1,8 +1,8 @@
 //! Whose turn it is to send: first streams not yet opened on the wire, then sparse ones, then the others in
 //! turn (as FQ-CoDel does, RFC 8290, 4.2).
 //!
-//! A stream is sparse until it has sent [`SPARSE`] bytes without a pause. So a small request does not wait
-//! for a turn of each download.
+//! A stream is sparse until it has sent [`SPARSE`] bytes and more was always there to send. So a small request
+//! does not wait for a turn of each download.
 //!
 //! Only streams that can send something stand in a queue, so an idle stream costs nothing and each
 //! frame costs the same however many streams there are.
@@ -18,8 +18,13 @@ pub(super) struct Turn {
     ticket: u32,
 }
 
-/// Bytes that a stream may send without a pause before it stands behind sparse ones.
+/// A stream that has sent so many bytes, and had always more to send, stands behind sparse ones.
 const SPARSE: u32 = 16 << 10;
+
+/// Streams that open or are sparse may send so many bytes before others have a turn.
+const AHEAD: usize = 1 << 20;
+/// After that the others send one byte for so many, so that many requests do not stop a download.
+const PART: usize = 8;
 
 /// The three queues.
 #[derive(Debug, Default)]
@@ -27,6 +32,8 @@ pub(super) struct Scheduler {
     opening: VecDeque<Turn>,
     sparse: VecDeque<Turn>,
     ready: VecDeque<Turn>,
+    /// Bytes that have left before those of `ready`, less [`PART`] times what these have sent.
+    ahead: usize,
     /// Turns in all queues that are not void.
     waiting: usize,
     issued: u32,
@@ -54,14 +61,25 @@ impl Scheduler {
         });
     }
 
-    /// The next turn, to be claimed for its stream.
-    pub(super) fn next(&mut self) -> Option<Turn> {
-        self.next_urgent().or_else(|| self.ready.pop_front())
+    /// The next turn, to be claimed for its stream, and whether that opens or is sparse.
+    pub(super) fn next(&mut self) -> Option<(Turn, bool)> {
+        if self.ahead >= AHEAD
+            && let Some(turn) = self.ready.pop_front()
+        {
+            return Some((turn, false));
+        }
+        if let Some(turn) = self.opening.pop_front().or_else(|| self.sparse.pop_front()) {
+            return Some((turn, true));
+        }
+        self.ready.pop_front().map(|turn| (turn, false))
     }
 
-    /// The next turn of a stream that opens or is sparse.
-    pub(super) fn next_urgent(&mut self) -> Option<Turn> {
-        self.opening.pop_front().or_else(|| self.sparse.pop_front())
+    /// So many bytes have left for a stream in its turn.
+    pub(super) fn note_sent(&mut self, bytes: usize, is_urgent: bool) {
+        self.ahead = match is_urgent {
+            true => (self.ahead + bytes).min(2 * AHEAD),
+            false => self.ahead.saturating_sub(PART * bytes),
+        };
     }
 
     /// Use up the turn; `false` when it is void.

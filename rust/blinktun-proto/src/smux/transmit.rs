@@ -42,22 +42,20 @@ impl Mux {
         let (before, mut urgent) = (out.len(), 0);
         let mut frames = Writer::new(version, out, max);
         if self.send_control(&mut frames) {
+            let mut is_first = true;
             // A turn needs room for a header and one byte, else it would be wasted.
             while frames.room() > HEADER
-                && let Some(turn) = self.scheduler.next_urgent()
+                && let Some((turn, is_urgent)) = self.scheduler.next()
             {
                 work::count(1);
-                let length = frames.position();
+                let start = frames.position();
                 self.serve(turn, version, &mut frames, now);
-                if frames.position() > length {
+                let sent = frames.position() - start;
+                self.scheduler.note_sent(sent, is_urgent);
+                is_first &= is_urgent;
+                if is_first && sent > 0 {
                     urgent = frames.position() - before;
                 }
-            }
-            while frames.room() > HEADER
-                && let Some(turn) = self.scheduler.next()
-            {
-                work::count(1);
-                self.serve(turn, version, &mut frames, now);
             }
         }
         let bytes = out.len() - before;
