@@ -22,13 +22,14 @@ use super::controller::{Acked, Controller, Metrics, Sent};
 use crate::time::{Duration, Time};
 use bandwidth::Bandwidth;
 use own_loss::OwnLoss;
-use queue::Queue;
+use queue::{Load, Queue};
 use round::{Round, Summary};
 
 /// Segments that leave before the first round trip is known.
 const FIRST_FLIGHT: u64 = 32;
-/// At least so many segments leave in a round trip, up to a rate of so many bytes a second.
+/// So many segments at least leave in a round trip.
 const LEAST_FLIGHT: u64 = 4;
+/// For the sake of [`LEAST_FLIGHT`] no more than this leaves, in bytes a second.
 const LEAST_RATE: f64 = 12_500.0;
 /// Doubles what is delivered in each round trip: 4 ln 2 (draft-ietf-ccwg-bbr, 4.3.1).
 const STARTUP_GAIN: f64 = 2.77;
@@ -54,10 +55,14 @@ const MAX_CRUISE_ROUNDS: u32 = 24;
 const MAX_CRUISE: Duration = Duration::from_secs(2);
 /// Rounds without growth after which the start is over.
 const PLATEAU_ROUNDS: u32 = 3;
-/// With a queue of half a round trip a probe has asked for too much.
+/// After so many rounds in which less left, a queue that is still there is not ours.
 const MAX_DOWN_ROUNDS: u32 = 5;
 /// Loss that is so much more than the path's own is caused by our rate.
 const EXCESS_LOSS: f64 = 0.1;
+/// A share that is taken for the path's own loss even if none was seen, where luck is judged.
+const LEAST_LOSS: f64 = 0.02;
+/// Luck explains so many standard deviations.
+const LUCK: f64 = 2.5;
 /// While nothing is known of the path's own loss, more than this is caused by our rate.
 const STARTUP_LOSS: f64 = 0.3;
 /// Beside a download copies are no more than this share; while only requests leave they may be half.
@@ -78,6 +83,16 @@ enum Phase {
     Up,
     /// Less leaves, until the answer is known and its queue is gone.
     Down,
+}
+
+impl Phase {
+    fn load(self) -> Load {
+        match self {
+            Phase::Startup | Phase::Up => Load::More,
+            Phase::Cruise => Load::Steady,
+            Phase::Drain | Phase::Down => Load::Less,
+        }
+    }
 }
 
 /// A controller that needs no setting.
@@ -132,10 +147,9 @@ impl Adaptive {
     // --- the phases -----------------------------------------------------------------------
 
     fn enter(&mut self, phase: Phase, now: Time) {
-        let sends_less = matches!(phase, Phase::Down | Phase::Drain);
-        match sends_less {
-            true => self.own_loss.begin(now),
-            false => self.own_loss.end(now),
+        match phase.load() {
+            Load::Less => self.own_loss.begin(now),
+            Load::Steady | Load::More => self.own_loss.end(now),
         }
         self.lasts = match phase {
             Phase::Drain => self.queue.rounds_to_empty(1.0 - DRAIN_GAIN),
@@ -158,8 +172,10 @@ impl Adaptive {
     fn end_round(&mut self, summary: Summary, now: Time) {
         self.age += 1;
         self.own_loss.end_round();
-        let kind = (self.phase == Phase::Cruise, self.phase == Phase::Down);
-        self.queue.end_round(summary.least_rtt, kind);
+        self.queue.end_round(summary.least_rtt, self.phase.load());
+        if summary.is_app_limited {
+            self.queue.note_idle(now);
+        }
         let rate = summary.rate;
         let is_lossy = self.is_lossy(&summary);
         let is_limited = summary.is_app_limited;
@@ -171,7 +187,7 @@ impl Adaptive {
             let is_queued = self.queue.is_long();
             let is_restrained = is_limited || self.gain_before < 1.0;
             let has_grown = self.bandwidth.add(rate, is_restrained);
-            let is_congested = !is_limited && (is_lossy || (is_queued && is_full));
+            let is_congested = is_lossy || (is_queued && is_full && !is_limited);
             match self.phase {
                 Phase::Startup => {}
                 Phase::Drain if self.age >= self.lasts => {
@@ -241,14 +257,16 @@ impl Adaptive {
         self.age >= self.lasts || (self.age >= CRUISE_ROUNDS && is_long)
     }
 
-    /// Whether more is lost than the path loses by itself, and than luck explains.
+    /// Whether more was lost than the path loses by itself, and than luck explains. Requests alone do not
+    /// tell.
     fn is_lossy(&mut self, summary: &Summary) -> bool {
+        if summary.is_app_limited && self.phase != Phase::Startup {
+            return false;
+        }
         let own = self.own_loss.share();
         let segments = (summary.bytes / self.mss.max(1)).max(1) as f64;
-        let luck = 2.5 * (own.max(0.02) / segments).sqrt();
-        if !summary.is_app_limited {
-            self.own_loss.limit(summary.loss + luck);
-        }
+        let luck = LUCK * (own.max(LEAST_LOSS) / segments).sqrt();
+        self.own_loss.limit(summary.loss + luck);
         match self.phase {
             Phase::Startup => summary.loss > STARTUP_LOSS,
             _ => summary.loss > own + EXCESS_LOSS + luck,

@@ -29,9 +29,8 @@ struct Span {
 }
 
 impl OwnLoss {
-    /// From now on less leaves than the path can carry.
+    /// From now on less leaves than the path can carry. A span whose losses are not all known does not count.
     pub(super) fn begin(&mut self, now: Time) {
-        self.settle();
         self.span = Some(Span {
             from: now,
             until: None,

@@ -2,18 +2,30 @@
 
 use crate::time::{Duration, Time};
 
-/// A queue this long costs nobody much, and keeps the path busy.
+/// A queue this long keeps the path busy, and nobody notices it.
 const TARGET: Duration = Duration::from_millis(4);
 /// The target is at most this part of a short round trip.
 const TARGET_PART: u32 = 25;
 /// The shortest round trip is looked for again if it was not seen for so long.
 const MEMORY: Duration = Duration::from_secs(10);
-/// A queue that stays for so many rounds although less leaves may not be ours.
+/// A queue that does not get short in so many rounds may not be ours.
 const PATIENCE: u32 = 6;
-/// Round trips may differ by so much without a reason: other programs acknowledge with a clock.
+/// Round trips may differ by this part of the shortest, or by so much, without a reason: other programs
+/// acknowledge with a clock.
+const NOISE_PART: u32 = 20;
 const MOST_NOISE: Duration = Duration::from_millis(5);
+/// A round trip that is longer by this part is as short as the shortest.
+const SAME_PART: u32 = 64;
 /// A queue is emptied in so many rounds at most.
 const MAX_ROUNDS: u32 = 5;
+
+/// How much leaves, beside what the path delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Load {
+    Less,
+    Steady,
+    More,
+}
 
 /// Round trips, and what they tell of the queue.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,8 +41,8 @@ pub(super) struct Queue {
     least_before: Option<Duration>,
     /// The shortest round trip of the last round of this phase.
     last_least: Option<Duration>,
-    /// Rounds in which less left because of the queue.
-    held_back: u32,
+    /// Rounds since the queue was last short, those of probes left out.
+    long_for: u32,
 }
 
 impl Queue {
@@ -48,7 +60,7 @@ impl Queue {
     pub(super) fn note_rtt(&mut self, rtt: Duration, now: Time) {
         let base = self.base.map_or(rtt, |base| base.min(rtt));
         self.base = Some(base);
-        if rtt <= base + base / 64 {
+        if rtt <= base + base / SAME_PART {
             self.seen = now;
         }
     }
@@ -58,38 +70,39 @@ impl Queue {
         self.last_least = None;
     }
 
-    /// A round has ended; `is_steady` if as much left as the path delivers, `is_less` if less did.
-    pub(super) fn end_round(
-        &mut self,
-        least: Option<Duration>,
-        (is_steady, is_less): (bool, bool),
-    ) {
+    /// Nothing was left to send: no queue stands that is ours.
+    pub(super) fn note_idle(&mut self, now: Time) {
+        self.seen = now;
+    }
+
+    /// A round has ended in which `load` left.
+    pub(super) fn end_round(&mut self, least: Option<Duration>, load: Load) {
         let Some(least) = least else { return };
         self.standing = least.saturating_sub(self.base.unwrap_or(least));
         if let Some(before) = self.least_before.replace(least)
-            && is_steady
+            && load == Load::Steady
         {
             let base = self.base.unwrap_or(least);
-            let most = (base / 20).max(MOST_NOISE);
+            let most = (base / NOISE_PART).max(MOST_NOISE);
             self.noise = ((7 * self.noise + least.abs_diff(before)) / 8).min(most);
         }
         self.last_least = Some(least);
         if self.standing <= 2 * self.target() {
-            self.held_back = 0;
-        } else if is_steady || is_less {
-            self.held_back += 1;
+            self.long_for = 0;
+        } else if load != Load::More {
+            self.long_for += 1;
         }
     }
 
     /// The queue is empty, as far as it was ours: the path takes what the last round took.
     pub(super) fn rebase(&mut self, now: Time) {
         self.base = self.last_least.or(self.base);
-        (self.seen, self.standing, self.held_back) = (now, Duration::ZERO, 0);
+        (self.seen, self.standing, self.long_for) = (now, Duration::ZERO, 0);
     }
 
     /// Whether only an empty queue can tell how long the path takes.
     pub(super) fn is_doubtful(&self, now: Time) -> bool {
-        now.since(self.seen) > MEMORY || self.held_back >= PATIENCE
+        now.since(self.seen) > MEMORY || self.long_for >= PATIENCE
     }
 
     /// Rounds after which the queue is empty if so much less leaves than the path can carry.

@@ -3,6 +3,9 @@
 use crate::congestion::{Acked, Sent};
 use crate::time::{Duration, Time};
 
+/// A round counts so much in what is smoothed.
+const SMOOTHING: f64 = 0.2;
+
 /// The current round trip: it ends when something that left in it is acknowledged.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Round {
@@ -53,7 +56,7 @@ impl Round {
             began: Some(now),
             ends_after: sample.before + sample.bytes,
             last_loss: summary.map(|summary| summary.loss),
-            copies: 0.8 * self.copies + 0.2 * self.copied as f64 / self.sent.max(1) as f64,
+            copies: self.copies + SMOOTHING * (self.share_copied() - self.copies),
             ..Round::default()
         };
         summary
@@ -90,6 +93,10 @@ impl Round {
     /// The share that was lost in the last round.
     pub(super) fn last_loss(&self) -> f64 {
         self.last_loss.unwrap_or(0.0)
+    }
+
+    fn share_copied(&self) -> f64 {
+        self.copied as f64 / self.sent.max(1) as f64
     }
 
     fn summary(&self, time: Duration) -> Summary {
