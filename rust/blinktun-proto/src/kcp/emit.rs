@@ -7,6 +7,9 @@ use crate::time::Time;
 use crate::wire::kcp::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use crate::wire::{Millis, Sn};
 
+/// Room for a question and a report of the window.
+const ASKS: usize = 2 * HEADER;
+
 impl Kcp {
     /// Write the next payload that must leave to `out`, as far as it fits. Data waits for the pacer of the
     /// path; acknowledgements and probes do not.
@@ -62,9 +65,14 @@ impl Kcp {
         let template = self.template();
         let mut at = 0;
         self.receiver.begin_acks();
-        while at + HEADER <= out.len()
-            && let Some(ack) = self.receiver.next_ack()
-        {
+        while at + HEADER <= out.len() {
+            let may_repeat = at + HEADER + ASKS <= out.len();
+            let ack = self.receiver.next_ack();
+            let ack = match ack {
+                None if may_repeat => self.receiver.next_repeat(),
+                ack => ack,
+            };
+            let Some(ack) = ack else { break };
             at += Segment {
                 cmd: ACK,
                 ts: ack.ts,
@@ -73,18 +81,7 @@ impl Kcp {
             }
             .write(&mut out[at..]);
         }
-        while at + 3 * HEADER <= out.len()
-            && let Some(ack) = self.receiver.next_repeat()
-        {
-            at += Segment {
-                cmd: ACK,
-                ts: ack.ts,
-                sn: ack.sn,
-                ..template
-            }
-            .write(&mut out[at..]);
-        }
-        if at + 2 * HEADER <= out.len() {
+        if at + ASKS <= out.len() {
             if self.probe.take() {
                 path.validation.note_asked(clock);
                 at += Segment {

@@ -236,6 +236,7 @@ impl Kcp {
 
     /// The path is another: what waits for an acknowledgement gets the time that it takes there.
     pub fn retime(&mut self, path: &Path) {
+        self.sender.forget_reordering();
         self.sender.retime(&path.rtt);
     }
 

@@ -2,7 +2,7 @@
 //! and it does not arrive within the time that reordering takes on this path.
 //!
 //! Acknowledgements are noted as marks: up to which transmission, and when. What lies before a mark has
-//! been overtaken at its time. Nothing is looked at twice.
+//! been overtaken at its time. What has arrived or has left again is cleared away at the front.
 
 use std::collections::VecDeque;
 
@@ -82,6 +82,11 @@ impl TimeThreshold {
             Some(last) if now.since(last.at) < smoothed / MARKS_PER_ROUND => last.order = order,
             _ => self.marks.push_back(Mark { order, at: now }),
         }
+    }
+
+    /// The path is another.
+    pub(super) fn forget_reordering(&mut self) {
+        self.reordering = Reordering::default();
     }
 
     /// A segment left again at `repeated` although it had arrived: the acknowledgement comes now.

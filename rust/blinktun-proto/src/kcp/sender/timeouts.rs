@@ -160,6 +160,13 @@ impl Sender {
         }
     }
 
+    /// The path is another: how it reorders is not known.
+    pub fn forget_reordering(&mut self) {
+        if let Detection::Time(by) = &mut self.detection {
+            by.threshold.forget_reordering();
+        }
+    }
+
     /// Send the first segment that is not acknowledged again, whatever its time.
     pub fn repeat_first(&mut self) {
         let mut out = self.buffer.iter_mut().enumerate();
