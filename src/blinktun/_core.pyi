@@ -137,7 +137,7 @@ class Link:
 
     @property
     def seed(self) -> int | None:
-        """Where its luck comes from; None: nobody has asked for the same luck in every run."""
+        """The seed of its randomness; None if the description has none, and each run differs."""
 
     @property
     def largest_mtu(self) -> int:
@@ -214,7 +214,7 @@ class Emulator:
             close it afterwards.
         server: That at the other end.
         link: What lies between them. Its time begins now.
-        seed: Where its luck comes from, from 0 to 2**64 - 1.
+        seed: The seed of its randomness, from 0 to 2**64 - 1.
 
     Raises:
         OSError: a descriptor is none, or this system is not Linux.

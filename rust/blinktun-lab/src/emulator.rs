@@ -95,7 +95,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // Nobody is left who could be told how it ended.
+        // There is no caller any more to whom an error could be returned.
         let _ = self.join();
     }
 }

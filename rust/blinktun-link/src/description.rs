@@ -25,7 +25,7 @@ pub struct Description {
     pub up: Schedule,
     /// From server to client.
     pub down: Schedule,
-    /// Where its luck comes from, if it shall be the same in every run.
+    /// The seed of its randomness; without one each run differs.
     pub seed: Option<u64>,
     /// Its words, with those of its name.
     pub words: Vec<String>,

@@ -46,7 +46,7 @@ pub fn fragments(packet: &[u8], mtu: usize) -> Option<Vec<Vec<u8>>> {
 
 /// The ICMP message to the sender of a packet that is longer than `mtu`: "fragmentation needed" of
 /// IPv4 (RFC 1191) or "packet too big" of IPv6 (RFC 4443). It comes from the packet's destination, so
-/// that the link needs no address of its own. `None` for packets that nobody may complain about.
+/// that the link needs no address of its own. `None` for packets to which no ICMP message may answer.
 pub fn complaint(packet: &[u8], mtu: usize) -> Option<Vec<u8>> {
     match packet.first()? >> 4 {
         4 => complaint_v4(packet, mtu),

@@ -60,7 +60,7 @@ class Slot:
 
 
 def _sweep(path: Path) -> None:
-    """Remove the lab of a lock that nobody holds any more."""
+    """Remove the lab of a process that has ended: its lock is free."""
     lock = _locked(path)
     if lock is None:
         return

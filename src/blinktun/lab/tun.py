@@ -55,7 +55,7 @@ def attach(host: Host, mtu: int) -> int:
 
 def _set_up(host: Host, mtu: int) -> None:
     change = ("link", "set", DEVICE)
-    # Only what programs send shall be on the link: no groups are joined, no routers are asked.
+    # The link carries only what programs send: the kernel joins no groups and asks no routers.
     host.ip(*change, "mtu", str(mtu), "txqueuelen", str(_WAITING), "multicast", "off")
     host.ip("address", "add", f"{host.ipv4}/24", "dev", DEVICE)
     if host.ipv6:

@@ -17,7 +17,7 @@ _EVERY = 60.0
 
 
 def fec_notice(settings: KcpSettings) -> FecNotice | None:
-    """What says so for a role; None with mode auto, which sends no parity whoever the peer is."""
+    """The notice of a role; None with mode auto, which sends parity to no peer."""
     return None if settings.is_auto else FecNotice(settings)
 
 

@@ -2,8 +2,8 @@
 
 The format has no half-close: CLOSE ends both directions at once. So the side that opened a
 sub-connection says nothing at the end of its own direction, and waits for the peer's CLOSE behind
-the answer, though not for ever: a peer that has left looks like one that takes its time. The other
-side closes.
+the answer. It gives up after some time, because a peer that has left looks like a slow one. The
+other side closes.
 """
 
 from __future__ import annotations

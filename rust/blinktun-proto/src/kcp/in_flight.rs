@@ -53,7 +53,7 @@ pub(super) enum Again {
     Early,
     /// Nothing was heard in time.
     Timeout,
-    /// Nobody knows that it is lost, but somebody waits for it.
+    /// It may not be lost, but somebody waits for it.
     Copy,
 }
 

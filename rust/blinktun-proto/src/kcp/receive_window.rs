@@ -121,7 +121,7 @@ impl ReceiveWindow {
             return;
         }
         let size = if waited > allowed && fits(round_trip + allowed / 2) >= self.size {
-            // So much cannot wait: not even the whole window. The delay or a clock has changed.
+            // The whole window is less than what would have to wait. So the path or a clock has changed.
             self.least_delay = WindowedMin::new(MEMORY);
             self.least_delay.add(delay, now);
             self.size

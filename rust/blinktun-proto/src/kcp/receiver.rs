@@ -34,7 +34,7 @@ pub struct Arrival {
 /// Data ahead of order, data in order that the sink has not taken yet, and acknowledgements owed.
 ///
 /// Bound: `window` segments ahead of order and `window` segments in order; one acknowledgement a
-/// segment ahead, and one more. A segment costs the same however many are held.
+/// segment ahead, one more, and those that leave again ([`Repeats`]). A segment costs the same however many are held.
 #[derive(Debug)]
 pub struct Receiver {
     window: u32,

@@ -8,7 +8,8 @@ const LEAST: Duration = Duration::from_millis(1);
 const MEMORY_ROUNDS: u32 = 16;
 /// As long at least.
 const MEMORY: Duration = Duration::from_secs(1);
-/// For so many round trips nothing is known of the path. It may reorder by an eighth of a round trip.
+/// For so many round trips a path is new: it is assumed to reorder by an eighth of a round trip (RFC 9002,
+/// 6.1.2).
 const NEW_ROUNDS: u32 = 4;
 
 /// The lateness of what arrived after it had been overtaken.

@@ -60,7 +60,7 @@ impl Peer {
         self.kind
     }
 
-    /// The version in which we speak to it; `None` before its first frame if nobody has set one.
+    /// The version in which we speak to it; `None` before its first frame if the settings name none.
     pub(super) fn version(&self) -> Option<Version> {
         match self.kind {
             PeerKind::Blinktun => Some(Version::V2),
