@@ -40,8 +40,13 @@ for version in 3.3.0 2.5.3; do
   if [ ! -e "$folder/complete" ]; then
     echo "== installing blinksocks $version"
     mkdir -p "$folder"
-    npm install --prefix "$folder" --no-audit --no-fund --loglevel=error "blinksocks@$version"
-    touch "$folder/complete"
+    # npm waits for ever if a connection goes silent at the wrong moment; it takes some seconds otherwise.
+    for attempt in 1 2 3; do
+      timeout 120 npm install --prefix "$folder" --no-audit --no-fund --loglevel=error "blinksocks@$version" &&
+        touch "$folder/complete" && break
+      echo "npm did not finish, attempt $attempt of 3" >&2
+    done
+    [ -e "$folder/complete" ] || exit 1
   fi
 done
 
