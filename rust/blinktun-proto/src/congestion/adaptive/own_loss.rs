@@ -1,5 +1,7 @@
 //! What the path loses however little is sent.
 
+use std::collections::VecDeque;
+
 use crate::time::Time;
 
 /// More than this is not believed.
@@ -10,11 +12,14 @@ const DECAY: f64 = 0.7;
 const DOUBT: f64 = 20_000.0;
 /// Rounds after which all that left in a span has arrived or is lost.
 const SETTLED: u32 = 2;
+/// No more spans wait for that.
+const MAX_SPANS: usize = 4;
 
 /// Bytes that left and were lost in the spans in which less left than the path can carry.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OwnLoss {
-    span: Option<Span>,
+    /// Those of which something may still be on its way, the oldest first.
+    spans: VecDeque<Span>,
     sent: f64,
     lost: f64,
 }
@@ -28,10 +33,24 @@ struct Span {
     lost: u64,
 }
 
+impl Span {
+    fn is_open(&self) -> bool {
+        self.until.is_none()
+    }
+
+    fn has(&self, time: Time) -> bool {
+        time >= self.from && self.until.is_none_or(|(until, _)| time < until)
+    }
+}
+
 impl OwnLoss {
-    /// From now on less leaves than the path can carry. A span whose losses are not all known does not count.
+    /// From now on less leaves than the path can carry.
     pub(super) fn begin(&mut self, now: Time) {
-        self.span = Some(Span {
+        self.end(now);
+        if self.spans.len() == MAX_SPANS {
+            self.spans.pop_front();
+        }
+        self.spans.push_back(Span {
             from: now,
             until: None,
             sent: 0,
@@ -41,48 +60,42 @@ impl OwnLoss {
 
     /// From now on as much leaves as the path can carry, or more.
     pub(super) fn end(&mut self, now: Time) {
-        if let Some(span) = &mut self.span {
+        if let Some(span) = self.spans.back_mut() {
             span.until.get_or_insert((now, 0));
         }
     }
 
     /// So many bytes leave.
     pub(super) fn note_sent(&mut self, bytes: u64) {
-        if let Some(span) = &mut self.span
-            && span.until.is_none()
-        {
+        if let Some(span) = self.spans.back_mut().filter(|span| span.is_open()) {
             span.sent += bytes;
         }
     }
 
     /// So many bytes that left at `sent` are lost.
     pub(super) fn note_lost(&mut self, bytes: u64, sent: Time) {
-        if let Some(span) = &mut self.span
-            && sent >= span.from
-            && span.until.is_none_or(|(until, _)| sent < until)
-        {
+        if let Some(span) = self.spans.iter_mut().find(|span| span.has(sent)) {
             span.lost += bytes;
         }
     }
 
     /// A round trip has ended.
     pub(super) fn end_round(&mut self) {
-        if let Some(Span {
-            until: Some((_, rounds)),
-            ..
-        }) = &mut self.span
-        {
+        for (_, rounds) in self.spans.iter_mut().filter_map(|span| span.until.as_mut()) {
             *rounds += 1;
-            if *rounds > SETTLED {
-                self.settle();
-            }
+        }
+        let is_settled = |span: &Span| span.until.is_some_and(|(_, rounds)| rounds > SETTLED);
+        while let Some(span) = self.spans.front().copied().filter(is_settled) {
+            self.spans.pop_front();
+            self.add(span.sent, span.lost);
         }
     }
 
-    fn settle(&mut self) {
-        if let Some(span) = self.span.take().filter(|span| span.sent > 0) {
-            self.sent = DECAY * self.sent + span.sent as f64;
-            self.lost = DECAY * self.lost + span.lost as f64;
+    /// So many bytes left while less left than the path can carry, and so many of them were lost.
+    pub(super) fn add(&mut self, sent: u64, lost: u64) {
+        if sent > 0 {
+            self.sent = DECAY * self.sent + sent as f64;
+            self.lost = DECAY * self.lost + lost as f64;
         }
     }
 
@@ -94,5 +107,37 @@ impl OwnLoss {
     /// The share of what leaves that is lost, 0 to [`MAX_SHARE`].
     pub(super) fn share(&self) -> f64 {
         (self.lost / (self.sent + DOUBT)).min(MAX_SHARE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_count_although_the_next_begins_before_all_losses_are_known() {
+        // Each span lasts two rounds, and its losses are noticed in the round behind it.
+        let mut own_loss = OwnLoss::default();
+        let at = Time::from_millis;
+        for n in 0..20 {
+            own_loss.begin(at(400 * n));
+            own_loss.note_sent(100_000);
+            own_loss.end(at(400 * n + 200));
+            own_loss.end_round();
+            own_loss.note_lost(20_000, at(400 * n + 100));
+            own_loss.note_lost(7_000, at(400 * n + 300));
+            own_loss.end_round();
+        }
+        let share = own_loss.share();
+        assert!((0.17..=0.2).contains(&share), "{share}");
+    }
+
+    #[test]
+    fn spans_that_never_settle_take_no_memory() {
+        let mut own_loss = OwnLoss::default();
+        for n in 0..1000 {
+            own_loss.begin(Time::from_millis(n));
+        }
+        assert_eq!(own_loss.spans.len(), MAX_SPANS);
     }
 }
