@@ -13,7 +13,7 @@ const SECONDS: u64 = 20;
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
 
 /// Mbit/s, and bytes on the wire for each delivered byte, where the goals are not reached yet.
-const SHORT: [(&str, f64, f64); 2] = [("loss20", 56.0, 1.42), ("near", 178.0, 1.11)];
+const SHORT: [(&str, f64, f64); 1] = [("near", 178.0, 1.11)];
 
 #[test]
 fn goodput_and_wire_bytes_are_as_good_as_the_goals_of_every_link() {

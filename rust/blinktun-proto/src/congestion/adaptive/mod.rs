@@ -7,6 +7,7 @@
 //! | `queue` | how long a datagram waits, and how long the path takes without a queue |
 //! | `own_loss` | what the path loses however little is sent |
 //! | `round` | what happened in one round trip |
+//! | `startup` | the search for the rate, when the path may carry much more than is sent |
 //!
 //! Data leaves at the rate at which the path delivers, and as much more as the path loses by itself. Now and
 //! then more leaves for one round trip ([`Phase::Up`]), which shows whether the path can carry more, and then
@@ -17,6 +18,7 @@ mod bandwidth;
 mod own_loss;
 mod queue;
 mod round;
+mod startup;
 
 use super::controller::{Acked, Controller, Metrics, Sent};
 use crate::time::{Duration, Time};
@@ -24,6 +26,7 @@ use bandwidth::Bandwidth;
 use own_loss::OwnLoss;
 use queue::{Load, Queue};
 use round::{Round, Summary};
+use startup::Startup;
 
 /// Segments that leave before the first round trip is known.
 const FIRST_FLIGHT: u64 = 32;
@@ -39,10 +42,8 @@ const STARTUP_PIPE: f64 = 2.2;
 const DRAIN_GAIN: f64 = 0.5;
 /// How much more leaves to see whether the path can carry more.
 const UP_GAIN: f64 = 1.25;
-/// The next probe asks for so many times more if the last one got what it asked for.
-const UP_GROWTH: f64 = 1.5;
-/// No probe asks for more than this.
-const MAX_UP_GAIN: f64 = 2.0;
+/// The same if the last probe got what it asked for. If this one does too, the rate doubles again as at the start.
+const SECOND_UP_GAIN: f64 = 1.9;
 /// What leaves after a probe: in the longer round trip it empties what the probe has queued.
 const DOWN_GAIN: f64 = 0.8;
 /// So many times what the path holds may be on its way.
@@ -53,8 +54,6 @@ const CRUISE_ROUNDS: u32 = 6;
 const MAX_CRUISE_ROUNDS: u32 = 24;
 /// Between two probes, in time.
 const MAX_CRUISE: Duration = Duration::from_secs(2);
-/// Rounds without growth after which the start is over.
-const PLATEAU_ROUNDS: u32 = 3;
 /// After so many rounds in which less left, a queue that is still there is not ours.
 const MAX_DOWN_ROUNDS: u32 = 5;
 /// Loss that is so much more than the path's own is caused by our rate.
@@ -63,7 +62,7 @@ const EXCESS_LOSS: f64 = 0.1;
 const LEAST_LOSS: f64 = 0.02;
 /// Luck explains so many standard deviations.
 const LUCK: f64 = 2.5;
-/// While nothing is known of the path's own loss, more than this is caused by our rate.
+/// At the start more loss than this in a round is not believed.
 const STARTUP_LOSS: f64 = 0.3;
 /// Beside a download copies are no more than this share; while only requests leave they may be half.
 const MAX_COPIES: f64 = 0.1;
@@ -106,15 +105,14 @@ pub struct Adaptive {
     /// How many rounds [`Phase::Cruise`] or [`Phase::Drain`] lasts.
     lasts: u32,
     cruise_rounds: u32,
-    up_gain: f64,
+    /// The last probe got what it asked for.
+    is_second_probe: bool,
     /// How much of what the path delivers leaves now, and in the round before.
     gain: f64,
     gain_before: f64,
     /// In [`Phase::Down`]: whether what left in the probe was acknowledged.
     is_judged: bool,
-    plateau: u32,
-    /// What was delivered when the last round of [`Phase::Startup`] ended, in bytes a second.
-    startup_rate: u64,
+    startup: Startup,
     bandwidth: Bandwidth,
     queue: Queue,
     own_loss: OwnLoss,
@@ -131,12 +129,11 @@ impl Adaptive {
             age: 0,
             lasts: 0,
             cruise_rounds: CRUISE_ROUNDS,
-            up_gain: UP_GAIN,
+            is_second_probe: false,
             gain: STARTUP_GAIN,
             gain_before: STARTUP_GAIN,
             is_judged: true,
-            plateau: 0,
-            startup_rate: 0,
+            startup: Startup::new(FIRST_FLIGHT * segment as u64, 0, 0),
             bandwidth: Bandwidth::default(),
             queue: Queue::default(),
             own_loss: OwnLoss::default(),
@@ -151,10 +148,19 @@ impl Adaptive {
             Load::Less => self.own_loss.begin(now),
             Load::Steady | Load::More => self.own_loss.end(now),
         }
+        if self.phase == Phase::Startup {
+            let (bytes, lost) = self.startup.totals();
+            self.own_loss.add(bytes, lost);
+        }
         self.lasts = match phase {
             Phase::Drain => self.queue.rounds_to_empty(1.0 - DRAIN_GAIN),
             _ => self.cruise_rounds,
         };
+        if phase == Phase::Startup {
+            let rate = self.bandwidth.get();
+            let window = self.product(rate) as u64;
+            self.startup = Startup::new(FIRST_FLIGHT * self.mss, window, rate);
+        }
         self.queue.begin_phase();
         (self.phase, self.phase_began, self.age) = (phase, now, 0);
     }
@@ -163,7 +169,8 @@ impl Adaptive {
         match self.phase {
             Phase::Startup => STARTUP_GAIN,
             Phase::Drain => DRAIN_GAIN,
-            Phase::Up => self.up_gain,
+            Phase::Up if self.is_second_probe => SECOND_UP_GAIN,
+            Phase::Up => UP_GAIN,
             Phase::Down => DOWN_GAIN,
             Phase::Cruise => self.queue.gain().max(DOWN_GAIN),
         }
@@ -177,10 +184,13 @@ impl Adaptive {
             self.queue.note_idle(now);
         }
         let rate = summary.rate;
-        let is_lossy = self.is_lossy(&summary);
+        let luck = self.luck(&summary);
+        let is_lossy = self.is_lossy(&summary, luck);
         let is_limited = summary.is_app_limited;
         if self.phase == Phase::Startup {
-            self.end_startup_round(summary, is_lossy, now);
+            if self.startup.end_round(&summary, self.bandwidth.get(), luck) {
+                self.enter(Phase::Drain, now);
+            }
         } else {
             let known = self.bandwidth.get();
             let is_full = (rate as f64) < FULL * self.gain_before * known as f64;
@@ -222,27 +232,13 @@ impl Adaptive {
         self.gain = self.gain_of_phase();
     }
 
-    fn end_startup_round(&mut self, summary: Summary, is_lossy: bool, now: Time) {
-        let rate = self.bandwidth.get();
-        let before = core::mem::replace(&mut self.startup_rate, rate);
-        let is_over = is_lossy || self.queue.is_long();
-        if rate > before + before / 4 {
-            self.plateau = 0;
-        } else if !summary.is_app_limited || (is_over && summary.bytes > FIRST_FLIGHT * self.mss) {
-            self.plateau += 1;
-        }
-        if self.plateau >= if is_over { 1 } else { PLATEAU_ROUNDS } {
-            self.enter(Phase::Drain, now);
-        }
-    }
-
     /// What left in the probe was acknowledged.
     fn judge_probe(&mut self, has_grown: bool, is_lossy: bool, now: Time) {
         if has_grown && !self.queue.is_long() && !is_lossy {
-            self.up_gain = (self.up_gain * UP_GROWTH).min(MAX_UP_GAIN);
-            return self.enter(Phase::Up, now);
+            let is_second = core::mem::replace(&mut self.is_second_probe, true);
+            return self.enter(if is_second { Phase::Startup } else { Phase::Up }, now);
         }
-        self.up_gain = UP_GAIN;
+        self.is_second_probe = false;
         self.cruise_rounds = match is_lossy {
             true => (2 * self.cruise_rounds).min(MAX_CRUISE_ROUNDS),
             false => CRUISE_ROUNDS,
@@ -252,25 +248,44 @@ impl Adaptive {
         }
     }
 
+    /// A queue that comes up at the start, or is gone again, is noticed before the round ends.
+    fn follow_queue(&mut self, now: Time) {
+        match self.phase {
+            Phase::Startup if self.queue.is_growing() => self.enter(Phase::Drain, now),
+            Phase::Drain if self.queue.is_short() && !self.queue.is_doubtful(now) => {
+                self.enter(Phase::Cruise, now);
+            }
+            _ => return,
+        }
+        self.gain = self.gain_of_phase();
+    }
+
     fn is_time_for_a_probe(&self, now: Time) -> bool {
         let is_long = now.since(self.phase_began) >= MAX_CRUISE;
         self.age >= self.lasts || (self.age >= CRUISE_ROUNDS && is_long)
     }
 
+    /// A share of a round that luck loses.
+    fn luck(&self, summary: &Summary) -> f64 {
+        let segments = (summary.bytes / self.mss.max(1)).max(1) as f64;
+        LUCK * (self.own_loss.share().max(LEAST_LOSS) / segments).sqrt()
+    }
+
     /// Whether more was lost than the path loses by itself, and than luck explains. Requests alone do not
     /// tell.
-    fn is_lossy(&mut self, summary: &Summary) -> bool {
-        if summary.is_app_limited && self.phase != Phase::Startup {
+    fn is_lossy(&mut self, summary: &Summary, luck: f64) -> bool {
+        if summary.is_app_limited {
             return false;
         }
         let own = self.own_loss.share();
-        let segments = (summary.bytes / self.mss.max(1)).max(1) as f64;
-        let luck = LUCK * (own.max(LEAST_LOSS) / segments).sqrt();
         self.own_loss.limit(summary.loss + luck);
-        match self.phase {
-            Phase::Startup => summary.loss > STARTUP_LOSS,
-            _ => summary.loss > own + EXCESS_LOSS + luck,
-        }
+        summary.loss > own + EXCESS_LOSS + luck
+    }
+
+    /// Bytes that the path holds without a queue if it delivers `rate` bytes a second.
+    fn product(&self, rate: u64) -> f64 {
+        let base = self.queue.base().unwrap_or_default();
+        rate as f64 * (base + self.queue.noise()).as_secs_f64()
     }
 
     /// Of what leaves, this share brings something new.
@@ -290,15 +305,15 @@ impl Controller for Adaptive {
 
     fn is_full(&self, on_way: u64) -> bool {
         let first = FIRST_FLIGHT * self.mss;
-        let Some(base) = self.queue.base() else {
+        if self.queue.base().is_none() {
             return on_way >= first;
+        }
+        let (gain, least) = match self.phase {
+            Phase::Startup => (STARTUP_PIPE, self.startup.window()),
+            _ => (PIPE, first),
         };
-        let gain = match self.phase {
-            Phase::Startup => STARTUP_PIPE,
-            _ => PIPE,
-        };
-        let product = self.bandwidth.get() as f64 * (base + self.queue.noise()).as_secs_f64();
-        on_way >= ((gain * product / self.arriving()) as u64).max(first)
+        let most = gain * self.product(self.bandwidth.get()) / self.arriving();
+        on_way >= (most as u64).max(least)
     }
 
     fn pacing_rate(&self) -> Option<u64> {
@@ -320,11 +335,13 @@ impl Controller for Adaptive {
     fn on_acked(&mut self, acked: &Acked, now: Time) {
         if let Some(rtt) = acked.rtt {
             self.queue.note_rtt(rtt, now);
+            self.follow_queue(now);
         }
-        if let Some(rate) = acked.delivered.and_then(|sample| sample.rate())
-            && self.phase == Phase::Startup
-        {
-            self.bandwidth.raise(rate);
+        if self.phase == Phase::Startup {
+            self.startup.note_acked(acked.bytes);
+            if let Some(rate) = acked.delivered.and_then(|sample| sample.rate()) {
+                self.bandwidth.raise(rate);
+            }
         }
         if let Some(summary) = self.round.note_acked(acked, now) {
             self.end_round(summary, now);

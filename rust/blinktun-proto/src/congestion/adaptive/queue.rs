@@ -19,12 +19,37 @@ const SAME_PART: u32 = 64;
 /// A queue is emptied in so many rounds at most.
 const MAX_ROUNDS: u32 = 5;
 
+/// So many round trips at least, and all of this part of the shortest, are a run: the shortest of them is no accident.
+const RUN: u32 = 16;
+const RUN_PART: u32 = 8;
+
 /// How much leaves, beside what the path delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Load {
     Less,
     Steady,
     More,
+}
+
+/// The shortest of the latest round trips.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    /// That of the last run, and of the one before the last round ended.
+    last: Option<Duration>,
+    before: Option<Duration>,
+    /// The run so far: when it began, how many round trips it has, and the shortest.
+    run: Option<(Time, u32, Duration)>,
+}
+
+impl Recent {
+    fn note(&mut self, rtt: Duration, base: Duration, now: Time) {
+        let (began, count, least) = self.run.unwrap_or((now, 0, rtt));
+        let (count, least) = (count + 1, least.min(rtt));
+        self.run = Some((began, count, least));
+        if count >= RUN && now.since(began) >= base / RUN_PART {
+            (self.last, self.run) = (Some(least), None);
+        }
+    }
 }
 
 /// Round trips, and what they tell of the queue.
@@ -41,6 +66,7 @@ pub(super) struct Queue {
     least_before: Option<Duration>,
     /// The shortest round trip of the last round of this phase.
     last_least: Option<Duration>,
+    recent: Recent,
     /// Rounds since the queue was last short, those of probes left out.
     long_for: u32,
 }
@@ -63,11 +89,27 @@ impl Queue {
         if rtt <= base + base / SAME_PART {
             self.seen = now;
         }
+        self.recent.note(rtt, base, now);
+    }
+
+    /// Whether the queue has grown by much since the last round.
+    pub(super) fn is_growing(&self) -> bool {
+        let most = (4 * self.target()).max(self.base.unwrap_or_default() / 4);
+        let before = self.recent.before.or(self.base);
+        let seen = self.recent.last.zip(before);
+        seen.is_some_and(|(last, before)| last > before + most)
+    }
+
+    /// Whether the queue is as short as it may be.
+    pub(super) fn is_short(&self) -> bool {
+        let most = self.base.unwrap_or_default() + 2 * self.target();
+        self.recent.last.is_some_and(|last| last <= most)
     }
 
     /// Another phase begins.
     pub(super) fn begin_phase(&mut self) {
         self.last_least = None;
+        (self.recent.last, self.recent.run) = (None, None);
     }
 
     /// Nothing was left to send: no queue stands that is ours.
@@ -78,6 +120,7 @@ impl Queue {
     /// A round has ended in which `load` left.
     pub(super) fn end_round(&mut self, least: Option<Duration>, load: Load) {
         let Some(least) = least else { return };
+        self.recent.before = self.recent.last.or(self.recent.before);
         self.standing = least.saturating_sub(self.base.unwrap_or(least));
         if let Some(before) = self.least_before.replace(least)
             && load == Load::Steady
@@ -136,5 +179,43 @@ impl Queue {
     fn ratio(&self, time: Duration) -> f64 {
         let base = self.base.unwrap_or_default().as_secs_f64().max(1e-3);
         time.as_secs_f64() / base
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 40 round trips of so many ms within 40 ms, from the millisecond `from` on.
+    fn note(queue: &mut Queue, from: u64, rtt: impl Fn(u64) -> u64) {
+        for n in 0..40 {
+            let rtt = Duration::from_millis(rtt(n));
+            queue.note_rtt(rtt, Time::from_millis(from + n));
+        }
+    }
+
+    #[test]
+    fn a_queue_that_comes_up_is_seen_within_the_round() {
+        let mut queue = Queue::default();
+        note(&mut queue, 0, |_| 100);
+        queue.end_round(Some(Duration::from_millis(100)), Load::More);
+        assert!(!queue.is_growing());
+        note(&mut queue, 100, |_| 120);
+        assert!(!queue.is_growing(), "20 ms are no proof");
+        note(&mut queue, 140, |_| 130);
+        assert!(queue.is_growing());
+        assert!(!queue.is_short());
+        note(&mut queue, 180, |_| 104);
+        assert!(queue.is_short());
+    }
+
+    #[test]
+    fn a_path_that_always_jitters_does_not_look_like_a_queue() {
+        let mut queue = Queue::default();
+        for round in 0..10 {
+            note(&mut queue, 100 * round, |n| 100 + 7 * (n % 10) + 2 * round);
+            assert!(!queue.is_growing(), "round {round}");
+            queue.end_round(Some(Duration::from_millis(100 + 2 * round)), Load::More);
+        }
     }
 }
