@@ -8,6 +8,10 @@ use blinktun_sim::goals::{Goal, Goodput, goals};
 
 /// Long enough that the beginning costs little.
 const SECONDS: u64 = 20;
+/// On a slow link one lost segment holds up a percent of what 20 s bring, until it is repeated.
+const SECONDS_IF_SLOW: u64 = 60;
+/// Bytes a second.
+const SLOW: u64 = 500_000;
 
 /// A goal is missed if two of these miss it: which datagrams a link loses makes a difference of a percent.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
@@ -38,9 +42,10 @@ fn next(waiting: &Mutex<Vec<Goal>>) -> Option<Goal> {
 /// What is not as it must be.
 fn judge(goal: &Goal, seed: u64) -> Option<String> {
     let link = Description::parse([goal.link]).expect("a link");
+    let is_slow = link.down.first.rate.is_some_and(|rate| rate < SLOW);
     let seen = Download {
         link,
-        seconds: SECONDS,
+        seconds: if is_slow { SECONDS_IF_SLOW } else { SECONDS },
         seed,
     }
     .measure();
