@@ -26,10 +26,8 @@ use bandwidth::Bandwidth;
 use own_loss::OwnLoss;
 use queue::{Load, Queue};
 use round::{Round, Summary};
-use startup::Startup;
+use startup::{FIRST_FLIGHT, Startup};
 
-/// Segments that leave before the first round trip is known.
-const FIRST_FLIGHT: u64 = 32;
 /// So many segments at least leave in a round trip.
 const LEAST_FLIGHT: u64 = 4;
 /// For the sake of [`LEAST_FLIGHT`] no more than this leaves, in bytes a second.
@@ -133,7 +131,7 @@ impl Adaptive {
             gain: STARTUP_GAIN,
             gain_before: STARTUP_GAIN,
             is_judged: true,
-            startup: Startup::new(FIRST_FLIGHT * segment as u64, 0, 0),
+            startup: Startup::new(0, 0),
             bandwidth: Bandwidth::default(),
             queue: Queue::default(),
             own_loss: OwnLoss::default(),
@@ -159,7 +157,7 @@ impl Adaptive {
         if phase == Phase::Startup {
             let rate = self.bandwidth.get();
             let window = self.product(rate) as u64;
-            self.startup = Startup::new(FIRST_FLIGHT * self.mss, window, rate);
+            self.startup = Startup::new(window, rate);
         }
         self.queue.begin_phase();
         (self.phase, self.phase_began, self.age) = (phase, now, 0);
@@ -304,13 +302,12 @@ impl Controller for Adaptive {
     }
 
     fn is_full(&self, on_way: u64) -> bool {
-        let first = FIRST_FLIGHT * self.mss;
         if self.queue.base().is_none() {
-            return on_way >= first;
+            return on_way >= FIRST_FLIGHT;
         }
         let (gain, least) = match self.phase {
             Phase::Startup => (STARTUP_PIPE, self.startup.window()),
-            _ => (PIPE, first),
+            _ => (PIPE, FIRST_FLIGHT),
         };
         let most = gain * self.product(self.bandwidth.get()) / self.arriving();
         on_way >= (most as u64).max(least)
@@ -319,7 +316,7 @@ impl Controller for Adaptive {
     fn pacing_rate(&self) -> Option<u64> {
         let base = self.queue.base()?.max(Duration::from_micros(100));
         let bandwidth = match self.round.is_first() {
-            true => ((FIRST_FLIGHT * self.mss) as f64 / base.as_secs_f64()) as u64,
+            true => (FIRST_FLIGHT as f64 / base.as_secs_f64()) as u64,
             false => self.bandwidth.get(),
         };
         let rate = self.gain * bandwidth as f64 / self.arriving();

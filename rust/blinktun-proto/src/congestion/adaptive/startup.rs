@@ -2,6 +2,8 @@
 
 use super::round::Summary;
 
+/// Bytes that leave before the first round trip is known: 32 segments of an MTU of 1350.
+pub(super) const FIRST_FLIGHT: u64 = 42_000;
 /// The path is full after so many rounds without growth.
 const PLATEAU_ROUNDS: u32 = 3;
 /// Growth in one round by less than this is none.
@@ -19,8 +21,6 @@ const RESTRAINED_LOSS: f64 = 0.6;
 /// What is known while the rate doubles.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Startup {
-    /// Bytes that leave before the first is acknowledged.
-    first: u64,
     /// Bytes that may be on their way. What is acknowledged is added, so it doubles in each round trip, however
     /// much longer than the shortest that is.
     window: u64,
@@ -34,12 +34,10 @@ pub(super) struct Startup {
 }
 
 impl Startup {
-    /// The path carries `rate` bytes a second at least, and `window` bytes may be on their way; `first` of them
-    /// leave in any case.
-    pub(super) fn new(first: u64, window: u64, rate: u64) -> Startup {
+    /// The path carries `rate` bytes a second at least, and `window` bytes may be on their way.
+    pub(super) fn new(window: u64, rate: u64) -> Startup {
         Startup {
-            first,
-            window: window.max(first),
+            window: window.max(FIRST_FLIGHT),
             rate,
             plateau: 0,
             bytes: 0,
@@ -60,7 +58,7 @@ impl Startup {
     /// A round has ended, and the bandwidth is `rate`; `luck` is a share of loss that tells nothing. Returns
     /// whether the path is full.
     pub(super) fn end_round(&mut self, summary: &Summary, rate: u64, luck: f64) -> bool {
-        if summary.bytes > self.first && summary.loss > self.most_loss(summary) + luck {
+        if summary.bytes > FIRST_FLIGHT && summary.loss > self.most_loss(summary) + luck {
             return true;
         }
         let before = core::mem::replace(&mut self.rate, rate);
@@ -77,7 +75,7 @@ impl Startup {
     fn most_loss(&self, summary: &Summary) -> f64 {
         if summary.is_app_limited {
             RESTRAINED_LOSS
-        } else if self.bytes < FLIGHTS_THAT_TELL * self.first {
+        } else if self.bytes < FLIGHTS_THAT_TELL * FIRST_FLIGHT {
             FIRST_LOSS
         } else {
             self.lost as f64 / self.bytes as f64 + EXCESS_LOSS
@@ -105,7 +103,7 @@ mod tests {
     }
 
     fn startup() -> Startup {
-        Startup::new(40_000, 0, 100_000)
+        Startup::new(0, 100_000)
     }
 
     #[test]
