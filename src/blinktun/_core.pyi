@@ -281,6 +281,8 @@ class CloseReason(Enum):
     """The peer sent bytes that break smux."""
     COMPRESSION = ...
     """The peer sent bytes that break the framing of the compression."""
+    PATH_TOO_NARROW = ...
+    """A segment is too long for the path, though what is shorter arrives."""
 
 class RelayEnd(Enum):
     """How a relay ended; the value is what a person reads."""
@@ -585,7 +587,7 @@ class SessionStats:
 
     @property
     def mtu(self) -> int:
-        """The largest datagram."""
+        """The largest datagram that it sends; of one that searches, what it has found so far."""
 
     @property
     def peer_window(self) -> int:

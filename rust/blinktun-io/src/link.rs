@@ -10,6 +10,7 @@ use blinktun_proto::time::Time;
 use crate::inbox::Inbox;
 use crate::raw_tcp::RawTcp;
 use crate::udp::Udp;
+use crate::udp::fragments::Sent;
 
 /// A carrier of datagrams; whoever holds it need not know which.
 pub enum Link {
@@ -31,9 +32,8 @@ impl Link {
         }
     }
 
-    /// Send datagrams that lie back to back, as `transmit` says. Returns how many bytes are dealt
-    /// with: fewer than all if the kernel has no room now.
-    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
+    /// Send datagrams that lie back to back, as `transmit` says.
+    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> Sent {
         match self {
             Link::Udp(udp) => udp.send(transmit, datagrams, now),
             Link::RawTcp(raw) => raw.send(transmit, datagrams, now),

@@ -16,7 +16,7 @@ use blinktun_proto::time::{Duration, Time};
 use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::trace_files::TraceFiles;
-use crate::udp::Udp;
+use crate::udp::{CAN_FORBID_FRAGMENTS, Udp};
 
 /// What a socket and its sessions are made from.
 #[derive(Clone)]
@@ -101,7 +101,8 @@ impl EndpointSocket {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
         let crypt = PacketCrypt::new(config.crypt, &config.pass);
-        let session = config.session.clone();
+        let mut session = config.session.clone();
+        session.searches_mtu &= CAN_FORBID_FRAGMENTS;
         let mut endpoint = Endpoint::new(session, Limits::default(), role, crypt, seed, now);
         let traces = match &config.trace {
             None => None,
@@ -212,8 +213,12 @@ impl EndpointSocket {
 
     /// Send, and keep what the kernel has no room for. Returns whether it had room for all.
     fn send(&mut self, transmit: Transmit, bytes: &[u8], now: Time) -> bool {
-        let done = self.link.send(&transmit, bytes, now);
-        let rest = bytes.get(done..).filter(|rest| !rest.is_empty());
+        let sent = self.link.send(&transmit, bytes, now);
+        if let (Some(id), Some(refused)) = (transmit.whole, sent.too_long) {
+            self.endpoint
+                .note_refused(id, refused.len, refused.known, now);
+        }
+        let rest = bytes.get(sent.done..).filter(|rest| !rest.is_empty());
         self.unsent = rest.map(|rest| (transmit, rest.to_vec()));
         self.unsent.is_none()
     }

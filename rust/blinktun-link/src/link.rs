@@ -130,17 +130,32 @@ impl Link {
 
     /// A datagram leaves at `now`.
     pub fn send(&mut self, datagram: &[u8], now: Time) -> Sent {
-        self.weather_at(now);
+        let most = self.weather_at(now).mtu;
+        let len = self.headers + datagram.len();
+        self.send_unless(datagram, (len > most).then_some(Sent::TooLong), now)
+    }
+
+    /// A datagram leaves at `now` that is cut into fragments if it is too long. It is lost if one of them is.
+    pub fn send_in_fragments(&mut self, datagram: &[u8], now: Time) -> Sent {
+        let most = self.weather_at(now).mtu.max(1);
+        let len = self.headers + datagram.len();
+        let more = len.div_ceil(most).saturating_sub(1);
+        let loses_some = (0..more).fold(false, |lost, _| lost | self.is_lost(now));
+        self.send_unless(datagram, loses_some.then_some(Sent::Lost), now)
+    }
+
+    /// A datagram leaves, unless its fate is known.
+    fn send_unless(&mut self, datagram: &[u8], fate: Option<Sent>, now: Time) -> Sent {
         let len = self.headers + datagram.len();
         self.count(len);
-        let lost = self.is_lost(now);
+        let fate = self.is_lost(now).then_some(Sent::Lost).or(fate);
         let Some(departure) = self.enqueue(len, now) else {
             return self.drop_for_room(len);
         };
-        if lost || len > self.weather.mtu {
+        if let Some(fate) = fate {
             self.counts.lost += 1;
-            self.counts.too_long += u64::from(!lost);
-            return if lost { Sent::Lost } else { Sent::TooLong };
+            self.counts.too_long += u64::from(fate == Sent::TooLong);
+            return fate;
         }
         let arrival = self.arrival(departure);
         if self.chance(self.weather.duplicate) {

@@ -70,6 +70,7 @@ impl Pair {
             congestion: Algorithm::Fixed,
             send_ceiling: None,
             asks_after_data: true,
+            searches_mtu: false,
         };
         Pair {
             near: Kcp::new(config, Time::ZERO),

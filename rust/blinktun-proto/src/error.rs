@@ -48,4 +48,7 @@ reasons! {
         "invalid smux frame: do smuxver and nocomp agree at both ends?";
     /// The peer sent bytes that break the compression's framing: often one end has `nocomp`.
     Compression, "COMPRESSION", "invalid snappy data: does nocomp agree at both ends?";
+    /// A segment is too long for the path, though what is shorter arrives; it cannot be cut any more.
+    PathTooNarrow, "PATH_TOO_NARROW",
+        "the path carries shorter datagrams than before, and no fragments";
 }

@@ -34,8 +34,10 @@ pub enum Event<'a> {
     Expired(Timer),
     /// What is known of the path has changed.
     Metrics(Metrics),
-    /// The MTU has changed.
-    Mtu(usize),
+    /// The MTU has changed, for this reason.
+    Mtu(usize, &'a str),
+    /// The system has refused a datagram of so many bytes; so many may pass, as far as it knows.
+    Refused(usize, Option<usize>),
     /// The peer is at another address.
     Migrated,
     /// The session goes from one state to another, for a reason perhaps.
@@ -206,11 +208,19 @@ fn write_event(out: &mut String, event: Event<'_>) -> fmt::Result {
             timer.name()
         ),
         Event::Metrics(metrics) => write_metrics(out, &metrics),
-        Event::Mtu(mtu) => {
+        Event::Mtu(mtu, reason) => write!(
+            out,
+            "\"name\":\"recovery:mtu_updated\",\"data\":{{\"new\":{mtu},\"reason\":\"{reason}\"}}"
+        ),
+        Event::Refused(len, known) => {
             write!(
                 out,
-                "\"name\":\"recovery:mtu_updated\",\"data\":{{\"new\":{mtu}}}"
-            )
+                "\"name\":\"recovery:datagram_refused\",\"data\":{{\"length\":{len}"
+            )?;
+            if let Some(known) = known {
+                write!(out, ",\"known_mtu\":{known}")?;
+            }
+            out.write_char('}')
         }
         Event::Migrated => {
             out.write_str("\"name\":\"connectivity:path_assigned\",\"data\":{\"path_id\":\"new\"}")
@@ -350,7 +360,9 @@ mod tests {
             Event::Spurious(10),
             Event::Metrics(metrics),
             Event::Metrics(metrics),
-            Event::Mtu(1200),
+            Event::Mtu(1200, "probe"),
+            Event::Refused(1472, Some(1252)),
+            Event::Refused(1472, None),
             Event::Migrated,
             Event::State("closed", "closed here"),
         ];
@@ -379,9 +391,9 @@ mod tests {
     fn text_that_nobody_takes_is_bounded_and_what_is_left_out_is_counted() {
         let mut trace = Trace::new("server", 7, Time::ZERO);
         for mtu in 0..200_000 {
-            trace.note(Event::Mtu(mtu), Time::ZERO);
+            trace.note(Event::Mtu(mtu, "given"), Time::ZERO);
         }
-        trace.note(Event::Mtu(1), Time::from_millis(7));
+        trace.note(Event::Mtu(1, "given"), Time::from_millis(7));
         let text = trace.take();
         assert!(text.len() < MAX_TEXT + 1000);
         let last = records(&text).pop().expect("records");

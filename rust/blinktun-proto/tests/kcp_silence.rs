@@ -30,6 +30,7 @@ const SETTINGS: path::Settings = path::Settings {
     congestion: Algorithm::Fixed,
     send_ceiling: None,
     asks_after_data: true,
+    searches_mtu: false,
 };
 
 struct Swallow;

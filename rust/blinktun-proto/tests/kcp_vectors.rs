@@ -82,6 +82,7 @@ impl Machine {
             },
             send_ceiling: None,
             asks_after_data: false,
+            searches_mtu: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         Machine {

@@ -402,6 +402,7 @@ fn a_datagram_is_one_guess() {
             congestion: Algorithm::Fixed,
             send_ceiling: None,
             asks_after_data: false,
+            searches_mtu: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         let mut path = Path::new(settings, peer, (1000, 1000 - HEADER));

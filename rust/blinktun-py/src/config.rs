@@ -44,6 +44,7 @@ struct Settings {
     crypt: String,
     is_auto: bool,
     mtu: usize,
+    searches_mtu: bool,
     sndwnd: u32,
     rcvwnd: u32,
     ratelimit: u64,
@@ -103,10 +104,12 @@ impl Settings {
             pads: pads.map(|pads| Arc::clone(&pads.inner)),
             ..defaults
         };
-        let config = if self.is_auto {
-            config.tuning_itself()
-        } else {
-            config
+        let config = match self.is_auto {
+            true => session::Config {
+                searches_mtu: self.searches_mtu,
+                ..config.tuning_itself()
+            },
+            false => config,
         };
         config
             .check()

@@ -54,7 +54,9 @@ impl Alone {
             sessions_per_source: 1,
         };
         let crypt = PacketCrypt::new(config.crypt, &config.pass);
-        let mut endpoint = Endpoint::new(config.session.clone(), limits, role, crypt, seed, now);
+        let mut session = config.session.clone();
+        session.searches_mtu = false; // nobody knows what the owner's carrier does to long datagrams
+        let mut endpoint = Endpoint::new(session, limits, role, crypt, seed, now);
         let id = (role == Role::Client).then(|| endpoint.dial(PEER, now));
         Alone {
             endpoint,

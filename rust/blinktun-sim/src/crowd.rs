@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use blinktun_proto::smux::StreamId;
 use blinktun_proto::time::{Duration, Time, earliest};
 
-use crate::end::End;
+use crate::end::{Datagram, End};
 use crate::flow::{Flow, Side};
 use blinktun_link::Link;
 
@@ -69,6 +69,8 @@ pub struct Crowd {
     pub server: Box<dyn End>,
     /// The clients.
     pub clients: Vec<Client>,
+    /// Whether datagrams that are too long are cut into fragments, if they may be.
+    pub cuts: bool,
     /// The present.
     pub now: Time,
     at_once: u32,
@@ -80,6 +82,7 @@ impl Crowd {
         Crowd {
             server,
             clients: Vec::new(),
+            cuts: false,
             now,
             at_once: 0,
         }
@@ -180,8 +183,8 @@ impl Crowd {
             let mut any = false;
             for client in &mut self.clients {
                 client.apply(&mut *self.server, now);
-                while let Some((_, datagram)) = client.end.poll_transmit(now) {
-                    client.up.send(&datagram, now);
+                while let Some(datagram) = client.end.poll_transmit(now) {
+                    send(&mut client.up, &datagram, self.cuts, now);
                     any = true;
                 }
                 while let Some((_, stream)) = client.end.next_finished() {
@@ -198,10 +201,10 @@ impl Crowd {
 
     fn settle_server(&mut self) -> bool {
         let mut any = false;
-        while let Some((to, datagram)) = self.server.poll_transmit(self.now) {
-            let now = self.now;
-            if let Some(client) = self.client(to) {
-                client.down.send(&datagram, now);
+        while let Some(datagram) = self.server.poll_transmit(self.now) {
+            let (cuts, now) = (self.cuts, self.now);
+            if let Some(client) = self.client(datagram.to) {
+                send(&mut client.down, &datagram, cuts, now);
             }
             any = true;
         }
@@ -218,6 +221,13 @@ impl Crowd {
         let is_it = |client: &&mut Client| address.is_none_or(|at| at == client.address);
         self.clients.iter_mut().find(is_it)
     }
+}
+
+fn send(link: &mut Link, datagram: &Datagram, cuts: bool, now: Time) {
+    match cuts && !datagram.is_whole {
+        true => link.send_in_fragments(&datagram.bytes, now),
+        false => link.send(&datagram.bytes, now),
+    };
 }
 
 fn describe(client: &Client) -> String {

@@ -20,8 +20,8 @@ pub trait End {
     fn handle_datagram(&mut self, from: SocketAddr, datagram: &mut [u8], now: Time);
     /// All datagrams at hand were given.
     fn finish_input(&mut self, _now: Time) {}
-    /// The next datagram, and where to; `None` for the only peer.
-    fn poll_transmit(&mut self, now: Time) -> Option<(Option<SocketAddr>, Vec<u8>)>;
+    /// The next datagram.
+    fn poll_transmit(&mut self, now: Time) -> Option<Datagram>;
     /// When [`End::handle_timeout`] has something to do.
     fn next_timeout(&self) -> Option<Time>;
     /// Time has passed.
@@ -32,6 +32,16 @@ pub trait End {
     fn streams(&mut self, peer: SocketAddr) -> Option<Box<dyn Streams + '_>>;
 }
 
+/// A datagram that leaves.
+pub struct Datagram {
+    /// Where to; `None` for the only peer.
+    pub to: Option<SocketAddr>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Nobody may cut it into fragments.
+    pub is_whole: bool,
+}
+
 /// An endpoint, and its newest session with each peer.
 pub struct Ours {
     /// The endpoint.
@@ -40,7 +50,7 @@ pub struct Ours {
     pub sessions: HashMap<SocketAddr, SessionId>,
     buffer: Vec<u8>,
     /// What the last batch held, last first.
-    batch: Vec<(SocketAddr, Vec<u8>)>,
+    batch: Vec<Datagram>,
 }
 
 impl Ours {
@@ -74,14 +84,18 @@ impl End for Ours {
         self.endpoint.finish_input(now);
     }
 
-    fn poll_transmit(&mut self, now: Time) -> Option<(Option<SocketAddr>, Vec<u8>)> {
+    fn poll_transmit(&mut self, now: Time) -> Option<Datagram> {
         if self.batch.is_empty() {
             let transmit = self.endpoint.poll_transmit(&mut self.buffer, now)?;
             let datagrams = self.buffer[..transmit.len].chunks(transmit.stride);
-            let datagrams = datagrams.map(|datagram| (transmit.to, datagram.to_vec()));
+            let datagrams = datagrams.map(|datagram| Datagram {
+                to: Some(transmit.to),
+                bytes: datagram.to_vec(),
+                is_whole: transmit.whole.is_some(),
+            });
             self.batch.extend(datagrams.rev());
         }
-        self.batch.pop().map(|(to, datagram)| (Some(to), datagram))
+        self.batch.pop()
     }
 
     fn next_timeout(&self) -> Option<Time> {
@@ -121,8 +135,13 @@ impl End for GoPeer {
         self.handle_datagram(datagram, now);
     }
 
-    fn poll_transmit(&mut self, now: Time) -> Option<(Option<SocketAddr>, Vec<u8>)> {
-        self.poll_transmit(now).map(|datagram| (None, datagram))
+    fn poll_transmit(&mut self, now: Time) -> Option<Datagram> {
+        let bytes = self.poll_transmit(now)?;
+        Some(Datagram {
+            to: None,
+            bytes,
+            is_whole: false,
+        })
     }
 
     fn next_timeout(&self) -> Option<Time> {

@@ -103,6 +103,7 @@ impl Node for Lone {
             src_ip: None,
             len: batch.len,
             stride: batch.stride,
+            whole: batch.is_whole.then_some(Lone::ID),
         })
     }
 

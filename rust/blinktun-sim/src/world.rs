@@ -44,6 +44,8 @@ pub struct World<N: Node = Endpoint> {
     pub up: Link,
     /// From server to client.
     pub down: Link,
+    /// Whether datagrams that are too long are cut into fragments, if they may be.
+    pub cuts: bool,
     /// The present.
     pub now: Time,
     /// The streams.
@@ -79,6 +81,7 @@ impl<N: Node> World<N> {
             client_address: CLIENT,
             up: Link::new(setup.up.clone(), setup.seed),
             down: Link::new(setup.down.clone(), !setup.seed),
+            cuts: false,
             now: setup.start,
             flows: Vec::new(),
             dialed,
@@ -326,7 +329,10 @@ impl<N: Node> World<N> {
                 if let Some(log) = &mut self.log {
                     log.push((side, datagram.to_vec()));
                 }
-                link.send(datagram, self.now);
+                match self.cuts && transmit.whole.is_none() {
+                    true => link.send_in_fragments(datagram, self.now),
+                    false => link.send(datagram, self.now),
+                };
             }
         }
         any

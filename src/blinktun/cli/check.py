@@ -149,7 +149,7 @@ def _kcp(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
     yield "compression", "no" if kcp.nocomp else "yes"
     yield "smux", f"version {kcp.smuxver or '1 or 2, as the client speaks'}"
     yield from _tuning(kcp)
-    yield "mtu", f"{kcp.mtu} bytes"
+    yield "mtu", "searched" if kcp.searches_mtu else f"{kcp.mtu} bytes"
     yield "rate limit", f"{kcp.ratelimit} bytes a second a session" if kcp.ratelimit else ""
     yield "end of file", f"passed on after {kcp.closewait} s" if kcp.closewait else ""
 

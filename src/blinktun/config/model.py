@@ -85,7 +85,7 @@ class KcpSettings:
     nc: int = 1
     """1: windows only; 0: Reno-like congestion window."""
     mtu: int = DEFAULT_MTU
-    """Largest UDP payload, in bytes."""
+    """Largest UDP payload, in bytes. With ``mode`` ``auto`` the default counts as not given."""
     sndwnd: int = 128
     """Send window, in segments."""
     rcvwnd: int = 512
@@ -131,6 +131,11 @@ class KcpSettings:
     def is_auto(self) -> bool:
         """Whether sessions tune themselves."""
         return self.mode == "auto" and all(getattr(self, n) == v for n, v in BY_HAND.items())
+
+    @property
+    def searches_mtu(self) -> bool:
+        """Whether sessions find out which datagrams their path carries: ``mtu`` is not given."""
+        return self.is_auto and self.mtu == DEFAULT_MTU
 
     @property
     def up_rate(self) -> int | None:

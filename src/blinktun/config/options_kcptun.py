@@ -190,7 +190,7 @@ _PACKETS = (
     Option(
         "mtu",
         _INTEGER,
-        "largest UDP payload sent",
+        "largest UDP payload sent; with mode auto, 1350 means that sessions find it (1200 to 1472)",
         both(_DEFAULT.mtu),
         unit="bytes",
         low=50,

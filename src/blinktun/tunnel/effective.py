@@ -63,7 +63,7 @@ def _alike(kcp: KcpSettings, learned: str) -> Iterator[str]:
 
 
 def _own(kcp: KcpSettings) -> Iterator[str]:
-    yield f"mtu: {kcp.mtu}"
+    yield f"mtu: {'search' if kcp.searches_mtu else kcp.mtu}"
     if kcp.ratelimit:
         yield f"ratelimit: {kcp.ratelimit}"
     if kcp.is_auto:

@@ -59,7 +59,7 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     # These follow from what is written.
     elsewhere |= {"mode", "smuxbuf", "streambuf", "up", "down"}
     names = {field.name for field in fields(KcpSettings)} - elsewhere
-    names |= {"is_auto", "session_buffer", "stream_buffer", "up_rate", "down_rate"}
+    names |= {"is_auto", "searches_mtu", "session_buffer", "stream_buffer", "up_rate", "down_rate"}
     names |= {"pass_", "pads"}
     assert set(given) == names
     assert given["pads"] is None
@@ -164,3 +164,10 @@ def test_a_folder_that_cannot_be_made_is_an_error(
         f"QLOGDIR = {tmp_path}/file/traces: no file can be made there (Not a directory); "
         "name a folder that this user may write, or remove the variable"
     )
+
+
+def test_the_mtu_is_searched_if_all_is_and_none_is_given() -> None:
+    assert KcpSettings().searches_mtu
+    assert not KcpSettings(mtu=1400).searches_mtu
+    assert not KcpSettings(sndwnd=1024).searches_mtu
+    assert not KcpSettings(mode="manual").searches_mtu

@@ -28,6 +28,7 @@ use socket2::Socket;
 
 use crate::inbox::Inbox;
 use crate::udp::attempt;
+use crate::udp::fragments::{Fragments, Sent};
 use crate::udp::send_error::SendError;
 use crate::udp::singly::send_singly;
 use flows::Flows;
@@ -41,6 +42,7 @@ pub struct RawTcp {
     socket: Socket,
     local: SocketAddr,
     flows: Flows,
+    fragments: Fragments,
     dropped: u64,
     refused: u64,
     granted: usize,
@@ -59,6 +61,7 @@ impl RawTcp {
             socket,
             local,
             flows: Flows::default(),
+            fragments: Fragments::allowed(local.is_ipv6()),
             dropped: 0,
             refused: 0,
             granted,
@@ -96,14 +99,16 @@ impl RawTcp {
         self.granted
     }
 
-    /// Send datagrams that lie back to back, as `transmit` says. Returns how many bytes are dealt
-    /// with: fewer than all if the kernel has no room now.
-    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
+    /// Send datagrams that lie back to back, as `transmit` says.
+    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> Sent {
+        let is_whole = transmit.whole.is_some();
+        self.fragments.forbid(&self.socket, is_whole);
         let singly = send_singly(datagrams, transmit.stride, |rest| {
             self.send_some(transmit, rest, now)
         });
         self.refused += singly.refused;
-        singly.done
+        self.fragments
+            .sent(singly.done, transmit.to, segment::HEADER)
     }
 
     /// Send the first of these, as many as one call takes; returns how many left, at least one.
@@ -125,7 +130,15 @@ impl RawTcp {
                 .build(local, to.ip(), datagram);
         }
         let ends = (local, to);
-        let sent = attempt(|| system::send(&self.socket, ends, &headers, datagrams, stride));
+        let socket = &self.socket;
+        let send = || attempt(|| system::send(socket, ends, &headers, datagrams, stride));
+        let sent = send().or_else(|error| {
+            let len = stride.min(datagrams.len());
+            match self.fragments.gives_in(socket, len, error) {
+                true => send(),
+                false => Err(error),
+            }
+        });
         // The numbers of what did not leave are the next ones again.
         *flow = before;
         flow.skip(datagrams.len().min(sent.unwrap_or(0) * stride));

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::{size_of, zeroed};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::ptr;
 
@@ -56,6 +56,56 @@ pub fn allow_fragments(socket: &Socket, v6: bool) {
     if v6 {
         let _ = set_int(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, want);
     }
+}
+
+/// Whether [`forbid_fragments`] does something.
+pub const CAN_FORBID_FRAGMENTS: bool = true;
+/// What every path of IPv6 carries (RFC 8200, section 5).
+const IPV6_LEAST: libc::c_int = 1280;
+
+/// Let datagrams leave whole or not at all; or let all be cut that are too long.
+///
+/// They leave whole whatever an ICMP message claims of the path. One that is longer than the first interface
+/// lets through is refused. When they may be cut, the system itself cuts what IPv6 might not carry: no router
+/// may, and a path that swallows long datagrams does not say how long they may be.
+pub fn forbid_fragments(socket: &impl AsRawFd, v6: bool, forbid: bool) -> io::Result<()> {
+    let (v4_mode, v6_mode, most) = match forbid {
+        true => (libc::IP_PMTUDISC_PROBE, libc::IPV6_PMTUDISC_PROBE, 0),
+        false => (libc::IP_PMTUDISC_OMIT, libc::IPV6_PMTUDISC_WANT, IPV6_LEAST),
+    };
+    set_int(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, v4_mode)?;
+    if v6 {
+        let level = libc::IPPROTO_IPV6;
+        set_int(socket, level, libc::IPV6_MTU_DISCOVER, v6_mode)?;
+        set_int(socket, level, libc::IPV6_MTU, most)?;
+    }
+    Ok(())
+}
+
+/// The longest packet that leaves for `to` in one piece, its IP header included, as far as the system knows.
+pub fn known_mtu(to: SocketAddr) -> Option<usize> {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(to).ok()?; // nothing leaves
+    let (level, name) = match to {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MTU),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MTU),
+    };
+    get_int(&socket, level, name).and_then(|mtu| usize::try_from(mtu).ok())
+}
+
+fn get_int(socket: &impl AsRawFd, level: libc::c_int, name: libc::c_int) -> Option<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the pointers and the length describe `value` and `len`, which outlive the call.
+    let result = unsafe {
+        let into = (&raw mut value).cast();
+        libc::getsockopt(socket.as_raw_fd(), level, name, into, &raw mut len)
+    };
+    (result == 0).then_some(value)
 }
 
 /// Tell with each datagram which of the machine's addresses it was sent to.

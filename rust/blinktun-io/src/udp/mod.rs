@@ -6,6 +6,7 @@
 #[cfg(target_os = "linux")]
 pub(crate) mod control;
 pub(crate) mod expiring;
+pub(crate) mod fragments;
 #[cfg(target_os = "linux")]
 pub(crate) mod linux;
 #[cfg(not(target_os = "linux"))]
@@ -28,6 +29,7 @@ use blinktun_proto::time::Time;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::inbox::{BUFFERS, Inbox};
+use fragments::{Fragments, Sent};
 use send_error::{Refusals, SendError};
 use singly::{Singly, send_singly};
 
@@ -45,9 +47,15 @@ pub struct Udp {
     /// Whether the kernel can send equal datagrams as one run.
     segmentation: bool,
     refusals: Refusals,
+    fragments: Fragments,
     refused: u64,
     granted: usize,
 }
+
+/// Bytes of the header that UDP puts in front of a datagram.
+const HEADER: usize = 8;
+/// Whether a socket can send datagrams that nobody may cut into fragments.
+pub const CAN_FORBID_FRAGMENTS: bool = system::CAN_FORBID_FRAGMENTS;
 
 impl Udp {
     /// Bind to `address`, with `buffer` bytes for the kernel's queues and the differentiated
@@ -86,6 +94,7 @@ impl Udp {
             socket: socket.into(),
             segmentation,
             refusals: Refusals::default(),
+            fragments: Fragments::allowed(v6),
             refused: 0,
             granted,
         })
@@ -122,10 +131,18 @@ impl Udp {
         self.socket.local_addr()
     }
 
-    /// Send datagrams that lie back to back, as `transmit` says. Returns how many bytes are dealt
-    /// with: fewer than all if the kernel has no room now. A datagram that it refuses is counted;
-    /// for the protocol that is a loss, which it repairs.
-    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
+    /// Send datagrams that lie back to back, as `transmit` says. A datagram that the kernel refuses is
+    /// counted; for the protocol that is a loss, which it repairs. But one that is too long to leave whole
+    /// leaves so that it may be cut.
+    pub fn send(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> Sent {
+        let is_whole = transmit.whole.is_some();
+        self.fragments.forbid(&self.socket, is_whole);
+        let done = self.send_run(transmit, datagrams, now);
+        self.fragments.sent(done, transmit.to, HEADER)
+    }
+
+    /// Send with one call, if the system can; else one by one. Returns how many bytes are dealt with.
+    fn send_run(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
         let (to, stride) = (transmit.to, transmit.stride);
         let path = FourTuple {
             remote: to,
@@ -140,6 +157,7 @@ impl Udp {
             Ok(()) => datagrams.len(),
             Err(SendError::NoRoom) => 0,
             Err(error) => {
+                self.fragments.gives_in(&self.socket, stride, error);
                 let (singly, used) = self.send_singly(path, datagrams, stride, now);
                 // What leaves from another address only, or not at all, was not refused as a run.
                 if singly.left > 0 && used == path {
@@ -159,11 +177,28 @@ impl Udp {
         now: Time,
     ) -> (Singly, FourTuple) {
         let singly = send_singly(datagrams, stride, |rest| {
-            attempt(|| system::send_each(&self.socket, path, rest, stride))
+            self.send_each(path, rest, stride)
                 .or_else(|error| self.send_from_elsewhere(&mut path, error, rest, stride, now))
         });
         self.refused += singly.refused;
         (singly, path)
+    }
+
+    /// Send the first of these, again if it is too long to leave whole. Returns how many left.
+    fn send_each(
+        &mut self,
+        path: FourTuple,
+        datagrams: &[u8],
+        stride: usize,
+    ) -> Result<usize, SendError> {
+        let send = |socket| attempt(|| system::send_each(socket, path, datagrams, stride));
+        send(&self.socket).or_else(|error| {
+            let len = stride.min(datagrams.len());
+            match self.fragments.gives_in(&self.socket, len, error) {
+                true => send(&self.socket),
+                false => Err(error),
+            }
+        })
     }
 
     /// What the system refused because of our address, maybe, leaves from the one that it prefers:

@@ -1,7 +1,7 @@
 //! Systems without offloads: one call a datagram.
 
 use std::io;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 
 use blinktun_proto::path::FourTuple;
 use socket2::Socket;
@@ -24,6 +24,16 @@ pub fn enable_offloads(_: &Socket) -> bool {
 }
 
 pub fn allow_fragments(_: &Socket, _: bool) {}
+
+pub const CAN_FORBID_FRAGMENTS: bool = false;
+
+pub fn forbid_fragments<T>(_: &T, _: bool, _: bool) -> io::Result<()> {
+    Ok(())
+}
+
+pub fn known_mtu(_: SocketAddr) -> Option<usize> {
+    None
+}
 
 pub fn receive_local_ip(_: &UdpSocket, _: bool) -> io::Result<()> {
     Ok(())

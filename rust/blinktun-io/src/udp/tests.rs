@@ -1,7 +1,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use blinktun_proto::endpoint::Transmit;
+use blinktun_proto::endpoint::{SessionId, Transmit};
 use blinktun_proto::time::Time;
 
 use super::send_error::SendError;
@@ -23,6 +23,7 @@ fn run_to(to: SocketAddr, source: Option<&str>) -> Transmit {
         src_ip: source.map(|ip| ip.parse().expect("an address")),
         len: COUNT * STRIDE,
         stride: STRIDE,
+        whole: None,
     }
 }
 
@@ -44,9 +45,10 @@ fn the_longest_run_is_not_refused() {
         src_ip: None,
         len: LONGEST_RUN,
         stride: STRIDE,
+        whole: None,
     };
-    let done = sender.send(&transmit, &[0; LONGEST_RUN], Time::ZERO);
-    assert_eq!(done, LONGEST_RUN);
+    let sent = sender.send(&transmit, &[0; LONGEST_RUN], Time::ZERO);
+    assert_eq!(sent.done, LONGEST_RUN);
     assert!(sender.refusals.allows_run(to.ip(), STRIDE, Time::ZERO));
 }
 
@@ -57,8 +59,8 @@ fn exchange(from: &str, to: &str, asked: &str, source: Option<&str>) -> (Udp, Ve
     let port = receiver.local_addr().expect("bound").port();
     let there = SocketAddr::new(asked.parse().expect("an address"), port);
     let datagrams = vec![7; COUNT * STRIDE];
-    let done = sender.send(&run_to(there, source), &datagrams, Time::ZERO);
-    assert_eq!((done, sender.refused()), (datagrams.len(), 0));
+    let sent = sender.send(&run_to(there, source), &datagrams, Time::ZERO);
+    assert_eq!((sent.done, sender.refused()), (datagrams.len(), 0));
     let runs = receive(&receiver);
     let bytes: usize = runs.iter().map(|run| run.len).sum();
     assert_eq!(bytes, datagrams.len());
@@ -124,13 +126,13 @@ fn an_address_that_is_gone_is_left_out() {
             ip.parse().expect("an address"),
             receiver.local_addr().expect("bound").port(),
         );
-        let done = sender.send(
+        let sent = sender.send(
             &run_to(there, Some(source)),
             &vec![7; COUNT * STRIDE],
             Time::ZERO,
         );
         receiver.receive(&mut inbox);
-        assert_eq!(done, COUNT * STRIDE);
+        assert_eq!(sent.done, COUNT * STRIDE);
         assert_eq!(inbox.runs.len(), 1);
     }
 }
@@ -142,8 +144,11 @@ fn what_the_system_refuses_is_counted() {
     // No socket of this kind may send to a broadcast address.
     let everybody = run_to("255.255.255.255:9".parse().expect("an address"), None);
     let datagrams = vec![7; COUNT * STRIDE];
-    let done = sender.send(&everybody, &datagrams, Time::ZERO);
-    assert_eq!((done, sender.refused()), (datagrams.len(), COUNT as u64));
+    let sent = sender.send(&everybody, &datagrams, Time::ZERO);
+    assert_eq!(
+        (sent.done, sender.refused()),
+        (datagrams.len(), COUNT as u64)
+    );
     // That says nothing about others, nor about segmentation.
     let receiver = udp("127.0.0.1:0");
     let there = run_to(receiver.local_addr().expect("bound"), None);
@@ -169,4 +174,73 @@ fn the_error_of_an_earlier_datagram_is_not_that_of_this_one() {
         Err::<(), _>(refused())
     });
     assert_eq!((sent, calls), (Err(SendError::Earlier), MAX_RETRIES));
+}
+
+/// What the socket does with datagrams that are too long.
+#[cfg(target_os = "linux")]
+fn discovery(socket: &Udp) -> libc::c_int {
+    use std::os::fd::AsRawFd;
+    let (mut value, mut len): (libc::c_int, _) = (0, 4);
+    // SAFETY: the pointers and the length describe `value` and `len`, which outlive the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            (&raw mut value).cast(),
+            &raw mut len,
+        )
+    };
+    assert_eq!(result, 0);
+    value
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn only_what_must_be_whole_is_never_cut() {
+    for address in ["127.0.0.1:0", "[::]:0"] {
+        let (mut sender, receiver) = (udp(address), udp("127.0.0.1:0"));
+        let mut there = run_to(receiver.local_addr().expect("bound"), None);
+        if address != "127.0.0.1:0" {
+            there
+                .to
+                .set_ip(IpAddr::V6([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1].into()));
+        }
+        assert_eq!(discovery(&sender), libc::IP_PMTUDISC_OMIT);
+        for (whole, mode) in [
+            (Some(SessionId(7)), libc::IP_PMTUDISC_PROBE),
+            (None, libc::IP_PMTUDISC_OMIT),
+            (Some(SessionId(8)), libc::IP_PMTUDISC_PROBE),
+        ] {
+            there.whole = whole;
+            let sent = sender.send(&there, &[7; COUNT * STRIDE], Time::ZERO);
+            assert_eq!((sent.done, sent.too_long), (COUNT * STRIDE, None));
+            assert_eq!(discovery(&sender), mode, "{address}");
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_that_is_too_long_is_told_and_tried_so_that_it_may_be_cut() {
+    let (mut sender, receiver) = (udp("127.0.0.1:0"), udp("127.0.0.1:0"));
+    let datagram = vec![7; 65_600]; // more than UDP carries in any number of fragments
+    let transmit = Transmit {
+        to: receiver.local_addr().expect("bound"),
+        src_ip: None,
+        len: datagram.len(),
+        stride: datagram.len(),
+        whole: Some(SessionId(7)),
+    };
+    let sent = sender.send(&transmit, &datagram, Time::ZERO);
+    assert_eq!((sent.done, sender.refused()), (datagram.len(), 1));
+    let told = sent.too_long.expect("told");
+    assert_eq!((told.len, told.known), (65_600, Some(65_507)));
+    assert_eq!(discovery(&sender), libc::IP_PMTUDISC_OMIT);
+    let allowed = Transmit {
+        whole: None,
+        ..transmit
+    };
+    let sent = sender.send(&allowed, &datagram, Time::ZERO);
+    assert_eq!((sent.too_long, sender.refused()), (None, 2));
 }

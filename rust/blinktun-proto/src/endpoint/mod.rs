@@ -87,6 +87,9 @@ pub struct Transmit {
     pub len: usize,
     /// Length of each; the last may be shorter.
     pub stride: usize,
+    /// They must arrive whole or not at all: the system sets the bit that forbids fragments. If it refuses
+    /// one because of its length, this session must learn it ([`Endpoint::note_refused`]).
+    pub whole: Option<SessionId>,
 }
 
 /// The conversations of one UDP socket, of a client (one) or a server (many).
@@ -356,6 +359,15 @@ impl Endpoint {
         if self.undecryptable_at.is_none_or(|at| now >= at) {
             self.undecryptable_at = Some(now + UNDECRYPTABLE_EVERY);
             self.events.push_back(EndpointEvent::Undecryptable { from });
+        }
+    }
+
+    /// The system has refused to send a datagram of `len` bytes for a session, because it is too long. It
+    /// knows that `known` bytes may pass, perhaps.
+    pub fn note_refused(&mut self, id: SessionId, len: usize, known: Option<usize>, now: Time) {
+        if let Some(at) = self.sessions.place(id) {
+            let entry = self.sessions.wake(at);
+            entry.session.note_refused(len, known, now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! To the wire: whose turn it is to send, and where to.
 
-use super::{Endpoint, EndpointEvent, Transmit};
+use super::{Endpoint, EndpointEvent, SessionId, Transmit};
 use crate::path::FourTuple;
 use crate::time::Time;
 
@@ -10,14 +10,15 @@ impl Endpoint {
         if let Some((to, datagram)) = self.answers.pop_front() {
             let len = datagram.len();
             out[..len].copy_from_slice(&datagram);
-            return Some(self.seal(out, to, len, len));
+            return Some(self.seal(out, to, (len, len), None));
         }
         while let Some(index) = self.sessions.first_dirty() {
             let entry = &mut self.sessions[index];
             let (to, limit) = entry.destination(now);
             if let Some(batch) = entry.session.poll_transmit(out, limit, now, &mut self.cx) {
                 entry.note_sent(batch.len);
-                return Some(self.seal(out, to, batch.len, batch.stride));
+                let whole = batch.is_whole.then_some(entry.id);
+                return Some(self.seal(out, to, (batch.len, batch.stride), whole));
             }
             self.collect(index);
             self.sessions.settle_first();
@@ -25,7 +26,13 @@ impl Endpoint {
         None
     }
 
-    fn seal(&mut self, out: &mut [u8], path: FourTuple, len: usize, stride: usize) -> Transmit {
+    fn seal(
+        &mut self,
+        out: &mut [u8],
+        path: FourTuple,
+        (len, stride): (usize, usize),
+        whole: Option<SessionId>,
+    ) -> Transmit {
         let replays = &mut self.replays;
         self.crypt
             .seal_numbered(&mut out[..len], stride, &mut self.cx.random, &mut || {
@@ -38,6 +45,7 @@ impl Endpoint {
             src_ip: path.local_ip,
             len,
             stride,
+            whole,
         }
     }
 

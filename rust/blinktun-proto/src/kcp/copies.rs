@@ -77,9 +77,14 @@ impl Copies {
             return;
         }
         self.allowed -= segment.data.len() as i64;
-        let at = now + (smoothed / 16).clamp(*GAPS.start(), *GAPS.end());
         let order = segment.last.order;
-        self.waiting.push_back((at, Transmission { order, sn }));
+        self.add(Transmission { order, sn }, smoothed, now);
+    }
+
+    /// Copy a transmission that leaves now, whatever it costs.
+    pub(super) fn add(&mut self, transmission: Transmission, smoothed: Duration, now: Time) {
+        let at = now + (smoothed / 16).clamp(*GAPS.start(), *GAPS.end());
+        self.waiting.push_back((at, transmission));
     }
 
     /// The next transmission that is to be copied now.

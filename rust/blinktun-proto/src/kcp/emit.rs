@@ -1,6 +1,7 @@
 //! From a conversation to its payloads: what shares a datagram, and in which order.
 
-use super::{Emitted, Kcp};
+use super::pool::Pool;
+use super::{Emitted, EmittedProbe, Kcp};
 use crate::path::Path;
 use crate::stats::Stats;
 use crate::time::Time;
@@ -39,6 +40,9 @@ impl Kcp {
         }
         let has_data =
             next.is_some() && self.write_data(&mut out[..block], &mut at, path, now, stats);
+        if has_data && let Some(least) = path.least_cut(at) {
+            at = self.pad(out, (at, least), now, stats);
+        }
         if at == 0 && control > 0 {
             // There is too little room for the next data: what a candidate gets is limited.
             at = self.write_control(&mut out[..block], path, now, stats);
@@ -47,6 +51,71 @@ impl Kcp {
             self.sender.note_idle(path);
         }
         (at > 0).then_some(Emitted { len: at, has_data })
+    }
+
+    /// Write a probe of the MTU to `out`, if new data may leave now: a payload as long as `out`, or nearly so,
+    /// of one segment with data and window tells, which say nothing new. `around` is how much longer its
+    /// datagram is. If it `is_copied`, its data leaves once more, some milliseconds later.
+    pub fn emit_probe(
+        &mut self,
+        out: &mut [u8],
+        (around, is_copied): (usize, bool),
+        path: &mut Path,
+        now: Time,
+        (pool, stats): (&mut Pool, &mut Stats),
+    ) -> Option<EmittedProbe> {
+        self.sender.prepare(path, now);
+        let room = out.len().checked_sub(HEADER)?;
+        if !path.may_send(now) {
+            return None;
+        }
+        let len = self.sender.cut_for_probe(path, (room, is_copied), pool)?;
+        let filled = out.len() - (room - len) % HEADER;
+        if around + filled <= path.mtu() {
+            return None;
+        }
+        let ts = self.clock(now);
+        let template = self.template();
+        let length = path.begin_probe(around + filled);
+        let (sn, data) = self.sender.take(path, (ts, length), now, stats)?;
+        let segment = Segment {
+            cmd: PUSH,
+            ts,
+            sn,
+            data,
+            ..template
+        };
+        let own = segment.write(out);
+        stats.out_segs += 1;
+        if is_copied {
+            self.sender.copy_probe(sn, path, now);
+        }
+        let len = self.pad(out, (own, filled), now, stats);
+        Some(EmittedProbe { len, own })
+    }
+
+    /// Make a payload of `at` bytes at least `least` bytes long, if there is room, by window tells. Returns its
+    /// length.
+    fn pad(
+        &self,
+        out: &mut [u8],
+        (at, least): (usize, usize),
+        now: Time,
+        stats: &mut Stats,
+    ) -> usize {
+        let count = least.saturating_sub(at).div_ceil(HEADER);
+        let Some(padding) = out.get_mut(at..at + count * HEADER) else {
+            return at;
+        };
+        let tell = Segment {
+            ts: self.clock(now),
+            ..self.template()
+        };
+        for place in padding.chunks_exact_mut(HEADER) {
+            tell.write(place);
+        }
+        stats.out_segs += count as u64;
+        at + count * HEADER
     }
 
     fn control_len(&self) -> usize {
@@ -121,7 +190,8 @@ impl Kcp {
         let mut any = false;
         while let Some(len) = self.sender.peek(path)
             && *at + HEADER + len <= out.len()
-            && let Some((sn, data)) = self.sender.take(path, ts, now, stats)
+            && let length = path.length(*at + HEADER, len)
+            && let Some((sn, data)) = self.sender.take(path, (ts, length), now, stats)
         {
             *at += Segment {
                 sn,

@@ -1,5 +1,6 @@
 //! Numbered segments until `una` passes them, and what acknowledgements said of them.
 
+use crate::path::mtu_search::Length;
 use crate::recovery::delivery::Snapshot;
 use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
@@ -19,6 +20,8 @@ pub(super) struct Departure {
     pub(super) order: u64,
     /// What was delivered then.
     pub(super) snapshot: Snapshot,
+    /// How long its datagram was.
+    pub(super) length: Length,
 }
 
 /// One numbered segment, until `una` passes it.
@@ -111,6 +114,12 @@ impl Outgoing {
         let copied = self.copied.filter(|departure| departure.ts == ts);
         let is_last = self.last.ts == ts;
         copied.xor(is_last.then_some(self.last))
+    }
+
+    /// How long the datagrams were that may still bring it.
+    pub(super) fn lengths(&self) -> [Length; 2] {
+        let copied = self.copied.map(|departure| departure.length);
+        [self.last.length, copied.unwrap_or_default()]
     }
 
     /// Whether `ts` lies between the clocks of its first and its last transmission.

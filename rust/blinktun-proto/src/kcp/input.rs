@@ -4,6 +4,7 @@ use super::Kcp;
 use super::pool::Pool;
 use super::receiver::{Arrival, Pushed, Sink};
 use crate::path::Path;
+use crate::path::mtu_search::Length;
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::Millis;
@@ -108,7 +109,7 @@ impl Kcp {
         &mut self,
         segment: &Segment<'_>,
         regular: bool,
-        path: &Path,
+        path: &mut Path,
         now: Time,
         pool: &mut Pool,
     ) {
@@ -118,7 +119,7 @@ impl Kcp {
         if regular {
             self.sender.set_remote_window(segment.wnd);
         }
-        self.sender.handle_una(segment.una, &path.rtt, pool, now);
+        self.sender.handle_una(segment.una, path, pool, now);
         if self.first_una.is_none() && self.sender.advanced_ever() {
             self.first_una = Some(self.clock(now));
         }
@@ -152,8 +153,11 @@ impl Kcp {
         self.notice_restart(segment, path, now);
         let is_answer = path.validation.has_asked(segment.ts);
         path.validation.note_echo(segment.ts, is_answer);
-        if path.liveness.take_answer() && self.sender.silent_since(now).is_some() {
-            self.sender.repeat_first(); // its acknowledgement lets the rest go on
+        if let Some(asked) = path.liveness.take_answer() {
+            path.note_length_arrived(Length::Short, asked, now);
+            if self.sender.silent_since(now).is_some() {
+                self.sender.repeat_first(); // its acknowledgement lets the rest go on
+            }
         }
     }
 

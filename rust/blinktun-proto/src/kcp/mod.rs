@@ -86,6 +86,15 @@ pub struct Emitted {
     pub has_data: bool,
 }
 
+/// A probe of the MTU that [`Kcp::emit_probe`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmittedProbe {
+    /// Its length in bytes.
+    pub len: usize,
+    /// How much of that is not padding.
+    pub own: usize,
+}
+
 impl Kcp {
     /// A conversation that begins now.
     pub fn new(config: Config, now: Time) -> Kcp {
@@ -127,6 +136,11 @@ impl Kcp {
     pub fn set_block(&mut self, block: usize, pool: &mut Pool) {
         self.block = block;
         self.sender.set_mss(block - HEADER, pool);
+    }
+
+    /// What was swallowed can pass now: it need not wait for a sign of the peer.
+    pub fn note_way_out(&mut self, now: Time) {
+        self.sender.note_progress(now);
     }
 
     /// Segments not yet acknowledged in order.
@@ -221,6 +235,7 @@ impl Kcp {
     /// Ask for what there is to ask.
     fn look(&mut self, path: &mut Path, now: Time) {
         self.probe.update(self.sender.remote_window(), now);
+        path.liveness.set_urgent(path.is_doubtful());
         if path.liveness.update(self.sender.silent_since(now), now) {
             self.ask_whether_alive();
         }

@@ -13,10 +13,12 @@ use super::pool::Pool;
 use super::receiver::SLACK;
 use crate::congestion::{Acked, InFlight, Sent};
 use crate::path::Path;
+use crate::path::mtu_search::Length;
 use crate::recovery::delivery::Delivery;
 use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Time, earliest};
+use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, Sn};
 use crate::work;
 
@@ -196,7 +198,7 @@ impl Sender {
     }
 
     /// Everything before `una` has arrived.
-    pub fn handle_una(&mut self, una: Sn, rtt: &Rtt, pool: &mut Pool, now: Time) {
+    pub fn handle_una(&mut self, una: Sn, path: &mut Path, pool: &mut Pool, now: Time) {
         let count = una.diff(self.una);
         if count <= 0 || count as usize > self.buffer.len() {
             return;
@@ -210,7 +212,11 @@ impl Sender {
                 // After several transmissions it is unknown which one arrived.
                 let only = (segment.transmissions == 1).then_some(segment.last);
                 if let Some(departure) = only {
-                    self.detection.note_acked(departure.order, false, rtt, now);
+                    let order = departure.order;
+                    self.detection.note_acked(order, false, &path.rtt, now);
+                    path.note_length_arrived(departure.length, departure.at, now);
+                } else {
+                    path.note_lengths_unclear(segment.lengths(), segment.last.at);
                 }
                 let transmission = only.map(|departure| (departure.snapshot, departure.at));
                 self.delivery
@@ -266,6 +272,11 @@ impl Sender {
             true => Some(segment.last),
             false => departed.filter(|_| is_sure),
         };
+        match known {
+            Some(departure) => path.note_length_arrived(departure.length, departure.at, now),
+            None => path.note_lengths_unclear(segment.lengths(), segment.last.at),
+        }
+        path.note_lengths_lost(segment.lengths(), now);
         let transmission = known.map(|departure| (departure.snapshot, departure.at));
         self.delivery.note_acked(bytes, transmission, now);
         self.batch.note(segment);
@@ -284,7 +295,8 @@ impl Sender {
             .is_some_and(|segment| !segment.acked && segment.echoes(ts))
     }
 
-    fn note_progress(&mut self, now: Time) {
+    /// The path carries something: what is due may leave.
+    pub fn note_progress(&mut self, now: Time) {
         self.detection.note_progress();
         self.last_progress = now;
     }
@@ -334,11 +346,42 @@ impl Sender {
         new.map(|first| first.data.len())
     }
 
-    /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent.
+    /// Cut the next new segment for a probe, whose payload has `room` bytes beside its header: the rest must
+    /// be headers too. Returns its data length; `None` if something else leaves first. What somebody waits for
+    /// leaves in a probe only if a copy follows (`is_copied`).
+    pub fn cut_for_probe(
+        &mut self,
+        path: &Path,
+        (room, is_copied): (usize, bool),
+        pool: &mut Pool,
+    ) -> Option<usize> {
+        self.peek(path)?;
+        if !self.again.is_empty() {
+            return None;
+        }
+        let first = self.queue.front_mut()?;
+        if first.is_urgent && !is_copied {
+            return None;
+        }
+        let most = first.data.len().min(room);
+        let excess = most.saturating_sub(room % HEADER) % HEADER;
+        let len = if excess == most { most } else { most - excess };
+        if len < first.data.len() {
+            let mut data = pool.take(len);
+            data.extend_from_slice(&first.data[..len]);
+            first.data.drain(..len);
+            let is_urgent = first.is_urgent;
+            self.queue.push_front(Unnumbered { data, is_urgent });
+        }
+        Some(len)
+    }
+
+    /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent, in a datagram of
+    /// this length.
     pub fn take(
         &mut self,
         path: &mut Path,
-        ts: Millis,
+        (ts, length): (Millis, Length),
         now: Time,
         stats: &mut Stats,
     ) -> Option<(Sn, &[u8])> {
@@ -348,13 +391,15 @@ impl Sender {
             None => self.take_new(&path.rtt, now)?,
         };
         let segment = &mut self.buffer[index];
-        let before = segment.last;
+        let (before, lengths) = (segment.last, segment.lengths());
         segment.last = Departure {
             at: now,
             ts,
             order: self.next_order,
             snapshot: self.delivery.note_sent(in_flight.bytes, now),
+            length,
         };
+        path.note_length_sent(length, now);
         let bytes = segment.data.len() as u64;
         if segment.transmissions == 0 {
             segment.first_ts = ts;
@@ -365,6 +410,9 @@ impl Sender {
         segment.copied = (again == Some(Again::Copy)).then_some(before);
         if let Some(again) = again {
             again.count(stats);
+        }
+        if again.is_some_and(|again| again != Again::Copy) {
+            path.note_lengths_lost(lengths, now);
         }
         segment.early = false;
         segment.due = now + segment.rto;
@@ -390,6 +438,15 @@ impl Sender {
         };
         path.controller.on_sent(&sent, now);
         Some((sn, &self.buffer[index].data))
+    }
+
+    /// Let a copy follow the probe that has left last.
+    pub fn copy_probe(&mut self, sn: Sn, path: &Path, now: Time) {
+        let order = self.next_order - 1;
+        if let Detection::Time(by) = &mut self.detection {
+            by.copies
+                .add(Transmission { order, sn }, path.rtt.smoothed(), now);
+        }
     }
 
     /// Let a segment leave again, behind others that do.

@@ -20,6 +20,9 @@ const LONG_GAP: Duration = Duration::from_millis(1350);
 const SHORT_OUTAGE: Duration = Duration::from_secs(20);
 /// The longest wait if the peer asks as well: each wait is as long as the silence before it.
 const LONGEST_GAP: Duration = Duration::from_secs(30);
+/// How often it is asked, for so long, while the path may have become a black hole for long datagrams.
+const URGENT_GAP: Duration = Duration::from_millis(220);
+const URGENT: Duration = Duration::from_secs(3);
 /// A client asks when data has paused for this long: a client whose address was changed by a NAT
 /// box is found by this question.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -57,6 +60,8 @@ pub struct Liveness {
     download: Download,
     asking: Option<Asking>,
     peer_asks: bool,
+    /// The answers show whether short datagrams arrive while long ones vanish.
+    is_urgent: bool,
     /// When data came that was new.
     last_news: Option<Time>,
 }
@@ -73,6 +78,11 @@ impl Liveness {
     /// From now on the peer is known to ask us as well while it hears nothing.
     pub fn note_peer_asks(&mut self) {
         self.peer_asks = true;
+    }
+
+    /// Whether answers are wanted soon.
+    pub fn set_urgent(&mut self, is_urgent: bool) {
+        self.is_urgent = is_urgent;
     }
 
     /// Whether the peer is known to ask us as well.
@@ -120,10 +130,10 @@ impl Liveness {
         may_ask && self.ask(now)
     }
 
-    /// Take the answer to the last question, once.
-    pub fn take_answer(&mut self) -> bool {
-        let open = self.asking.as_mut().map(|asking| &mut asking.is_open);
-        open.is_some_and(core::mem::take)
+    /// Take the answer to the last question, once. Returns when that left.
+    pub fn take_answer(&mut self) -> Option<Time> {
+        let asking = self.asking.as_mut()?;
+        core::mem::take(&mut asking.is_open).then_some(asking.last)
     }
 
     /// Note what is known now; `stalled` is the moment since which data in flight counts as
@@ -169,6 +179,7 @@ impl Liveness {
         if let Some(asking) = &mut self.asking {
             let silence = now.since(asking.since);
             let gap = match silence {
+                _ if self.is_urgent && silence < URGENT => URGENT_GAP,
                 _ if self.peer_asks => silence.clamp(GAP, LONGEST_GAP),
                 _ if silence < SHORT_OUTAGE => GAP,
                 _ => LONG_GAP,
@@ -259,12 +270,27 @@ mod tests {
     }
 
     #[test]
+    fn urgent_questions_are_asked_more_often_and_not_for_long() {
+        let mut liveness = Liveness::default();
+        liveness.note_peer_asks();
+        liveness.set_urgent(true);
+        let asked = questions(&mut liveness, 60);
+        let gaps: Vec<_> = asked
+            .windows(2)
+            .map(|pair| pair[1].since(pair[0]))
+            .collect();
+        assert!(gaps[..10].iter().all(|gap| *gap == URGENT_GAP), "{gaps:?}");
+        assert!((15..=25).contains(&asked.len()), "{asked:?}");
+    }
+
+    #[test]
     fn an_answer_counts_once_and_a_sign_brings_a_question_forward() {
         let mut liveness = Liveness::default();
         liveness.note_peer_asks();
         let last = *questions(&mut liveness, 60).last().expect("questions");
-        assert!(liveness.take_answer() && !liveness.take_answer());
+        assert_eq!(liveness.take_answer(), Some(last));
+        assert_eq!(liveness.take_answer(), None);
         assert!(liveness.hear(last + GAP) && !liveness.hear(last + GAP));
-        assert!(liveness.take_answer());
+        assert_eq!(liveness.take_answer(), Some(last + GAP));
     }
 }

@@ -7,6 +7,7 @@
 pub mod candidate;
 pub mod four_tuple;
 pub mod liveness;
+pub mod mtu_search;
 pub mod pacer;
 pub mod validation;
 
@@ -14,7 +15,9 @@ use crate::congestion::{Acked, Algorithm, Controller, Lost};
 use crate::recovery::rtt::Rtt;
 use crate::time::Time;
 use crate::trace::{Event, Trace};
+use crate::wire::kcp::HEADER;
 use liveness::Liveness;
+use mtu_search::{BASE, Length, MtuSearch, Reason};
 use pacer::Pacer;
 use validation::Validation;
 
@@ -40,6 +43,8 @@ pub struct Settings {
     pub send_ceiling: Option<u64>,
     /// Ask a peer that has stopped sending whether it is still there.
     pub asks_after_data: bool,
+    /// Find out which datagrams the path carries.
+    pub searches_mtu: bool,
 }
 
 /// One network path of a session.
@@ -55,6 +60,8 @@ pub struct Path {
     /// How much may be in flight, and how fast it leaves.
     pub controller: Box<dyn Controller>,
     pacer: Pacer,
+    /// What it carries, unless that was given.
+    mtu_search: Option<MtuSearch>,
     /// What happens on it is written down, if somebody wants to know.
     trace: Option<Box<Trace>>,
     settings: Settings,
@@ -73,6 +80,7 @@ impl Path {
             validation: Validation::default(),
             controller: settings.congestion.build(mss, settings.resend),
             pacer: Pacer::default(),
+            mtu_search: (settings.searches_mtu).then(|| MtuSearch::new(address.remote)),
             trace: None,
             settings,
             mtu,
@@ -90,6 +98,9 @@ impl Path {
             let fresh = Path::new(self.settings, address, (self.mtu, self.mss));
             (self.rtt, self.controller, self.pacer) = (fresh.rtt, fresh.controller, fresh.pacer);
             self.rtt.sample(round_trip, None, now);
+            if let Some(search) = &mut self.mtu_search {
+                search.migrate(address.remote);
+            }
         }
         self.address = address;
         self.note(Event::Migrated, now);
@@ -176,9 +187,106 @@ impl Path {
         segments.unwrap_or(usize::MAX)
     }
 
+    // --- how long datagrams may be --------------------------------------------------------
+
     /// The largest datagram that it carries, in bytes.
     pub fn mtu(&self) -> usize {
         self.mtu
+    }
+
+    /// What the search has found, and why, if the MTU is another one.
+    pub fn found_mtu(&self) -> Option<(usize, Reason)> {
+        let found = self.mtu_search.as_ref().map(MtuSearch::proven);
+        found.filter(|(mtu, _)| *mtu != self.mtu)
+    }
+
+    /// Whether the path may have become a black hole for long datagrams.
+    pub fn is_doubtful(&self) -> bool {
+        self.mtu_search.as_ref().is_some_and(MtuSearch::is_doubtful)
+    }
+
+    /// Whether some segment is too long for it, and cannot be cut any more.
+    pub fn is_too_narrow(&self) -> bool {
+        self.mtu_search.as_ref().is_some_and(MtuSearch::is_stuck)
+    }
+
+    /// Whether a datagram of `len` bytes must leave whole or not at all. What needs no proof may be cut, and
+    /// so may what was numbered before the MTU fell.
+    pub fn forbids_fragments(&self, len: usize) -> bool {
+        self.mtu_search.is_some() && self.mtu > BASE && len <= self.mtu
+    }
+
+    /// How long a payload of so many bytes must be so that it is cut into fragments, if it is too long for the
+    /// path. On IPv6 only the sender cuts, and only what is longer than its own interface lets through.
+    pub fn least_cut(&self, payload: usize) -> Option<usize> {
+        let search = self.mtu_search.as_ref()?;
+        let around = self.mtu - self.mss - HEADER;
+        let is_excessive = search.length(around + payload) == Length::Excessive;
+        let least = search.least_cut().filter(|_| is_excessive)?;
+        Some(least - around)
+    }
+
+    /// The size of a probe that should leave with the next new data.
+    pub fn wanted_probe(&mut self, now: Time) -> Option<usize> {
+        let search = self.mtu_search.as_mut().filter(|_| self.rtt.is_known())?;
+        search.wanted(now)
+    }
+
+    /// Whether the data of a probe may leave once more at once.
+    pub fn may_copy_probe(&self) -> bool {
+        self.mtu_search.as_ref().is_some_and(MtuSearch::may_copy)
+    }
+
+    /// A probe of `size` bytes leaves.
+    pub fn begin_probe(&mut self, size: usize) -> Length {
+        let begun = |search: &mut MtuSearch| search.begin_probe(size);
+        self.mtu_search.as_mut().map_or(Length::Short, begun)
+    }
+
+    /// How long the datagram of a segment is that has so many bytes of segments in front of its own data.
+    pub fn length(&self, front: usize, data: usize) -> Length {
+        let around = self.mtu - self.mss - HEADER;
+        let length = |search: &MtuSearch| search.length(around + front + data);
+        self.mtu_search.as_ref().map_or(Length::Short, length)
+    }
+
+    /// A datagram with data leaves.
+    pub fn note_length_sent(&mut self, length: Length, now: Time) {
+        if let Some(search) = &mut self.mtu_search {
+            search.note_sent(length, now);
+        }
+    }
+
+    /// A datagram that left at `sent` has arrived.
+    pub fn note_length_arrived(&mut self, length: Length, sent: Time, now: Time) {
+        if let Some(search) = &mut self.mtu_search {
+            search.note_arrived(length, sent, now);
+        }
+    }
+
+    /// What left in such datagrams is sent again, or has arrived in another one.
+    pub fn note_lengths_lost(&mut self, lengths: [Length; 2], now: Time) {
+        if let Some(search) = &mut self.mtu_search {
+            for length in lengths {
+                search.note_lost(length, now);
+            }
+        }
+    }
+
+    /// What left in such datagrams has arrived, in one of these perhaps; the last left at `sent`.
+    pub fn note_lengths_unclear(&mut self, lengths: [Length; 2], sent: Time) {
+        if let Some(search) = &mut self.mtu_search {
+            for length in lengths {
+                search.note_unclear(length, sent);
+            }
+        }
+    }
+
+    /// The system has refused a datagram of `len` bytes. It knows that `known` bytes may pass, perhaps.
+    pub fn note_refused(&mut self, len: usize, known: Option<usize>, now: Time) {
+        if let Some(search) = &mut self.mtu_search {
+            search.note_refused(len, known, now);
+        }
     }
 
     /// It carries datagrams of at most `mtu` bytes that hold at most `mss` bytes of the stream.
@@ -204,6 +312,7 @@ mod tests {
         congestion: Algorithm::Reno,
         send_ceiling: None,
         asks_after_data: true,
+        searches_mtu: false,
     };
 
     fn address(host: u8, port: u16) -> FourTuple {
@@ -253,6 +362,26 @@ mod tests {
         assert_eq!(path.address, address(1, 2000));
         assert_eq!(path.rtt.smoothed(), Duration::from_millis(300));
         assert_eq!(path.controller.window(), 22 * MSS as u64);
+    }
+
+    #[test]
+    fn another_host_may_carry_less() {
+        let settings = Settings {
+            searches_mtu: true,
+            ..SETTINGS
+        };
+        let mut path = Path::new(settings, address(1, 1000), (BASE, MSS));
+        path.rtt.sample(300, None, Time::ZERO);
+        let size = path.wanted_probe(Time::ZERO).expect("a probe");
+        let probe = path.begin_probe(size);
+        path.note_length_arrived(probe, Time::ZERO, Time::ZERO);
+        assert_eq!(path.found_mtu(), Some((size, Reason::Probe)));
+        path.set_mtu(size, MSS);
+        path.migrate(address(1, 2000), 50, Time::ZERO);
+        assert_eq!(path.found_mtu(), None, "the same host");
+        path.migrate(address(2, 1000), 50, Time::ZERO);
+        assert_eq!(path.found_mtu(), Some((BASE, Reason::Migration)));
+        assert_eq!(path.wanted_probe(Time::ZERO), Some(size));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::crypt::{MAX_DATAGRAM, PacketCrypt};
 use crate::fec;
 use crate::kcp::{self, LossDetection};
 use crate::path;
+use crate::path::mtu_search::BASE;
 use crate::qpp::Pads;
 use crate::session::layout::Layout;
 use crate::session::pace::{MAX_RATE, Pace};
@@ -30,8 +31,10 @@ pub const DEFAULT_MTU: usize = 1350;
 /// The settings of an endpoint's sessions.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Largest datagram, in bytes.
+    /// Largest datagram, in bytes. It counts unless that is searched.
     pub mtu: usize,
+    /// Sessions find out which datagrams their path carries, from [`BASE`] bytes on.
+    pub searches_mtu: bool,
     /// Bytes of the crypt layer in front of a payload.
     pub head: usize,
     /// Bytes of the crypt layer behind a payload.
@@ -134,6 +137,7 @@ impl Config {
         let (head, tail) = (crypt.head(), crypt.tail());
         Config {
             mtu: DEFAULT_MTU,
+            searches_mtu: false,
             head,
             tail,
             shards: Some((10, 3)),
@@ -164,9 +168,10 @@ impl Config {
         }
     }
 
-    /// The same, but sessions find rate, windows, retransmission and parity themselves.
+    /// The same, but sessions find rate, windows, retransmission, parity and MTU themselves.
     pub fn tuning_itself(self) -> Config {
         Config {
+            searches_mtu: true,
             shards: None,
             nodelay: true,
             interval_ms: 10,
@@ -206,6 +211,11 @@ impl Config {
         }
     }
 
+    /// The MTU that a session begins with.
+    pub(super) fn first_mtu(&self) -> usize {
+        if self.searches_mtu { BASE } else { self.mtu }
+    }
+
     /// The smallest MTU that a session can work with.
     pub fn least_mtu(&self) -> usize {
         let header = self.shards.map_or(0, |_| wire::fec::HEADER);
@@ -223,6 +233,7 @@ impl Config {
                 Role::Server => self.down_ceiling,
             },
             asks_after_data: role == Role::Client,
+            searches_mtu: self.searches_mtu,
         }
     }
 

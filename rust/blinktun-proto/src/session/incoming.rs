@@ -130,6 +130,9 @@ impl Session {
         {
             self.events.push_back(Event::FecMismatch(theirs));
         }
+        if self.path.is_too_narrow() {
+            self.close(CloseReason::PathTooNarrow);
+        }
         if self.kcp.forgotten() {
             self.close(CloseReason::PeerRestarted);
         }

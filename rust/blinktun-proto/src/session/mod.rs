@@ -18,6 +18,7 @@ mod config;
 mod fec_layer;
 mod first_answer;
 mod greeting;
+mod held_over;
 mod incoming;
 mod ingest;
 mod layout;
@@ -31,6 +32,7 @@ use std::collections::VecDeque;
 use crate::error::CloseReason;
 use crate::kcp::Kcp;
 use crate::kcp::pool::Pool;
+use crate::path::mtu_search::Reason;
 use crate::path::{FourTuple, Path};
 use crate::random::Random;
 use crate::smux::{self, Mux};
@@ -48,6 +50,7 @@ use fec_layer::FecLayer;
 pub use fec_layer::PeerShards;
 use first_answer::FirstAnswer;
 pub use greeting::Greeting;
+use held_over::HeldOver;
 use layout::Layout;
 use pace::Pace;
 pub use stats::{Counts, SessionStats};
@@ -106,6 +109,8 @@ pub struct Batch {
     pub len: usize,
     /// Length of each datagram; the last may be shorter.
     pub stride: usize,
+    /// They must arrive whole or not at all: nobody may cut them into fragments.
+    pub is_whole: bool,
 }
 
 /// What a session's owner has been told of the peer.
@@ -129,8 +134,8 @@ pub struct Session {
     conv: u32,
     role: Role,
     layout: Layout,
-    /// A datagram longer than the batch it came up in; the next batch begins with it.
-    held_over: Vec<u8>,
+    /// A datagram that did not fit into the batch it came up in; the next batch begins with it.
+    held_over: HeldOver,
     pace: Option<Pace>,
     first_answer: FirstAnswer,
     counts: Counts,
@@ -150,9 +155,10 @@ impl Session {
     ) -> Session {
         let layout = config.layout();
         let answer = (role == Role::Client).then_some(config.answer_within);
-        let block = layout.block(config.mtu);
+        let mtu = config.first_mtu();
+        let block = layout.block(mtu);
         Session {
-            path: Path::new(config.path(role), peer, (config.mtu, block - HEADER)),
+            path: Path::new(config.path(role), peer, (mtu, block - HEADER)),
             kcp: Kcp::new(config.kcp(conv, block, clock_offset), now),
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
@@ -160,7 +166,7 @@ impl Session {
             conv,
             role,
             layout,
-            held_over: Vec::new(),
+            held_over: HeldOver::default(),
             pace: config.pace(now),
             first_answer: FirstAnswer::Idle(answer),
             counts: Counts::default(),
@@ -365,15 +371,36 @@ impl Session {
     /// it. It leaves again in a datagram that is too long; the driver must allow the network to fragment
     /// that one.
     pub fn set_mtu(&mut self, mtu: usize, now: Time, cx: &mut Context) {
+        self.change_mtu(mtu, "given", now, cx);
+    }
+
+    fn change_mtu(&mut self, mtu: usize, reason: &str, now: Time, cx: &mut Context) {
         let mtu = mtu.clamp(*self.layout.mtus.start(), *self.layout.mtus.end());
         if mtu == self.path.mtu() {
             return;
         }
         let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
-        self.path.note(trace::Event::Mtu(mtu), now);
+        self.path.note(trace::Event::Mtu(mtu, reason), now);
         self.kcp.set_block(block, &mut cx.pool);
         self.fec.abandon_group(); // its parity would be as long as its longest packet
+    }
+
+    /// The system has refused to send a datagram of `len` bytes, because it is too long. It knows that
+    /// `known` bytes may pass, perhaps.
+    pub fn note_refused(&mut self, len: usize, known: Option<usize>, now: Time) {
+        self.path.note(trace::Event::Refused(len, known), now);
+        self.path.note_refused(len, known, now);
+    }
+
+    /// Do what the search for the MTU has found out.
+    fn follow_mtu_search(&mut self, now: Time, cx: &mut Context) {
+        if let Some((mtu, reason)) = self.path.found_mtu() {
+            self.change_mtu(mtu, reason.name(), now, cx);
+            if reason == Reason::BlackHole {
+                self.kcp.note_way_out(now);
+            }
+        }
     }
 
     /// The KCP conversation.

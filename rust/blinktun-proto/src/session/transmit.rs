@@ -48,27 +48,26 @@ impl Session {
     }
 
     fn write_batch(&mut self, out: &mut [u8], now: Time, cx: &mut Context) -> Option<Batch> {
-        let mut batch = Batch { len: 0, stride: 0 };
         if self.held_over.len() > out.len() {
             return None;
         }
-        if !self.held_over.is_empty() {
-            out[..self.held_over.len()].copy_from_slice(&self.held_over);
-            batch = Batch {
-                len: self.held_over.len(),
-                stride: self.held_over.len(),
-            };
-            self.held_over.clear();
-        }
+        self.follow_mtu_search(now, cx);
+        let (len, is_whole) = self.held_over.take(out).unwrap_or_default();
+        let stride = len;
+        let mut batch = Batch {
+            len,
+            stride,
+            is_whole,
+        };
         for _ in 0..MAX_BATCH {
-            let Some(len) = self.write_datagram(&mut out[batch.len..], now, cx) else {
+            let Some((len, is_whole)) = self.write_datagram(&mut out[batch.len..], now, cx) else {
                 break;
             };
             if batch.stride == 0 {
-                batch.stride = len;
-            } else if len > batch.stride {
-                self.held_over
-                    .extend_from_slice(&out[batch.len..batch.len + len]);
+                (batch.stride, batch.is_whole) = (len, is_whole);
+            } else if len > batch.stride || is_whole != batch.is_whole {
+                let datagram = &out[batch.len..batch.len + len];
+                self.held_over.put(datagram, is_whole);
                 break;
             }
             batch.len += len;
@@ -79,13 +78,14 @@ impl Session {
         (batch.len > 0).then_some(batch)
     }
 
-    /// Write one datagram; `None` if there is none to send or no room for it.
-    pub(super) fn write_datagram(
+    /// Write one datagram; `None` if there is none to send or no room for it. Returns its length, and whether
+    /// nobody may cut it into fragments.
+    fn write_datagram(
         &mut self,
         out: &mut [u8],
         now: Time,
         cx: &mut Context,
-    ) -> Option<usize> {
+    ) -> Option<(usize, bool)> {
         let overhead = self.layout.crypt();
         self.fec.decide(self.mux.peer_is_blinktun());
         if let Some(parity) = self.fec.parity_len()
@@ -94,11 +94,17 @@ impl Session {
             let len = self.write_parity(parity, out)?;
             self.path.note_sent(len);
             self.path.note(sent(len, Content::Parity), now);
-            return Some(len);
+            return Some((len, self.path.forbids_fragments(len)));
         }
         let header = self.fec.header();
         let room = out.len().checked_sub(overhead + header)?;
         self.fill(now, cx);
+        if let Some(size) = self.path.wanted_probe(now)
+            && let Some(out) = out.get_mut(..size)
+            && let Some(len) = self.write_probe(out, now, cx)
+        {
+            return Some((len, true));
+        }
         let start = self.layout.head + header;
         let emitted = self.kcp.emit(
             &mut out[start..start + room],
@@ -115,7 +121,25 @@ impl Session {
         if emitted.has_data {
             self.path.note_sent(len);
         }
-        Some(len)
+        Some((len, self.path.forbids_fragments(len)))
+    }
+
+    /// Write a probe of the MTU, of `out`'s length or nearly so. It has no FEC: a group's parity is as long as
+    /// its longest packet.
+    fn write_probe(&mut self, out: &mut [u8], now: Time, cx: &mut Context) -> Option<usize> {
+        let crypt = self.layout.crypt();
+        let end = out.len().checked_sub(self.layout.tail)?;
+        let payload = out.get_mut(self.layout.head..end)?;
+        let with = (&mut cx.pool, &mut cx.stats);
+        // Programs of Go do not tell which of two transmissions has arrived.
+        let is_copied = self.mux.peer_is_blinktun() && self.path.may_copy_probe();
+        let probe = self
+            .kcp
+            .emit_probe(payload, (crypt, is_copied), &mut self.path, now, with)?;
+        self.trace_sent(&out[self.layout.head..][..probe.len], crypt, now);
+        // The controller knows a session that sends little for a slow one: padding must not hold it up.
+        self.path.note_sent(crypt + probe.own);
+        Some(crypt + probe.len)
     }
 
     fn trace_sent(&mut self, payload: &[u8], overhead: usize, now: Time) {

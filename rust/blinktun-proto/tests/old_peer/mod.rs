@@ -69,6 +69,7 @@ impl OldPeer {
             congestion: Algorithm::Fixed,
             send_ceiling: None,
             asks_after_data: false,
+            searches_mtu: false,
         };
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         OldPeer {

@@ -8,6 +8,7 @@ use crate::kcp::detection::Detection;
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::overtaken::Transmission;
 use crate::path::Path;
+use crate::path::mtu_search::Length;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Time, earliest};
 use crate::wire::Sn;
@@ -26,10 +27,14 @@ impl Sender {
         let mut lost = Lost::default();
         while let Some(transmission) = self.next_lost(path, now) {
             if let Some(segment) = still_out(&mut self.buffer, self.una, transmission) {
-                let (bytes, sent) = (segment.data.len(), segment.last.at);
-                lost.add(bytes, sent, LossKind::PacketThreshold);
-                path.controller.on_transmission_lost(bytes as u64, sent);
+                let (bytes, departure) = (segment.data.len(), segment.last);
                 self.queue_again(transmission.sn, Again::Fast);
+                if matches!(departure.length, Length::Probe(_)) {
+                    continue; // it may be too long: that says nothing of the rate
+                }
+                lost.add(bytes, departure.at, LossKind::PacketThreshold);
+                path.controller
+                    .on_transmission_lost(bytes as u64, departure.at);
             }
         }
         if lost.segments > 0
