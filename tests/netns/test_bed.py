@@ -113,7 +113,7 @@ def test_a_small_mtu_behind_the_router_is_told_unless_that_is_hidden(
         for _ in range(3):
             ours.send(bytes(1400))
         assert ours.getsockopt(*MTU_OF_A_SOCKET[family]) == 1500
-        routed.router.firewall("-F", "OUTPUT")
+        routed.router.hide_icmp(on=False)
         deadline = time.monotonic() + 10
         while ours.getsockopt(*MTU_OF_A_SOCKET[family]) != 1280:
             assert time.monotonic() < deadline

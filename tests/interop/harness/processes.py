@@ -166,5 +166,6 @@ async def output_of(*argv: str | Path, sends: bytes = b"", within: float = 60.0)
 def _environment() -> Mapping[str, str]:
     # kcptun reads the key from KCPTUN_KEY; nothing of the caller's may leak into a test.
     # PYTHONPATH says which tree of ours is tested.
-    passed = {"PATH", "HOME", "LANG", "PYTHONPATH", "STATE_DIRECTORY"}
+    # QLOGDIR says where sessions write down what they do.
+    passed = {"PATH", "HOME", "LANG", "PYTHONPATH", "STATE_DIRECTORY", "QLOGDIR"}
     return {name: value for name, value in os.environ.items() if name in passed}
