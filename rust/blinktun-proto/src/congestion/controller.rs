@@ -93,6 +93,21 @@ impl Lost {
     }
 }
 
+/// Why a controller lets no more leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restraint {
+    /// It does not know yet how much the path carries.
+    Searching,
+    /// The path carries no more.
+    Rate,
+    /// More loses more: a policer, or a queue that is full.
+    Loss,
+    /// A queue has grown.
+    Queue,
+    /// Its window shrinks at each loss.
+    Backoff,
+}
+
 /// What a controller shows of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
@@ -102,6 +117,8 @@ pub struct Metrics {
     pub slow_start_threshold: Option<u64>,
     /// Bytes of data a second; `None`: not paced.
     pub pacing_rate: Option<u64>,
+    /// Bytes of data a second that the path delivers, if that is known.
+    pub delivery_rate: Option<u64>,
 }
 
 /// Decides how many bytes may be in flight, and how fast they leave.
@@ -138,6 +155,11 @@ pub trait Controller: Send + Sync {
 
     /// From now on a segment has at most so many bytes.
     fn on_mtu(&mut self, _segment: usize) {}
+
+    /// Why no more may leave; `None`: only windows and a given rate say so.
+    fn restraint(&self) -> Option<Restraint> {
+        None
+    }
 
     /// What it shows of itself.
     fn metrics(&self) -> Metrics;

@@ -6,7 +6,7 @@ mod fixed;
 mod reno;
 
 pub use adaptive::Adaptive;
-pub use controller::{Acked, Controller, InFlight, LossKind, Lost, Metrics, Sent};
+pub use controller::{Acked, Controller, InFlight, LossKind, Lost, Metrics, Restraint, Sent};
 pub use fixed::Fixed;
 pub use reno::Reno;
 

@@ -1,6 +1,6 @@
 //! `nc=0`: the Reno-like window of kcp-go (kcptun wire, section 3.8).
 
-use super::controller::{Acked, Controller, LossKind, Lost, Metrics};
+use super::controller::{Acked, Controller, LossKind, Lost, Metrics, Restraint};
 use crate::time::Time;
 
 /// Grows with each acknowledgement, and shrinks with each loss. It counts in segments, as kcp-go does.
@@ -77,11 +77,15 @@ impl Controller for Reno {
         self.grown_bytes = self.window.saturating_mul(self.mss);
     }
 
+    fn restraint(&self) -> Option<Restraint> {
+        Some(Restraint::Backoff)
+    }
+
     fn metrics(&self) -> Metrics {
         Metrics {
             window: Some(self.window()),
             slow_start_threshold: Some(u64::from(self.ssthresh) * u64::from(self.mss)),
-            pacing_rate: None,
+            ..Metrics::default()
         }
     }
 }

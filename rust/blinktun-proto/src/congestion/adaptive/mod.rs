@@ -20,7 +20,7 @@ mod queue;
 mod round;
 mod startup;
 
-use super::controller::{Acked, Controller, Metrics, Sent};
+use super::controller::{Acked, Controller, Metrics, Restraint, Sent};
 use crate::time::{Duration, Time};
 use bandwidth::Bandwidth;
 use own_loss::OwnLoss;
@@ -108,6 +108,8 @@ pub struct Adaptive {
     /// How much of what the path delivers leaves now, and in the round before.
     gain: f64,
     gain_before: f64,
+    /// What the last probe, or loss or a queue behind it, has shown.
+    restraint: Restraint,
     /// In [`Phase::Down`]: whether what left in the probe was acknowledged.
     is_judged: bool,
     startup: Startup,
@@ -130,6 +132,7 @@ impl Adaptive {
             is_second_probe: false,
             gain: STARTUP_GAIN,
             gain_before: STARTUP_GAIN,
+            restraint: Restraint::Searching,
             is_judged: true,
             startup: Startup::new(0, 0),
             bandwidth: Bandwidth::default(),
@@ -187,6 +190,7 @@ impl Adaptive {
         let is_limited = summary.is_app_limited;
         if self.phase == Phase::Startup {
             if self.startup.end_round(&summary, self.bandwidth.get(), luck) {
+                self.note_restraint(is_lossy, false);
                 self.enter(Phase::Drain, now);
             }
         } else {
@@ -204,6 +208,7 @@ impl Adaptive {
                 }
                 Phase::Cruise if self.queue.is_doubtful(now) => self.enter(Phase::Drain, now),
                 Phase::Cruise if self.age > 1 && is_congested => {
+                    self.note_restraint(is_lossy, true);
                     self.bandwidth.set(rate.max(known / 2));
                     self.is_judged = true;
                     self.enter(Phase::Down, now);
@@ -219,6 +224,7 @@ impl Adaptive {
                 }
                 Phase::Down if (is_queued || is_lossy) && self.age < MAX_DOWN_ROUNDS => {
                     if is_congested && is_full {
+                        self.note_restraint(is_lossy, true);
                         self.bandwidth.set(rate.max(known / 2));
                     }
                 }
@@ -230,13 +236,23 @@ impl Adaptive {
         self.gain = self.gain_of_phase();
     }
 
+    fn note_restraint(&mut self, is_lossy: bool, is_queued: bool) {
+        self.restraint = match (is_lossy, is_queued) {
+            (true, _) => Restraint::Loss,
+            (false, true) => Restraint::Queue,
+            (false, false) => Restraint::Rate,
+        };
+    }
+
     /// What left in the probe was acknowledged.
     fn judge_probe(&mut self, has_grown: bool, is_lossy: bool, now: Time) {
         if has_grown && !self.queue.is_long() && !is_lossy {
+            self.restraint = Restraint::Searching;
             let is_second = core::mem::replace(&mut self.is_second_probe, true);
             return self.enter(if is_second { Phase::Startup } else { Phase::Up }, now);
         }
         self.is_second_probe = false;
+        self.note_restraint(is_lossy, self.queue.is_very_long());
         self.cruise_rounds = match is_lossy {
             true => (2 * self.cruise_rounds).min(MAX_CRUISE_ROUNDS),
             false => CRUISE_ROUNDS,
@@ -249,7 +265,10 @@ impl Adaptive {
     /// A queue that comes up at the start, or is gone again, is noticed before the round ends.
     fn follow_queue(&mut self, now: Time) {
         match self.phase {
-            Phase::Startup if self.queue.is_growing() => self.enter(Phase::Drain, now),
+            Phase::Startup if self.queue.is_growing() => {
+                self.note_restraint(false, false);
+                self.enter(Phase::Drain, now);
+            }
             Phase::Drain if self.queue.is_short() && !self.queue.is_doubtful(now) => {
                 self.enter(Phase::Cruise, now);
             }
@@ -358,9 +377,14 @@ impl Controller for Adaptive {
         self.mss = segment as u64;
     }
 
+    fn restraint(&self) -> Option<Restraint> {
+        Some(self.restraint)
+    }
+
     fn metrics(&self) -> Metrics {
         Metrics {
             pacing_rate: self.pacing_rate(),
+            delivery_rate: Some(self.bandwidth.get()).filter(|rate| *rate > 0),
             ..Metrics::default()
         }
     }
