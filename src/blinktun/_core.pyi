@@ -30,6 +30,8 @@ __all__ = [
     "CounterKind",
     "Emulator",
     "Event",
+    "Limit",
+    "LimitKind",
     "Link",
     "LinkCounts",
     "LinkPhase",
@@ -42,6 +44,7 @@ __all__ = [
     "SessionClosed",
     "SessionEvent",
     "SessionFecMismatch",
+    "SessionLimited",
     "SessionMoved",
     "SessionOpened",
     "SessionRecovered",
@@ -299,6 +302,43 @@ class RelayEnd(Enum):
     ABORTED = ...
     """Its owner broke it off."""
 
+class LimitKind(Enum):
+    """What can hold a session back; the value is the name in small letters."""
+
+    _value_: str
+    APPLICATION = ...
+    """The application has nothing more to send."""
+    PEER_WINDOW = ...
+    """The peer's window: its ``rcvwnd``."""
+    SEND_WINDOW = ...
+    """Our own ``sndwnd``."""
+    STREAM_WINDOW = ...
+    """The peer's windows of single streams: its ``streambuf``."""
+    PEER_APPLICATION = ...
+    """The peer's application, which does not read what has arrived."""
+    RATE_LIMIT = ...
+    """``ratelimit``."""
+    HINT = ...
+    """The ``up`` of a client, or the ``down`` of a server."""
+    SEARCHING = ...
+    """Nothing yet: the session still finds out what the link carries."""
+    LINK = ...
+    """The link carries no more."""
+    LOSS = ...
+    """Loss that grows with the rate: a policer, or a queue that is full."""
+    QUEUE = ...
+    """A queue on the link."""
+    LOSS_RECOVERY = ...
+    """Losses: a window is full of what waits until they are repaired."""
+    CONGESTION_WINDOW = ...
+    """The congestion window of ``nc`` 0, which shrinks at each loss."""
+    SILENCE = ...
+    """Nothing comes back from the peer."""
+    MACHINE = ...
+    """Our machine: its socket takes no more, or its processor is busy."""
+    RECEIVE_WINDOW = ...
+    """Of what the peer sends: our own ``rcvwnd``."""
+
 class CounterKind(Enum):
     """What a counter counts; the value is what a person reads."""
 
@@ -394,6 +434,17 @@ class SessionFecMismatch:
     def session(self) -> _SessionKey: ...
     @property
     def theirs(self) -> tuple[int, int] | None: ...
+
+@final
+class SessionLimited:
+    """The limit of the session, or of its peer, was this for 6 s and more. Once for each kind."""
+
+    __match_args__: Final = ("session", "kind")
+    def __new__(cls, session: _SessionKey, kind: LimitKind) -> SessionLimited: ...
+    @property
+    def session(self) -> _SessionKey: ...
+    @property
+    def kind(self) -> LimitKind: ...
 
 @final
 class StreamOpened:
@@ -494,6 +545,7 @@ SessionEvent: TypeAlias = (
     | SessionSilent
     | SessionRecovered
     | SessionFecMismatch
+    | SessionLimited
     | StreamOpened
     | StreamReadable
     | StreamFinished
@@ -504,6 +556,62 @@ SessionEvent: TypeAlias = (
 
 Event: TypeAlias = SocketEvent | SessionEvent | RelayFinished
 """What happened."""
+
+@final
+class Limit:
+    """What held a session back in the last 2 to 4 s, and the figures that belong to it."""
+
+    def __new__(
+        cls,
+        kind: LimitKind,
+        *,
+        share: float = 1.0,
+        rate: int = 0,
+        allows: int | None = None,
+        window: int | None = None,
+        segments: int | None = None,
+        rtt: float | None = None,
+        queue: float | None = None,
+        repeated: float = 0.0,
+    ) -> Limit: ...
+    @property
+    def kind(self) -> LimitKind:
+        """What it was for the longest time."""
+
+    @property
+    def share(self) -> float:
+        """The share of the time for which it was that, 0 to 1."""
+
+    @property
+    def rate(self) -> int:
+        """Bytes a second that the peer has acknowledged; ``RECEIVE_WINDOW``: that have come."""
+
+    @property
+    def allows(self) -> int | None:
+        """Bytes a second that the limit allows; None: it is no limit of that kind, or not known.
+
+        With ``RATE_LIMIT`` and ``HINT`` they are those of datagrams, else those of data.
+        """
+
+    @property
+    def window(self) -> int | None:
+        """The window in bytes; None: it is no window."""
+
+    @property
+    def segments(self) -> int | None:
+        """The window in segments; None: it is none that is counted in these."""
+
+    @property
+    def rtt(self) -> float | None:
+        """The round trip in seconds: smoothed, with ``RECEIVE_WINDOW`` the shortest."""
+
+    @property
+    def queue(self) -> float | None:
+        """Seconds by which the smoothed round trip is longer than the shortest."""
+
+    @property
+    def repeated(self) -> float:
+        """The share of the datagrams sent that were retransmissions, 0 to 1."""
 
 @final
 class SessionStats:
@@ -604,6 +712,14 @@ class SessionStats:
     @property
     def peer_is_blinktun(self) -> bool:
         """Whether the peer has said so."""
+
+    @property
+    def limit(self) -> Limit:
+        """Why what we send is not faster."""
+
+    @property
+    def receiving_limit(self) -> Limit | None:
+        """Why what the peer sends is not faster, if that is our own ``rcvwnd`` and known here."""
 
 @final
 class Session:

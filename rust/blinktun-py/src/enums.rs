@@ -4,6 +4,7 @@
 
 use blinktun_io::RelayEnd;
 use blinktun_proto::error::CloseReason;
+use blinktun_proto::session::LimitKind;
 use blinktun_proto::stats::{Kind, Stats};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -47,6 +48,7 @@ impl Enum {
 static CLOSE_REASON: Enum = Enum::new("CloseReason");
 static RELAY_END: Enum = Enum::new("RelayEnd");
 static COUNTER_KIND: Enum = Enum::new("CounterKind");
+static LIMIT_KIND: Enum = Enum::new("LimitKind");
 
 fn close_reasons() -> Vec<(&'static str, String)> {
     let all = CloseReason::ALL.iter();
@@ -63,6 +65,18 @@ fn relay_ends() -> Vec<(&'static str, String)> {
 fn counter_kinds() -> Vec<(&'static str, String)> {
     let all = Kind::ALL.iter();
     all.map(|kind| (kind.name(), kind.to_string())).collect()
+}
+
+fn limit_kinds() -> Vec<(&'static str, String)> {
+    let all = LimitKind::ALL.iter();
+    all.map(|kind| (kind.name(), kind.name().to_lowercase()))
+        .collect()
+}
+
+/// The member for a kind of limit.
+pub fn limit_kind(py: Python<'_>, kind: LimitKind) -> PyResult<Py<PyAny>> {
+    let (_, members) = LIMIT_KIND.get(py, limit_kinds)?;
+    Ok(members[kind as usize].clone_ref(py))
 }
 
 /// The member for a reason.
@@ -84,6 +98,7 @@ pub fn export(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add(CLOSE_REASON.name, &CLOSE_REASON.get(py, close_reasons)?.0)?;
     module.add(RELAY_END.name, &RELAY_END.get(py, relay_ends)?.0)?;
     module.add(COUNTER_KIND.name, kind)?;
+    module.add(LIMIT_KIND.name, &LIMIT_KIND.get(py, limit_kinds)?.0)?;
     let counters = PyDict::new(py);
     for (name, kind) in Stats::KINDS {
         counters.set_item(name, &kinds[*kind as usize])?;

@@ -6,7 +6,7 @@ use blinktun_proto::smux;
 use pyo3::PyClass;
 use pyo3::prelude::*;
 
-use crate::enums::{close_reason, relay_end};
+use crate::enums::{close_reason, limit_kind, relay_end};
 use crate::keys::{SessionKey, StreamKey, from_session};
 
 /// Declares the class of an event, with attributes that `match` takes apart.
@@ -100,6 +100,8 @@ events! {
         SessionRecovered { session: SessionKey, }
         /// We send without FEC because of the peer's numbers.
         SessionFecMismatch { session: SessionKey, theirs: Option<(usize, usize)>, }
+        /// The session, or what its peer sends, is held back.
+        SessionLimited { session: SessionKey, kind: Py<PyAny>, }
         /// The peer opened a stream.
         StreamOpened { stream: StreamKey, session: SessionKey, }
         /// Bytes can be read.
@@ -191,6 +193,10 @@ fn report(
         session::Event::FecMismatch(theirs) => {
             let theirs = numbers(theirs);
             object(py, SessionFecMismatch { session, theirs })
+        }
+        session::Event::Limited(kind) => {
+            let kind = limit_kind(py, kind)?;
+            object(py, SessionLimited { session, kind })
         }
         session::Event::Closed(reason) => {
             let reason = close_reason(py, reason)?;

@@ -28,7 +28,7 @@ use keys::{SessionKey, StreamKey, session_key, stream_key};
 use lab::{Emulator, Link, LinkCounts, LinkPhase};
 use openings::OpeningMemory;
 use session::Session;
-use stats::SessionStats;
+use stats::{Limit, SessionStats};
 
 #[pyclass(module = "blinktun._core")]
 struct Reactor {
@@ -159,10 +159,10 @@ impl Reactor {
             .look(|inner| Ok(inner.is_drained(session_key(session))))
     }
 
-    fn session_stats(&self, session: SessionKey) -> PyResult<Option<SessionStats>> {
+    fn session_stats(&self, py: Python<'_>, session: SessionKey) -> PyResult<Option<SessionStats>> {
         self.inner.look(|inner| {
-            let session = inner.session(session_key(session));
-            Ok(session.map(|session| session.stats().into()))
+            let stats = inner.session_stats(session_key(session));
+            stats.map(|stats| SessionStats::new(py, stats)).transpose()
         })
     }
 
@@ -274,8 +274,8 @@ mod _core {
 
     #[pymodule_export]
     use super::{
-        Config, Emulator, Link, LinkCounts, LinkPhase, OpeningMemory, Pads, Reactor, Session,
-        SessionStats, config::least_mtu, derive_key,
+        Config, Emulator, Limit, Link, LinkCounts, LinkPhase, OpeningMemory, Pads, Reactor,
+        Session, SessionStats, config::least_mtu, derive_key,
     };
 
     #[pymodule_export]

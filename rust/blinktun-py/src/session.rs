@@ -286,10 +286,11 @@ impl Session {
             .look(|inner| Ok(inner.look().map_or(true, session::Session::is_drained)))
     }
 
-    fn stats(&self) -> PyResult<Option<SessionStats>> {
+    fn stats(&self, py: Python<'_>) -> PyResult<Option<SessionStats>> {
         self.inner.look(|inner| {
             let session = inner.look().ok();
-            Ok(session.map(|session| session.stats().into()))
+            let stats = session.map(|session| session.stats(inner.now));
+            stats.map(|stats| SessionStats::new(py, stats)).transpose()
         })
     }
 }

@@ -5,6 +5,71 @@ use blinktun_proto::smux::Version;
 use blinktun_proto::time::Duration;
 use pyo3::prelude::*;
 
+use crate::enums::limit_kind;
+
+/// What holds a session back, and the figures that belong to it.
+#[pyclass(frozen, get_all, module = "blinktun._core")]
+pub struct Limit {
+    kind: Py<PyAny>,
+    share: f64,
+    rate: u64,
+    allows: Option<u64>,
+    window: Option<u64>,
+    segments: Option<u32>,
+    rtt: Option<f64>,
+    queue: Option<f64>,
+    repeated: f64,
+}
+
+#[pymethods]
+impl Limit {
+    #[new]
+    #[pyo3(signature = (
+        kind, *, share=1.0, rate=0, allows=None, window=None, segments=None, rtt=None, queue=None,
+        repeated=0.0
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "they are keywords")]
+    fn new(
+        kind: Py<PyAny>,
+        share: f64,
+        rate: u64,
+        allows: Option<u64>,
+        window: Option<u64>,
+        segments: Option<u32>,
+        rtt: Option<f64>,
+        queue: Option<f64>,
+        repeated: f64,
+    ) -> Limit {
+        Limit {
+            kind,
+            share,
+            rate,
+            allows,
+            window,
+            segments,
+            rtt,
+            queue,
+            repeated,
+        }
+    }
+}
+
+fn limit(py: Python<'_>, limit: session::Limit) -> PyResult<Py<Limit>> {
+    let seconds = |time: Duration| time.as_secs_f64();
+    let made = Limit {
+        kind: limit_kind(py, limit.kind)?,
+        share: limit.share(),
+        rate: limit.rate,
+        allows: limit.allows,
+        window: limit.window,
+        segments: limit.segments,
+        rtt: limit.rtt.map(seconds),
+        queue: limit.queue.map(seconds),
+        repeated: limit.share_repeated(),
+    };
+    Py::new(py, made)
+}
+
 /// A session at one moment.
 #[pyclass(frozen, get_all, module = "blinktun._core")]
 pub struct SessionStats {
@@ -32,13 +97,16 @@ pub struct SessionStats {
     streams: usize,
     smux_version: Option<u8>,
     peer_is_blinktun: bool,
+    limit: Py<Limit>,
+    receiving_limit: Option<Py<Limit>>,
 }
 
-impl From<session::SessionStats> for SessionStats {
-    fn from(stats: session::SessionStats) -> SessionStats {
+impl SessionStats {
+    pub fn new(py: Python<'_>, stats: session::SessionStats) -> PyResult<SessionStats> {
+        let theirs = stats.receiving_limit;
         let seconds = |time: Duration| time.as_secs_f64();
         let counts = stats.counts;
-        SessionStats {
+        Ok(SessionStats {
             sent_packets: counts.sent_packets,
             sent_bytes: counts.sent_bytes,
             received_packets: counts.received_packets,
@@ -66,6 +134,8 @@ impl From<session::SessionStats> for SessionStats {
                 Version::V2 => 2,
             }),
             peer_is_blinktun: stats.peer_is_blinktun,
-        }
+            limit: limit(py, stats.limit)?,
+            receiving_limit: theirs.map(|theirs| limit(py, theirs)).transpose()?,
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, SessionId};
-use blinktun_proto::session::Event;
+use blinktun_proto::session::{Event, Session};
 use blinktun_proto::smux::{self, StreamId};
 use blinktun_proto::time::Time;
 
@@ -30,6 +30,10 @@ pub trait End {
     fn next_finished(&mut self) -> Option<(Option<SocketAddr>, StreamId)>;
     /// The conversation with a peer.
     fn streams(&mut self, peer: SocketAddr) -> Option<Box<dyn Streams + '_>>;
+    /// The session with a peer, if this end is ours.
+    fn session(&self, _peer: SocketAddr) -> Option<&Session> {
+        None
+    }
 }
 
 /// A datagram that leaves.
@@ -127,6 +131,10 @@ impl End for Ours {
     fn streams(&mut self, peer: SocketAddr) -> Option<Box<dyn Streams + '_>> {
         let session = self.endpoint.session_mut(*self.sessions.get(&peer)?)?;
         Some(Box::new(session))
+    }
+
+    fn session(&self, peer: SocketAddr) -> Option<&Session> {
+        self.endpoint.session(*self.sessions.get(&peer)?)
     }
 }
 

@@ -41,7 +41,10 @@ fn setup(seed: u64, weather: Weather) -> Setup {
 }
 
 fn mtu(world: &World, side: Side) -> usize {
-    world.session(side).map_or(0, |session| session.stats().mtu)
+    let now = world.now;
+    world
+        .session(side)
+        .map_or(0, |session| session.stats(now).mtu)
 }
 
 fn set_mtu(world: &mut World, mtu: usize) {

@@ -1,10 +1,9 @@
 //! What a session counts is what its endpoint counts, if it is the only one.
 
-use blinktun_proto::endpoint::Endpoint;
 use blinktun_proto::session::SessionStats;
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::Duration;
-use blinktun_sim::{Flow, Setup, Weather, World, for_each_seed};
+use blinktun_sim::{Flow, Setup, Side, Weather, World, for_each_seed};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TRIP: Duration = Duration::from_millis(20);
@@ -20,11 +19,11 @@ fn carried(seed: u64, loss: f64) -> World {
 }
 
 fn of_client(world: &World) -> SessionStats {
-    of(&world.client, world.dialed)
+    of(world, Side::Client)
 }
 
-fn of(endpoint: &Endpoint, id: blinktun_proto::endpoint::SessionId) -> SessionStats {
-    endpoint.session(id).expect("a session").stats()
+fn of(world: &World, side: Side) -> SessionStats {
+    world.session(side).expect("a session").stats(world.now)
 }
 
 fn assert_same(session: &SessionStats, all: &Stats) {
@@ -56,7 +55,7 @@ fn the_only_session_counts_what_its_endpoint_counts() {
         assert_same(&client, world.client.stats());
         let counts = client.counts;
         assert!(counts.fast_retransmissions + counts.timeout_retransmissions > 0);
-        let server = of(&world.server, world.accepted.expect("a session"));
+        let server = of(&world, Side::Server);
         assert!(server.counts.repaired_packets > 0);
         assert_eq!(server.counts.received_payload, counts.sent_payload);
     });

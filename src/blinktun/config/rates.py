@@ -30,6 +30,15 @@ def parse_rate(text: str) -> int:
     return int(rate)
 
 
+def rate_text(rate: int) -> str:
+    """A rate in bytes a second as people read it, in bits: ``20 Mbit/s``."""
+    bits = 8 * rate
+    for power, unit in ((10**9, "Gbit/s"), (10**6, "Mbit/s"), (10**3, "kbit/s")):
+        if bits >= 0.9995 * power:
+            return f"{bits / power:.3g} {unit}"
+    return f"{bits} bit/s"
+
+
 _NUMBER = re.compile(r"\s*[0-9.]+\s*", re.ASCII)
 _RATE = re.compile(
     r"(?P<number>[0-9]{1,12}(?:\.[0-9]{1,9})?) ?(?P<prefix>[kKmMgG]?)"

@@ -21,9 +21,10 @@ conversation, whose `Stream`s can be read and written from Python, or joined to 
 
 from __future__ import annotations
 
-from blinktun._core import CloseReason, RelayEnd, SessionStats
+from blinktun._core import CloseReason, Limit, LimitKind, RelayEnd, SessionStats
 from blinktun.kcp.api import Server, connect, serve
 from blinktun.kcp.driver import Driver
+from blinktun.kcp.limit import explain
 from blinktun.kcp.pool import SessionPool
 from blinktun.kcp.session import RelayResult, Session
 from blinktun.kcp.stream import Stream
@@ -31,6 +32,8 @@ from blinktun.kcp.stream import Stream
 __all__ = [
     "CloseReason",
     "Driver",
+    "Limit",
+    "LimitKind",
     "RelayEnd",
     "RelayResult",
     "Server",
@@ -39,5 +42,6 @@ __all__ = [
     "SessionStats",
     "Stream",
     "connect",
+    "explain",
     "serve",
 ]

@@ -15,6 +15,7 @@ from blinktun._core import (
     RelayEnd,
     SessionClosed,
     SessionFecMismatch,
+    SessionLimited,
     SessionMoved,
     SessionRecovered,
     SessionSilent,
@@ -27,13 +28,14 @@ from blinktun._core import (
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.driver import CoreFailed
+from blinktun.kcp.limit import explain, remedy
 from blinktun.kcp.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Self
 
-    from blinktun._core import RelayFinished, SessionEvent, SessionStats
+    from blinktun._core import LimitKind, RelayFinished, SessionEvent, SessionStats
     from blinktun.kcp.driver import Driver
     from blinktun.kcp.keys import SessionKey, StreamKey
     from blinktun.kcp.raw_tcp import Carrier
@@ -301,6 +303,8 @@ class Session:
             case SessionFecMismatch(_, theirs):
                 if self.on_mismatch:
                     self.on_mismatch(self, theirs)
+            case SessionLimited(_, kind):
+                self._report_limit(kind)
             case _:
                 self._on_stream_event(event)
 
@@ -347,6 +351,13 @@ class Session:
         """The peer has another address, and proved it."""
         _log.info("%s has moved to %s", self.peer, now)
         self.peer = now
+
+    def _report_limit(self, kind: LimitKind) -> None:
+        """This has held the session back for seconds: say so if somebody can change it."""
+        if stats := self.stats():
+            for limit in (stats.limit, stats.receiving_limit):
+                if limit and limit.kind is kind and (fix := remedy(limit)):
+                    _log.info("%s: %s; %s", self.peer, explain(limit), fix)
 
     def _note_silence(self, *, heard: bool) -> None:
         """The peer has stopped answering, or never began."""

@@ -20,11 +20,11 @@ def check_buffer(driver: Driver, socket: int, asked: int) -> None:
     _log.warning(
         "sockbuf: asked %s, granted %s, so bursts lose datagrams: "
         "sysctl -w net.core.rmem_max=%d net.core.wmem_max=%d, or set sockbuf to %d",
-        _readable(asked), _readable(granted), asked, asked, granted,
+        size_text(asked), size_text(granted), asked, asked, granted,
     )  # fmt: skip
 
 
-def _readable(size: int) -> str:
+def size_text(size: int) -> str:
     """A number of bytes as people say it."""
     for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
         if size >= unit:

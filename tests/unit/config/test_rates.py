@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blinktun.config.rates import LEAST, MOST, parse_rate
+from blinktun.config.rates import LEAST, MOST, parse_rate, rate_text
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,18 @@ from blinktun.config.rates import LEAST, MOST, parse_rate
 )
 def test_a_rate_is_bytes_a_second(text: str, rate: int) -> None:
     assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        *((0, "0 bit/s"), (100, "800 bit/s"), (8_000, "64 kbit/s"), (124_950, "1 Mbit/s")),
+        *((124_900, "999 kbit/s"), (6_875_000, "55 Mbit/s"), (6_806_250, "54.5 Mbit/s")),
+        *((125_000_000, "1 Gbit/s"), (MOST, "100 Gbit/s")),
+    ],
+)
+def test_a_rate_is_read_in_bits(rate: int, text: str) -> None:
+    assert rate_text(rate) == text
 
 
 @pytest.mark.parametrize(

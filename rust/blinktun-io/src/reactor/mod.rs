@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use blinktun_proto::endpoint::Openings;
 use blinktun_proto::error::CloseReason;
-use blinktun_proto::session::{self, Context, Role, Session};
+use blinktun_proto::session::{self, Context, Role, Session, SessionStats};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Time, earliest};
 use mio::unix::SourceFd;
@@ -295,6 +295,11 @@ impl Reactor {
             .get(key.endpoint)?
             .endpoint
             .session(key.session)
+    }
+
+    /// How a session stands now.
+    pub fn session_stats(&self, key: SessionKey) -> Option<SessionStats> {
+        self.session(key).map(|session| session.stats(self.now()))
     }
 
     fn session_mut(&mut self, key: SessionKey) -> Option<(&mut Session, &mut Context)> {

@@ -10,6 +10,7 @@
 mod copies;
 mod detection;
 mod emit;
+mod hold;
 mod in_flight;
 mod input;
 mod overtaken;
@@ -22,6 +23,7 @@ pub mod sender;
 mod time_threshold;
 
 pub use detection::LossDetection;
+pub use hold::Hold;
 
 use crate::congestion::InFlight;
 use crate::path::Path;
@@ -278,6 +280,31 @@ impl Kcp {
     /// Bytes of data that may be in flight.
     pub fn window(&self, path: &Path) -> u64 {
         self.sender.window(path)
+    }
+
+    /// What keeps new data from leaving, or would if there was more.
+    pub fn hold(&self) -> Hold {
+        self.sender.hold()
+    }
+
+    /// Our own send window, in segments.
+    pub fn send_window(&self) -> u32 {
+        self.sender.send_window()
+    }
+
+    /// Segments that wait to leave for the first time.
+    pub fn queued(&self) -> usize {
+        self.sender.queued()
+    }
+
+    /// Bytes that the peer has acknowledged.
+    pub fn delivered(&self) -> u64 {
+        self.sender.delivered()
+    }
+
+    /// The receive window as it was set, in segments; `None` while a smaller one is found here.
+    pub fn own_window(&self) -> Option<u32> {
+        self.receiver.whole_window()
     }
 
     /// Segments held for the receiver: what this conversation costs beside what it sends.

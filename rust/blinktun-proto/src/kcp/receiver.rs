@@ -107,6 +107,11 @@ impl Receiver {
         told.min(u16::MAX.into()) as u16
     }
 
+    /// All of the window, in segments; `None` while the peer is told of less than that.
+    pub fn whole_window(&self) -> Option<u32> {
+        self.found.is_none().then_some(self.window)
+    }
+
     /// The peer is blinktun. It does not flood the path, so it may use the whole window. It ignores what is
     /// acknowledged again, which other programs count as a sign of loss.
     pub fn trust_peer(&mut self) {

@@ -6,6 +6,7 @@ mod timeouts;
 use std::collections::VecDeque;
 
 use super::detection::{Detection, LossDetection};
+use super::hold::Hold;
 pub use super::in_flight::Echo;
 use super::in_flight::{Again, Batch, Departure, Outgoing};
 use super::overtaken::Transmission;
@@ -185,6 +186,16 @@ impl Sender {
     /// The peer's window, in segments, as a segment that is not older than `una` says.
     pub fn set_remote_window(&mut self, window: u16) {
         self.remote_window = window.into();
+    }
+
+    /// Our own window, in segments.
+    pub fn send_window(&self) -> u32 {
+        self.window
+    }
+
+    /// Bytes that the peer has acknowledged.
+    pub fn delivered(&self) -> u64 {
+        self.delivery.delivered()
     }
 
     /// What is on its way.
@@ -488,6 +499,14 @@ impl Sender {
         let allowed = (path.controller.window() / self.mss as u64).max(1);
         let windows = self.window.min(self.remote_window);
         windows.min(u32::try_from(allowed).unwrap_or(u32::MAX))
+    }
+
+    /// What keeps new data from leaving, as it was at the last payload.
+    pub fn hold(&self) -> Hold {
+        match self.dark {
+            true => Hold::Silence,
+            false => Hold::of_windows(self.window, self.remote_window, self.buffer.len()),
+        }
     }
 
     /// Bytes of data that may be in flight.

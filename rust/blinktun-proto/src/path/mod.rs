@@ -156,12 +156,26 @@ impl Path {
         self.pacer.may_send(rate, self.mtu, now)
     }
 
-    /// The controller counts bytes of the stream, the pacer and the ceiling those of datagrams.
     fn pacing_rate(&self) -> Option<u64> {
+        let rate = self.wanted_rate()?;
+        Some(
+            self.settings
+                .send_ceiling
+                .map_or(rate, |most| most.min(rate)),
+        )
+    }
+
+    /// Bytes of datagrams a second that would leave without a ceiling; `None`: it is not paced. The controller
+    /// counts bytes of the stream, the pacer and the ceiling those of datagrams.
+    pub fn wanted_rate(&self) -> Option<u64> {
         let rate = self.controller.pacing_rate()?;
         let datagrams = u128::from(rate) * self.mtu as u128 / self.mss.max(1) as u128;
-        let rate = u64::try_from(datagrams).ok();
-        rate.into_iter().chain(self.settings.send_ceiling).min()
+        Some(u64::try_from(datagrams).unwrap_or(u64::MAX))
+    }
+
+    /// Bytes of datagrams that may leave a second while it is paced.
+    pub fn send_ceiling(&self) -> Option<u64> {
+        self.settings.send_ceiling
     }
 
     /// A datagram with data or parity leaves.
@@ -287,6 +301,11 @@ impl Path {
         if let Some(search) = &mut self.mtu_search {
             search.note_refused(len, known, now);
         }
+    }
+
+    /// The most bytes of the stream in such a datagram.
+    pub fn mss(&self) -> usize {
+        self.mss
     }
 
     /// It carries datagrams of at most `mtu` bytes that hold at most `mss` bytes of the stream.

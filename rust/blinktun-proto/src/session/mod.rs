@@ -22,7 +22,10 @@ mod held_over;
 mod incoming;
 mod ingest;
 mod layout;
+mod limit;
+mod limits;
 pub mod pace;
+mod parts;
 mod stats;
 mod streams;
 mod transmit;
@@ -52,7 +55,10 @@ use first_answer::FirstAnswer;
 pub use greeting::Greeting;
 use held_over::HeldOver;
 use layout::Layout;
+pub use limit::{Limit, LimitKind};
+use limits::{Limits, Progress};
 use pace::Pace;
+use parts::Parts;
 pub use stats::{Counts, SessionStats};
 
 /// The most datagrams that one batch holds: what the kernel's segmentation offload takes.
@@ -98,6 +104,8 @@ pub enum Event {
     Recovered,
     /// The peer's FEC is not ours and might be corrupted by it: we send without. Told once.
     FecMismatch(PeerShards),
+    /// Something has held the session, or what its peer sends, back for seconds. Told once for each kind.
+    Limited(LimitKind),
     /// The session is over; all its streams are broken.
     Closed(CloseReason),
 }
@@ -139,6 +147,7 @@ pub struct Session {
     pace: Option<Pace>,
     first_answer: FirstAnswer,
     counts: Counts,
+    limits: Limits,
     state: State,
     events: VecDeque<Event>,
 }
@@ -157,9 +166,12 @@ impl Session {
         let answer = (role == Role::Client).then_some(config.answer_within);
         let mtu = config.first_mtu();
         let block = layout.block(mtu);
+        let kcp = Kcp::new(config.kcp(conv, block, clock_offset), now);
+        let counts = Counts::default();
         Session {
             path: Path::new(config.path(role), peer, (mtu, block - HEADER)),
-            kcp: Kcp::new(config.kcp(conv, block, clock_offset), now),
+            limits: Limits::new(Progress::of(&kcp, &counts), now),
+            kcp,
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
             fec: FecLayer::new(config.shards),
@@ -169,7 +181,7 @@ impl Session {
             held_over: HeldOver::default(),
             pace: config.pace(now),
             first_answer: FirstAnswer::Idle(answer),
-            counts: Counts::default(),
+            counts,
             state: State::Connected,
             events: VecDeque::new(),
         }
@@ -322,8 +334,9 @@ impl Session {
     // --- to look at -----------------------------------------------------------------------
 
     /// How it stands now.
-    pub fn stats(&self) -> SessionStats {
+    pub fn stats(&self, now: Time) -> SessionStats {
         let rtt = &self.path.rtt;
+        let parts = self.parts();
         let known = |value: Duration| rtt.is_known().then_some(value);
         SessionStats {
             counts: self.counts,
@@ -338,6 +351,31 @@ impl Session {
             streams: self.mux.stream_count(),
             smux_version: self.mux.version(),
             peer_is_blinktun: self.mux.peer_is_blinktun(),
+            limit: parts.limit(&self.limits, now),
+            receiving_limit: parts.receiving_limit(&self.limits, now),
+        }
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        Parts {
+            kcp: &self.kcp,
+            path: &self.path,
+            mux: &self.mux,
+            pace: self.pace.as_ref(),
+            counts: &self.counts,
+        }
+    }
+
+    /// Nothing more may leave: note what holds it back.
+    fn note_limit(&mut self, now: Time) {
+        self.limits.note_window(self.kcp.remote_window());
+        let kind = self.parts().holding(&self.limits);
+        if self.limits.note(kind, now) {
+            let mut limits = self.limits;
+            let told = self.parts().end_span(&mut limits, now);
+            self.limits = limits;
+            let told = told.into_iter().flatten().map(Event::Limited);
+            self.events.extend(told);
         }
     }
 
@@ -360,6 +398,7 @@ impl Session {
         self.path.migrate(to, round_trip, now);
         if from.remote.ip() != to.remote.ip() {
             self.kcp.retime(&self.path);
+            self.limits.forget_path();
         }
         from
     }

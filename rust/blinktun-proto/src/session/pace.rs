@@ -17,6 +17,7 @@ pub const MAX_RATE: u64 = i32::MAX as u64;
 #[derive(Clone, Debug)]
 pub struct Pace {
     bucket: Bucket,
+    rate: u64,
     /// What the rate brings in a millisecond. A pause ends only when there is so much, so that a fast
     /// session does not wake up for each datagram.
     quantum: u64,
@@ -30,6 +31,7 @@ impl Pace {
         let burst = BURST - MAX_DATAGRAM as u64;
         Pace {
             bucket: Bucket::new(rate, burst, now),
+            rate,
             quantum: rate / 1000,
             refused: false,
         }
@@ -47,6 +49,16 @@ impl Pace {
     /// So many bytes leave, no more than were allowed.
     pub fn spend(&mut self, bytes: usize) {
         self.bucket.take(bytes as u64);
+    }
+
+    /// Bytes a second.
+    pub fn rate(&self) -> u64 {
+        self.rate
+    }
+
+    /// Whether the last [`Pace::allowance`] was none.
+    pub fn is_refusing(&self) -> bool {
+        self.refused
     }
 
     /// When a refused sender may go on: nothing is owed any more, and there is a quantum.

@@ -3,6 +3,7 @@
 //! The counters of an endpoint (`Stats`) are those of all its sessions together, past ones included. Where
 //! a layer below counts for the endpoint alone, the session takes the difference around its own turn.
 
+use super::limit::Limit;
 use crate::smux::Version;
 use crate::stats::Stats;
 use crate::time::Duration;
@@ -53,6 +54,11 @@ impl Counts {
     pub(super) fn note_received(&mut self, size: usize) {
         self.received_packets += 1;
         self.received_bytes += size as u64;
+    }
+
+    /// Retransmissions of all kinds.
+    pub(super) fn retransmissions(&self) -> u64 {
+        self.fast_retransmissions + self.early_retransmissions + self.timeout_retransmissions
     }
 
     /// Datagram bytes sent for a byte of payload; `None` while there was no payload.
@@ -117,4 +123,8 @@ pub struct SessionStats {
     pub smux_version: Option<Version>,
     /// Whether the peer has said that it is blinktun.
     pub peer_is_blinktun: bool,
+    /// Why what we send is not faster.
+    pub limit: Limit,
+    /// Why what the peer sends is not faster, if that is known here.
+    pub receiving_limit: Option<Limit>,
 }

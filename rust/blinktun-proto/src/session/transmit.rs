@@ -1,7 +1,7 @@
 //! From streams to datagrams: frames into KCP, payloads into batches of equal length.
 
 use super::stats::Mark;
-use super::{Batch, Context, MAX_BATCH, Session};
+use super::{Batch, Context, LimitKind, MAX_BATCH, Session};
 use crate::smux;
 use crate::time::Time;
 use crate::trace::{self, Content, Datagram};
@@ -29,6 +29,7 @@ impl Session {
                 Some(allowed) => allowed,
                 None => {
                     self.drain(now, cx); // what has arrived need not wait
+                    self.note_limit(now);
                     return None;
                 }
             },
@@ -44,6 +45,11 @@ impl Session {
             pace.spend(batch.len);
         }
         self.kcp.gauge(now, &mut cx.stats);
+        match batch {
+            None => self.note_limit(now),
+            // What follows leaves as soon as the driver asks for it.
+            Some(_) => _ = self.limits.note(LimitKind::Machine, now),
+        }
         batch
     }
 

@@ -24,6 +24,11 @@ impl SendBudget {
         }
     }
 
+    /// What all streams hold.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     /// How many bytes a stream that holds `unsent` may take now.
     pub(super) fn room(&self, unsent: usize) -> usize {
         let own = self.per_stream.min(FLOOR).saturating_sub(unsent);

@@ -219,6 +219,19 @@ impl Mux {
             .map_or(0, |stream| stream.sending.unsent.len())
     }
 
+    /// Bytes of all streams that were written and have not left yet.
+    pub fn all_unsent(&self) -> usize {
+        self.budget.held()
+    }
+
+    /// The windows, in bytes together, that the peer gives to the streams with something left to send. Looks
+    /// at every stream.
+    pub fn windows_in_use(&self) -> u64 {
+        let sending = self.streams.values().map(|stream| &stream.sending);
+        let in_use = sending.filter(|sending| !sending.unsent.is_empty());
+        in_use.map(|sending| u64::from(sending.peer_window())).sum()
+    }
+
     /// The version that we speak now; `None` on a server before the first frame.
     pub fn version(&self) -> Option<Version> {
         self.peer.version()

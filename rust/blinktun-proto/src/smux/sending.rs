@@ -126,6 +126,11 @@ impl Sending {
         }
     }
 
+    /// The peer's window as it was told last.
+    pub(super) fn peer_window(&self) -> u32 {
+        self.peer_window
+    }
+
     /// Whether there is something that a turn would move: a SYN, data, or the FIN.
     pub(super) fn wants_turn(&self, version: Version) -> bool {
         let can_send = !self.unsent.is_empty() && self.window(version) > 0;
