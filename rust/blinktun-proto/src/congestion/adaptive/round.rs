@@ -6,12 +6,16 @@ use crate::time::{Duration, Time};
 /// A round counts so much in what is smoothed.
 const SMOOTHING: f64 = 0.2;
 
-/// The current round trip: it ends when something that left in it is acknowledged.
+/// A round has so many segments at least: one more or less of a few would look like another rate.
+const LEAST_SEGMENTS: u32 = 10;
+
+/// The current round: it ends when something that left in it is acknowledged, and enough segments are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Round {
     began: Option<Time>,
     /// The round ends when what left after so many delivered bytes is acknowledged.
     ends_after: u64,
+    segments: u32,
     delivered: u64,
     lost: u64,
     /// Bytes that have left, and those of copies among them.
@@ -43,12 +47,14 @@ impl Round {
     /// Take what was acknowledged. Returns the round if it has ended; another one begins then.
     pub(super) fn note_acked(&mut self, acked: &Acked, now: Time) -> Option<Summary> {
         self.delivered += acked.bytes;
+        self.segments += acked.segments;
         if let Some(rtt) = acked.rtt {
             self.least_rtt = Some(self.least_rtt.map_or(rtt, |least| least.min(rtt)));
         }
         let sample = acked.delivered?;
         self.is_app_limited |= sample.is_app_limited;
-        if sample.before < self.ends_after {
+        let is_short = self.began.is_some() && self.segments < LEAST_SEGMENTS;
+        if sample.before < self.ends_after || is_short {
             return None;
         }
         let summary = self.began.map(|began| self.summary(now.since(began)));
