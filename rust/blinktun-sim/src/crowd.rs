@@ -69,11 +69,17 @@ pub struct Crowd {
     pub server: Box<dyn End>,
     /// The clients.
     pub clients: Vec<Client>,
-    /// Whether datagrams that are too long are cut into fragments, if they may be.
-    pub cuts: bool,
     /// The present.
     pub now: Time,
+    /// Whether datagrams that are too long are cut into fragments, if they may be.
+    pub cuts: bool,
+    /// Events that are closer together than this happen at one moment: with many clients, looking at all of them
+    /// for each event would take too long.
+    pub grain: Duration,
     at_once: u32,
+    /// Of each client: when it has something to do, and whether it may have something to do now.
+    due: Vec<Option<Time>>,
+    is_touched: Vec<bool>,
 }
 
 impl Crowd {
@@ -82,9 +88,12 @@ impl Crowd {
         Crowd {
             server,
             clients: Vec::new(),
-            cuts: false,
             now,
+            cuts: false,
+            grain: Duration::ZERO,
             at_once: 0,
+            due: Vec::new(),
+            is_touched: Vec::new(),
         }
     }
 
@@ -104,6 +113,7 @@ impl Crowd {
     pub fn run_until(&mut self, patience: Duration, is_done: impl Fn(&Flow) -> bool) -> Duration {
         let mut seen: Vec<_> = self.clients.iter().map(|_| (0, self.now)).collect();
         let mut longest = Duration::ZERO;
+        self.touch_all();
         loop {
             self.settle();
             for (client, (progress, at)) in self.clients.iter().zip(&mut seen) {
@@ -126,6 +136,7 @@ impl Crowd {
     /// Let this much time pass.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
+        self.touch_all();
         self.settle();
         while self.step(end) {
             self.settle();
@@ -134,12 +145,13 @@ impl Crowd {
 
     /// Go to the next event, or to `end` if none comes before. Returns whether one came.
     fn step(&mut self, end: Time) -> bool {
-        let next = self.clients.iter().filter_map(|c| c.next_event(self.now));
-        let next = earliest(next.min(), self.server.next_timeout());
+        let next = self.due.iter().flatten().min().copied();
+        let next = earliest(next, self.server.next_timeout());
         let Some(next) = next.filter(|at| *at <= end) else {
             self.now = self.now.max(end);
             return false;
         };
+        let next = next.max(self.now + self.grain).min(end);
         self.at_once = if next > self.now { 0 } else { self.at_once + 1 };
         assert!(
             self.at_once < MAX_AT_ONCE,
@@ -152,8 +164,19 @@ impl Crowd {
         true
     }
 
+    /// Whoever stands outside may have changed any client.
+    fn touch_all(&mut self) {
+        self.due = vec![None; self.clients.len()];
+        self.is_touched = vec![true; self.clients.len()];
+    }
+
     fn deliver(&mut self) {
-        for client in &mut self.clients {
+        let clients = self.clients.iter_mut().zip(&self.due);
+        for ((client, due), is_touched) in clients.zip(&mut self.is_touched) {
+            if due.is_none_or(|due| due > self.now) {
+                continue;
+            }
+            *is_touched = true;
             while let Some(mut datagram) = client.up.receive(self.now) {
                 let from = client.address;
                 self.server.handle_datagram(from, &mut datagram, self.now);
@@ -168,11 +191,15 @@ impl Crowd {
     }
 
     fn wake(&mut self) {
-        let ends = self.clients.iter_mut().map(|client| &mut client.end);
-        for end in ends.chain([&mut self.server]) {
-            if end.next_timeout().is_some_and(|at| at <= self.now) {
-                end.handle_timeout(self.now);
+        let now = self.now;
+        let is_due = |end: &dyn End| end.next_timeout().is_some_and(|at| at <= now);
+        for (client, is_touched) in self.clients.iter_mut().zip(&self.is_touched) {
+            if *is_touched && is_due(&*client.end) {
+                client.end.handle_timeout(now);
             }
+        }
+        if is_due(&*self.server) {
+            self.server.handle_timeout(now);
         }
     }
 
@@ -181,7 +208,8 @@ impl Crowd {
         let now = self.now;
         loop {
             let mut any = false;
-            for client in &mut self.clients {
+            let clients = self.clients.iter_mut().zip(&self.is_touched);
+            for (client, _) in clients.filter(|(_, is_touched)| **is_touched) {
                 client.apply(&mut *self.server, now);
                 while let Some(datagram) = client.end.poll_transmit(now) {
                     send(&mut client.up, &datagram, self.cuts, now);
@@ -194,7 +222,13 @@ impl Crowd {
             }
             any |= self.settle_server();
             if !any {
-                return;
+                break;
+            }
+        }
+        let clients = self.clients.iter().zip(&mut self.due);
+        for ((client, due), is_touched) in clients.zip(&mut self.is_touched) {
+            if core::mem::take(is_touched) {
+                *due = client.next_event(now);
             }
         }
     }
@@ -202,24 +236,26 @@ impl Crowd {
     fn settle_server(&mut self) -> bool {
         let mut any = false;
         while let Some(datagram) = self.server.poll_transmit(self.now) {
-            let (cuts, now) = (self.cuts, self.now);
-            if let Some(client) = self.client(datagram.to) {
-                send(&mut client.down, &datagram, cuts, now);
+            if let Some(place) = self.place(datagram.to) {
+                let down = &mut self.clients[place].down;
+                send(down, &datagram, self.cuts, self.now);
+                self.is_touched[place] = true;
             }
             any = true;
         }
         while let Some((from, stream)) = self.server.next_finished() {
-            if let Some(client) = self.client(from) {
-                client.note_end(Side::Server, stream);
+            if let Some(place) = self.place(from) {
+                self.clients[place].note_end(Side::Server, stream);
+                self.is_touched[place] = true;
             }
             any = true;
         }
         any
     }
 
-    fn client(&mut self, address: Option<SocketAddr>) -> Option<&mut Client> {
-        let is_it = |client: &&mut Client| address.is_none_or(|at| at == client.address);
-        self.clients.iter_mut().find(is_it)
+    fn place(&self, address: Option<SocketAddr>) -> Option<usize> {
+        let is_it = |client: &Client| address.is_none_or(|at| at == client.address);
+        self.clients.iter().position(is_it)
     }
 }
 
