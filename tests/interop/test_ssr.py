@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +11,7 @@ from tests.interop.harness.boxes import Blinksocks, Link, Presets, bs_pair
 from tests.interop.harness.together import all_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from tests.interop.harness.target import Target
@@ -21,6 +23,19 @@ LARGE = 3_000_000
 ROUNDS = 4
 """Downloads of LARGE from a Node server: each has about 380 chunks, of which one in 256 is wrong,
 so hardly ever are all of them right."""
+
+
+async def _but_for_chance(transfer: Callable[[], Awaitable[None]]) -> None:
+    """Repeat a transfer from Node's program once if bytes were wrong.
+
+    Of its wrong pads, one in 258 cannot be told from a right one in a chunk that is not full. On a
+    busy machine most chunks are like that, and some transfer in 100 has such a pad. Two in a row
+    are no chance.
+    """
+    try:
+        await transfer()
+    except AssertionError:
+        await transfer()
 
 
 def _presets(name: str, method: str) -> Presets:
@@ -60,7 +75,7 @@ async def test_wrong_pads_of_their_server_are_repaired(
     async with bs_pair("ours", "3.3.0", tmp_path, Link(_presets(name, "aes-128-ctr"))) as near:
         connect = traffic.socks5(near.port, target.port)
         for _ in range(ROUNDS):
-            await traffic.download(connect, LARGE, within=30)
+            await _but_for_chance(partial(traffic.download, connect, LARGE, within=30))
 
 
 @pytest.mark.parametrize("name", AES128)
@@ -70,7 +85,7 @@ async def test_wrong_pads_of_their_client_are_repaired(
     async with bs_pair("3.3.0", "ours", tmp_path, Link(_presets(name, "aes-128-ctr"))) as near:
         connect = traffic.socks5(near.port, target.port)
         for _ in range(ROUNDS):
-            await traffic.upload(connect, LARGE, within=30)
+            await _but_for_chance(partial(traffic.upload, connect, LARGE, within=30))
 
 
 @pytest.mark.parametrize("name", [*AES128, *CHAIN])
@@ -98,7 +113,11 @@ async def _check(
             connect = traffic.socks5(near.port, target.port)
             for size in (1, 1_000, 70_000):
                 await traffic.echo(connect, size, within=30)
-            await traffic.download(connect, LARGE, within=30)
-            await traffic.upload(connect, LARGE, within=30)
+            for sender, transfer in ((server, traffic.download), (client, traffic.upload)):
+                carry = partial(transfer, connect, LARGE, within=30)
+                if sender == "3.3.0" and name in AES128:
+                    await _but_for_chance(carry)
+                else:
+                    await carry()
 
     await all_of(check, METHODS)
