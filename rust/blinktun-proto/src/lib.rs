@@ -19,7 +19,7 @@
 //!
 //! Beside them: [`wire`] (numbers, segments and headers as they stand there), [`time`], [`timers`] (what a
 //! session waits for), `bucket` (rates), [`buffer`] (byte queues), [`random`] (seeded randomness), [`stats`]
-//! (counters), [`work`] (steps of loops), [`error`], [`trace`] (qlog).
+//! (counters), [`memory`] (what is held for peers), [`work`] (steps of loops), [`error`], [`trace`] (qlog).
 //!
 //! Time, randomness and bytes come in as arguments; bytes and events go out as values.
 
@@ -33,6 +33,7 @@ pub mod endpoint;
 pub mod error;
 pub mod fec;
 pub mod kcp;
+pub mod memory;
 pub mod path;
 pub mod qpp;
 pub mod random;

@@ -1,11 +1,11 @@
 //! Which session a datagram belongs to: by address and conversation, by either alone.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use ahash::RandomState;
 
-use crate::path::FourTuple;
+use crate::path::{FourTuple, network};
 
 /// A conversation as the network sees it.
 pub type Key = (FourTuple, u32);
@@ -81,15 +81,6 @@ impl Directory {
     pub fn count(&self, source: IpAddr) -> usize {
         let source = network(source);
         self.per_source.get(&source).copied().unwrap_or(0)
-    }
-}
-
-/// What limits count by: an IPv4 address; of an IPv6 address the first 64 bits, as a host may use
-/// every address of its network.
-fn network(source: IpAddr) -> IpAddr {
-    match source.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

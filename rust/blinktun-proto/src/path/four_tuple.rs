@@ -1,6 +1,6 @@
 //! The two ends of a datagram's way, as far as one socket sees them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// Where a peer is, and which of our addresses it uses. The local port is the socket's.
 ///
@@ -21,5 +21,14 @@ impl From<SocketAddr> for FourTuple {
             remote,
             local_ip: None,
         }
+    }
+}
+
+/// What limits count by: an IPv4 address; of an IPv6 address the first 64 bits, as a host may use
+/// every address of its network.
+pub fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }

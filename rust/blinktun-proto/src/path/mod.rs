@@ -21,7 +21,7 @@ use mtu_search::{BASE, Length, MtuSearch, Reason};
 use pacer::Pacer;
 use validation::Validation;
 
-pub use four_tuple::FourTuple;
+pub use four_tuple::{FourTuple, network};
 
 /// A paced session takes so many quanta from its streams in advance.
 const QUEUED_QUANTA: u64 = 2;
