@@ -31,7 +31,7 @@ fn main() {
 struct Count(usize);
 
 impl Sink for Count {
-    fn has_room(&self) -> bool {
+    fn has_room(&mut self, _behind: usize) -> bool {
         true
     }
 

@@ -26,6 +26,8 @@ pub enum Timer {
     HeldFin,
     /// A stream that is not read is reset, so that the others go on.
     StuckStream,
+    /// It is looked whether there is memory again for what the peer wants to send.
+    Memory,
     /// The FEC decoder gives its memory back.
     FecIdle,
     /// A server that has not answered is given up.
@@ -34,7 +36,7 @@ pub enum Timer {
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 11] = [
+    pub const ALL: [Timer; 12] = [
         Timer::Retransmission,
         Timer::Stall,
         Timer::Liveness,
@@ -44,6 +46,7 @@ impl Timer {
         Timer::Keepalive,
         Timer::HeldFin,
         Timer::StuckStream,
+        Timer::Memory,
         Timer::FecIdle,
         Timer::Answer,
     ];
@@ -60,6 +63,7 @@ impl Timer {
             Timer::Keepalive => "keepalive",
             Timer::HeldFin => "held_fin",
             Timer::StuckStream => "stuck_stream",
+            Timer::Memory => "memory",
             Timer::FecIdle => "fec_idle",
             Timer::Answer => "answer",
         }

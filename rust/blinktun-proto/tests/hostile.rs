@@ -131,7 +131,7 @@ fn check_bounds(endpoint: &Endpoint, setup: &Setup) {
     let fec_bound = Decoder::memory_bound(widest) + 100_000;
     for session in ids.iter().filter_map(|id| endpoint.session(*id)) {
         let (kcp, mux) = (session.kcp(), session.mux());
-        assert!(kcp.held() <= 2 * setup.server.receive_window as usize);
+        assert!(kcp.receiver().held() <= 2 * setup.server.receive_window as usize);
         let streams = mux.stream_count();
         assert!(streams <= setup.server.smux.max_streams);
         let unread = 2 * setup.server.smux.receive_buffer + 300_000;

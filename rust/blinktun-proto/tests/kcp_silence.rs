@@ -36,7 +36,7 @@ const SETTINGS: path::Settings = path::Settings {
 struct Swallow;
 
 impl Sink for Swallow {
-    fn has_room(&self) -> bool {
+    fn has_room(&mut self, _behind: usize) -> bool {
         true
     }
 

@@ -429,7 +429,7 @@ fn a_datagram_is_one_guess() {
 struct Nowhere;
 
 impl Sink for Nowhere {
-    fn has_room(&self) -> bool {
+    fn has_room(&mut self, _behind: usize) -> bool {
         false
     }
 

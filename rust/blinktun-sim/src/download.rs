@@ -101,8 +101,8 @@ impl Download {
 
     fn world(&self) -> World {
         let setup = Setup::new(self.seed).both(|config| {
-            config.smux.receive_buffer = 64 << 20;
-            config.smux.stream_buffer = 64 << 20;
+            config.smux.receive_buffer = 128 << 20;
+            config.smux.stream_buffer = 128 << 20;
             config.compress = false;
             *config = Config::tuning_itself(config.clone());
         });

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::endpoint::{Endpoint, Limits};
+use blinktun_proto::memory::{Budget, DEFAULT_BOUND};
 use blinktun_proto::session::{Config, Role};
 use blinktun_proto::time::{Duration, Time};
 
@@ -35,6 +36,8 @@ pub struct Setup {
     pub server: Config,
     /// Both endpoints' limits.
     pub limits: Limits,
+    /// What each endpoint may hold for its peers, in bytes.
+    pub memory: usize,
     /// From client to server.
     pub up: Weather,
     /// From server to client.
@@ -54,6 +57,7 @@ impl Setup {
             client: config.clone(),
             server: config,
             limits: Limits::default(),
+            memory: DEFAULT_BOUND,
             up: weather.clone(),
             down: weather,
             start: Time::ZERO,
@@ -103,6 +107,7 @@ impl Setup {
         seed[8] = role as u8;
         let mut endpoint =
             Endpoint::new(config.clone(), self.limits, role, self.crypt(), seed, now);
+        endpoint.share_memory(Budget::new(self.memory));
         if traces::are_wanted() {
             endpoint.begin_traces();
         }

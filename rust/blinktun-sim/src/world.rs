@@ -186,7 +186,7 @@ impl<N: Node> World<N> {
             let (kcp, mux) = (session.kcp(), session.mux());
             let kept = [
                 ("unacknowledged segments", kcp.waiting()),
-                ("received segments", kcp.held()),
+                ("received segments", kcp.receiver().held()),
                 ("streams", mux.stream_count()),
                 ("stream memory", mux.allocated()),
                 (

@@ -23,8 +23,8 @@ fn path(mbit: u64, round_trip: u64) -> Weather {
 /// Ends that tune themselves, with as large windows for streams as anybody sets.
 fn tuning_itself(seed: u64) -> Setup {
     Setup::new(seed).both(|config| {
-        config.smux.receive_buffer = 64 << 20;
-        config.smux.stream_buffer = 64 << 20;
+        config.smux.receive_buffer = 128 << 20;
+        config.smux.stream_buffer = 128 << 20;
         config.compress = false;
         *config = Config::tuning_itself(config.clone());
     })

@@ -337,7 +337,11 @@ fn a_stopped_reader_costs_a_bounded_amount() {
         world.add(flow);
         world.pass(80 * SECOND);
         let session = world.session(Side::Server).unwrap();
-        assert!(session.kcp().held() <= 2 * 64, "{}", session.kcp().held());
+        assert!(
+            session.kcp().receiver().held() <= 2 * 64,
+            "{}",
+            session.kcp().receiver().held()
+        );
         let allocated = session.mux().allocated();
         assert!(allocated <= 2 * 201_500 + 131_072, "{allocated}");
         // The writer's probes get rarer: no storm against the closed window.

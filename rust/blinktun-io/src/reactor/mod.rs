@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use blinktun_proto::endpoint::Openings;
 use blinktun_proto::error::CloseReason;
+use blinktun_proto::memory::Budget;
 use blinktun_proto::session::{self, Context, Role, Session, SessionStats};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Time, earliest};
@@ -41,7 +42,8 @@ const SCRATCH: usize = 64 << 10;
 
 /// All sockets and relays of a process, driven by [`Reactor::turn`].
 ///
-/// Bounds: per socket those of `Endpoint`; per relay nothing beside the stream's own buffers; the
+/// Bounds: what sessions that tune themselves hold for their peers by [`Reactor::memory`]; per socket those of
+/// `Endpoint`; per relay nothing beside the stream's own buffers; the
 /// event queue holds what one turn produced, and the owner empties it after each turn.
 pub struct Reactor {
     poll: Poll,
@@ -57,6 +59,7 @@ pub struct Reactor {
     relay_timers: Timers<usize>,
     events: VecDeque<Event>,
     retired: Stats,
+    memory: Budget,
     inbox: Inbox,
     outbox: Vec<u8>,
     scratch: Vec<u8>,
@@ -82,6 +85,7 @@ impl Reactor {
             relay_timers: Timers::new(),
             events: VecDeque::new(),
             retired: Stats::default(),
+            memory: Budget::default(),
             inbox: Inbox::default(),
             outbox: vec![0; LONGEST_RUN],
             scratch: vec![0; SCRATCH],
@@ -230,9 +234,19 @@ impl Reactor {
             SocketAddr::V6(_) => SocketAddr::from(([0u16; 8], 0)),
         };
         let now = self.now();
-        let mut socket = EndpointSocket::bind(local, Role::Client, config, now)?;
-        let session = socket.endpoint.dial(to, now);
+        let socket = EndpointSocket::bind(local, Role::Client, config, now)?;
+        self.begin(socket, to, now)
+    }
+
+    fn begin(
+        &mut self,
+        socket: EndpointSocket,
+        to: SocketAddr,
+        now: Time,
+    ) -> io::Result<SessionKey> {
         let endpoint = self.add_socket(socket)?;
+        let socket = self.sockets.get_mut(endpoint).ok_or_else(not_found)?;
+        let session = socket.endpoint.dial(to, now);
         Ok(SessionKey { endpoint, session })
     }
 
@@ -243,7 +257,13 @@ impl Reactor {
         }
     }
 
-    fn add_socket(&mut self, socket: EndpointSocket) -> io::Result<EndpointId> {
+    /// What all sessions hold for their peers.
+    pub fn memory(&self) -> &Budget {
+        &self.memory
+    }
+
+    fn add_socket(&mut self, mut socket: EndpointSocket) -> io::Result<EndpointId> {
+        socket.endpoint.share_memory(self.memory.clone());
         self.sockets.insert(socket, self.poll.registry())
     }
 

@@ -39,10 +39,8 @@ impl Reactor {
         let now = self.now();
         let mut raw = RawTcp::bind(local, config.buffer, config.dscp)?;
         raw.admit(to, local.ip(), now);
-        let mut socket = EndpointSocket::new(Link::RawTcp(raw), Role::Client, config, now)?;
-        let session = socket.endpoint.dial(to, now);
-        let endpoint = self.add_socket(socket)?;
-        Ok(SessionKey { endpoint, session })
+        let socket = EndpointSocket::new(Link::RawTcp(raw), Role::Client, config, now)?;
+        self.begin(socket, to, now)
     }
 
     /// Let the segments of a peer, which has a TCP connection to our address `local`, count.

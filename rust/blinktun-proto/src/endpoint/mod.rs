@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::crypt::{PacketCrypt, Verdict};
+use crate::memory::Budget;
 use crate::path::FourTuple;
 use crate::session::{Config, Context, Event, Role, Session};
 use crate::stats::Stats;
@@ -152,6 +153,17 @@ impl Endpoint {
         self.replays.share(openings);
     }
 
+    /// Take what sessions hold for their peers from this budget, together with other sockets: those that begin
+    /// from now on.
+    pub fn share_memory(&mut self, memory: Budget) {
+        self.cx.memory = memory;
+    }
+
+    /// What the sessions hold for their peers.
+    pub fn memory(&self) -> &Budget {
+        &self.cx.memory
+    }
+
     /// Have the sessions that begin from now on write down what happens.
     pub fn begin_traces(&mut self) {
         self.traces.begin();
@@ -195,6 +207,7 @@ impl Endpoint {
 
     fn insert(&mut self, mut session: Session, now: Time) -> SessionId {
         self.traces.note_begin(&mut session, now);
+        session.update_memory(now, &mut self.cx);
         let seeds = [self.cx.random.next_u64(), self.cx.random.next_u64()];
         let id = self.sessions.insert(session, seeds);
         let stats = &mut self.cx.stats;

@@ -4,8 +4,8 @@ use super::arrived::Arrived;
 use super::directory::Key;
 use super::half_open::Approach;
 use super::{Endpoint, EndpointEvent};
-use crate::path::FourTuple;
 use crate::path::candidate::{AMPLIFICATION, PathCandidate};
+use crate::path::{FourTuple, network};
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
 use crate::time::Time;
@@ -39,8 +39,10 @@ impl Endpoint {
     }
 
     fn may_open(&self, key: &Key) -> bool {
-        self.sessions.len() < self.limits.sessions
-            && self.sessions.count(key.0.remote.ip()) < self.limits.sessions_per_source
+        let source = key.0.remote.ip();
+        (!self.config.tunes_itself() || self.cx.memory.may_open(network(source)))
+            && self.sessions.len() < self.limits.sessions
+            && self.sessions.count(source) < self.limits.sessions_per_source
     }
 
     // --- half open --------------------------------------------------------------------------
@@ -62,7 +64,7 @@ impl Endpoint {
         Segment {
             conv: key.1,
             cmd: PUSH,
-            wnd: self.config.receive_window.min(u16::MAX.into()) as u16,
+            wnd: self.config.first_window(),
             ts: self.half_open.clock(&key, greeting, now),
             sn: Sn(0),
             una: Sn(0),

@@ -97,7 +97,7 @@ impl Kcp {
     /// Make a payload of `at` bytes at least `least` bytes long, if there is room, by window tells. Returns its
     /// length.
     fn pad(
-        &self,
+        &mut self,
         out: &mut [u8],
         (at, least): (usize, usize),
         now: Time,
@@ -205,11 +205,11 @@ impl Kcp {
         any
     }
 
-    fn template(&self) -> Segment<'static> {
+    fn template(&mut self) -> Segment<'static> {
         Segment {
             conv: self.conv,
             cmd: WINS,
-            wnd: self.receiver.window(),
+            wnd: self.receiver.tell_window(self.sender.next()),
             ts: Millis(0),
             sn: Sn(0),
             una: self.receiver.next(),

@@ -120,6 +120,7 @@ impl Kcp {
             self.sender.set_remote_window(segment.wnd);
         }
         self.sender.handle_una(segment.una, path, pool, now);
+        self.receiver.note_acknowledged(segment.una);
         if self.first_una.is_none() && self.sender.advanced_ever() {
             self.first_una = Some(self.clock(now));
         }

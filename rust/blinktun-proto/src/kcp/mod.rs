@@ -16,6 +16,7 @@ mod input;
 mod overtaken;
 pub mod pool;
 pub mod probe;
+mod promise;
 mod receive_window;
 pub mod receiver;
 mod repeats;
@@ -24,6 +25,7 @@ mod time_threshold;
 
 pub use detection::LossDetection;
 pub use hold::Hold;
+pub use promise::LEAST as LEAST_WINDOW;
 
 use crate::congestion::InFlight;
 use crate::path::Path;
@@ -53,7 +55,7 @@ pub struct Config {
     pub send_window: u32,
     /// Receive window, in segments.
     pub receive_window: u32,
-    /// The receiving half finds its window, up to `receive_window`, and repeats acknowledgements.
+    /// The receiving half gets its window by [`Kcp::set_room`], and repeats acknowledgements.
     pub tunes_itself: bool,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
@@ -307,8 +309,16 @@ impl Kcp {
         self.receiver.whole_window()
     }
 
-    /// Segments held for the receiver: what this conversation costs beside what it sends.
-    pub fn held(&self) -> usize {
-        self.receiver.held()
+    /// What has come and waits for what is missing, or for room above.
+    pub fn receiver(&self) -> &Receiver {
+        &self.receiver
+    }
+
+    /// From now on there is memory for so many segments from the first that is missing, if that is for us to
+    /// say. A closed window that opens is told the peer.
+    pub fn set_room(&mut self, segments: u32) {
+        if self.receiver.set_room(segments) {
+            self.window_report.get_or_insert(Millis(0));
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::pool::Pool;
+use super::promise::Promise;
 use super::receive_window::ReceiveWindow;
 pub use super::repeats::OwedAck;
 use super::repeats::Repeats;
@@ -13,8 +14,9 @@ use crate::work;
 
 /// Where in-order data goes.
 pub trait Sink {
-    /// Whether data may be delivered now. While it may not, the window shrinks.
-    fn has_room(&self) -> bool;
+    /// Whether data may be delivered now, if up to `behind` more segments may come. While it may not, the
+    /// window shrinks.
+    fn has_room(&mut self, behind: usize) -> bool;
     /// Take the next bytes of the stream.
     fn deliver(&mut self, data: &[u8]);
 }
@@ -33,13 +35,12 @@ pub struct Arrival {
 
 /// Data ahead of order, data in order that the sink has not taken yet, and acknowledgements owed.
 ///
-/// Bound: `window` segments ahead of order and `window` segments in order; one acknowledgement a
-/// segment ahead, one more, and those that leave again ([`Repeats`]). A segment costs the same however many are held.
+/// Bound: with a fixed window so many segments ahead of order and as many in order, else what the peer was
+/// told; one acknowledgement a segment ahead, one more, and those that leave again ([`Repeats`]). A segment
+/// costs the same however many are held.
 #[derive(Debug)]
 pub struct Receiver {
-    window: u32,
-    /// How much of it the peer may use, if that is found here.
-    found: Option<ReceiveWindow>,
+    window: Window,
     next: Sn,
     /// Index 0 is `next`.
     ahead: VecDeque<Slot>,
@@ -47,7 +48,23 @@ pub struct Receiver {
     stored: usize,
     /// In order, numbered below `next`, waiting for room in the sink.
     waiting: VecDeque<Vec<u8>>,
+    /// Bytes in `ahead` and `waiting`.
+    bytes: usize,
     acks: OwedAcks,
+}
+
+/// How many segments the peer may send.
+#[derive(Debug)]
+enum Window {
+    /// So many, less what is in order and was not taken.
+    Fixed(u32),
+    /// As many as there is memory for, and at most so many.
+    Granted {
+        most: u32,
+        promise: Promise,
+        /// How many of them leave the path without a long queue, if the peer is no blinktun.
+        found: Option<ReceiveWindow>,
+    },
 }
 
 /// The place of a segment from `next` on.
@@ -77,17 +94,24 @@ struct OwedAcks {
 impl Receiver {
     /// A receiver that takes up to `window` segments.
     ///
-    /// One that `tunes_itself` finds how much of the window the peer may use. If the peer is blinktun, each
+    /// One that `tunes_itself` takes as many of them as it is given room for. If the peer is blinktun, each
     /// acknowledgement of a segment ahead of order leaves twice more, with others: no `una` tells of it soon,
     /// so a lost one would have the segment sent again.
     pub fn new(window: u32, tunes_itself: bool) -> Receiver {
         Receiver {
-            window,
-            found: tunes_itself.then(|| ReceiveWindow::new(window)),
+            window: match tunes_itself {
+                false => Window::Fixed(window),
+                true => Window::Granted {
+                    most: window,
+                    promise: Promise::new(Sn(0)),
+                    found: Some(ReceiveWindow::new(window)),
+                },
+            },
             next: Sn(0),
             ahead: VecDeque::new(),
             stored: 0,
             waiting: VecDeque::new(),
+            bytes: 0,
             acks: OwedAcks::default(),
         }
     }
@@ -99,23 +123,77 @@ impl Receiver {
 
     /// The window to advertise, in segments.
     pub fn window(&self) -> u16 {
-        let free = self.window.saturating_sub(self.waiting.len() as u32);
-        // What waits here is not on the path.
-        let told = self.found.as_ref().map_or(free, |found| {
-            free.min(self.ahead.len() as u32 + found.size())
-        });
+        let told = match &self.window {
+            Window::Fixed(window) => window.saturating_sub(self.waiting.len() as u32),
+            Window::Granted { promise, found, .. } => {
+                found.as_ref().map_or(promise.room, |found| {
+                    // What waits here is not on the path.
+                    promise.room.min(self.ahead.len() as u32 + found.size())
+                })
+            }
+        };
         told.min(u16::MAX.into()) as u16
     }
 
-    /// All of the window, in segments; `None` while the peer is told of less than that.
+    /// All of the window, in segments; `None` while the peer is told of less to keep the queue of its path short.
     pub fn whole_window(&self) -> Option<u32> {
-        self.found.is_none().then_some(self.window)
+        match &self.window {
+            Window::Fixed(window) => Some(*window),
+            Window::Granted { most, found, .. } => found.is_none().then_some(*most),
+        }
+    }
+
+    /// The window to advertise in a datagram that leaves now; `sending` is the number that our next new segment
+    /// gets.
+    pub fn tell_window(&mut self, sending: Sn) -> u16 {
+        let told = self.window();
+        if let Window::Granted { promise, .. } = &mut self.window {
+            promise.tell(self.next, told.into(), sending);
+        }
+        told
+    }
+
+    /// From now on there is memory for so many segments from the first that is missing. Returns whether
+    /// a closed window has opened, which the peer must be told. A fixed window stays as it is.
+    pub fn set_room(&mut self, segments: u32) -> bool {
+        let was_full = self.window() == 0;
+        if let Window::Granted { most, promise, .. } = &mut self.window {
+            promise.room = segments.min(*most);
+        }
+        was_full && self.window() > 0
+    }
+
+    /// The peer has acknowledged all our segments before `una`.
+    pub fn note_acknowledged(&mut self, una: Sn) {
+        if let Window::Granted { promise, .. } = &mut self.window {
+            promise.note_acknowledged(una);
+        }
+    }
+
+    /// Segments that the peer may send, beside those that arrived in order.
+    pub fn promised(&self) -> u32 {
+        match &self.window {
+            Window::Fixed(window) => *window,
+            Window::Granted { promise, .. } => promise.segments(self.next),
+        }
+    }
+
+    /// Segments that may come behind the next one that is delivered.
+    pub fn behind(&self) -> usize {
+        match &self.window {
+            Window::Fixed(_) => 0,
+            Window::Granted { .. } => {
+                (self.waiting.len() + self.promised() as usize).saturating_sub(1)
+            }
+        }
     }
 
     /// The peer is blinktun. It does not flood the path, so it may use the whole window. It ignores what is
     /// acknowledged again, which other programs count as a sign of loss.
     pub fn trust_peer(&mut self) {
-        if self.found.take().is_some() {
+        if let Window::Granted { found, .. } = &mut self.window
+            && found.take().is_some()
+        {
             self.acks.repeats = Some(Repeats::default());
         }
     }
@@ -127,14 +205,17 @@ impl Receiver {
         round_trip: Option<Duration>,
         now: Time,
     ) {
-        if let Some(found) = &mut self.found {
+        if let Window::Granted {
+            found: Some(found), ..
+        } = &mut self.window
+        {
             found.note(clocks, round_trip, now);
         }
     }
 
     /// Whether `sn` can belong to a peer that obeys any window we ever advertised.
     pub fn plausible(&self, sn: Sn) -> bool {
-        (-SLACK..self.window as i32 + SLACK).contains(&sn.diff(self.next))
+        (-SLACK..self.promised() as i32 + SLACK).contains(&sn.diff(self.next))
     }
 
     /// Take one data segment. Returns the bytes of the stream that became deliverable.
@@ -146,7 +227,7 @@ impl Receiver {
         pool: &mut Pool,
     ) -> Pushed {
         let offset = sn.diff(self.next);
-        if offset >= self.window as i32 {
+        if offset >= self.promised() as i32 {
             return Pushed::Outside;
         }
         let slot = usize::try_from(offset).ok();
@@ -172,7 +253,7 @@ impl Receiver {
         sink: &mut S,
         pool: &mut Pool,
     ) {
-        if offset == 0 && self.waiting.is_empty() && sink.has_room() {
+        if offset == 0 && self.waiting.is_empty() && sink.has_room(self.behind()) {
             sink.deliver(data);
             self.next = self.next.plus(1);
             self.ahead.pop_front();
@@ -186,6 +267,7 @@ impl Receiver {
         }
         self.ahead[offset].data = Some(copy);
         self.stored += 1;
+        self.bytes += data.len();
     }
 
     /// Move what is in order to the sink, as far as it has room. Returns whether a full queue
@@ -193,10 +275,12 @@ impl Receiver {
     pub fn drain<S: Sink + ?Sized>(&mut self, sink: &mut S, pool: &mut Pool) -> bool {
         let was_full = self.window() == 0;
         loop {
-            while sink.has_room()
+            while !self.waiting.is_empty()
+                && sink.has_room(self.behind())
                 && let Some(data) = self.waiting.pop_front()
             {
                 work::count(1);
+                self.bytes -= data.len();
                 sink.deliver(&data);
                 pool.give(data);
             }
@@ -215,6 +299,11 @@ impl Receiver {
         self.waiting.len()
     }
 
+    /// Segments from the first that is missing to the last that has arrived.
+    pub fn span(&self) -> usize {
+        self.ahead.len()
+    }
+
     /// Whether data in order waits for room in the sink.
     pub fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
@@ -222,8 +311,12 @@ impl Receiver {
 
     /// Move segments that are in order now to `waiting`. Returns whether there was any.
     fn advance(&mut self) -> bool {
+        let most = match &self.window {
+            Window::Fixed(window) => *window as usize,
+            Window::Granted { .. } => usize::MAX, // what is ahead was promised room already
+        };
         let mut moved = false;
-        while (self.waiting.len() as u32) < self.window
+        while self.waiting.len() < most
             && let Some(data) = self.ahead.front_mut().and_then(|slot| slot.data.take())
         {
             work::count(1);
@@ -304,11 +397,19 @@ impl Receiver {
     /// Set the first number, for tests of wrapping.
     pub fn start_at(&mut self, sn: Sn) {
         self.next = sn;
+        if let Window::Granted { promise, .. } = &mut self.window {
+            *promise = Promise::new(sn);
+        }
     }
 
     /// Segments held, in order or not: what this half costs.
     pub fn held(&self) -> usize {
         self.waiting.len() + self.stored
+    }
+
+    /// Bytes of those segments.
+    pub fn held_bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -177,9 +177,23 @@ impl Config {
             interval_ms: 10,
             congestion: Algorithm::Adaptive,
             send_window: MAX_WINDOW,
-            receive_window: 16384,
+            receive_window: MAX_WINDOW,
             ..self
         }
+    }
+
+    /// Whether sessions find rate, windows and retransmission themselves.
+    pub fn tunes_itself(&self) -> bool {
+        self.congestion == Algorithm::Adaptive
+    }
+
+    /// The window of a session that does not exist yet, in segments.
+    pub(crate) fn first_window(&self) -> u16 {
+        let window = match self.tunes_itself() {
+            true => kcp::LEAST_WINDOW.min(self.receive_window),
+            false => self.receive_window,
+        };
+        window.min(u16::MAX.into()) as u16
     }
 
     pub(super) fn pace(&self, now: Time) -> Option<Pace> {
@@ -197,7 +211,7 @@ impl Config {
             },
             send_window: self.send_window,
             receive_window: self.receive_window,
-            tunes_itself: self.congestion == Algorithm::Adaptive,
+            tunes_itself: self.tunes_itself(),
             clock_offset,
         }
     }

@@ -1,6 +1,7 @@
 //! From KCP to smux: data in order, decompressed.
 
 use super::compression::Compression;
+use super::memory::SEGMENT;
 use crate::error::CloseReason;
 use crate::kcp::receiver::Sink;
 use crate::smux::Mux;
@@ -36,7 +37,8 @@ impl<'a> Ingest<'a> {
 }
 
 impl Sink for Ingest<'_> {
-    fn has_room(&self) -> bool {
+    fn has_room(&mut self, behind: usize) -> bool {
+        self.mux.reserve(behind * SEGMENT);
         self.failed.is_none() && self.mux.receive_space() > 0
     }
 

@@ -11,7 +11,8 @@
 //! the wait.
 //!
 //! Bounds: `sndwnd` + `rcvwnd` segments of the MTU in KCP, `smuxbuf` unread bytes and
-//! `send_buffer` unsent bytes a stream in smux, four groups in the FEC decoder.
+//! `send_buffer` unsent bytes a stream in smux, four groups in the FEC decoder. If it tunes itself, what it
+//! receives and what is unread share its part of the budget.
 
 mod compression;
 mod config;
@@ -24,6 +25,7 @@ mod ingest;
 mod layout;
 mod limit;
 mod limits;
+mod memory;
 pub mod pace;
 mod parts;
 mod stats;
@@ -35,6 +37,7 @@ use std::collections::VecDeque;
 use crate::error::CloseReason;
 use crate::kcp::Kcp;
 use crate::kcp::pool::Pool;
+use crate::memory::Budget;
 use crate::path::mtu_search::Reason;
 use crate::path::{FourTuple, Path};
 use crate::random::Random;
@@ -57,6 +60,7 @@ use held_over::HeldOver;
 use layout::Layout;
 pub use limit::{Limit, LimitKind};
 use limits::{Limits, Progress};
+use memory::ReceiveMemory;
 use pace::Pace;
 use parts::Parts;
 pub use stats::{Counts, SessionStats};
@@ -72,6 +76,8 @@ pub struct Context {
     pub random: Random,
     /// Free segment buffers.
     pub pool: Pool,
+    /// What the sessions hold for their peers comes from here.
+    pub memory: Budget,
     frames: Vec<u8>,
     packed: Vec<u8>,
 }
@@ -83,6 +89,7 @@ impl Context {
             stats: Stats::default(),
             random: Random::from_seed(seed),
             pool: Pool::default(),
+            memory: Budget::default(),
             frames: Vec::new(),
             packed: Vec::new(),
         }
@@ -145,6 +152,9 @@ pub struct Session {
     /// A datagram that did not fit into the batch it came up in; the next batch begins with it.
     held_over: HeldOver,
     pace: Option<Pace>,
+    /// Windows depend on what there is in the budget.
+    tunes_itself: bool,
+    memory: Option<ReceiveMemory>,
     first_answer: FirstAnswer,
     counts: Counts,
     limits: Limits,
@@ -180,6 +190,8 @@ impl Session {
             layout,
             held_over: HeldOver::default(),
             pace: config.pace(now),
+            tunes_itself: config.tunes_itself(),
+            memory: None,
             first_answer: FirstAnswer::Idle(answer),
             counts,
             state: State::Connected,
@@ -225,6 +237,8 @@ impl Session {
             let rate_limit = self.pace.as_ref().and_then(Pace::next_timeout);
             timers.set(Timer::RateLimit, rate_limit);
             timers.set(Timer::Pacing, self.path.next_timeout());
+            let memory = self.memory.as_ref();
+            timers.set(Timer::Memory, memory.and_then(ReceiveMemory::next_timeout));
             timers.set(Timer::FecIdle, self.fec.next_timeout());
             timers.set(Timer::Answer, self.first_answer.deadline());
         })
@@ -396,6 +410,9 @@ impl Session {
         let age = echoed.map(|echo| self.kcp.clock(now).diff(echo));
         let round_trip = age.and_then(|age| u32::try_from(age).ok()).unwrap_or(0);
         self.path.migrate(to, round_trip, now);
+        if let Some(memory) = &mut self.memory {
+            memory.move_to(to.remote.ip());
+        }
         if from.remote.ip() != to.remote.ip() {
             self.kcp.retime(&self.path);
             self.limits.forget_path();

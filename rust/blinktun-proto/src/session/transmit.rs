@@ -23,6 +23,7 @@ impl Session {
         if self.is_closed() {
             return None;
         }
+        self.update_memory(now, cx);
         let allowed = match &mut self.pace {
             None => usize::MAX,
             Some(pace) => match pace.allowance(now) {

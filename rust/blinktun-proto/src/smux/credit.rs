@@ -4,6 +4,10 @@
 //! far; all streams share `smuxbuf` for this. A stream of Go's programs gets as much as there is from
 //! its beginning. A window that was told is never taken back. So the sum of all windows has a bound,
 //! and streams that are not read leave room for the others.
+//!
+//! A session that tunes itself says how much it needs: no stream needs more. A stream that begins gets its part
+//! of what all of them read in a round trip, so that one of a busy session need not find out what the path
+//! carries.
 
 /// What a sender of version 2 assumes as window before the first update (kcptun wire, 5.5).
 pub const INITIAL_WINDOW: u32 = 262_144;
@@ -34,6 +38,12 @@ pub(super) struct Credit {
     /// `streambuf`, and `smuxbuf`.
     per_stream: usize,
     shared: usize,
+    /// What a session that tunes itself could have in all; the bounds above, if it is less.
+    could_have: usize,
+    /// What it needs.
+    needed: usize,
+    /// What each of its streams may have from its beginning.
+    first: usize,
     granted: usize,
 }
 
@@ -44,8 +54,22 @@ impl Credit {
         Credit {
             per_stream,
             shared,
+            could_have: usize::MAX,
+            needed: usize::MAX,
+            first: 0,
             granted: 0,
         }
+    }
+
+    /// The session could have memory for `could_have` bytes. It needs `needed` of them, and each of its streams
+    /// may have `first` from its beginning.
+    pub(super) fn set_needs(&mut self, could_have: usize, needed: usize, first: usize) {
+        (self.could_have, self.needed, self.first) = (could_have, needed, first);
+    }
+
+    /// What a stream may have from its beginning. It must be told if that is more than its floor.
+    pub(super) fn first(&self) -> usize {
+        self.first
     }
 
     /// The next window of a stream with this `floor`: as much as it `wants`, within half of what is
@@ -54,8 +78,10 @@ impl Credit {
         let floor = (floor as usize).min(self.per_stream);
         let excess = |window: usize| window.saturating_sub(floor);
         self.granted = self.granted.saturating_sub(excess(window as usize));
+        let wants = wants.min(self.needed);
         let wants = wants.max(window as usize).clamp(floor, self.per_stream);
-        let left = self.shared.saturating_sub(self.granted) / 2;
+        let shared = self.shared.min(self.could_have);
+        let left = shared.saturating_sub(self.granted) / 2;
         let kept = window.saturating_sub(taken) as usize;
         let next = (floor + excess(wants).min(left)).max(kept.min(self.per_stream));
         self.granted += excess(next);

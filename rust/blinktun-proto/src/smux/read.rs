@@ -22,7 +22,7 @@ impl Mux {
             return;
         }
         receiving.unread.consume(taken);
-        self.receive_buffer.note_gone(taken);
+        self.receive_buffer.note_consumed(taken);
         let ends = receiving.ends();
         self.note_read(id.0);
         if ends {
@@ -50,6 +50,28 @@ impl Mux {
     /// Unread bytes of all streams.
     pub fn unread_in_all(&self) -> usize {
         self.receive_buffer.unread()
+    }
+
+    /// Bytes that were read since the session began.
+    pub fn read_in_all(&self) -> u64 {
+        self.receive_buffer.read()
+    }
+
+    /// There is memory for `room` unread bytes.
+    pub(crate) fn set_room(&mut self, room: usize) {
+        self.receive_buffer.set_room(room);
+    }
+
+    /// The session could have memory for `could_have` bytes. It needs `needed` of them, and its streams read `read`
+    /// in a round trip.
+    pub(crate) fn set_needs(&mut self, could_have: usize, needed: usize, read: usize) {
+        let first = read / self.streams.len().max(1);
+        self.credit.set_needs(could_have, needed, first);
+    }
+
+    /// So much of that room is for bytes that may still come.
+    pub(crate) fn reserve(&mut self, reserved: usize) {
+        self.receive_buffer.reserve(reserved);
     }
 
     /// Unread bytes that may still come before delivery should stop; 0: do not deliver.

@@ -8,7 +8,12 @@ use crate::time::Time;
 pub(super) struct ReceiveBuffer {
     /// `smuxbuf`.
     size: usize,
+    /// What there is memory for, and how much of that is for what has not come yet.
+    room: usize,
+    reserved: usize,
     unread: usize,
+    /// Bytes that were read since the session began.
+    read: u64,
     /// How often it became full; a stream that is read remembers it.
     fillings: u32,
     /// When streams are reset, if the buffer stays full.
@@ -20,17 +25,31 @@ impl ReceiveBuffer {
     pub(super) fn new(size: usize) -> ReceiveBuffer {
         ReceiveBuffer {
             size,
+            room: usize::MAX,
+            reserved: 0,
             unread: 0,
+            read: 0,
             fillings: 0,
             deadline: None,
         }
     }
 
+    /// There is memory for so many unread bytes.
+    pub(super) fn set_room(&mut self, room: usize) {
+        self.room = room;
+    }
+
+    /// So many of them are for bytes that have not come yet.
+    pub(super) fn reserve(&mut self, reserved: usize) {
+        self.reserved = reserved;
+    }
+
     /// Unread bytes at which we stop taking frames, with so many `streams`: `smuxbuf`, and more as long
-    /// as other streams would have to wait for one that is not read.
+    /// as other streams would have to wait for one that is not read; what there is memory for, if that is less.
     pub(super) fn bound(&self, streams: usize) -> usize {
         let spill = if streams > 1 { SPILL } else { 0 };
-        self.size.saturating_add(spill)
+        let most = self.size.saturating_add(spill);
+        most.min(self.room.saturating_sub(self.reserved))
     }
 
     /// Unread bytes of all streams.
@@ -48,9 +67,20 @@ impl ReceiveBuffer {
         self.unread += count;
     }
 
-    /// `count` bytes were read, or dropped with their stream.
+    /// `count` bytes were dropped with their stream.
     pub(super) fn note_gone(&mut self, count: usize) {
         self.unread -= count;
+    }
+
+    /// `count` bytes were read.
+    pub(super) fn note_consumed(&mut self, count: usize) {
+        self.unread -= count;
+        self.read += count as u64;
+    }
+
+    /// Bytes that were read since the session began.
+    pub(super) fn read(&self) -> u64 {
+        self.read
     }
 
     /// All that came was taken. If the buffer has become full by that, it may stay so until `deadline`.
@@ -128,6 +158,20 @@ mod tests {
             assert_eq!(one.is_stuck(FIRST), before.is_some());
             assert!(!one.is_stuck(SECOND), "that is said once");
         }
+    }
+
+    #[test]
+    fn what_there_is_memory_for_is_less_by_what_is_to_come() {
+        let mut buffer = buffer(None, 300);
+        buffer.set_room(700);
+        assert_eq!((buffer.space(1), buffer.space(2)), (400, 400));
+        buffer.reserve(100);
+        assert_eq!(buffer.space(1), 300);
+        buffer.reserve(1000);
+        assert_eq!(buffer.space(1), 0);
+        buffer.set_room(usize::MAX);
+        buffer.reserve(0);
+        assert_eq!(buffer.space(1), 500, "smuxbuf");
     }
 
     #[test]

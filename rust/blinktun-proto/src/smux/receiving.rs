@@ -127,6 +127,13 @@ impl Receiving {
         self.report.queue_if(is_due)
     }
 
+    /// Queue an update before anything has come, if the window can be `first` and that is worth it. Returns
+    /// whether the caller must do so.
+    pub(super) fn queue_first_update(&mut self, first: usize) -> bool {
+        let is_worth = first >= 2 * self.floor as usize && self.is_open();
+        self.report.queue_if(is_worth && !self.report.is_begun())
+    }
+
     /// The bytes to report as consumed in the update that was queued, and the window beyond; `None` if
     /// the peer has finished meanwhile and waits for no window any more.
     pub(super) fn take_update(
@@ -140,7 +147,7 @@ impl Receiving {
             return None;
         }
         let wants = match peer {
-            PeerKind::Blinktun => SHOWN.saturating_mul(consumed as usize),
+            PeerKind::Blinktun => SHOWN.saturating_mul(consumed as usize).max(credit.first()),
             PeerKind::Unheard | PeerKind::Plain => usize::MAX,
         };
         self.window = credit.grant(self.floor, self.window, wants, taken);

@@ -94,6 +94,10 @@ impl Mux {
         let sending = &mut stream.sending;
         if sending.state.is_ready() && frames.open(id) {
             sending.state.take(SendInput::SynSent);
+            let first = self.credit.first();
+            if version == Version::V2 && stream.receiving.queue_first_update(first) {
+                self.control.queue_update(id); // behind the SYN, without which the peer ignores it
+            }
         }
         let most = self.config.settings.frame_size.min(sending.window(version));
         let sent = frames.data(id, &mut sending.unsent, most);
@@ -148,5 +152,61 @@ impl Mux {
         {
             self.control.queue_update(stream.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::{Decoder, Frame};
+    use super::super::{Config, Settings};
+    use super::*;
+    use crate::time::Duration;
+
+    /// What a client says that opens a stream, if its streams read so much in a round trip.
+    fn opening(version: Version, read: usize) -> Vec<String> {
+        let settings = Settings {
+            version: Some(version),
+            frame_size: 8192,
+            receive_buffer: 64 << 20,
+            stream_buffer: 64 << 20,
+            send_buffer: 1 << 18,
+            keepalive: Duration::from_secs(10),
+            keepalive_timeout: Duration::from_secs(30),
+            outage: Duration::from_secs(600),
+            max_streams: 10,
+        };
+        let config = Config {
+            role: Role::Client,
+            settings,
+            pads: None,
+            hash_seed: 1,
+        };
+        let mut mux = Mux::new(config, Time::ZERO);
+        mux.control.skip_hello();
+        mux.set_needs(64 << 20, 8 * read, read);
+        let stream = mux.open().expect("the first one");
+        mux.write(stream, b"x").expect("open");
+        let mut bytes = Vec::new();
+        while mux.transmit(100, &mut bytes, Time::ZERO).bytes > 0 {}
+        let (mut decoder, mut rest, mut said) = (Decoder::new(None), &bytes[..], Vec::new());
+        while let Some(frame) = decoder.next(&mut rest).expect("proper") {
+            said.push(match frame {
+                Frame::Update {
+                    consumed, window, ..
+                } => format!("update {consumed} {window}"),
+                Frame::Open(_) => "open".to_owned(),
+                Frame::Data(..) => "data".to_owned(),
+                other => format!("{other:?}"),
+            });
+        }
+        said
+    }
+
+    #[test]
+    fn a_stream_of_a_busy_session_tells_its_window_behind_its_syn() {
+        let said = opening(Version::V2, 3 << 20);
+        assert_eq!(said, ["open", "data", "update 0 25165824"]);
+        assert_eq!(opening(Version::V2, 300_000), ["open", "data"]);
+        assert_eq!(opening(Version::V1, 3 << 20), ["open", "data"]);
     }
 }

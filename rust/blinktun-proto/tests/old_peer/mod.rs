@@ -40,7 +40,7 @@ pub struct OldPeer {
 pub struct Collected(pub Vec<u8>);
 
 impl Sink for Collected {
-    fn has_room(&self) -> bool {
+    fn has_room(&mut self, _behind: usize) -> bool {
         true
     }
 
