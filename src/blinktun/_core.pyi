@@ -19,6 +19,7 @@ from typing import Final, TypeAlias, final
 __all__ = [
     "COUNTERS",
     "CRYPTS",
+    "DEFAULT_MEMORY",
     "DEFAULT_MTU",
     "LINKS",
     "LINK_KEYS",
@@ -70,6 +71,8 @@ OPENING_RECORD: Final[int]
 
 CRYPTS: Final[tuple[str, ...]]
 """Every packet cipher, by kcptun's name."""
+DEFAULT_MEMORY: Final[int]
+"""The bound of `Reactor.limit_memory`, in bytes, that a reactor begins with."""
 DEFAULT_MTU: Final[int]
 """kcptun's ``mtu``."""
 MAX_MTU: Final[int]
@@ -944,6 +947,9 @@ class Reactor:
 
     def fail_for_tests(self) -> None:
         """Fail as a bug of the core would."""
+
+    def limit_memory(self, bound: int) -> None:
+        """Let sessions that tune themselves hold at most ``bound`` bytes for their peers."""
 
     def stats(self) -> dict[str, int]:
         """The counters of the core (kcptun wire, section 9)."""

@@ -25,7 +25,8 @@ PURE = {
     "std::net::Ipv6Addr",
     "std::net::SocketAddr",
     "std::sync::Arc",
-    "std::sync::Mutex",  # around the memory of openings, which several sockets share
+    "std::sync::Mutex",  # around the memory of openings and the budget, which sockets share
+    "std::sync::MutexGuard",
     "std::sync::PoisonError",
     "std::thread_local",  # the counters of work, in tests
 }

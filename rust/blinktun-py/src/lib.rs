@@ -234,12 +234,21 @@ impl Reactor {
         })
     }
 
+    fn limit_memory(&mut self, bound: usize) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.memory().set_bound(bound);
+            Ok(())
+        })
+    }
+
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.inner.look(|inner| {
             let stats = PyDict::new(py);
             for (name, value) in inner.stats().entries() {
                 stats.set_item(name, value)?;
             }
+            stats.set_item("memory_held", inner.memory().held())?;
+            stats.set_item("memory_promised", inner.memory().promised())?;
             Ok(stats)
         })
     }
@@ -268,7 +277,7 @@ fn address(host: &str, port: u16) -> PyResult<SocketAddr> {
 #[pymodule(gil_used = false)]
 mod _core {
     use blinktun_proto::crypt::CryptKind;
-    use blinktun_proto::{replay, session};
+    use blinktun_proto::{memory, replay, session};
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
@@ -283,6 +292,9 @@ mod _core {
 
     #[pymodule_export]
     const OPENINGS: u32 = replay::OPENINGS;
+
+    #[pymodule_export]
+    const DEFAULT_MEMORY: usize = memory::DEFAULT_BOUND;
 
     #[pymodule_export]
     const DEFAULT_MTU: usize = session::DEFAULT_MTU;

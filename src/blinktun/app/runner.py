@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from blinktun.app.core_dumps import forbid_core_dumps
 from blinktun.app.descriptors import need_descriptors, want_descriptors
 from blinktun.app.fusion import make_roles
-from blinktun.app.memory import keep_freed_memory
+from blinktun.app.memory import keep_freed_memory, session_memory
 from blinktun.app.reporting import Reporting, log_counters
 from blinktun.app.roles import start_all, stop_all
 from blinktun.app.signals import watch_signals
@@ -65,7 +65,8 @@ def run(configs: Sequence[RoleConfig], *, grace: float | None = None) -> int:
     if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
         keep_freed_memory()
     roles = make_roles(configs)
-    return run_in_loop(_serve(roles, Reporting(configs, roles), grace, configs))
+    memory = session_memory(configs)
+    return run_in_loop(_serve(roles, Reporting(configs, roles), (grace, memory), configs))
 
 
 def _run_workers(config: KcptunServer, grace: float) -> int:
@@ -73,10 +74,12 @@ def _run_workers(config: KcptunServer, grace: float) -> int:
 
     KcptunServerRole(config)  # what it objects to, it objects to before anything listens
 
+    memory = session_memory([config]) // config.workers
+
     def work(worker: Worker) -> int:
         roles = [KcptunServerRole(config, worker.bound)]
         # The supervisor reports for all workers.
-        return run_in_loop(_serve(roles, Reporting([], roles), grace, worker=worker))
+        return run_in_loop(_serve(roles, Reporting([], roles), (grace, memory), worker=worker))
 
     try:
         return supervise(config, work)
@@ -104,11 +107,13 @@ def run_in_loop(main: Coroutine[Any, Any, int]) -> int:
 async def _serve(
     roles: Sequence[Role],
     reporting: Reporting,
-    grace: float,
+    limits: tuple[float, int],
     configs: Sequence[RoleConfig] = (),
     worker: Worker | None = None,
 ) -> int:
+    grace, memory = limits
     stop = watch_signals()
+    Driver.current().core.limit_memory(memory)
     _offer_counters(worker)
     try:
         await reporting.start()

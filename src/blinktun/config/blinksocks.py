@@ -41,6 +41,7 @@ from blinktun.config.options_blinksocks import (
 from blinktun.config.own_presets import from_folder, is_own_preset
 from blinktun.config.service_url import ServiceUrl, parse_endpoint, parse_service_url
 from blinktun.config.settings import Settings
+from blinktun.config.sizes import memory_of
 from blinktun.config.tolerance import as_blinksocks
 from blinktun.config.weaknesses import weakness_of_open_proxy, weaknesses_of_link
 
@@ -90,6 +91,7 @@ def _client(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         credentials=credentials,
         timeout=top.number("timeout"),
         grace=top.number("grace"),
+        memory=memory_of(top),
         https=https,
         dns=_dns(top),
         log=_log(top),
@@ -112,6 +114,7 @@ def _server(values: Mapping[str, object], source: str, warnings: list[str]) -> B
         server=server,
         timeout=settings.number("timeout"),
         grace=settings.number("grace"),
+        memory=memory_of(settings),
         redirect=redirect,
         state_dir=settings.text("state_dir"),
         acl=acl,

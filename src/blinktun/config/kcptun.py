@@ -27,6 +27,7 @@ from blinktun.config.model import (
 from blinktun.config.options import CLIENT, SERVER, by_flag
 from blinktun.config.options_kcptun import AUTO, KCPTUN_OPTIONS, MODES
 from blinktun.config.settings import Settings
+from blinktun.config.sizes import memory_of
 from blinktun.config.tolerance import as_kcptun, as_kcptun_group
 from blinktun.config.weaknesses import weaknesses_of_kcp
 
@@ -173,6 +174,7 @@ def _client(settings: Settings, source: str) -> KcptunClient:
         log=log,
         reports=reports,
         grace=float(settings.integer("grace")),
+        memory=memory_of(settings),
         source=source,
         warnings=tuple(warnings),
         advice=tuple(settings.advice),
@@ -196,6 +198,7 @@ def _server(settings: Settings, source: str) -> KcptunServer:
         log=log,
         reports=reports,
         grace=float(settings.integer("grace")),
+        memory=memory_of(settings),
         source=source,
         warnings=(*settings.warnings, *weaknesses_of_kcp(kcp)),
         advice=tuple(settings.advice),

@@ -108,11 +108,11 @@ class KcpSettings:
     smuxver: int | None = None
     """1 or 2; None: a server learns it from the first frame, a client uses its default."""
     smuxbuf: int | None = None
-    """Received and unread bytes of a whole session; None: 32 MiB with ``auto``, else 4 MiB."""
+    """Received and unread bytes of a whole session; None: 128 MiB with ``auto``, else 4 MiB."""
     framesize: int = 8192
     """Largest smux frame payload, in bytes."""
     streambuf: int | None = None
-    """Received and unread bytes of a stream (smux 2); None: 32 MiB and at most ``smuxbuf`` with
+    """Received and unread bytes of a stream (smux 2); None: 128 MiB and at most ``smuxbuf`` with
     ``auto``, else 2 MiB."""
     keepalive: int = 10
     """Seconds between keepalive frames."""
@@ -173,9 +173,9 @@ BY_HAND: Mapping[str, int] = MappingProxyType(
 )
 """The settings of `KcpSettings` that ``mode`` ``auto`` replaces, and their defaults."""
 
-_AUTO_BUFFER = 32 << 20
-"""Bytes. 32 MiB fill 1 Gbit/s at a round trip of 250 ms. A stream's window grows only with what
-its application reads, so few streams come near it."""
+_AUTO_BUFFER = 128 << 20
+"""Bytes: more than KCP's windows let come in a round trip. What sessions with ``auto`` may hold is
+bounded by ``memory`` of the process."""
 
 
 LOG_LEVELS: Mapping[str, int] = MappingProxyType(
@@ -234,6 +234,9 @@ class KcptunClient:
     reports: ReportSettings = field(default_factory=ReportSettings)
     grace: float = 5.0
     """Seconds that stopping may take, for transfers in progress to end."""
+    memory: int | None = None
+    """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
+    the machine's memory, at most 256 MiB."""
     source: str = ""
     """Where this was read, for messages."""
     warnings: tuple[str, ...] = ()
@@ -262,6 +265,9 @@ class KcptunServer:
     reports: ReportSettings = field(default_factory=ReportSettings)
     grace: float = 5.0
     """Seconds that stopping may take, for transfers in progress to end."""
+    memory: int | None = None
+    """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
+    the machine's memory, at most 256 MiB."""
     source: str = ""
     warnings: tuple[str, ...] = ()
     advice: tuple[str, ...] = field(default=(), compare=False)
@@ -372,6 +378,9 @@ class BlinksocksClient:
     log: LogSettings = field(default_factory=LogSettings)
     grace: float = 5.0
     """Seconds that stopping may take, for transfers in progress to end."""
+    memory: int | None = None
+    """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
+    the machine's memory, at most 256 MiB."""
     source: str = ""
     warnings: tuple[str, ...] = ()
     advice: tuple[str, ...] = field(default=(), compare=False)
@@ -419,6 +428,9 @@ class BlinksocksServer:
     log: LogSettings = field(default_factory=LogSettings)
     grace: float = 5.0
     """Seconds that stopping may take, for transfers in progress to end."""
+    memory: int | None = None
+    """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
+    the machine's memory, at most 256 MiB."""
     source: str = ""
     warnings: tuple[str, ...] = ()
     advice: tuple[str, ...] = field(default=(), compare=False)

@@ -112,6 +112,15 @@ TOP_OPTIONS: tuple[Option, ...] = (
         low=0,
     ),
     Option(
+        "memory",
+        _TEXT,
+        "what all sessions of kcp:// with mode auto may hold for their peers; empty: a quarter of"
+        " the machine's memory, at most 256 MiB",
+        both(""),
+        metavar="SIZE",
+        example="256mb",
+    ),
+    Option(
         "targets",
         _TEXT,
         "which targets clients can reach: remote leaves out loopback, link-local and multicast"

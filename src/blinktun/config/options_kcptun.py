@@ -296,7 +296,7 @@ _STREAMS = (
     Option(
         "smuxbuf",
         _INTEGER,
-        "received and unread bytes of a session; unset: 33554432 with mode auto, else 4194304",
+        "received and unread bytes of a session; unset: 134217728 with mode auto, else 4194304",
         both(_DEFAULT.smuxbuf),
         unit="bytes",
         low=1,
@@ -316,7 +316,7 @@ _STREAMS = (
         "streambuf",
         _INTEGER,
         "received and unread bytes of a stream, version 2; at most smuxbuf. Windows grow with what"
-        " is read, up to this; unset: 33554432 with mode auto, else 2097152",
+        " is read, up to this; unset: 134217728 with mode auto, else 2097152",
         both(_DEFAULT.streambuf),
         unit="bytes",
         low=1,
@@ -411,6 +411,15 @@ _PROGRAM = (
         unit="seconds",
         low=0,
         high=86400,
+    ),
+    Option(
+        "memory",
+        _TEXT,
+        "what all sessions of the process with mode auto may hold for their peers (blinktun's own);"
+        " empty: a quarter of the machine's memory, at most 256 MiB",
+        both(""),
+        metavar="SIZE",
+        example="256mb",
     ),
     Option(
         "c",

@@ -84,6 +84,8 @@ def _own(kcp: KcpSettings) -> Iterator[str]:
 
 
 def _role(config: KcptunClient | KcptunServer) -> Iterator[str]:
+    if config.memory is not None:
+        yield f"memory: {config.memory}"
     if isinstance(config, KcptunClient):
         yield f"conn: {config.link.conn}"
         yield f"autoexpire: {config.link.autoexpire}"

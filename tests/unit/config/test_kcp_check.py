@@ -45,7 +45,7 @@ def test_a_key_is_not_shown() -> None:
     [
         ({"datashard": 200, "parityshard": 100}, "datashard"),
         ({"smuxbuf": 1000, "mode": "manual"}, "streambuf"),
-        ({"streambuf": 33554433}, "streambuf"),
+        ({"streambuf": 134217729}, "streambuf"),
         ({"mtu": 77, "mode": "manual"}, "mtu"),
         ({"mtu": 69}, "mtu"),
     ],

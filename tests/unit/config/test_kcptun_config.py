@@ -164,9 +164,9 @@ def test_a_setting_by_hand_beside_auto_has_no_effect_and_says_so(name: str) -> N
 @pytest.mark.parametrize(
     ("values", "buffers"),
     [
-        ({}, (32 << 20, 32 << 20)),
+        ({}, (128 << 20, 128 << 20)),
         ({"smuxbuf": 4194304}, (4 << 20, 4 << 20)),
-        ({"streambuf": 2097152}, (32 << 20, 2 << 20)),
+        ({"streambuf": 2097152}, (128 << 20, 2 << 20)),
         ({"smuxbuf": 3 << 20, "streambuf": 1 << 20}, (3 << 20, 1 << 20)),
         ({"mode": "fast"}, (4 << 20, 2 << 20)),
         ({"mode": "fast", "smuxbuf": 64 << 20}, (64 << 20, 2 << 20)),
@@ -354,7 +354,7 @@ def test_bounds_are_those_of_the_wire(name: str, low: int, high: int) -> None:
         ({"remoteaddr": "host:1-65536"}, "remoteaddr", "1..65535"),
         ({"remoteaddr": "host:5-4"}, "remoteaddr", "1..65535"),
         ({"log": "a\u0000b"}, "log", "write a string"),
-        ({"streambuf": 33554433}, "streambuf", "smuxbuf"),
+        ({"streambuf": 134217729}, "streambuf", "smuxbuf"),
         ({"smuxbuf": 1000, "mode": "fast"}, "smuxbuf", "streambuf"),
         ({"datashard": 200, "parityshard": 56}, "datashard", "255"),
         ({"parityshard": 246}, "parityshard", "255"),

@@ -74,6 +74,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "mode": (("Fast", "did you mean fast?"), ("turbo", "known: auto"), ("", "known: auto")),
     "up": (("20", "20mbit or 2.5 MB/s"), ("20mb/s", "20mbit or 2.5 MB/s")),
     "down": (("20", "20mbit or 2.5 MB/s"), ("20mb/s", "20mbit or 2.5 MB/s")),
+    "memory": (("256", "256mb or 1.5 GiB"), ("256m", "256mb or 1.5 GiB")),
     # Texts
     "key": (("\ud800", "write a string"),),
     "log": (("a\0b", "write a string"),),
@@ -82,7 +83,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     # Numbers that have to fit others
     "datashard": ((253, "write at most 255 for both together"),),
     "parityshard": ((246, "write at most 255 for both together"),),
-    "streambuf": ((33554433, "write a streambuf of at most smuxbuf bytes"),),
+    "streambuf": ((134217729, "write a streambuf of at most smuxbuf bytes"),),
     "mtu": ((69, "write 70..1500 (bytes)"),),
     # Numbers and switches alone: what their table says is what there is to get wrong
     **dict.fromkeys(

@@ -53,6 +53,8 @@ _OURS = (
     "strays",
     "moves",
     "out_errs",
+    "memory_held",
+    "memory_promised",
 )
 
 
@@ -60,6 +62,16 @@ async def test_the_counters_are_those_of_the_snmp_table_and_some_of_our_own() ->
     counters = kcp.Driver.current().core.stats()
     assert tuple(name for name in counters if name in _SNMP) == _SNMP
     assert set(counters) - set(_SNMP) == set(_OURS)
+
+
+async def test_memory_comes_back_with_its_session() -> None:
+    core = kcp.Driver.current().core
+    core.limit_memory(8_000_000)
+    async with peers(kcp.KcpSettings(key="k")) as both:
+        await both.stream()
+        assert 0 < core.stats()["memory_promised"] <= 8_000_000
+    await until(lambda: core.stats()["memory_promised"] == 0)
+    assert core.stats()["memory_held"] == 0
 
 
 async def test_the_most_sessions_at_once_are_not_the_sum_of_what_each_socket_had() -> None:

@@ -1,14 +1,19 @@
 //! From the wire: payloads into FEC and KCP, in-order data up to smux.
 
 use super::ingest::Ingest;
+use super::memory::{ReceiveMemory, SEGMENT, Seen};
 use super::{Context, Event, Session};
 use crate::error::CloseReason;
-use crate::smux::Role;
-use crate::time::Time;
+use crate::path::network;
+use crate::smux::{Role, Version};
+use crate::time::{Duration, Time};
 use crate::trace::{self, Content, Datagram};
 use crate::wire::Payload;
 use crate::wire::fec::Packet;
 use crate::wire::kcp::Segments;
+
+/// The round trip, while none is known.
+const UNKNOWN: Duration = Duration::from_millis(100);
 
 impl Session {
     /// Take one payload that passed the crypt layer. After a batch of them call
@@ -136,5 +141,43 @@ impl Session {
         if self.kcp.forgotten() {
             self.close(CloseReason::PeerRestarted);
         }
+    }
+
+    /// Have as much memory as the streams need now, and tell the layers how much it is.
+    pub(crate) fn update_memory(&mut self, now: Time, cx: &mut Context) {
+        let source = match self.role {
+            Role::Client => None,
+            Role::Server => Some(network(self.path.address.remote.ip())),
+        };
+        let memory = self
+            .memory
+            .get_or_insert_with(|| ReceiveMemory::new(cx.memory.open(source), now));
+        let (receiver, unread) = (self.kcp.receiver(), self.mux.unread_in_all());
+        memory.note_held(unread + receiver.held_bytes());
+        if !self.tunes_itself {
+            return;
+        }
+        let rtt = &self.path.rtt;
+        let round_trip = if rtt.is_known() {
+            rtt.smoothed()
+        } else {
+            UNKNOWN
+        };
+        memory.note_read(self.mux.read_in_all(), round_trip, now);
+        let has_windows = self.mux.version() == Some(Version::V2);
+        let seen = Seen {
+            unread,
+            waiting: receiver.waiting(),
+            ahead: receiver.span(),
+            promised: receiver.promised() as usize,
+            is_shared: has_windows || self.mux.stream_count() > 1,
+        };
+        let given = memory.update(seen, now);
+        // With less than a segment left there is no room.
+        self.mux.set_room(given.granted.saturating_sub(SEGMENT - 1));
+        self.mux.reserve(receiver.behind() * SEGMENT);
+        self.mux
+            .set_needs(given.could_have, given.stream, given.read);
+        self.kcp.set_room(given.window);
     }
 }

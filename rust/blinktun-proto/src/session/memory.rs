@@ -9,11 +9,10 @@
 use core::cmp::Reverse;
 use std::net::IpAddr;
 
-use super::{Context, MAX_MTU, Session};
+use super::config::MAX_MTU;
 use crate::memory::{Account, LEAST, Wanted};
 use crate::path::network;
 use crate::recovery::windowed_min::WindowedMin;
-use crate::smux::{Role, Version};
 use crate::time::{Duration, Time};
 
 /// What a segment may hold, in bytes.
@@ -30,15 +29,14 @@ const GROWTH: usize = 8;
 const STREAM: usize = 4;
 /// What was read in a round trip counts for half of this time at least.
 const MEMORY: Duration = Duration::from_secs(30);
-/// The round trip, while none is known, and the shortest that is measured.
-const UNKNOWN: Duration = Duration::from_millis(100);
+/// The shortest round trip that is measured.
 const LEAST_ROUND: Duration = Duration::from_millis(5);
 /// A window has at most so many segments on the wire.
 const MOST: usize = u16::MAX as usize * SEGMENT;
 /// A session that cannot work because nothing is left looks again after this.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// The account of a session, and what it wants to have in it.
+/// The account of a session, and what it wants to have in it. With fixed windows nothing is in it.
 #[derive(Debug)]
 pub(super) struct ReceiveMemory {
     account: Account,
@@ -49,17 +47,17 @@ pub(super) struct ReceiveMemory {
 
 /// What the receiving side of a session looks like.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(super) struct Seen {
     /// Bytes that streams have not read.
-    unread: usize,
+    pub(super) unread: usize,
     /// Segments in order that wait for room in the streams.
-    waiting: usize,
+    pub(super) waiting: usize,
     /// Segments beyond these, up to the last that has come.
-    ahead: usize,
+    pub(super) ahead: usize,
     /// Segments beyond those in order that the peer may send.
-    promised: usize,
+    pub(super) promised: usize,
     /// Whether what is unread must not stop the rest of what comes.
-    is_shared: bool,
+    pub(super) is_shared: bool,
 }
 
 impl Seen {
@@ -71,19 +69,22 @@ impl Seen {
 
 /// What an update gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Given {
+pub(super) struct Given {
     /// For this many bytes there is memory.
-    granted: usize,
+    pub(super) granted: usize,
     /// For so many there could be.
-    could_have: usize,
-    /// What a round trip may bring.
-    needed: usize,
+    pub(super) could_have: usize,
+    /// What a stream could use.
+    pub(super) stream: usize,
+    /// What is read in a round trip.
+    pub(super) read: usize,
     /// Segments that the peer may send.
-    window: u32,
+    pub(super) window: u32,
 }
 
 impl ReceiveMemory {
-    fn new(account: Account, now: Time) -> ReceiveMemory {
+    /// An account with nothing in it yet.
+    pub(super) fn new(account: Account, now: Time) -> ReceiveMemory {
         ReceiveMemory {
             account,
             reading: Reading::new(now),
@@ -101,7 +102,18 @@ impl ReceiveMemory {
         self.account.move_to(network(source));
     }
 
-    fn update(&mut self, seen: Seen, now: Time) -> Given {
+    /// The session holds so many bytes.
+    pub(super) fn note_held(&mut self, bytes: usize) {
+        self.account.note_held(bytes);
+    }
+
+    /// The streams have read so many bytes since the session began.
+    pub(super) fn note_read(&mut self, bytes: u64, round_trip: Duration, now: Time) {
+        self.reading.note(bytes, round_trip, now);
+    }
+
+    /// Have as much as the streams need now.
+    pub(super) fn update(&mut self, seen: Seen, now: Time) -> Given {
         let parked = seen.parked();
         let modest = (self.account.left() / MODEST_SHARE).clamp(LEAST, MODEST);
         let needed = self.reading.most().saturating_mul(GROWTH);
@@ -124,7 +136,8 @@ impl ReceiveMemory {
         Given {
             granted,
             could_have: self.account.left(),
-            needed,
+            stream: STREAM * needed,
+            read: self.reading.most(),
             window,
         }
     }
@@ -162,47 +175,6 @@ impl Reading {
     /// The most of the last rounds, in bytes.
     fn most(&self) -> usize {
         self.most.get().map_or(0, |most| most.0)
-    }
-}
-
-impl Session {
-    /// Have as much memory as the streams need now, and tell the layers how much it is.
-    pub(crate) fn update_memory(&mut self, now: Time, cx: &mut Context) {
-        let source = match self.role {
-            Role::Client => None,
-            Role::Server => Some(network(self.path.address.remote.ip())),
-        };
-        let memory = self
-            .memory
-            .get_or_insert_with(|| ReceiveMemory::new(cx.memory.open(source), now));
-        let receiver = self.kcp.receiver();
-        let held = self.mux.unread_in_all() + receiver.held_bytes();
-        if self.tunes_itself {
-            let rtt = &self.path.rtt;
-            let round_trip = if rtt.is_known() {
-                rtt.smoothed()
-            } else {
-                UNKNOWN
-            };
-            memory.reading.note(self.mux.read_in_all(), round_trip, now);
-            let has_windows = self.mux.version() == Some(Version::V2);
-            let seen = Seen {
-                unread: self.mux.unread_in_all(),
-                waiting: receiver.waiting(),
-                ahead: receiver.span(),
-                promised: receiver.promised() as usize,
-                is_shared: has_windows || self.mux.stream_count() > 1,
-            };
-            let given = memory.update(seen, now);
-            // With less than a segment left there is no room.
-            self.mux.set_room(given.granted.saturating_sub(SEGMENT - 1));
-            self.mux.reserve(receiver.behind() * SEGMENT);
-            let read = memory.reading.most();
-            let needed = STREAM * given.needed;
-            self.mux.set_needs(given.could_have, needed, read);
-            self.kcp.set_room(given.window);
-        }
-        memory.account.note_held(held);
     }
 }
 
