@@ -62,6 +62,7 @@ def likely(name: str, core: Core) -> st.SearchStrategy[Any]:
         "connecting": [True, False],
         "idle": [0.0, 1e300, -1.0, float("nan"), float("inf")],
         "max_bytes": [0, 1, 2**64 - 1],
+        "bound": [0, 1, 2**64 - 1],
         "data": [b"", b"x" * 70_000],
     }
     return st.sampled_from(values[name])

@@ -23,6 +23,7 @@ from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
 from blinktun._core import SessionFecMismatch
+from blinktun.config.model import KcpSettings
 from blinktun.errors import TransportError
 from blinktun.kcp import driver as module
 
@@ -67,7 +68,7 @@ async def test_the_counters_are_those_of_the_snmp_table_and_some_of_our_own() ->
 async def test_memory_comes_back_with_its_session() -> None:
     core = kcp.Driver.current().core
     core.limit_memory(8_000_000)
-    async with peers(kcp.KcpSettings(key="k")) as both:
+    async with peers(KcpSettings(key="k")) as both:
         await both.stream()
         assert 0 < core.stats()["memory_promised"] <= 8_000_000
     await until(lambda: core.stats()["memory_promised"] == 0)
