@@ -19,7 +19,6 @@ from typing import Final, TypeAlias, final
 __all__ = [
     "COUNTERS",
     "CRYPTS",
-    "DEFAULT_MEMORY",
     "DEFAULT_MTU",
     "LINKS",
     "LINK_KEYS",
@@ -71,8 +70,6 @@ OPENING_RECORD: Final[int]
 
 CRYPTS: Final[tuple[str, ...]]
 """Every packet cipher, by kcptun's name."""
-DEFAULT_MEMORY: Final[int]
-"""The bound of `Reactor.limit_memory`, in bytes, that a reactor begins with."""
 DEFAULT_MTU: Final[int]
 """kcptun's ``mtu``."""
 MAX_MTU: Final[int]
@@ -341,6 +338,8 @@ class LimitKind(Enum):
     """Our machine: its socket takes no more, or its processor is busy."""
     RECEIVE_WINDOW = ...
     """Of what the peer sends: our own ``rcvwnd``."""
+    MEMORY = ...
+    """Of what the peer sends: what ``memory`` leaves for this session."""
 
 class CounterKind(Enum):
     """What a counter counts; the value is what a person reads."""
@@ -587,7 +586,7 @@ class Limit:
 
     @property
     def rate(self) -> int:
-        """Bytes a second that the peer has acknowledged; ``RECEIVE_WINDOW``: that have come."""
+        """Bytes a second that the peer has acknowledged; of what the peer sends: that have come."""
 
     @property
     def allows(self) -> int | None:
@@ -606,7 +605,7 @@ class Limit:
 
     @property
     def rtt(self) -> float | None:
-        """The round trip in seconds: smoothed, with ``RECEIVE_WINDOW`` the shortest."""
+        """The round trip in seconds: smoothed; of what the peer sends, the shortest."""
 
     @property
     def queue(self) -> float | None:

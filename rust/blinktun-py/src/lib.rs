@@ -277,7 +277,7 @@ fn address(host: &str, port: u16) -> PyResult<SocketAddr> {
 #[pymodule(gil_used = false)]
 mod _core {
     use blinktun_proto::crypt::CryptKind;
-    use blinktun_proto::{memory, replay, session};
+    use blinktun_proto::{replay, session};
     use pyo3::prelude::*;
     use pyo3::types::PyTuple;
 
@@ -292,9 +292,6 @@ mod _core {
 
     #[pymodule_export]
     const OPENINGS: u32 = replay::OPENINGS;
-
-    #[pymodule_export]
-    const DEFAULT_MEMORY: usize = memory::DEFAULT_BOUND;
 
     #[pymodule_export]
     const DEFAULT_MTU: usize = session::DEFAULT_MTU;

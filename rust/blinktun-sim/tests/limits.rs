@@ -114,6 +114,20 @@ fn the_peers_window_at_both_ends_of_it() {
 }
 
 #[test]
+fn memory_that_is_too_small_for_the_path() {
+    let mut setup = auto(1);
+    // One session gets 48 kB, and a quarter of all beyond that.
+    setup.memory = 512_000;
+    let world = upload(&setup, WIDE, 20 * SECOND);
+    assert_eq!(limit(&world).kind, LimitKind::PeerWindow);
+    assert_eq!(told(&world, Side::Server), [LimitKind::Memory]);
+    let session = world.session(Side::Server).expect("a session");
+    let theirs = session.stats(world.now).receiving_limit.expect("a limit");
+    assert_eq!(theirs.kind, LimitKind::Memory);
+    assert_allows(&theirs, in_a_round_trip(176_000.0), 0.1);
+}
+
+#[test]
 fn the_window_of_a_go_peer() {
     for setup in [manual(1), auto(1)] {
         let link = Description::parse(WIDE.split(' ')).expect("a link");

@@ -266,6 +266,10 @@ def _without_effect(settings: Settings, *, is_auto: bool) -> Iterator[str]:
             key = settings.origin(name).key
             fix = "remove it, or write another mode" if is_auto else "ratelimit limits each session"
             yield f"{key} has no effect with{'' if is_auto else 'out'} mode auto: {fix}"
+    if settings.given("memory") and not is_auto:
+        key = settings.origin("memory").key
+        fix = "rcvwnd, smuxbuf and streambuf bound each session"
+        yield f"{key} has no effect without mode auto: {fix}"
     mine, other = ("up", "down") if settings.side == CLIENT else ("down", "up")
     if is_auto and settings.given(other) and not settings.given(mine):
         key, end = settings.origin(other).key, SERVER if settings.side == CLIENT else CLIENT

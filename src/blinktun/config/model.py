@@ -236,7 +236,7 @@ class KcptunClient:
     """Seconds that stopping may take, for transfers in progress to end."""
     memory: int | None = None
     """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
-    the machine's memory, at most 256 MiB."""
+    the memory that the process may have, at most 1 GiB."""
     source: str = ""
     """Where this was read, for messages."""
     warnings: tuple[str, ...] = ()
@@ -267,7 +267,7 @@ class KcptunServer:
     """Seconds that stopping may take, for transfers in progress to end."""
     memory: int | None = None
     """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
-    the machine's memory, at most 256 MiB."""
+    the memory that the process may have, at most 1 GiB."""
     source: str = ""
     warnings: tuple[str, ...] = ()
     advice: tuple[str, ...] = field(default=(), compare=False)
@@ -380,7 +380,7 @@ class BlinksocksClient:
     """Seconds that stopping may take, for transfers in progress to end."""
     memory: int | None = None
     """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
-    the machine's memory, at most 256 MiB."""
+    the memory that the process may have, at most 1 GiB."""
     source: str = ""
     warnings: tuple[str, ...] = ()
     advice: tuple[str, ...] = field(default=(), compare=False)
@@ -430,7 +430,7 @@ class BlinksocksServer:
     """Seconds that stopping may take, for transfers in progress to end."""
     memory: int | None = None
     """Bytes that the process's sessions with ``auto`` may hold for their peers; None: a quarter of
-    the machine's memory, at most 256 MiB."""
+    the memory that the process may have, at most 1 GiB."""
     source: str = ""
     warnings: tuple[str, ...] = ()
     advice: tuple[str, ...] = field(default=(), compare=False)

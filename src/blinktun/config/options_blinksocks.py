@@ -115,7 +115,7 @@ TOP_OPTIONS: tuple[Option, ...] = (
         "memory",
         _TEXT,
         "what all sessions of kcp:// with mode auto may hold for their peers; empty: a quarter of"
-        " the machine's memory, at most 256 MiB",
+        " what the process may have, at most 1 GiB",
         both(""),
         metavar="SIZE",
         example="256mb",

@@ -416,7 +416,7 @@ _PROGRAM = (
         "memory",
         _TEXT,
         "what all sessions of the process with mode auto may hold for their peers (blinktun's own);"
-        " empty: a quarter of the machine's memory, at most 256 MiB",
+        " empty: a quarter of what the process may have, at most 1 GiB",
         both(""),
         metavar="SIZE",
         example="256mb",

@@ -25,7 +25,7 @@ _WORDS = {
     ),
     LimitKind.PEER_WINDOW: (
         "sending is limited by the peer's window{window}",
-        "raise rcvwnd at the peer",
+        "raise rcvwnd at the peer, or memory if its mode is auto",
     ),
     LimitKind.SEND_WINDOW: (
         "sending is limited by sndwnd here{window}",
@@ -38,6 +38,10 @@ _WORDS = {
     LimitKind.RECEIVE_WINDOW: (
         "receiving is limited by rcvwnd here{window}",
         "raise rcvwnd here",
+    ),
+    LimitKind.MEMORY: (
+        "receiving is limited by memory here, which leaves this session a window{window}",
+        "raise memory here",
     ),
     LimitKind.CONGESTION_WINDOW: (
         "sending is limited by the congestion window{window}; with nc 0 each loss shrinks it",

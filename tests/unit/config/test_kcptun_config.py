@@ -505,3 +505,12 @@ def test_a_long_scavengettl_warns_when_it_was_chosen() -> None:
 def test_either_shard_may_be_zero() -> None:
     for values in ({"datashard": 0}, {"parityshard": 0}, {"datashard": 252}):
         assert client(**values).kcp.datashard in {0, 10, 252}
+
+
+def test_memory_counts_with_mode_auto_alone() -> None:
+    assert server(memory="64mb").warnings == server().warnings
+    assert server(memory="64mb").memory == 64_000_000
+    warning = (
+        "memory has no effect without mode auto: rcvwnd, smuxbuf and streambuf bound each session"
+    )
+    assert warning in server(memory="64mb", mode="fast").warnings

@@ -47,6 +47,14 @@ SENTENCES = [
         "raise rcvwnd here",
     ),
     (
+        Limit(LimitKind.MEMORY, segments=64, window=1, allows=7 * MBIT, rtt=0.12),
+        (
+            "receiving is limited by memory here, which leaves this session a window of "
+            "64 segments: 7 Mbit/s at this round trip of 120 ms"
+        ),
+        "raise memory here",
+    ),
+    (
         Limit(LimitKind.CONGESTION_WINDOW, window=64 << 10, allows=4 * MBIT, rtt=0.1),
         (
             "by the congestion window of 64 KiB: 4 Mbit/s at this round trip of 100 ms"
@@ -165,7 +173,10 @@ async def test_the_log_says_what_somebody_can_change(
         session.on_event(SessionLimited(session.key, LimitKind.LOSS))
     lines = [record.message for record in caplog.records if "limited" in record.message]
     assert lines == [
-        f"{said}: 55 Mbit/s at this round trip of 120 ms; raise rcvwnd at the peer",
+        (
+            f"{said}: 55 Mbit/s at this round trip of 120 ms; raise rcvwnd at the peer, or"
+            " memory if its mode is auto"
+        ),
         (
             f"{session.peer}: receiving is limited by rcvwnd here of 128 segments: "
             "9 Mbit/s at this round trip of 120 ms; raise rcvwnd here"

@@ -63,6 +63,8 @@ kinds! {
     Machine, "MACHINE";
     /// Of what the peer sends: our own `rcvwnd`.
     ReceiveWindow, "RECEIVE_WINDOW";
+    /// Of what the peer sends: what is left for this session of the memory for all of the process.
+    Memory, "MEMORY";
 }
 
 /// What held a session back in the last seconds, and the figures that belong to it.
@@ -74,7 +76,7 @@ pub struct Limit {
     pub held: Duration,
     /// Out of this time.
     pub watched: Duration,
-    /// Bytes a second that the peer has acknowledged meanwhile; with [`LimitKind::ReceiveWindow`] those that
+    /// Bytes a second that the peer has acknowledged meanwhile; of what the peer sends, those that
     /// have come from it.
     pub rate: u64,
     /// Bytes a second that the limit allows at this round trip, if it is such a limit: datagrams with
@@ -84,7 +86,7 @@ pub struct Limit {
     pub window: Option<u64>,
     /// The window in segments, if it is counted in these.
     pub segments: Option<u32>,
-    /// The round trip, if it is known: the smoothed one, or the shortest with [`LimitKind::ReceiveWindow`].
+    /// The round trip, if it is known: the smoothed one; of what the peer sends, the shortest.
     pub rtt: Option<Duration>,
     /// By how much the smoothed round trip is longer than the shortest.
     pub queue: Option<Duration>,

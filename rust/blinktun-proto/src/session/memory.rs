@@ -43,6 +43,8 @@ pub(super) struct ReceiveMemory {
     reading: Reading,
     /// When to look again whether there is more.
     retry: Option<Time>,
+    /// The segments that fit into the account, if it has less than the session wants.
+    short: Option<u32>,
 }
 
 /// What the receiving side of a session looks like.
@@ -89,12 +91,18 @@ impl ReceiveMemory {
             account,
             reading: Reading::new(now),
             retry: None,
+            short: None,
         }
     }
 
     /// When the session has to look again.
     pub(super) fn next_timeout(&self) -> Option<Time> {
         self.retry
+    }
+
+    /// The segments that the session has room for, if others have the memory that it wants as well.
+    pub(super) fn short(&self) -> Option<u32> {
+        self.short
     }
 
     /// The peer is at another address.
@@ -131,8 +139,9 @@ impl ReceiveMemory {
         let granted = self.account.resize(wanted);
         let free = granted.saturating_sub(parked).min(wide);
         let window = (free / SEGMENT) as u32;
-        let is_short = granted < all && (window == 0 || granted < LEAST);
-        self.retry = is_short.then_some(now + RETRY);
+        self.short = (granted < all).then_some((granted / SEGMENT) as u32);
+        let is_stuck = self.short.is_some() && (window == 0 || granted < LEAST);
+        self.retry = is_stuck.then_some(now + RETRY);
         Given {
             granted,
             could_have: self.account.left(),
@@ -253,7 +262,10 @@ mod tests {
         let mut memory = memory(LEAST / 2);
         let given = memory.update(seen(0, true), Time::ZERO);
         assert_eq!((given.granted, given.window), (LEAST / 2, 16));
+        assert_eq!(memory.short(), Some(16));
         assert_eq!(memory.next_timeout(), Some(Time::ZERO + RETRY));
-        assert_eq!(reading(1).next_timeout(), None);
+        let mut memory = reading(1);
+        memory.update(seen(0, true), Time::ZERO);
+        assert_eq!((memory.next_timeout(), memory.short()), (None, None));
     }
 }

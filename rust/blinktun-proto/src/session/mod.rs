@@ -377,6 +377,7 @@ impl Session {
             mux: &self.mux,
             pace: self.pace.as_ref(),
             counts: &self.counts,
+            memory: self.memory.as_ref(),
         }
     }
 

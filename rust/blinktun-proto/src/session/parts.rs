@@ -2,6 +2,7 @@
 
 use super::limit::{Limit, LimitKind};
 use super::limits::{Limits, Progress, Span, longest};
+use super::memory::ReceiveMemory;
 use super::pace::Pace;
 use super::stats::Counts;
 use crate::congestion::Restraint;
@@ -27,6 +28,7 @@ pub(super) struct Parts<'a> {
     pub(super) mux: &'a Mux,
     pub(super) pace: Option<&'a Pace>,
     pub(super) counts: &'a Counts,
+    pub(super) memory: Option<&'a ReceiveMemory>,
 }
 
 impl Parts<'_> {
@@ -172,7 +174,10 @@ impl Parts<'_> {
     }
 
     fn received_since(&self, span: &Span, limits: &Limits, now: Time) -> Option<Limit> {
-        let window = self.kcp.own_window()?;
+        let (kind, window) = match self.memory.and_then(ReceiveMemory::short) {
+            Some(segments) => (LimitKind::Memory, segments),
+            None => (LimitKind::ReceiveWindow, self.kcp.own_window()?),
+        };
         let rtt = limits.least_rtt(self.path.rtt.min())?;
         let (passed, from, to) = (now.since(span.began), span.from, self.progress());
         let segments = u64::try_from(to.received_to.diff(from.received_to)).ok()?;
@@ -184,7 +189,7 @@ impl Parts<'_> {
         let received = to.received - from.received;
         let bytes = u64::from(window) * received / segments;
         Some(Limit {
-            kind: LimitKind::ReceiveWindow,
+            kind,
             held: passed,
             watched: passed,
             rate: rate(received, passed)?,
