@@ -17,14 +17,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::congestion::{BbrConfig, CubicConfig};
-use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, ServerConfig};
-use quinn::{TransportConfig, VarInt};
+use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream};
+use quinn::{ServerConfig, TokioRuntime, TransportConfig, VarInt};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use socket2::{Domain, Socket, Type};
 use tokio::io::{copy_bidirectional, join};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Several times 200 Mbit/s for 300 ms, in bytes.
-const WINDOW: u32 = 32 << 20;
+/// Unread bytes that a stream and a connection may have: twice 200 Mbit/s for 300 ms.
+const RECEIVED: u32 = 16 << 20;
+/// Unacknowledged bytes of a connection: as much as that. All streams share them, so more would let a
+/// download delay a request for longer.
+const SENT: u64 = 8 << 20;
+/// Buffers of the UDP sockets in bytes, as of kcptun's `sockbuf`.
+const BUFFERS: usize = 4 << 20;
 const NAME: &str = "benchmark";
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -54,11 +60,21 @@ fn transport(congestion: &str) -> Outcome<Arc<TransportConfig>> {
         _ => return Err(format!("congestion is bbr or cubic, not {congestion}").into()),
     };
     config
-        .stream_receive_window(VarInt::from_u32(WINDOW))
-        .receive_window(VarInt::from_u32(WINDOW))
-        .send_window(WINDOW.into())
+        .stream_receive_window(VarInt::from_u32(RECEIVED))
+        .receive_window(VarInt::from_u32(RECEIVED))
+        .send_window(SENT)
         .keep_alive_interval(Some(Duration::from_secs(5)));
     Ok(Arc::new(config))
+}
+
+fn endpoint(at: SocketAddr, server: Option<ServerConfig>) -> Outcome<Endpoint> {
+    let socket = Socket::new(Domain::for_address(at), Type::DGRAM, None)?;
+    socket.set_recv_buffer_size(BUFFERS)?;
+    socket.set_send_buffer_size(BUFFERS)?;
+    socket.bind(&at.into())?;
+    let config = EndpointConfig::default();
+    let runtime = Arc::new(TokioRuntime);
+    Ok(Endpoint::new(config, server, socket.into(), runtime)?)
 }
 
 // --- the server ---------------------------------------------------------------------------------
@@ -75,7 +91,7 @@ async fn serve(
     config.transport_config(transport);
     // The client starts when the port is open, so the file must be there before.
     std::fs::write(certificate, made.cert.der())?;
-    let endpoint = Endpoint::server(config, listen)?;
+    let endpoint = endpoint(listen, Some(config))?;
     while let Some(incoming) = endpoint.accept().await {
         tokio::spawn(async move {
             if let Err(error) = serve_connection(incoming, target).await {
@@ -111,7 +127,7 @@ async fn forward(
     roots.add(CertificateDer::from(std::fs::read(certificate)?))?;
     let mut config = ClientConfig::with_root_certificates(Arc::new(roots))?;
     config.transport_config(transport);
-    let mut endpoint = Endpoint::client(SocketAddr::from(([0, 0, 0, 0], 0)))?;
+    let mut endpoint = endpoint(SocketAddr::from(([0, 0, 0, 0], 0)), None)?;
     endpoint.set_default_client_config(config);
     let connection = endpoint.connect(server, NAME)?.await?;
     let listener = TcpListener::bind(listen).await?;
