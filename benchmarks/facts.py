@@ -7,17 +7,23 @@ import json
 import os
 import platform
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.interop.harness.peers import ROOT, system
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from benchmarks.model import Plan
 
 Facts = dict[str, Any]
+
+ORIGINALS = (
+    "blinktun", "Python", "kcptun", "blinksocks", "shadowsocks-libev", "nginx", "wrk",
+)  # fmt: skip
+"""The programs of most measurements."""
 
 
 def circumstances(plan: Plan, only: str) -> Facts:
@@ -31,14 +37,14 @@ def circumstances(plan: Plan, only: str) -> Facts:
     }
 
 
-def surroundings() -> Facts:
-    """Machine and versions, now."""
+def surroundings(programs: Iterable[str] = ORIGINALS) -> Facts:
+    """Machine and versions of these programs, now."""
     return {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{_processor()}, {os.cpu_count()} cores, {_memory_gb():.0f} GB",
         "system": f"{platform.system()} {platform.release()}",
         "load": f"{os.getloadavg()[0]:.2f} before it began",
-        "versions": _versions(),
+        "versions": {name: _VERSIONS[name]() for name in programs},
     }
 
 
@@ -52,19 +58,16 @@ def described(number: int, facts: Facts) -> Iterator[str]:
     yield ""
 
 
-def _versions() -> dict[str, str]:
-    node = json.loads(
-        (ROOT / ".peers/blinksocks-3.3.0/node_modules/blinksocks/package.json").read_text()
-    )
-    return {
-        "blinktun": _said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
-        "Python": platform.python_version(),
-        "kcptun": f"Debian {_package('kcptun')}",
-        "blinksocks": f"npm {node['version']}, Node {_said('node', '--version')}",
-        "shadowsocks-libev": f"Debian {_package('shadowsocks-libev')}",
-        "nginx": _said(str(system("nginx")), "-v").rpartition("/")[2],
-        "wrk": f"Debian {_package('wrk')}",
-    }
+def _blinksocks() -> str:
+    folder = ROOT / ".peers/blinksocks-3.3.0/node_modules/blinksocks"
+    version = json.loads((folder / "package.json").read_text())["version"]
+    return f"npm {version}, Node {_said('node', '--version')}"
+
+
+def _quinn() -> str:
+    lock = tomllib.loads((ROOT / "benchmarks" / "quic" / "Cargo.lock").read_text())
+    versions = {package["name"]: package["version"] for package in lock["package"]}
+    return f"{versions['quinn']}, quinn-proto {versions['quinn-proto']}"
 
 
 def _processor() -> str:
@@ -84,3 +87,15 @@ def _package(name: str) -> str:
 def _said(*argv: str) -> str:
     done = subprocess.run(argv, capture_output=True, text=True, check=True)
     return (done.stdout or done.stderr).strip()
+
+
+_VERSIONS: dict[str, Callable[[], str]] = {
+    "blinktun": lambda: _said("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
+    "Python": platform.python_version,
+    "kcptun": lambda: f"Debian {_package('kcptun')}",
+    "blinksocks": _blinksocks,
+    "shadowsocks-libev": lambda: f"Debian {_package('shadowsocks-libev')}",
+    "nginx": lambda: _said(str(system("nginx")), "-v").rpartition("/")[2],
+    "wrk": lambda: f"Debian {_package('wrk')}",
+    "quinn": _quinn,
+}

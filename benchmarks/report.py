@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchmarks import records as records_file
+from benchmarks import summaries
 from benchmarks.drawings import draw
 from benchmarks.facts import described
-from benchmarks.model import SIDES, Figure, Record
+from benchmarks.model import SIDES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from benchmarks.facts import Facts
+    from benchmarks.model import Figure, Record
 
 _INTRODUCTION = """# Measured beside the originals
 
@@ -38,21 +40,18 @@ def write(folder: Path, records: list[Record], facts: Facts) -> Path:
     """
     folder.mkdir(parents=True, exist_ok=True)
     data = folder / "results.json"
-    runs: list[Facts] = []
-    kept: list[Record] = []
-    if facts["only"] and data.exists():
-        old = json.loads(data.read_text())
-        runs, kept = old["runs"], [Record.from_json(values) for values in old["records"]]
-    runs, records = _merge(runs, kept, records, facts)
-    values = {"runs": runs, "records": [record.to_json() for record in records]}
-    data.write_text(json.dumps(_rounded(values), indent=1) + "\n")
+    runs, kept = records_file.read(data) if facts["only"] else ([], [])
+    runs, records = records_file.merged(runs, kept, records, facts)
+    data.write_text(records_file.to_json(runs, records))
     drawings = draw(records)
     for path in folder.glob("*.svg"):
-        path.unlink()
+        if not path.name.startswith("links-"):  # those of `make bench-links`
+            path.unlink()
     for name, drawing in drawings.items():
         (folder / f"{name}.svg").write_text(drawing)
     page = folder / "results.md"
-    page.write_text("\n".join(_page(records, runs, list(drawings))))
+    links = summaries.take(page, summaries.LINKS)
+    page.write_text("\n".join(_page(records, runs, list(drawings), links)))
     return page
 
 
@@ -81,23 +80,13 @@ def changes(records: Sequence[Record]) -> str:
     )
 
 
-def _merge(
-    runs: list[Facts], kept: list[Record], records: list[Record], facts: Facts
-) -> tuple[list[Facts], list[Record]]:
-    fresh = {record.name: record for record in records}
-    for record in fresh.values():
-        record.run = len(runs)
-    merged = [fresh.pop(record.name, record) for record in kept] + list(fresh.values())
-    used = sorted({record.run for record in merged})
-    for record in merged:
-        record.run = used.index(record.run)
-    return [[*runs, facts][number] for number in used], merged
-
-
 def _page(
-    records: Sequence[Record], runs: Sequence[Facts], drawings: Sequence[str]
+    records: Sequence[Record], runs: Sequence[Facts], drawings: Sequence[str], links: str
 ) -> Iterator[str]:
     yield _INTRODUCTION
+    yield "## Lossy links\n"
+    yield "\n\n".join(part for part in (summaries.LINKS[0], links, summaries.LINKS[1], "") if part)
+    yield ""
     yield "## Targets\n"
     yield verdicts(records) + "\n"
     for kind in dict.fromkeys(record.kind for record in records):
@@ -174,12 +163,3 @@ def _shortfall(record: Record, figure: Figure) -> str:
     ratio = _ratio(record, figure)
     ratio = f", ratio {ratio}" if ratio else ""
     return f"- short: {record.name}, {figure.name}: {reached}{ratio} (target {_target(figure)})"
-
-
-def _rounded(value: Any) -> Any:
-    """Numbers as precise as they mean something."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: _rounded(inner) for key, inner in value.items()}
-    return [_rounded(inner) for inner in value] if isinstance(value, list) else value
