@@ -27,6 +27,8 @@ help:
 	@echo "make bench   measure beside the originals into docs/benchmarks (ONLY=picture: some cases)"
 	@echo "make bench BEFORE=DIR   measure beside the commands of an older build instead"
 	@echo "make bench-quick   the same in short, into target/benchmarks"
+	@echo "make bench-links   lossy links, beside Go, QUIC and TCP, into target/benchmarks (root; RECORD=1: docs/benchmarks)"
+	@echo "             (LINKS='loss5 dsl' WHO='ours quinn-bbr' ROUNDS=1 SECONDS=6: some, in short)"
 	@echo "make bench-micro   the parts of the Rust core alone"
 	@echo "make soak    attack running servers for a quarter of an hour, restart others again and again"
 	@echo "make goals   measure every goal of reliability and security, into docs/benchmarks (ONLY=2,19: some)"
@@ -45,6 +47,7 @@ test: lint rust wasm python
 lint: $(BUILT)
 	@echo "== lint"
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path benchmarks/quic/Cargo.toml
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -76,6 +79,10 @@ bench: $(BUILT) peers
 
 bench-quick: $(BUILT) peers
 	$(BIN)/python -m benchmarks --quick --only "$(ONLY)"
+
+bench-links: $(BUILT) peers $(QUIC)
+	$(BIN)/python -m benchmarks.links --links "$(LINKS)" --who "$(WHO)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
+		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(OURS),--ours "$(OURS)") $(if $(RECORD),--record)
 
 bench-micro:
 	cargo bench --workspace --exclude blinktun-py --locked --bench '*'

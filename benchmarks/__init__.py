@@ -14,5 +14,9 @@
 | `runner` | alternation |
 | `model` | cases, figures, targets, records |
 | `goals` | `python -m benchmarks.goals`: every goal of reliability and security |
-| `report`, `plots` | records into JSON, a page and drawings |
+| `links` | `python -m benchmarks.links`: downloads and requests over lossy links |
+| `quic/` | a small QUIC tunnel in Rust, measured there beside ours |
+| `records` | records and their runs in a JSON file |
+| `report`, `drawings`, `plots` | records into a page and drawings |
+| `summaries` | parts of pages that other measurements write |
 """

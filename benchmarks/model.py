@@ -10,19 +10,28 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-Side = Literal["ours", "before", "go", "node", "libev", "originals", "four", "direct"]
+Side = Literal[
+    "ours", "before", "hand", "mixed", "go", "node", "libev", "originals", "four", "direct",
+    "quinn-bbr", "quinn-cubic", "bbr", "cubic",
+]  # fmt: skip
 """Who is measured; `before` is another build of ours, `originals` are Go's and Node's programs
-together, `direct` is no tunnel."""
+together, `direct` is no tunnel. Those over links are in `links/contenders.py`."""
 
 SIDES: dict[str, str] = {
     "ours": "blinktun",
     "before": "blinktun before",
+    "hand": "blinktun by hand",
+    "mixed": "blinktun to Go",
     "go": "Go kcptun",
     "node": "Node blinksocks",
     "libev": "shadowsocks-libev",
     "originals": "Go + Node",
     "four": "blinktun, four processes",
     "direct": "no tunnel",
+    "quinn-bbr": "quinn BBR",
+    "quinn-cubic": "quinn cubic",
+    "bbr": "kernel BBR",
+    "cubic": "kernel cubic",
 }
 """The sides by their titles."""
 

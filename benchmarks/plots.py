@@ -1,4 +1,4 @@
-"""Drawings as SVG, written by hand: horizontal bars, and panels of lines."""
+"""Drawings as SVG, written by hand: horizontal bars, rows of dots, and panels of lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _INK, _GRID = "#333333", "#dddddd"
 _BAR, _GAP = 13, 12
@@ -54,6 +54,46 @@ def bars(title: str, unit: str, categories: Sequence[str], series: Series, colou
     return _document(width, bottom + 26, body)
 
 
+def dots(
+    title: str,
+    unit: str,
+    categories: Sequence[str],
+    series: Series,
+    colours: Colours,
+    *,
+    logarithmic: bool = False,
+) -> str:
+    """Categories below each other, each a row with a dot for every series."""
+    width, top, row, left = 860, 92, 26, 90
+    used = {name: colours[name] for name in series}
+    values = [value for points in series.values() for value in points.values() if value > 0]
+    ticks = _decades(values) if logarithmic else _ticks(max(values, default=1.0))
+    place = _scale(ticks[0], ticks[-1], left, width - 30, logarithmic=logarithmic)
+    bottom = top + row * len(categories)
+    names = list(used)
+    body = [
+        _text(14, 24, title, size=16, weight="bold"),
+        *_legend({name: used[name] for name in names[:4]}, 14, 44),
+        *_legend({name: used[name] for name in names[4:]}, 14, 62),
+    ]
+    for tick in ticks:
+        body.append(_line(place(tick), top - 6, place(tick), bottom, _GRID))
+        body.append(_text(place(tick), bottom + 16, _number(tick), size=11, anchor="middle"))
+    body.append(
+        _text(width - 30, bottom + 34, f"{unit}, median".lstrip(", "), size=11, anchor="end")
+    )
+    for index, category in enumerate(categories):
+        y = top + row * index + row / 2
+        body.append(_line(left, y, width - 30, y, _GRID))
+        body.append(_text(left - 10, y + 4, category, anchor="end"))
+        # The first series is drawn last: nothing hides it.
+        for name in reversed(names):
+            value = series[name].get(category)
+            if value is not None:
+                body += _dot(place(max(value, ticks[0])), y, used[name], first=name == names[0])
+    return _document(width, bottom + 44, body)
+
+
 def lines(title: str, axis: str, panels: Sequence[Panel], colours: Colours) -> str:
     """Panels side by side over a common, logarithmic x axis."""
     wide, high, top = 300, 300, 62
@@ -73,6 +113,30 @@ def _bar(y: float, value: float, scale: float, colour: str) -> list[str]:
         f'<rect x="{_LABELS}" y="{y}" width="{length:.1f}" height="{_BAR - 2}" fill="{colour}"/>',
         _text(_LABELS + length + 5, y + _BAR - 3, _number(value), size=11),
     ]
+
+
+def _dot(x: float, y: float, colour: str, *, first: bool) -> Iterator[str]:
+    size = 'r="7" stroke="#ffffff"' if first else 'r="5" fill-opacity="0.85"'
+    yield f'<circle cx="{x:.1f}" cy="{y:.1f}" {size} fill="{colour}"/>'
+
+
+def _scale(
+    low: float, high: float, left: float, right: float, *, logarithmic: bool
+) -> Callable[[float], float]:
+    def at(value: float) -> float:
+        return math.log10(value) if logarithmic else value
+
+    return lambda value: left + (at(value) - at(low)) / (at(high) - at(low)) * (right - left)
+
+
+def _decades(values: Sequence[float]) -> list[float]:
+    """Round steps of a logarithmic axis around the values."""
+    least, most = min(values, default=1.0), max(values, default=10.0)
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    steps = [10.0**power * factor for power in powers for factor in (1, 1.5, 2, 3, 5, 7)]
+    first = max((step for step in steps if step <= least), default=steps[0])
+    last = min(step for step in [*steps, steps[-1] * 10] if step > most)
+    return [step for step in steps if first <= step <= last]
 
 
 def _panel(
