@@ -34,15 +34,19 @@ _PAIR: tuple[Side, ...] = ("ours", "go", "quinn-bbr", "bbr", "cubic")
 
 
 def all_cases(seconds: float, others: Sequence[str] = ()) -> list[Case]:
-    """The cases, with a download of so many seconds; `others` are descriptions of more links."""
-    links = [_link(name, " ".join(Link(name).words), name, seconds) for name in LINKS]
-    own = [_link(words, words, words, seconds) for words in others]
-    return [*links, *own, *(_beside(congestion, seconds) for congestion in ("bbr", "cubic"))]
+    """The cases, with a download of so many seconds; `others` are descriptions of more links.
+
+    Raises:
+        ConfigError: one of them describes no link.
+    """
+    links = [_link(words, seconds) for words in (*LINKS, *others)]
+    return [*links, *(_beside(congestion, seconds) for congestion in ("bbr", "cubic"))]
 
 
-def _link(name: str, about: str, words: str, seconds: float) -> Case:
+def _link(words: str, seconds: float) -> Case:
+    about = " ".join(Link(*words.split()).words)
     measure = partial(over_link, words, seconds)
-    return Case(LINK, name, about, tuple(CONTENDERS), FIGURES, measure)
+    return Case(LINK, words, about, tuple(CONTENDERS), FIGURES, measure)
 
 
 def _beside(congestion: str, seconds: float) -> Case:

@@ -135,11 +135,12 @@ def _ask(connection: socket.socket, seconds: float, *, more_follow: bool) -> lis
     If more follow on this connection, the last one is waited for. Else it counts until the end.
     """
     took: list[float] = []
+    request = os.urandom(REQUEST)
     end = time.monotonic() + seconds
     while (began := time.monotonic()) < end:
         connection.settimeout(_PATIENCE if more_follow else end - began)
         try:
-            connection.sendall(bytes(REQUEST))
+            connection.sendall(request)
             answered = len(_receive(connection)) == REQUEST
         except TimeoutError:
             answered = False
