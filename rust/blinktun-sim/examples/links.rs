@@ -9,7 +9,7 @@
 //! `!` stands behind what misses its goal (`benchmarks/links/goals.txt`).
 
 use blinktun_link::{Description, catalog};
-use blinktun_sim::download::{Download, Measured};
+use blinktun_sim::download::{Download, Idle, Measured};
 use blinktun_sim::goals::{Goal, goals};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,7 +19,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let seconds = variable("SECONDS", "16").parse()?;
     let seeds = variable("SEEDS", "1");
-    println!("Mbit/s    share    wire   start    p50 ms   p99 ms   longest  link");
+    println!(
+        "                                   beside the download              alone
+Mbit/s    share    wire   start    p50 ms   p99 ms   longest   p50 ms   p99 ms    wire  link"
+    );
     let goals = goals();
     for words in &links {
         let link = match Description::parse(words.split_whitespace()) {
@@ -35,7 +38,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 seconds,
                 seed,
             };
-            println!("{}  {words}", row(&download.measure(), goal));
+            let (seen, idle) = (download.measure(), download.measure_idle());
+            println!("{}  {words}", row(&seen, &idle, goal));
         }
     }
     Ok(())
@@ -45,7 +49,7 @@ fn variable(name: &str, otherwise: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| otherwise.to_owned())
 }
 
-fn row(seen: &Measured, goal: Option<&Goal>) -> String {
+fn row(seen: &Measured, idle: &Idle, goal: Option<&Goal>) -> String {
     let most = |value: f64, limit: fn(&Goal) -> Option<f64>| {
         let limit = goal.and_then(limit);
         if limit.is_some_and(|limit| value > limit) {
@@ -57,9 +61,10 @@ fn row(seen: &Measured, goal: Option<&Goal>) -> String {
     let goodput = goal.and_then(|goal| goal.goodput);
     let short = goodput.is_some_and(|goodput| !goodput.is_reached(seen));
     let start = seen.start.unwrap_or(f64::INFINITY);
-    let (p50, p99) = (seen.request_ms(0.5), seen.request_ms(0.99));
+    let (p50, p99) = (seen.requests.ms(0.5), seen.requests.ms(0.99));
+    let idle99 = idle.requests.ms(0.99);
     format!(
-        "{:6.1}{}  {:6.3}  {:6.3}{}  {:5.1}{}  {:7.0}{}  {:7.0}{}  {:7.0} ",
+        "{:6.1}{}  {:6.3}  {:6.3}{}  {:5.1}{}  {:7.0}{}  {:7.0}{}  {:7.0}  {:7.0}  {:7.0}{}  {:6.3} ",
         seen.goodput,
         if short { '!' } else { ' ' },
         seen.share,
@@ -71,6 +76,10 @@ fn row(seen: &Measured, goal: Option<&Goal>) -> String {
         most(p50, |goal| goal.p50),
         p99,
         most(p99, |goal| goal.p99),
-        seen.request_ms(1.0),
+        seen.requests.ms(1.0),
+        idle.requests.ms(0.5),
+        idle99,
+        most(idle99, |goal| goal.idle99),
+        idle.wire,
     )
 }

@@ -47,16 +47,29 @@ pub struct Measured {
     pub wire: f64,
     /// When the download had 80 % of the link, in round trips.
     pub start: Option<f64>,
-    /// How long requests took, the shortest first. One that was not answered counts until the end.
-    pub requests: Vec<Duration>,
+    /// Those beside it.
+    pub requests: Requests,
 }
 
-impl Measured {
-    /// The time in which this share of all requests was answered, in ms.
-    pub fn request_ms(&self, share: f64) -> f64 {
-        let place = (self.requests.len() as f64 * share) as usize;
-        let last = self.requests.len().saturating_sub(1);
-        let at = self.requests.get(place.min(last));
+/// What requests were like with nothing beside them.
+#[derive(Clone, Debug)]
+pub struct Idle {
+    /// Bytes on the wire to the client for each byte of an answer.
+    pub wire: f64,
+    /// How long they took.
+    pub requests: Requests,
+}
+
+/// How long requests took, the shortest first. One that was not answered counts until the end.
+#[derive(Clone, Debug)]
+pub struct Requests(Vec<Duration>);
+
+impl Requests {
+    /// The time in which this share of them was answered, in ms.
+    pub fn ms(&self, share: f64) -> f64 {
+        let place = (self.0.len() as f64 * share) as usize;
+        let last = self.0.len().saturating_sub(1);
+        let at = self.0.get(place.min(last));
         at.map_or(f64::NAN, |at| at.as_secs_f64() * 1e3)
     }
 }
@@ -82,21 +95,31 @@ impl Download {
         let sent = world.down.counts.bytes;
         let download = world.add(Flow::new(0, 1 << 40));
         let end = phases.last().map_or(Duration::ZERO, |phase| phase.end);
-        let mut at = FIRST;
-        while at + PAUSE < end {
-            let mut request = Flow::new(REQUEST, REQUEST);
-            request.opens = begin + at;
-            world.add(request);
-            at += PAUSE;
-        }
+        add_requests(&mut world, end);
         let mut progress = Progress::default();
         while world.now < begin + end {
             world.pass(Progress::EVERY);
             progress.note(world.now.since(begin), world.flows[download].down.read);
         }
-        let read: u64 = world.flows.iter().map(|flow| flow.down.read).sum();
-        let wire = (world.down.counts.bytes - sent) as f64 / read as f64;
-        self.judge(&phases, &progress, wire, requests(&world, download))
+        let wire = wire(&world, sent);
+        self.judge(&phases, &progress, wire, requests(&world, Some(download)))
+    }
+
+    /// Measure such requests with nothing beside them.
+    ///
+    /// # Panics
+    /// If a byte is wrong.
+    pub fn measure_idle(&self) -> Idle {
+        let mut world = self.world();
+        world.meet();
+        let sent = world.down.counts.bytes;
+        let end = Duration::from_secs(self.seconds);
+        add_requests(&mut world, end);
+        world.pass(end);
+        Idle {
+            wire: wire(&world, sent),
+            requests: requests(&world, None),
+        }
     }
 
     fn world(&self) -> World {
@@ -140,7 +163,7 @@ impl Download {
         phases: &[Phase],
         progress: &Progress,
         wire: f64,
-        requests: Vec<Duration>,
+        requests: Requests,
     ) -> Measured {
         let (mut megabits, mut seconds, mut share) = (0.0, 0.0, f64::INFINITY);
         for phase in phases {
@@ -165,10 +188,28 @@ impl Download {
     }
 }
 
+/// Add a request each [`PAUSE`] until `end`, from now.
+fn add_requests(world: &mut World, end: Duration) {
+    let begin = world.now;
+    let mut at = FIRST;
+    while at + PAUSE < end {
+        let mut request = Flow::new(REQUEST, REQUEST);
+        request.opens = begin + at;
+        world.add(request);
+        at += PAUSE;
+    }
+}
+
+/// Bytes on the wire to the client for each that was read there, when `sent` had left before.
+fn wire(world: &World, sent: u64) -> f64 {
+    let read: u64 = world.flows.iter().map(|flow| flow.down.read).sum();
+    (world.down.counts.bytes - sent) as f64 / read as f64
+}
+
 /// How long each request took.
-fn requests(world: &World, download: usize) -> Vec<Duration> {
+fn requests(world: &World, download: Option<usize>) -> Requests {
     let flows = world.flows.iter().enumerate();
-    let requests = flows.filter(|(place, _)| *place != download);
+    let requests = flows.filter(|(place, _)| Some(*place) != download);
     let mut took: Vec<Duration> = requests
         .map(|(_, flow)| {
             let answered = flow.down.done_at.filter(|_| flow.down.read == REQUEST);
@@ -176,7 +217,7 @@ fn requests(world: &World, download: usize) -> Vec<Duration> {
         })
         .collect();
     took.sort();
-    took
+    Requests(took)
 }
 
 /// Payload that such a link carries beside its losses, in Mbit/s.
@@ -256,7 +297,7 @@ mod tests {
                 + full * 0.1 * f64::from(halves);
             progress.note(Duration::from_secs(1) * second, (megabits * 125e3) as u64);
         }
-        let seen = download.judge(&phases, &progress, 1.0, vec![]);
+        let seen = download.judge(&phases, &progress, 1.0, Requests(vec![]));
         assert!((seen.share - 0.5).abs() < 0.01, "{seen:?}");
         let mean = (full * 9.0 + full * 0.1 * 6.0 + full * 6.0) / 21.0;
         assert!((seen.goodput / mean - 1.0).abs() < 0.01, "{seen:?}");
