@@ -1,27 +1,28 @@
 //! Copies of segments that somebody waits for, before anybody knows that they are lost.
 //!
 //! On a path that loses, a lost segment costs a round trip; a copy a few milliseconds later costs only its
-//! bytes. The last segments of a request are copied, and, while there are requests, what is sent again: all
-//! that left behind a lost segment waits for it.
+//! bytes. The last segments of a request are copied, and what is sent again while a request waits behind it:
+//! all streams of a session share one order.
+//!
+//! Beside a download copies are paid from the session's [`Overhead`]. While only requests leave they are free,
+//! and there are as many as the path's loss asks for.
 
 use std::collections::VecDeque;
 
 use super::in_flight::{Again, Outgoing};
 use super::overtaken::Transmission;
+use crate::recovery::overhead::Overhead;
 use crate::time::{Duration, Time};
 use crate::wire::Sn;
 
-/// Copies may take one part in so many of the path's rate.
-const SHARE: u64 = 48;
-/// They may take so many bytes a second, however slow the path is.
-const LEAST_RATE: u64 = 4_000;
-/// What copies did not take is kept: what they may take in this time, or so many bytes.
-const KEPT: Duration = Duration::from_millis(250);
-const LEAST_KEPT: u64 = 16_000;
-/// If nothing is lost for so long, nothing is copied.
-const LOSSY: Duration = Duration::from_secs(30);
-/// For so long after an urgent segment all that is repeated is urgent.
-const URGENT: Duration = Duration::from_secs(1);
+/// If so many copies in a row were in vain, the path is taken for one that does not lose.
+const IN_VAIN: u32 = 100;
+/// For so long after a segment that nobody waits for, requests do not leave alone.
+const ALONE: Duration = Duration::from_secs(1);
+/// A request that leaves alone is lost with all its copies at most so often.
+const RESIDUAL: f64 = 0.005;
+/// It has at most so many copies.
+const MOST: usize = 3;
 /// A segment that leaves so often, or more often, may be copied on credit.
 const REPEATED: u32 = 3;
 /// A copy leaves so much later: most bursts of losses are over by then.
@@ -32,53 +33,67 @@ const GAPS: core::ops::RangeInclusive<Duration> =
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     waiting: VecDeque<(Time, Transmission)>,
-    /// Bytes that copies may take now, and when that was counted. Below zero they were taken on credit.
-    allowed: i64,
-    counted: Time,
-    last_loss: Option<Time>,
-    last_urgent: Option<Time>,
+    /// Copies since the last loss.
+    in_vain: u32,
+    /// The newest segment that somebody waits for.
+    urgent: Option<Sn>,
+    /// When a segment left that nobody waits for.
+    last_bulk: Option<Time>,
+}
+
+/// What decides how often a segment is copied.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conditions {
+    /// The share of transmissions that the path loses.
+    pub(super) loss: f64,
+    /// The round trip.
+    pub(super) smoothed: Duration,
 }
 
 impl Copies {
-    /// A segment is lost.
-    pub(super) fn note_loss(&mut self, now: Time) {
-        self.last_loss = Some(now);
+    /// A transmission is lost, whatever made it good.
+    pub(super) fn note_loss(&mut self) {
+        self.in_vain = 0;
     }
 
-    /// A segment leaves, for the first time or again. The path has this rate, in bytes a second, and this
-    /// round trip.
+    /// Whether somebody waits for `sn` to arrive: for it, or for what left behind it.
+    pub(super) fn is_awaited(&self, sn: Sn) -> bool {
+        self.urgent.is_some_and(|urgent| !urgent.before(sn))
+    }
+
+    /// A segment leaves, for the first time or again.
     pub(super) fn note_sent(
         &mut self,
         sn: Sn,
         segment: &Outgoing,
         again: Option<Again>,
-        (rate, smoothed): (Option<u64>, Duration),
+        conditions: Conditions,
+        overhead: &mut Overhead,
         now: Time,
     ) {
-        if segment.is_urgent {
-            self.last_urgent = Some(now);
+        match again {
+            None if segment.is_urgent => self.urgent = Some(sn),
+            None => self.last_bulk = Some(now),
+            Some(Again::Copy) => self.in_vain = self.in_vain.saturating_add(1),
+            Some(_) => {}
         }
+        let is_alone = self.last_bulk.is_none_or(|at| now.since(at) >= ALONE);
         let is_wanted = match again {
             None => segment.is_urgent,
-            Some(Again::Copy) => false,
-            Some(_) => self.last_urgent.is_some_and(|at| now.since(at) < URGENT),
+            Some(Again::Copy) => is_alone && segment.earlier.len() < copies(conditions.loss),
+            Some(_) => self.is_awaited(sn),
         };
-        let is_lossy = self.last_loss.is_some_and(|at| now.since(at) < LOSSY);
-        if !is_wanted || !is_lossy {
+        let is_paid = is_alone
+            || overhead.allowed() > 0.0
+            || (segment.transmissions >= REPEATED && overhead.has_credit());
+        if !is_wanted || !is_paid || !overhead.is_wanted() || self.in_vain >= IN_VAIN {
             return;
         }
-        let rate = (rate.unwrap_or(0) / SHARE).max(LEAST_RATE);
-        let most = brought(rate, KEPT).max(LEAST_KEPT as i64);
-        let earned = brought(rate, now.since(self.counted));
-        self.counted = now;
-        self.allowed = self.allowed.saturating_add(earned).min(most);
-        let may_borrow = segment.transmissions >= REPEATED;
-        if self.allowed <= if may_borrow { -most } else { 0 } {
-            return;
+        if !is_alone {
+            overhead.spend(segment.data.len());
         }
-        self.allowed -= segment.data.len() as i64;
         let order = segment.last.order;
-        self.add(Transmission { order, sn }, smoothed, now);
+        self.add(Transmission { order, sn }, conditions.smoothed, now);
     }
 
     /// Copy a transmission that leaves now, whatever it costs.
@@ -100,8 +115,21 @@ impl Copies {
     }
 }
 
-/// What a rate brings in this time, in bytes.
-fn brought(rate: u64, time: Duration) -> i64 {
-    let bytes = u128::from(rate) * time.as_micros() / 1_000_000;
-    i64::try_from(bytes).unwrap_or(i64::MAX)
+/// How often a request that leaves alone is copied.
+fn copies(loss: f64) -> usize {
+    let lost_after = |copies: &usize| loss.powi(*copies as i32 + 1) <= RESIDUAL;
+    (1..MOST).find(lost_after).unwrap_or(MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_copied_as_often_as_the_loss_asks_for() {
+        let cases = [(0.0, 1), (0.05, 1), (0.1, 2), (0.2, 3), (0.5, 3), (1.0, 3)];
+        for (loss, wanted) in cases {
+            assert_eq!(copies(loss), wanted, "{loss}");
+        }
+    }
 }

@@ -3,6 +3,8 @@
 use super::copies::Copies;
 use super::overtaken::Overtaken;
 use super::time_threshold::TimeThreshold;
+use crate::recovery::loss::{Fate, Loss};
+use crate::recovery::overhead::Overhead;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Duration, Time};
 
@@ -10,12 +12,13 @@ use crate::time::{Duration, Time};
 const MAX_DOUBLINGS: u32 = 6;
 
 /// How an end notices that a transmission is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossDetection {
     /// As kcp-go: by so many later acknowledgements (0: never), or by a timer of each segment.
     Packets(u32),
-    /// By the time that reordering takes on this path, or by one timer for all that is in flight.
-    Time,
+    /// By the time that reordering takes on this path, or by one timer for all that is in flight. What may be
+    /// lost is made good in advance, with bytes of up to this share of the payload.
+    Time(f64),
 }
 
 /// One of both ways, and what it remembers.
@@ -44,6 +47,10 @@ pub(super) struct ByPackets {
 pub(super) struct ByTime {
     pub(super) threshold: TimeThreshold,
     pub(super) copies: Copies,
+    /// What the path loses.
+    pub(super) loss: Loss,
+    /// What copies may cost.
+    pub(super) overhead: Overhead,
     /// Probes that have left because nothing was heard since.
     probes: u32,
 }
@@ -59,9 +66,11 @@ impl Detection {
                 held_back: false,
                 resumes: false,
             }),
-            LossDetection::Time => Detection::Time(ByTime {
+            LossDetection::Time(overhead) => Detection::Time(ByTime {
                 threshold: TimeThreshold::new(),
                 copies: Copies::default(),
+                loss: Loss::default(),
+                overhead: Overhead::new(overhead),
                 probes: 0,
             }),
         }
@@ -75,6 +84,13 @@ impl Detection {
                 by.threshold
                     .note_acked(order, is_exact, rtt.smoothed(), now);
             }
+        }
+    }
+
+    /// It is known what became of a transmission.
+    pub(super) fn note_fate(&mut self, fate: Fate) {
+        if let Detection::Time(by) = self {
+            by.note_fate(fate);
         }
     }
 
@@ -92,6 +108,14 @@ impl ByTime {
     /// long after each probe.
     pub(super) fn probe_after(&self, rtt: &Rtt) -> Duration {
         rtt.rto() * (1 << self.probes.min(MAX_DOUBLINGS))
+    }
+
+    /// It is known what became of a transmission.
+    pub(super) fn note_fate(&mut self, fate: Fate) {
+        self.loss.note(fate);
+        if fate != Fate::Arrived {
+            self.copies.note_loss();
+        }
     }
 
     /// A probe leaves.

@@ -2,6 +2,7 @@
 
 use crate::path::mtu_search::Length;
 use crate::recovery::delivery::Snapshot;
+use crate::recovery::loss::Fate;
 use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
@@ -24,6 +25,13 @@ pub(super) struct Departure {
     pub(super) length: Length,
 }
 
+impl Departure {
+    /// Whether it was a probe of the MTU. If that is lost, it may have been too long.
+    pub(super) fn is_probe(&self) -> bool {
+        matches!(self.length, Length::Probe(_))
+    }
+}
+
 /// One numbered segment, until `una` passes it.
 #[derive(Debug)]
 pub(super) struct Outgoing {
@@ -32,8 +40,8 @@ pub(super) struct Outgoing {
     pub(super) is_urgent: bool,
     /// Its last transmission.
     pub(super) last: Departure,
-    /// If that was a copy: the transmission before, which may well have arrived.
-    pub(super) copied: Option<Departure>,
+    /// Those before it, oldest first, if it may well be that one of them arrives: it was not known to be lost.
+    pub(super) earlier: Vec<Departure>,
     /// The clock it first left with.
     pub(super) first_ts: Millis,
     /// When to send it again if nothing is heard.
@@ -98,7 +106,7 @@ impl Outgoing {
             data,
             is_urgent,
             last: Departure::default(),
-            copied: None,
+            earlier: Vec::new(),
             first_ts: Millis(0),
             due: now,
             rto,
@@ -111,15 +119,26 @@ impl Outgoing {
 
     /// Which transmission left with the clock `ts`, if that is sure.
     pub(super) fn departed_with(&self, ts: Millis) -> Option<Departure> {
-        let copied = self.copied.filter(|departure| departure.ts == ts);
-        let is_last = self.last.ts == ts;
-        copied.xor(is_last.then_some(self.last))
+        let all = self.earlier.iter().chain([&self.last]);
+        let mut found = all.filter(|departure| departure.ts == ts);
+        let first = found.next().copied();
+        // Two transmissions of one millisecond have the same clock.
+        first.filter(|_| found.next().is_none())
+    }
+
+    /// What an acknowledgement with the clock `ts` tells: a copy may have arrived in place of what it copies.
+    pub(super) fn fate(&self, ts: Millis) -> Fate {
+        match self.earlier.first() {
+            // A probe of the MTU may be too long.
+            Some(first) if first.ts != ts && !first.is_probe() => Fate::Copied,
+            _ => Fate::Arrived,
+        }
     }
 
     /// How long the datagrams were that may still bring it.
-    pub(super) fn lengths(&self) -> [Length; 2] {
-        let copied = self.copied.map(|departure| departure.length);
-        [self.last.length, copied.unwrap_or_default()]
+    pub(super) fn lengths(&self) -> impl Iterator<Item = Length> {
+        let all = [&self.last].into_iter().chain(&self.earlier);
+        all.map(|departure| departure.length)
     }
 
     /// Whether `ts` lies between the clocks of its first and its last transmission.

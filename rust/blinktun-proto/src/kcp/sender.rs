@@ -5,6 +5,7 @@ mod timeouts;
 
 use std::collections::VecDeque;
 
+use super::copies::Conditions;
 use super::detection::{Detection, LossDetection};
 use super::hold::Hold;
 pub use super::in_flight::Echo;
@@ -16,6 +17,7 @@ use crate::congestion::{Acked, InFlight, Sent};
 use crate::path::Path;
 use crate::path::mtu_search::Length;
 use crate::recovery::delivery::Delivery;
+use crate::recovery::loss::Fate;
 use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Time, earliest};
@@ -224,6 +226,7 @@ impl Sender {
                 let only = (segment.transmissions == 1).then_some(segment.last);
                 if let Some(departure) = only {
                     let order = departure.order;
+                    self.detection.note_fate(Fate::Arrived);
                     self.detection.note_acked(order, false, &path.rtt, now);
                     path.note_length_arrived(departure.length, departure.at, now);
                 } else {
@@ -256,6 +259,7 @@ impl Sender {
         self.in_flight.remove(segment.data.len());
         self.lost -= segment.waits_as_lost();
         segment.queued = None;
+        self.detection.note_fate(segment.fate(ts));
         let bytes = segment.data.len() as u64;
         let departed = segment.departed_with(ts);
         let exact = departed.map(|departure| now.since(departure.at));
@@ -278,7 +282,7 @@ impl Sender {
                 .note_acked(order, exact.is_some(), &path.rtt, now);
         }
         // Two transmissions of one millisecond have the same clock.
-        let is_sure = segment.copied.is_some() || segment.first_ts != ts;
+        let is_sure = !segment.earlier.is_empty() || segment.first_ts != ts;
         let known = match is_only {
             true => Some(segment.last),
             false => departed.filter(|_| is_sure),
@@ -402,7 +406,10 @@ impl Sender {
             None => self.take_new(&path.rtt, now)?,
         };
         let segment = &mut self.buffer[index];
-        let (before, lengths) = (segment.last, segment.lengths());
+        if segment.waits_as_lost() > 0 {
+            path.note_lengths_lost(segment.lengths(), now);
+        }
+        let before = segment.last;
         segment.last = Departure {
             at: now,
             ts,
@@ -418,12 +425,12 @@ impl Sender {
         segment.transmissions += 1;
         self.lost -= segment.waits_as_lost();
         let again = segment.queued.take();
-        segment.copied = (again == Some(Again::Copy)).then_some(before);
+        match again {
+            Some(Again::Copy) => segment.earlier.push(before),
+            _ => segment.earlier.clear(),
+        }
         if let Some(again) = again {
             again.count(stats);
-        }
-        if again.is_some_and(|again| again != Again::Copy) {
-            path.note_lengths_lost(lengths, now);
         }
         segment.early = false;
         segment.due = now + segment.rto;
@@ -438,8 +445,16 @@ impl Sender {
             }
             Detection::Time(by) => {
                 by.threshold.note_sent(Transmission { order, sn });
-                let pace = (path.controller.pacing_rate(), path.rtt.smoothed());
-                by.copies.note_sent(sn, segment, again, pace, now);
+                if again.is_none() {
+                    by.overhead.note_payload(segment.data.len());
+                }
+                let conditions = Conditions {
+                    loss: by.loss.share(),
+                    smoothed: path.rtt.smoothed(),
+                };
+                let overhead = &mut by.overhead;
+                by.copies
+                    .note_sent(sn, segment, again, conditions, overhead, now);
             }
         }
         let sent = Sent {

@@ -279,7 +279,7 @@ impl Path {
     }
 
     /// What left in such datagrams is sent again, or has arrived in another one.
-    pub fn note_lengths_lost(&mut self, lengths: [Length; 2], now: Time) {
+    pub fn note_lengths_lost(&mut self, lengths: impl Iterator<Item = Length>, now: Time) {
         if let Some(search) = &mut self.mtu_search {
             for length in lengths {
                 search.note_lost(length, now);
@@ -288,7 +288,7 @@ impl Path {
     }
 
     /// What left in such datagrams has arrived, in one of these perhaps; the last left at `sent`.
-    pub fn note_lengths_unclear(&mut self, lengths: [Length; 2], sent: Time) {
+    pub fn note_lengths_unclear(&mut self, lengths: impl Iterator<Item = Length>, sent: Time) {
         if let Some(search) = &mut self.mtu_search {
             for length in lengths {
                 search.note_unclear(length, sent);

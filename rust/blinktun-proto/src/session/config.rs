@@ -28,6 +28,10 @@ const MAX_WINDOW: u32 = 65535;
 /// The largest datagram of a session that asks for no other, in bytes: kcptun's.
 pub const DEFAULT_MTU: usize = 1350;
 
+/// The share of the payload that a session spends at most to make good what may be lost, if it is asked for no
+/// other.
+pub const DEFAULT_OVERHEAD: f64 = 0.03;
+
 /// The settings of an endpoint's sessions.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -55,6 +59,9 @@ pub struct Config {
     pub up_ceiling: Option<u64>,
     /// The same of a server.
     pub down_ceiling: Option<u64>,
+    /// A session that finds its rate itself may make good what may be lost, before that is known, with bytes of
+    /// up to this share of the payload. With 0 it does not.
+    pub max_overhead: f64,
     /// Send window, in segments.
     pub send_window: u32,
     /// Receive window, in segments.
@@ -148,6 +155,7 @@ impl Config {
             congestion: Algorithm::Fixed,
             up_ceiling: None,
             down_ceiling: None,
+            max_overhead: DEFAULT_OVERHEAD,
             send_window: 128,
             receive_window: 512,
             rate_limit: 0,
@@ -206,7 +214,7 @@ impl Config {
             block,
             nodelay: self.nodelay,
             loss_detection: match self.congestion {
-                Algorithm::Adaptive => LossDetection::Time,
+                Algorithm::Adaptive => LossDetection::Time(self.max_overhead),
                 _ => LossDetection::Packets(self.resend),
             },
             send_window: self.send_window,

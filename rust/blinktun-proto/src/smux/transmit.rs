@@ -19,8 +19,8 @@ pub const MIN_TRANSMIT: usize = UPDATE;
 pub struct Moved {
     /// Bytes.
     pub bytes: usize,
-    /// So many of them, the first ones, hold frames of streams that open or are sparse: somebody waits for
-    /// these.
+    /// So many of them, the first ones, hold control frames, or frames of streams that open or are sparse:
+    /// somebody waits for these.
     pub urgent: usize,
 }
 
@@ -41,7 +41,9 @@ impl Mux {
         };
         let (before, mut urgent) = (out.len(), 0);
         let mut frames = Writer::new(version, out, max);
-        if self.send_control(&mut frames) {
+        let has_sent_all = self.send_control(&mut frames);
+        urgent += frames.position() - before;
+        if has_sent_all {
             let mut is_first = true;
             // A turn needs room for a header and one byte, else it would be wasted.
             while frames.room() > HEADER

@@ -8,7 +8,7 @@ use crate::kcp::detection::Detection;
 use crate::kcp::in_flight::{Again, Outgoing};
 use crate::kcp::overtaken::Transmission;
 use crate::path::Path;
-use crate::path::mtu_search::Length;
+use crate::recovery::loss::Fate;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Time, earliest};
 use crate::wire::Sn;
@@ -29,18 +29,14 @@ impl Sender {
             if let Some(segment) = still_out(&mut self.buffer, self.una, transmission) {
                 let (bytes, departure) = (segment.data.len(), segment.last);
                 self.queue_again(transmission.sn, Again::Fast);
-                if matches!(departure.length, Length::Probe(_)) {
+                if departure.is_probe() {
                     continue; // it may be too long: that says nothing of the rate
                 }
+                self.detection.note_fate(Fate::Lost);
                 lost.add(bytes, departure.at, LossKind::PacketThreshold);
                 path.controller
                     .on_transmission_lost(bytes as u64, departure.at);
             }
-        }
-        if lost.segments > 0
-            && let Detection::Time(by) = &mut self.detection
-        {
-            by.copies.note_loss(now);
         }
         self.report(lost, path, now);
         if self.queue.is_empty() {
