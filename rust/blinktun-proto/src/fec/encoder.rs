@@ -1,7 +1,7 @@
 //! Data packets in, parity packets out (kcptun wire, 4.1 to 4.5).
 
 use super::code::interpolate;
-use super::redundancy::{Group, Redundancy, WholeGroups};
+use super::redundancy::Redundancy;
 use super::{ShardError, Shards};
 use crate::time::Time;
 use crate::wire::SeqId;
@@ -18,18 +18,20 @@ const STEP: usize = 512;
 /// [`Encoder::encode`] every KCP datagram; then, while [`Encoder::parity_due`] is not 0, give
 /// [`Encoder::write_parity`] buffers of [`Encoder::parity_len`] bytes.
 ///
-/// How much parity a group gets is up to a [`Redundancy`].
+/// How much parity a group gets is up to its [`Redundancy`].
 ///
-/// Each data shard is added to all parity rows as it comes, while its bytes are in the cache; none is
-/// stored. Memory is `parity` rows as long as the longest shard so far, from the first packet on.
+/// Each data shard is added to the parity rows of its group as it comes, while its bytes are in the cache; none
+/// is stored. Memory is `parity` rows as long as the longest shard so far, from the first packet on.
 pub struct Encoder {
     shards: Shards,
-    redundancy: Box<dyn Redundancy>,
+    redundancy: Redundancy,
     /// Of data shard `i` in the parity rows: `coeffs[i * parity..][..parity]`.
     coeffs: Vec<u8>,
     next: SeqId,
     /// Data packets in the open group.
     filled: usize,
+    /// Parity packets that are prepared for the open group.
+    prepared: usize,
     /// Parity packets still to be written.
     due: usize,
     /// Those of the group that were written already.
@@ -50,10 +52,11 @@ impl Encoder {
         let (rows, next) = (Rows::default(), SeqId(0));
         Ok(Encoder {
             shards,
-            redundancy: Box::new(WholeGroups),
+            redundancy: Redundancy::WholeGroups,
             coeffs,
             next,
             filled: 0,
+            prepared: 0,
             due: 0,
             written: 0,
             rows,
@@ -61,10 +64,9 @@ impl Encoder {
         })
     }
 
-    /// Ask this one how much parity a group gets; [`WholeGroups`] is asked otherwise.
-    pub fn with_redundancy(mut self, redundancy: Box<dyn Redundancy>) -> Encoder {
+    /// How much parity each group gets from the next one on; [`Redundancy::WholeGroups`] without this.
+    pub fn set_redundancy(&mut self, redundancy: Redundancy) {
         self.redundancy = redundancy;
-        self
     }
 
     /// Count from the group of `first` instead, modulo [`Shards::paws`].
@@ -72,6 +74,14 @@ impl Encoder {
         let (group, _) = self.shards.place(first);
         self.next = SeqId(group % self.shards.groups() * self.shards.total() as u32);
         self
+    }
+
+    /// Count on behind the open group of another one.
+    pub(crate) fn going_on_behind(self, before: &Encoder) -> Encoder {
+        // A group of ours may begin before its end.
+        let gap = before.shards.total() + self.shards.total();
+        let first = SeqId(before.next.0.saturating_add(gap as u32));
+        self.with_first_seqid(first)
     }
 
     /// Number a data packet, `packet`: [`HEADER`] bytes that this writes, then the KCP bytes.
@@ -90,15 +100,16 @@ impl Encoder {
         self.write_header(packet, TYPE_DATA);
         packet[PARITY_HEADER..HEADER].copy_from_slice(&size.to_le_bytes());
         let parity = self.shards.parity();
-        let coeffs = &self.coeffs[self.filled * parity..][..parity];
+        if self.filled == 0 {
+            self.prepared = self.redundancy.prepared(parity);
+        }
+        let coeffs = &self.coeffs[self.filled * parity..][..self.prepared];
         self.rows.add(&packet[PARITY_HEADER..], coeffs);
         self.filled += 1;
         let gap = self.last_data.map(|last| now.since(last));
         self.last_data = Some(now);
         if self.filled == self.shards.data() {
-            let data = self.filled;
-            let wanted = self.redundancy.parity(&Group { data, parity, gap });
-            (self.filled, self.due) = (0, wanted.min(parity));
+            (self.filled, self.due) = (0, self.redundancy.leaves(self.prepared, gap));
             if self.due == 0 {
                 self.end_group();
             }
@@ -156,6 +167,23 @@ impl Encoder {
         }
     }
 
+    /// Whether a group has begun and is not full.
+    pub(crate) fn is_open(&self) -> bool {
+        self.filled > 0
+    }
+
+    /// The number of the group that the next data packet belongs to.
+    pub(crate) fn next_group(&self) -> u32 {
+        let (group, position) = self.shards.place(self.next);
+        // Parity that is due is given up then.
+        group + u32::from(position >= self.shards.data())
+    }
+
+    /// Data and parity shards of each group.
+    pub(crate) fn numbers(&self) -> (usize, usize) {
+        (self.shards.data(), self.shards.parity())
+    }
+
     /// The sender's numbers.
     pub fn shards(&self) -> Shards {
         self.shards
@@ -191,7 +219,7 @@ struct Rows {
 
 impl Rows {
     fn add(&mut self, shard: &[u8], coeffs: &[u8]) {
-        if shard.len() > self.stride {
+        if shard.len() > self.stride || coeffs.len() > self.count {
             self.grow(shard.len(), coeffs.len());
         }
         self.len = self.len.max(shard.len());
@@ -210,7 +238,8 @@ impl Rows {
     }
 
     fn grow(&mut self, len: usize, count: usize) {
-        let stride = len.next_multiple_of(STEP);
+        let stride = len.next_multiple_of(STEP).max(self.stride);
+        let count = count.max(self.count);
         let mut bytes = vec![0; stride * count + LINE];
         let start = bytes.as_ptr().align_offset(LINE).min(LINE);
         for k in 0..self.count {

@@ -1,6 +1,6 @@
 //! Encoder and decoder against each other, against loss and against hostile bytes.
 
-use super::redundancy::{Group, Redundancy};
+use super::redundancy::Redundancy;
 use super::*;
 use crate::random::Random;
 use crate::time::{Duration, Time};
@@ -459,19 +459,29 @@ fn mutate(packet: &mut Vec<u8>, random: &mut Random) {
     }
 }
 
-/// So many parity packets for each group.
-struct Always(usize);
-
-impl Redundancy for Always {
-    fn parity(&mut self, _: &Group) -> usize {
-        self.0
+#[test]
+fn each_group_has_the_parity_that_was_wanted_when_it_began() {
+    let mut encoder = flowing(10, 3);
+    let mut decoder = Decoder::new(10, 3).with_proven_numbers();
+    let random = &mut Random::from_number(5);
+    for parity in [0, 3, 1, 2, 0, 3, 3, 1] {
+        encoder.set_redundancy(Redundancy::Punctured(parity));
+        let packets = stream(&mut encoder, 10, 100 + 200 * parity, random);
+        assert_eq!(packets.len(), 10 + parity);
+        let lost: Vec<_> = packets[..parity].iter().map(|it| it.1.clone()).collect();
+        let mut rebuilt = Vec::new();
+        for (packet, _) in &packets[parity..] {
+            rebuilt.extend(receive(&mut decoder, packet));
+        }
+        assert_eq!(rebuilt, lost, "{parity}");
     }
 }
 
 #[test]
 fn with_less_parity_than_there_can_be_groups_stay_where_they_are() {
     for kept in 0..=4 {
-        let mut encoder = flowing(10, 3).with_redundancy(Box::new(Always(kept)));
+        let mut encoder = flowing(10, 3);
+        encoder.set_redundancy(Redundancy::Punctured(kept));
         let random = &mut Random::from_number(kept as u64);
         let packets = stream(&mut encoder, 200, 100, random);
         let parity = kept.min(3);
