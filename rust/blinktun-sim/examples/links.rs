@@ -4,11 +4,13 @@
 //! cargo run --release -p blinktun-sim --example links                     # all that have a name
 //! cargo run --release -p blinktun-sim --example links far "dsl loss=2%"   # these
 //! SECONDS=30 SEEDS=1,2,3 cargo run --release -p blinktun-sim --example links loss5
+//! OVERHEAD=0.3 cargo run --release -p blinktun-sim --example links loss5  # of the payload, for copies and parity
 //! ```
 //!
 //! `!` stands behind what misses its goal (`benchmarks/links/goals.txt`).
 
 use blinktun_link::{Description, catalog};
+use blinktun_proto::session::DEFAULT_OVERHEAD;
 use blinktun_sim::download::{Download, Idle, Measured};
 use blinktun_sim::goals::{Goal, goals};
 
@@ -19,6 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let seconds = variable("SECONDS", "16").parse()?;
     let seeds = variable("SEEDS", "1");
+    let max_overhead = variable("OVERHEAD", &DEFAULT_OVERHEAD.to_string()).parse()?;
     println!(
         "                                   beside the download              alone
 Mbit/s    share    wire   start    p50 ms   p99 ms   longest   p50 ms   p99 ms    wire  link"
@@ -36,6 +39,7 @@ Mbit/s    share    wire   start    p50 ms   p99 ms   longest   p50 ms   p99 ms  
             let download = Download {
                 link,
                 seconds,
+                max_overhead,
                 seed,
             };
             let (seen, idle) = (download.measure(), download.measure_idle());

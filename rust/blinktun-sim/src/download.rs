@@ -32,6 +32,8 @@ pub struct Download {
     pub link: Description,
     /// How long it takes if the link stays as it is; otherwise it ends 8 s behind the last change.
     pub seconds: u64,
+    /// The share of the payload that both ends may spend on copies and parity.
+    pub max_overhead: f64,
     /// Decides everything that is left to chance.
     pub seed: u64,
 }
@@ -128,6 +130,7 @@ impl Download {
             config.smux.stream_buffer = 128 << 20;
             config.compress = false;
             *config = Config::tuning_itself(config.clone());
+            config.max_overhead = self.max_overhead;
         });
         let mut world = setup.build();
         for (link, schedule) in [
@@ -282,6 +285,7 @@ mod tests {
         let download = Download {
             link,
             seconds: 1,
+            max_overhead: 0.0,
             seed: 1,
         };
         let phases = download.phases();

@@ -153,6 +153,9 @@ pub trait Controller: Send + Sync {
     /// A segment was sent again, and an earlier transmission had arrived. It may have been reported lost.
     fn on_spurious(&mut self, _bytes: u64, _now: Time) {}
 
+    /// Parity of so many bytes leaves.
+    fn on_parity_sent(&mut self, _bytes: u64) {}
+
     /// From now on a segment has at most so many bytes.
     fn on_mtu(&mut self, _segment: usize) {}
 

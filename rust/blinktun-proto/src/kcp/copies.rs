@@ -35,8 +35,8 @@ pub(super) struct Copies {
     waiting: VecDeque<(Time, Transmission)>,
     /// Copies since the last loss.
     in_vain: u32,
-    /// The newest segment that somebody waits for.
-    urgent: Option<Sn>,
+    /// The newest segment that somebody waits for, and when it left.
+    urgent: Option<(Sn, Time)>,
     /// When a segment left that nobody waits for.
     last_bulk: Option<Time>,
 }
@@ -58,7 +58,17 @@ impl Copies {
 
     /// Whether somebody waits for `sn` to arrive: for it, or for what left behind it.
     pub(super) fn is_awaited(&self, sn: Sn) -> bool {
-        self.urgent.is_some_and(|urgent| !urgent.before(sn))
+        self.urgent.is_some_and(|(urgent, _)| !urgent.before(sn))
+    }
+
+    /// Whether a segment that somebody waits for has left within this time.
+    pub(super) fn asked_within(&self, time: Duration, now: Time) -> bool {
+        self.urgent.is_some_and(|(_, at)| now.since(at) < time)
+    }
+
+    /// Whether only requests leave.
+    pub(super) fn is_alone(&self, now: Time) -> bool {
+        self.last_bulk.is_none_or(|at| now.since(at) >= ALONE)
     }
 
     /// A segment leaves, for the first time or again.
@@ -72,25 +82,23 @@ impl Copies {
         now: Time,
     ) {
         match again {
-            None if segment.is_urgent => self.urgent = Some(sn),
+            None if segment.is_urgent => self.urgent = Some((sn, now)),
             None => self.last_bulk = Some(now),
             Some(Again::Copy) => self.in_vain = self.in_vain.saturating_add(1),
             Some(_) => {}
         }
-        let is_alone = self.last_bulk.is_none_or(|at| now.since(at) >= ALONE);
+        let is_alone = self.is_alone(now);
         let is_wanted = match again {
             None => segment.is_urgent,
             Some(Again::Copy) => is_alone && segment.earlier.len() < copies(conditions.loss),
-            Some(_) => self.is_awaited(sn),
+            Some(_) => self.is_awaited(sn) && segment.group.is_none(),
         };
-        let is_paid = is_alone
-            || overhead.allowed() > 0.0
-            || (segment.transmissions >= REPEATED && overhead.has_credit());
+        let is_paid = is_alone || overhead.allows_copy(segment.transmissions >= REPEATED);
         if !is_wanted || !is_paid || !overhead.is_wanted() || self.in_vain >= IN_VAIN {
             return;
         }
         if !is_alone {
-            overhead.spend(segment.data.len());
+            overhead.spend_on_copy(segment.data.len());
         }
         let order = segment.last.order;
         self.add(Transmission { order, sn }, conditions.smoothed, now);

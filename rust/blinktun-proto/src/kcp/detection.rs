@@ -1,5 +1,6 @@
 //! Which transmissions are lost: found as kcp-go finds it, or by time.
 
+use super::coded::Coded;
 use super::copies::Copies;
 use super::overtaken::Overtaken;
 use super::time_threshold::TimeThreshold;
@@ -25,7 +26,7 @@ pub enum LossDetection {
 #[derive(Debug)]
 pub(super) enum Detection {
     Packets(ByPackets),
-    Time(ByTime),
+    Time(Box<ByTime>),
 }
 
 /// Later acknowledgements, and the timers of segments.
@@ -47,9 +48,10 @@ pub(super) struct ByPackets {
 pub(super) struct ByTime {
     pub(super) threshold: TimeThreshold,
     pub(super) copies: Copies,
+    pub(super) coded: Coded,
     /// What the path loses.
     pub(super) loss: Loss,
-    /// What copies may cost.
+    /// What copies and parity may cost.
     pub(super) overhead: Overhead,
     /// Probes that have left because nothing was heard since.
     probes: u32,
@@ -66,13 +68,14 @@ impl Detection {
                 held_back: false,
                 resumes: false,
             }),
-            LossDetection::Time(overhead) => Detection::Time(ByTime {
+            LossDetection::Time(overhead) => Detection::Time(Box::new(ByTime {
                 threshold: TimeThreshold::new(),
                 copies: Copies::default(),
+                coded: Coded::default(),
                 loss: Loss::default(),
                 overhead: Overhead::new(overhead),
                 probes: 0,
-            }),
+            })),
         }
     }
 

@@ -49,6 +49,10 @@ pub(super) struct Outgoing {
     pub(super) rto: Duration,
     pub(super) transmissions: u32,
     pub(super) acked: bool,
+    /// The group of FEC in which it left last.
+    pub(super) group: Option<u32>,
+    /// That transmission is lost, but parity may bring it back.
+    pub(super) is_suspected: bool,
     /// It waits to leave again, for this reason.
     pub(super) queued: Option<Again>,
     /// `due` was moved forward because a later segment arrived (early retransmission).
@@ -112,6 +116,8 @@ impl Outgoing {
             rto,
             transmissions: 0,
             acked: false,
+            group: None,
+            is_suspected: false,
             queued: None,
             early: false,
         }

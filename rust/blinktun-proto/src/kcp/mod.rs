@@ -7,6 +7,7 @@
 //! After any call that changes something, call [`Kcp::emit`] until it returns `None`, then arm a
 //! timer for [`Kcp::next_timeout`].
 
+mod coded;
 mod copies;
 mod detection;
 mod emit;
@@ -26,6 +27,7 @@ mod time_threshold;
 pub use detection::LossDetection;
 pub use hold::Hold;
 pub use promise::LEAST as LEAST_WINDOW;
+pub use sender::outlook::{NextUp, Outlook};
 
 use crate::congestion::InFlight;
 use crate::path::Path;
@@ -212,6 +214,28 @@ impl Kcp {
     /// The peer's window, in segments.
     pub fn remote_window(&self) -> u32 {
         self.sender.remote_window()
+    }
+
+    // --- parity ---------------------------------------------------------------------------
+
+    /// What decides whether parity pays. `None` if nothing may leave, or if losses are not found by time.
+    pub fn outlook(&mut self, path: &Path, now: Time) -> Option<Outlook> {
+        self.sender.outlook(path, now)
+    }
+
+    /// What leaves from now on belongs to this group of FEC; `None`: it leaves without.
+    pub fn set_group(&mut self, group: Option<u32>, now: Time) {
+        self.sender.set_group(group, now);
+    }
+
+    /// All data of the group has left.
+    pub fn note_full_group(&mut self, now: Time) {
+        self.sender.note_full_group(now);
+    }
+
+    /// So many bytes of parity leave.
+    pub fn note_parity(&mut self, bytes: usize) {
+        self.sender.note_parity(bytes);
     }
 
     // --- time -----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 //! The sending half: windows, what is in flight, what must leave again.
 
 mod losses;
+pub mod outlook;
 mod timeouts;
 
 use std::collections::VecDeque;
@@ -226,7 +227,9 @@ impl Sender {
                 let only = (segment.transmissions == 1).then_some(segment.last);
                 if let Some(departure) = only {
                     let order = departure.order;
-                    self.detection.note_fate(Fate::Arrived);
+                    if !segment.is_suspected {
+                        self.detection.note_fate(Fate::Arrived);
+                    }
                     self.detection.note_acked(order, false, &path.rtt, now);
                     path.note_length_arrived(departure.length, departure.at, now);
                 } else {
@@ -259,7 +262,10 @@ impl Sender {
         self.in_flight.remove(segment.data.len());
         self.lost -= segment.waits_as_lost();
         segment.queued = None;
-        self.detection.note_fate(segment.fate(ts));
+        let was_suspected = core::mem::take(&mut segment.is_suspected);
+        if !was_suspected {
+            self.detection.note_fate(segment.fate(ts));
+        }
         let bytes = segment.data.len() as u64;
         let departed = segment.departed_with(ts);
         let exact = departed.map(|departure| now.since(departure.at));
@@ -278,8 +284,10 @@ impl Sender {
         if exact.is_some() || is_only {
             // Else it may be an earlier transmission that has arrived.
             let order = departed.unwrap_or(segment.last).order;
-            self.detection
-                .note_acked(order, exact.is_some(), &path.rtt, now);
+            // What parity has brought back was not late, it was lost.
+            let may_be_rebuilt = was_suspected || segment.group.is_some();
+            let is_exact = exact.is_some() && !may_be_rebuilt;
+            self.detection.note_acked(order, is_exact, &path.rtt, now);
         }
         // Two transmissions of one millisecond have the same clock.
         let is_sure = !segment.earlier.is_empty() || segment.first_ts != ts;
@@ -433,6 +441,7 @@ impl Sender {
             again.count(stats);
         }
         segment.early = false;
+        segment.is_suspected = false;
         segment.due = now + segment.rto;
         let (order, sn) = (self.next_order, self.una.plus(index as u32));
         self.next_order += 1;
@@ -445,6 +454,7 @@ impl Sender {
             }
             Detection::Time(by) => {
                 by.threshold.note_sent(Transmission { order, sn });
+                segment.group = by.coded.group();
                 if again.is_none() {
                     by.overhead.note_payload(segment.data.len());
                 }

@@ -15,6 +15,7 @@ use crate::congestion::{Acked, Algorithm, Controller, Lost};
 use crate::recovery::rtt::Rtt;
 use crate::time::Time;
 use crate::trace::{Event, Trace};
+use crate::wire::fec;
 use crate::wire::kcp::HEADER;
 use liveness::Liveness;
 use mtu_search::{BASE, Length, MtuSearch, Reason};
@@ -178,9 +179,15 @@ impl Path {
         self.settings.send_ceiling
     }
 
-    /// A datagram with data or parity leaves.
+    /// A datagram with data leaves.
     pub fn note_sent(&mut self, bytes: usize) {
         self.pacer.note_sent(bytes);
+    }
+
+    /// A datagram with parity leaves.
+    pub fn note_parity(&mut self, bytes: usize) {
+        self.note_sent(bytes);
+        self.controller.on_parity_sent(bytes as u64);
     }
 
     /// Time has passed.
@@ -237,7 +244,8 @@ impl Path {
         let around = self.mtu - self.mss - HEADER;
         let is_excessive = search.length(around + payload) == Length::Excessive;
         let least = search.least_cut().filter(|_| is_excessive)?;
-        Some(least - around)
+        // It may leave without the FEC header that there is room for.
+        Some(least + fec::HEADER - around)
     }
 
     /// The size of a probe that should leave with the next new data.

@@ -197,7 +197,7 @@ impl MtuSearch {
     }
 
     /// A datagram that is too long for an interface of Ethernet, where the sender must cut it: on IPv6. This
-    /// needs 24 bytes more at most, which every receiver takes (kcptun wire, 1.4).
+    /// needs 32 bytes more at most, with a FEC header, which every receiver takes (kcptun wire, 1.4).
     pub fn least_cut(&self) -> Option<usize> {
         let is_v6 = self.ceiling == ETHERNET - HEADERS.1;
         is_v6.then_some(self.ceiling + 1)

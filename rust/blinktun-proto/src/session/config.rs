@@ -10,8 +10,10 @@ use crate::kcp::{self, LossDetection};
 use crate::path;
 use crate::path::mtu_search::BASE;
 use crate::qpp::Pads;
+use crate::session::fec_layer::Groups;
 use crate::session::layout::Layout;
 use crate::session::pace::{MAX_RATE, Pace};
+use crate::session::repair::Repair;
 use crate::smux::{self, Role, Version};
 use crate::time::{Duration, Time};
 use crate::wire;
@@ -30,7 +32,7 @@ pub const DEFAULT_MTU: usize = 1350;
 
 /// The share of the payload that a session spends at most to make good what may be lost, if it is asked for no
 /// other.
-pub const DEFAULT_OVERHEAD: f64 = 0.03;
+pub const DEFAULT_OVERHEAD: f64 = 0.05;
 
 /// The settings of an endpoint's sessions.
 #[derive(Clone, Debug)]
@@ -89,6 +91,8 @@ pub enum ConfigError {
     Window,
     /// `rate_limit` is above [`MAX_RATE`].
     RateLimit,
+    /// `max_overhead` is not between 0 and 1.
+    Overhead,
     /// `smux.frame_size` is 0 or above 65535.
     FrameSize,
     /// A buffer of smux is 0.
@@ -101,6 +105,7 @@ impl fmt::Display for ConfigError {
             ConfigError::Mtu => "mtu must leave at least 50 bytes for KCP and be at most 1500",
             ConfigError::Shards => "datashard + parityshard must be at most 255",
             ConfigError::Window => "sndwnd and rcvwnd must be 1..65535",
+            ConfigError::Overhead => "max_overhead must be 0..1",
             ConfigError::FrameSize => "framesize must be 1..65535",
             ConfigError::Buffer => "smuxbuf and streambuf must be at least 1",
             ConfigError::RateLimit => "ratelimit must be at most 2147483647",
@@ -126,6 +131,9 @@ impl Config {
             .any(|window| !(1..=MAX_WINDOW).contains(window))
         {
             return Err(ConfigError::Window);
+        }
+        if !(0.0..=1.0).contains(&self.max_overhead) {
+            return Err(ConfigError::Overhead);
         }
         if self.rate_limit > MAX_RATE {
             return Err(ConfigError::RateLimit);
@@ -224,11 +232,26 @@ impl Config {
         }
     }
 
+    /// Whether our data may leave with FEC.
+    fn has_fec(&self) -> bool {
+        !matches!(self.groups(), Groups::None)
+    }
+
+    pub(super) fn groups(&self) -> Groups {
+        match (self.congestion, self.shards) {
+            (Algorithm::Adaptive, None) if self.max_overhead > 0.0 => {
+                Groups::Punctured(Repair::default())
+            }
+            (_, None) => Groups::None,
+            (_, Some((data, parity))) => Groups::Whole(data, parity),
+        }
+    }
+
     pub(super) fn layout(&self) -> Layout {
         Layout {
             head: self.head,
             tail: self.tail,
-            has_fec: self.shards.is_some(),
+            has_fec: self.has_fec(),
             mtus: self.least_mtu()..=MAX_MTU,
         }
     }
@@ -240,7 +263,7 @@ impl Config {
 
     /// The smallest MTU that a session can work with.
     pub fn least_mtu(&self) -> usize {
-        let header = self.shards.map_or(0, |_| wire::fec::HEADER);
+        let header = if self.has_fec() { wire::fec::HEADER } else { 0 };
         self.head + self.tail + header + MIN_BLOCK.max(HEADER + 1)
     }
 

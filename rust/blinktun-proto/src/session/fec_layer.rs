@@ -4,15 +4,22 @@
 //! 4.8). So FEC packets leave only towards a peer that cannot be harmed: another blinktun, whose
 //! decoder proves the numbers, or one whose own packets prove that its numbers are ours.
 //!
+//! A session that tunes itself has no numbers of its own: towards another blinktun it uses [`CHOSEN`], towards
+//! another program those that its packets prove. Which of its datagrams leave with FEC is up to its [`Repair`].
+//!
 //! What comes is decoded whatever we send.
 
+use super::repair::Repair;
 use crate::fec::{Decoder, Encoder};
+use crate::kcp::Outlook;
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
 use crate::wire::SeqId;
 use crate::wire::fec::{HEADER, Packet};
 use crate::wire::kcp::Segments;
 
+/// Data and parity shards between two blinktun of which one tunes itself.
+const CHOSEN: (usize, usize) = (16, 8);
 /// Payloads without FEC after which a peer is said to have none.
 const PLAIN_ENOUGH: u32 = 64;
 /// FEC packets after which numbers that cannot be found are said to be others: four of the longest
@@ -32,15 +39,28 @@ pub enum PeerShards {
     Proven(usize, usize),
 }
 
+/// What our groups are like.
+#[derive(Clone, Debug, Default)]
+pub(super) enum Groups {
+    /// We send no FEC.
+    #[default]
+    None,
+    /// Data and parity shards, as configured. All data belongs to one.
+    Whole(usize, usize),
+    /// What is worth it belongs to one, and gets as much parity as is worth it.
+    Punctured(Repair),
+}
+
 /// The FEC of one session. The default has none configured.
 #[derive(Default)]
 pub(super) struct FecLayer {
-    /// Data and parity shards of our groups; `None`: we send no FEC.
-    shards: Option<(usize, usize)>,
+    groups: Groups,
     /// Made when FEC begins for the first time; it counts on when FEC begins again.
     encoder: Option<Encoder>,
     /// Data leaves with FEC; decided before each datagram.
     is_on: bool,
+    /// What was known then, if it was asked for.
+    outlook: Option<Outlook>,
     /// Made for the first FEC packet.
     decoder: Option<Decoder>,
     /// When what the decoder stores is of no use any more.
@@ -64,9 +84,9 @@ pub(super) struct Decoded {
 
 impl FecLayer {
     /// Nothing has come or left. [`super::Config::check`] has checked the shards.
-    pub fn new(shards: Option<(usize, usize)>) -> FecLayer {
+    pub fn new(groups: Groups) -> FecLayer {
         FecLayer {
-            shards,
+            groups,
             ..FecLayer::default()
         }
     }
@@ -75,18 +95,64 @@ impl FecLayer {
 
     /// Whether data may leave with FEC now.
     pub fn is_allowed(&self, peer_is_blinktun: bool) -> bool {
-        let has_our_shards = || self.peer_shards().is_some_and(|s| Some(s) == self.shards);
-        self.shards.is_some() && (peer_is_blinktun || has_our_shards())
+        self.allowed(peer_is_blinktun).is_some()
+    }
+
+    /// Data and parity shards with which data may leave now.
+    fn allowed(&self, peer_is_blinktun: bool) -> Option<(usize, usize)> {
+        match (&self.groups, peer_is_blinktun) {
+            (Groups::None, _) => None,
+            (Groups::Whole(data, parity), true) => Some((*data, *parity)),
+            (Groups::Whole(data, parity), false) => {
+                self.peer_shards().filter(|it| *it == (*data, *parity))
+            }
+            (Groups::Punctured(_), true) => Some(CHOSEN),
+            (Groups::Punctured(_), false) => self.peer_shards(),
+        }
+    }
+
+    /// Whether [`FecLayer::decide`] needs to know what the conversation knows.
+    pub fn wants_outlook(&self, peer_is_blinktun: bool) -> bool {
+        matches!(self.groups, Groups::Punctured(_)) && self.is_allowed(peer_is_blinktun)
     }
 
     /// Let FEC begin or end before the next datagram; it begins with a group.
-    pub fn decide(&mut self, peer_is_blinktun: bool) {
-        self.is_on = self.is_allowed(peer_is_blinktun);
-        match &mut self.encoder {
-            None if self.is_on => self.encoder = new_encoder(self.shards),
-            Some(encoder) if !self.is_on => encoder.abandon_group(),
-            _ => {}
+    pub fn decide(&mut self, peer_is_blinktun: bool, outlook: Option<Outlook>, now: Time) {
+        let allowed = self.allowed(peer_is_blinktun);
+        self.is_on = allowed.is_some();
+        let Some(numbers) = allowed else {
+            if let Some(encoder) = &mut self.encoder {
+                encoder.abandon_group();
+            }
+            return;
+        };
+        if self
+            .encoder
+            .as_ref()
+            .is_none_or(|it| it.numbers() != numbers)
+        {
+            self.encoder = renew(self.encoder.take(), numbers);
         }
+        let (Groups::Punctured(repair), Some(encoder)) = (&mut self.groups, &mut self.encoder)
+        else {
+            return;
+        };
+        let (shards, is_open) = (encoder.shards(), encoder.is_open());
+        self.is_on = outlook
+            .as_ref()
+            .is_some_and(|outlook| repair.protects(outlook, shards, is_open, now));
+        self.outlook = outlook;
+    }
+
+    /// The number of the group that the next datagram belongs to; `None`: it leaves without FEC.
+    pub fn group(&self) -> Option<u32> {
+        let encoder = self.encoder.as_ref().filter(|_| self.is_on)?;
+        Some(encoder.next_group())
+    }
+
+    /// Whether a group waits for more data.
+    pub fn has_open_group(&self) -> bool {
+        self.encoder.as_ref().is_some_and(Encoder::is_open)
     }
 
     /// Bytes that the next datagram leaves free in front of KCP's, for [`FecLayer::frame`].
@@ -100,6 +166,13 @@ impl FecLayer {
         match self.encoder.as_mut().filter(|_| self.is_on) {
             None => packet.len(),
             Some(encoder) if has_data => {
+                if let (Groups::Punctured(repair), Some(outlook)) =
+                    (&mut self.groups, &self.outlook)
+                    && !encoder.is_open()
+                {
+                    let len = packet.len();
+                    encoder.set_redundancy(repair.begin_group(outlook, encoder.shards(), len));
+                }
                 encoder.encode(packet, now);
                 packet.len()
             }
@@ -132,7 +205,10 @@ impl FecLayer {
 
     /// Set the first number of our FEC packets, for tests of wrapping.
     pub fn start_at(&mut self, seqid: SeqId) {
-        self.encoder = new_encoder(self.shards).map(|encoder| encoder.with_first_seqid(seqid));
+        if let Groups::Whole(data, parity) = self.groups {
+            let encoder = Encoder::new(data, parity).ok();
+            self.encoder = encoder.map(|encoder| encoder.with_first_seqid(seqid));
+        }
     }
 
     // --- from the wire --------------------------------------------------------------------
@@ -153,7 +229,11 @@ impl FecLayer {
     ) -> Decoded {
         self.coded = self.coded.saturating_add(1);
         self.stale_at = Some(now + FEC_IDLE);
-        let (data, parity) = self.shards.unwrap_or((1, 1));
+        let (data, parity) = match self.groups {
+            Groups::None => (1, 1),
+            Groups::Whole(data, parity) => (data, parity),
+            Groups::Punctured(_) => CHOSEN,
+        };
         let decoder = self
             .decoder
             .get_or_insert_with(|| Decoder::new(data, parity));
@@ -209,12 +289,17 @@ impl FecLayer {
     }
 
     fn mismatch(&self) -> Option<PeerShards> {
+        let ours = match self.groups {
+            Groups::None => None,
+            Groups::Whole(data, parity) => Some((data, parity)),
+            Groups::Punctured(_) => return None, // it takes what the peer has
+        };
         let Some(decoder) = &self.decoder else {
-            let is_off = self.shards.is_some() && self.plain >= PLAIN_ENOUGH;
+            let is_off = ours.is_some() && self.plain >= PLAIN_ENOUGH;
             return is_off.then_some(PeerShards::Off);
         };
         if let Some((data, parity)) = decoder.proven() {
-            let differs = self.shards != Some((data, parity));
+            let differs = ours != Some((data, parity));
             return differs.then_some(PeerShards::Proven(data, parity));
         }
         let is_hopeless = decoder.is_lost() && self.coded >= CODED_ENOUGH;
@@ -227,13 +312,19 @@ impl FecLayer {
     }
 }
 
-fn new_encoder(shards: Option<(usize, usize)>) -> Option<Encoder> {
-    shards.and_then(|(data, parity)| Encoder::new(data, parity).ok())
+/// An encoder with these numbers that goes on behind another one.
+fn renew(before: Option<Encoder>, (data, parity): (usize, usize)) -> Option<Encoder> {
+    let encoder = Encoder::new(data, parity).ok()?;
+    Some(match before {
+        None => encoder,
+        Some(before) => encoder.going_on_behind(&before),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kcp::NextUp;
     use crate::wire::kcp::{PUSH, Segment};
     use crate::wire::{Millis, Sn};
 
@@ -242,7 +333,7 @@ mod tests {
     const KCP: usize = 24;
 
     fn layer(shards: (usize, usize)) -> FecLayer {
-        FecLayer::new(Some(shards))
+        FecLayer::new(Groups::Whole(shards.0, shards.1))
     }
 
     /// Have `sender` send so many packets of data with FEC; what a receiver makes of them.
@@ -251,7 +342,7 @@ mod tests {
             let packet = Packet::parse(bytes).expect("a FEC packet");
             receiver.receive(&packet, CONV, NOW, &mut |_| panic!("nothing was lost"));
         };
-        sender.decide(true);
+        sender.decide(true, None, NOW);
         for sn in 0..count {
             let mut packet = [0; HEADER + KCP];
             let segment = Segment {
@@ -289,12 +380,12 @@ mod tests {
             (ours, others, false, false),
             (ours, others, true, true),
         ] {
-            let mut fec = FecLayer::new(shards);
+            let mut fec = shards.map_or_else(FecLayer::default, layer);
             if let Some(theirs) = theirs {
                 deliver(&mut layer(theirs), &mut fec, 100);
                 assert_eq!(fec.peer_shards(), Some(theirs));
             }
-            fec.decide(is_blinktun);
+            fec.decide(is_blinktun, None, NOW);
             let header = if is_allowed { HEADER } else { 0 };
             let case = (shards, theirs, is_blinktun);
             assert_eq!(fec.is_allowed(is_blinktun), is_allowed, "{case:?}");
@@ -302,10 +393,61 @@ mod tests {
         }
     }
 
+    /// A layer that gives parity where it pays, and what it is told while a download loses little.
+    fn punctured() -> (FecLayer, Outlook) {
+        let outlook = Outlook {
+            next: NextUp::New,
+            loss: 0.01,
+            flight: 900,
+            round_trip: Duration::from_millis(100),
+            is_asked: true,
+            share: 0.9,
+            allowed: 64_000.0,
+            failures: 0,
+        };
+        (FecLayer::new(Groups::Punctured(Repair::default())), outlook)
+    }
+
+    #[test]
+    fn groups_that_adapt_have_the_numbers_that_the_peer_takes() {
+        for (theirs, is_blinktun, expected) in [
+            (None, false, None),
+            (None, true, Some(CHOSEN)),
+            (Some((10, 3)), false, Some((10, 3))),
+            (Some((3, 7)), false, Some((3, 7))),
+            (Some((10, 3)), true, Some(CHOSEN)),
+        ] {
+            let (mut fec, outlook) = punctured();
+            if let Some(theirs) = theirs {
+                deliver(&mut layer(theirs), &mut fec, 100);
+            }
+            fec.decide(is_blinktun, Some(outlook), NOW);
+            let numbers = fec.encoder.as_ref().map(Encoder::numbers);
+            assert_eq!(numbers, expected, "{theirs:?} {is_blinktun}");
+            assert_eq!(fec.group().is_some(), expected.is_some());
+            assert_eq!(fec.take_mismatch(), None);
+        }
+    }
+
+    #[test]
+    fn other_numbers_begin_behind_all_that_have_left() {
+        let (mut fec, outlook) = punctured();
+        deliver(&mut layer((10, 3)), &mut fec, 100);
+        let mut sent = |is_blinktun| {
+            fec.decide(is_blinktun, Some(outlook), NOW);
+            let mut packet = [0; HEADER + KCP];
+            fec.frame(&mut packet, true, NOW);
+            Packet::parse(&packet).expect("a FEC packet").seqid.0
+        };
+        assert_eq!((sent(false), sent(false)), (0, 1));
+        let first = sent(true);
+        assert!(first > 13 && first % 24 == 0, "{first}");
+    }
+
     #[test]
     fn acknowledgements_alone_leave_without_header_and_take_no_number() {
         let mut fec = layer((2, 1));
-        fec.decide(true);
+        fec.decide(true, None, NOW);
         let mut packet = [[0; HEADER], [5; HEADER]].concat();
         assert_eq!(fec.frame(&mut packet, false, NOW), HEADER);
         assert_eq!(packet[..HEADER], [5; HEADER]);
@@ -319,7 +461,7 @@ mod tests {
         let mut fec = layer((2, 1));
         let mut numbers = Vec::new();
         for is_on in [true, true, true, false, true] {
-            fec.decide(is_on);
+            fec.decide(is_on, None, NOW);
             let mut packet = [0; HEADER + KCP];
             fec.frame(&mut packet, true, NOW);
             numbers.extend(Packet::parse(&packet).map(|sent| sent.seqid.0));

@@ -28,6 +28,7 @@ mod limits;
 mod memory;
 pub mod pace;
 mod parts;
+mod repair;
 mod stats;
 mod streams;
 mod transmit;
@@ -51,7 +52,7 @@ use crate::wire::{Millis, SeqId, Sn};
 
 pub use crate::smux::Role;
 use compression::Compression;
-pub use config::{Config, ConfigError, DEFAULT_MTU, MAX_MTU};
+pub use config::{Config, ConfigError, DEFAULT_MTU, DEFAULT_OVERHEAD, MAX_MTU};
 use fec_layer::FecLayer;
 pub use fec_layer::PeerShards;
 use first_answer::FirstAnswer;
@@ -184,7 +185,7 @@ impl Session {
             kcp,
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
-            fec: FecLayer::new(config.shards),
+            fec: FecLayer::new(config.groups()),
             conv,
             role,
             layout,

@@ -94,12 +94,22 @@ impl Session {
         cx: &mut Context,
     ) -> Option<(usize, bool)> {
         let overhead = self.layout.crypt();
-        self.fec.decide(self.mux.peer_is_blinktun());
+        let is_blinktun = self.mux.peer_is_blinktun();
+        let wants_outlook = self.fec.wants_outlook(is_blinktun);
+        if wants_outlook {
+            self.fill(now, cx);
+        }
+        let outlook = match wants_outlook {
+            true => self.kcp.outlook(&self.path, now),
+            false => None,
+        };
+        self.fec.decide(is_blinktun, outlook, now);
         if let Some(parity) = self.fec.parity_len()
             && self.path.may_send(now)
         {
             let len = self.write_parity(parity, out)?;
-            self.path.note_sent(len);
+            self.path.note_parity(len);
+            self.kcp.note_parity(len);
             self.path.note(sent(len, Content::Parity), now);
             return Some((len, self.path.forbids_fragments(len)));
         }
@@ -113,6 +123,7 @@ impl Session {
             return Some((len, true));
         }
         let start = self.layout.head + header;
+        self.kcp.set_group(self.fec.group(), now);
         let emitted = self.kcp.emit(
             &mut out[start..start + room],
             &mut self.path,
@@ -127,6 +138,9 @@ impl Session {
         let len = overhead + self.fec.frame(packet, emitted.has_data, now);
         if emitted.has_data {
             self.path.note_sent(len);
+            if header > 0 && !self.fec.has_open_group() {
+                self.kcp.note_full_group(now);
+            }
         }
         Some((len, self.path.forbids_fragments(len)))
     }
@@ -138,6 +152,7 @@ impl Session {
         let end = out.len().checked_sub(self.layout.tail)?;
         let payload = out.get_mut(self.layout.head..end)?;
         let with = (&mut cx.pool, &mut cx.stats);
+        self.kcp.set_group(None, now);
         // Programs of Go do not tell which of two transmissions has arrived.
         let is_copied = self.mux.peer_is_blinktun() && self.path.may_copy_probe();
         let probe = self
@@ -212,7 +227,7 @@ mod tests {
         let now = Time::from_millis(1);
         let peer = SocketAddr::from(([127, 0, 0, 1], 9)).into();
         let mut session = Session::new(&config, Role::Client, (peer, 7), 0, now);
-        session.fec.decide(true);
+        session.fec.decide(true, None, now);
         // The first packet of all has no parity: it is taken for a slow one.
         session.fec.frame(&mut [0; 100], true, now);
         session.fec.frame(&mut [0; 100], true, now);

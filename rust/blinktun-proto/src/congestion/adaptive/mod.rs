@@ -62,8 +62,10 @@ const LEAST_LOSS: f64 = 0.02;
 const LUCK: f64 = 2.5;
 /// At the start more loss than this in a round is not believed.
 const STARTUP_LOSS: f64 = 0.3;
-/// Beside a download copies are no more than this share; while only requests leave they may be half.
+/// Beside a download copies are no more than this share.
 const MAX_COPIES: f64 = 0.1;
+/// While only requests leave, so much may be copies.
+const MOST_COPIES: f64 = 0.75;
 /// A path that gives less than this part of what is sent is full.
 const FULL: f64 = 0.8;
 
@@ -311,7 +313,8 @@ impl Adaptive {
             Phase::Startup => self.round.last_loss().min(STARTUP_LOSS),
             _ => self.own_loss.share(),
         };
-        (1.0 - loss) * (1.0 - self.round.copies().min(MAX_COPIES))
+        let copies = self.round.copies().min(MAX_COPIES);
+        (1.0 - loss) * (1.0 - copies) * (1.0 - self.round.parity())
     }
 }
 
@@ -340,7 +343,9 @@ impl Controller for Adaptive {
         };
         let rate = self.gain * bandwidth as f64 / self.arriving();
         let slowest = (LEAST_FLIGHT * self.mss) as f64 / (base + self.queue.noise()).as_secs_f64();
-        Some(rate.max(slowest.min(LEAST_RATE)) as u64)
+        // Copies of requests that leave alone must not hold up the next request.
+        let slowest = slowest.min(LEAST_RATE) / (1.0 - self.round.copies().min(MOST_COPIES));
+        Some(rate.max(slowest) as u64)
     }
 
     fn on_sent(&mut self, sent: &Sent, _now: Time) {
@@ -367,6 +372,10 @@ impl Controller for Adaptive {
     fn on_transmission_lost(&mut self, bytes: u64, sent: Time) {
         self.round.note_lost(bytes);
         self.own_loss.note_lost(bytes, sent);
+    }
+
+    fn on_parity_sent(&mut self, bytes: u64) {
+        self.round.note_parity(bytes);
     }
 
     fn on_spurious(&mut self, bytes: u64, _now: Time) {

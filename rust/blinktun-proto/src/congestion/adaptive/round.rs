@@ -18,10 +18,12 @@ pub(super) struct Round {
     segments: u32,
     delivered: u64,
     lost: u64,
-    /// Bytes that have left, and those of copies among them.
+    /// Bytes that have left, and those of copies and parity among them.
     sent: u64,
     copied: u64,
+    coded: u64,
     copies: f64,
+    parity: f64,
     least_rtt: Option<Duration>,
     is_app_limited: bool,
     /// The loss of the round before; `None` in the first.
@@ -62,7 +64,8 @@ impl Round {
             began: Some(now),
             ends_after: sample.before + sample.bytes,
             last_loss: summary.map(|summary| summary.loss),
-            copies: self.copies + SMOOTHING * (self.share_copied() - self.copies),
+            copies: self.smoothed(self.copies, self.copied),
+            parity: self.smoothed(self.parity, self.coded),
             ..Round::default()
         };
         summary
@@ -79,6 +82,17 @@ impl Round {
     /// The share of what leaves that is a copy, smoothed.
     pub(super) fn copies(&self) -> f64 {
         self.copies
+    }
+
+    /// Parity of so many bytes leaves.
+    pub(super) fn note_parity(&mut self, bytes: u64) {
+        self.sent += bytes;
+        self.coded += bytes;
+    }
+
+    /// The share of what leaves that is parity, smoothed.
+    pub(super) fn parity(&self) -> f64 {
+        self.parity
     }
 
     /// So many bytes are lost.
@@ -101,8 +115,9 @@ impl Round {
         self.last_loss.unwrap_or(0.0)
     }
 
-    fn share_copied(&self) -> f64 {
-        self.copied as f64 / self.sent.max(1) as f64
+    /// A share after a round in which so many bytes of what left belong to it.
+    fn smoothed(&self, share: f64, bytes: u64) -> f64 {
+        share + SMOOTHING * (bytes as f64 / self.sent.max(1) as f64 - share)
     }
 
     fn summary(&self, time: Duration) -> Summary {

@@ -12,6 +12,7 @@ use crate::recovery::loss::Fate;
 use crate::recovery::rtt::Rtt;
 use crate::time::{Time, earliest};
 use crate::wire::Sn;
+use crate::work;
 
 impl Sender {
     /// Tell the controller, if anything is lost.
@@ -26,22 +27,59 @@ impl Sender {
     pub(super) fn find_losses(&mut self, path: &mut Path, now: Time) {
         let mut lost = Lost::default();
         while let Some(transmission) = self.next_lost(path, now) {
-            if let Some(segment) = still_out(&mut self.buffer, self.una, transmission) {
-                let (bytes, departure) = (segment.data.len(), segment.last);
-                self.queue_again(transmission.sn, Again::Fast);
-                if departure.is_probe() {
-                    continue; // it may be too long: that says nothing of the rate
-                }
+            let Some(segment) = still_out(&mut self.buffer, self.una, transmission) else {
+                continue;
+            };
+            if !segment.last.is_probe() {
                 self.detection.note_fate(Fate::Lost);
-                lost.add(bytes, departure.at, LossKind::PacketThreshold);
-                path.controller
-                    .on_transmission_lost(bytes as u64, departure.at);
             }
+            match (&mut self.detection, segment.group) {
+                (Detection::Time(by), Some(group)) if by.coded.has_parity(group) => {
+                    segment.is_suspected = true;
+                    by.coded.suspect(transmission, path.rtt.smoothed(), now);
+                }
+                _ => self.lose(transmission, &mut lost, path),
+            }
+        }
+        while let Some((transmission, group)) = self.next_failed(now) {
+            if let Detection::Time(by) = &mut self.detection {
+                by.coded.note_failed(group);
+            }
+            self.lose(transmission, &mut lost, path);
         }
         self.report(lost, path, now);
         if self.queue.is_empty() {
             self.hasten_overtaken(&path.rtt, now);
         }
+    }
+
+    /// A transmission is lost for good.
+    fn lose(&mut self, transmission: Transmission, lost: &mut Lost, path: &mut Path) {
+        if let Some(segment) = still_out(&mut self.buffer, self.una, transmission) {
+            let (bytes, departure) = (segment.data.len(), segment.last);
+            self.queue_again(transmission.sn, Again::Fast);
+            if departure.is_probe() {
+                return; // it may be too long: that says nothing of the rate
+            }
+            lost.add(bytes, departure.at, LossKind::PacketThreshold);
+            path.controller
+                .on_transmission_lost(bytes as u64, departure.at);
+        }
+    }
+
+    /// The next lost transmission that its group's parity has not brought back, and the group.
+    fn next_failed(&mut self, now: Time) -> Option<(Transmission, u32)> {
+        let Detection::Time(by) = &mut self.detection else {
+            return None;
+        };
+        while let Some(transmission) = by.coded.next(now) {
+            work::count(1);
+            let segment = still_out(&mut self.buffer, self.una, transmission);
+            if let Some(group) = segment.and_then(|segment| segment.group) {
+                return Some((transmission, group));
+            }
+        }
+        None
     }
 
     fn next_lost(&mut self, path: &Path, now: Time) -> Option<Transmission> {

@@ -21,6 +21,7 @@ impl Sender {
             Detection::Packets(by) => by.next_due.map(|at| at.max(by.next_look)),
             Detection::Time(by) => {
                 let early = earliest(by.threshold.next_timeout(), by.copies.next_timeout());
+                let early = earliest(early, by.coded.next_timeout());
                 earliest(early, self.probe_at(by, rtt))
             }
         };
@@ -117,7 +118,9 @@ impl Sender {
             && let Some(transmission) = by.copies.next(now)
         {
             work::count(1);
-            if still_out(&mut self.buffer, self.una, transmission).is_some() {
+            // A copy of a request that leaves alone must not hold up the next request.
+            let is_in_the_way = !self.queue.is_empty() && by.copies.is_alone(now);
+            if !is_in_the_way && still_out(&mut self.buffer, self.una, transmission).is_some() {
                 self.queue_again(transmission.sn, Again::Copy);
             }
         }
