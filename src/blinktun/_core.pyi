@@ -20,6 +20,7 @@ __all__ = [
     "COUNTERS",
     "CRYPTS",
     "DEFAULT_MTU",
+    "DEFAULT_OVERHEAD",
     "LINKS",
     "LINK_KEYS",
     "MAX_MTU",
@@ -71,6 +72,7 @@ OPENING_RECORD: Final[int]
 CRYPTS: Final[tuple[str, ...]]
 """Every packet cipher, by kcptun's name."""
 DEFAULT_MTU: Final[int]
+DEFAULT_OVERHEAD: Final[float]
 """kcptun's ``mtu``."""
 MAX_MTU: Final[int]
 """The largest datagram that kcptun takes, in bytes."""

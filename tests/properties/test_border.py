@@ -100,8 +100,8 @@ VALID: dict[str, Any] = {
     "datashard": 10, "parityshard": 3, "nodelay": 0, "interval": 30, "resend": 2, "nc": 1,
     "nocomp": False, "smuxver": 1, "session_buffer": 4194304, "framesize": 8192,
     "stream_buffer": 2097152, "is_auto": False, "searches_mtu": False,
-    "up_rate": None, "down_rate": 1000000, "keepalive": 10.0, "closewait": 0.0,
-    "sockbuf": 65536, "dscp": 0,
+    "up_rate": None, "down_rate": 1000000, "overhead_share": 0.2,
+    "keepalive": 10.0, "closewait": 0.0, "sockbuf": 65536, "dscp": 0,
 }  # fmt: skip
 BESIDE: dict[str, Any] = {"pass_": bytes(32), "pads": None}
 

@@ -297,6 +297,9 @@ mod _core {
     const DEFAULT_MTU: usize = session::DEFAULT_MTU;
 
     #[pymodule_export]
+    const DEFAULT_OVERHEAD: f64 = session::DEFAULT_OVERHEAD;
+
+    #[pymodule_export]
     const MAX_MTU: usize = session::MAX_MTU;
 
     #[pymodule_export]

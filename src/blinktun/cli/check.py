@@ -158,13 +158,17 @@ def _tuning(kcp: KcpSettings) -> Iterator[tuple[str, str]]:
     if kcp.is_auto:
         yield "mode", "auto: rate, windows and retransmission are found while sessions run"
         yield "at most", ", ".join(f"{n} {r}" for n in ("up", "down") if (r := getattr(kcp, n)))
-        yield "correction", "none"
+        yield "correction", _overhead(kcp.overhead_share)
         return
     corrected = kcp.datashard and kcp.parityshard
     yield "correction", f"{kcp.datashard} data + {kcp.parityshard} parity" if corrected else "none"
     yield "windows", f"send {kcp.sndwnd}, receive {kcp.rcvwnd} segments"
     timing = f"nodelay {kcp.nodelay}, interval {kcp.interval} ms, resend {kcp.resend}, nc {kcp.nc}"
     yield "timing", timing
+
+
+def _overhead(share: float) -> str:
+    return f"copies and parity, at most {share:.4g} of the payload" if share else "none"
 
 
 def _replays(level: Level) -> str:

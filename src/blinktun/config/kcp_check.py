@@ -11,6 +11,7 @@ from blinktun.config.model import KcpSettings
 from blinktun.config.options import by_key
 from blinktun.config.options_kcptun import KCPTUN_OPTIONS, MODES
 from blinktun.config.rates import RATE_FIX, parse_rate
+from blinktun.config.shares import SHARE_FIX, parse_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,10 +64,15 @@ def check_together(settings: KcpSettings, refuse: Refuse) -> None:
             parse_rate(getattr(settings, name))
         except ValueError as error:
             raise refuse(name, str(error), RATE_FIX) from None
+    try:
+        share = parse_share(settings.max_overhead)
+    except ValueError as error:
+        raise refuse("max_overhead", str(error), SHARE_FIX) from None
     if settings.stream_buffer > settings.session_buffer:
         problem = "makes a stream's buffer larger than its session's"
         raise refuse("streambuf", problem, "write a streambuf of at most smuxbuf bytes")
-    least = least_mtu(settings.crypt, not is_auto and datashard > 0 and parityshard > 0)
+    has_parity = share != 0 if is_auto else datashard > 0 and parityshard > 0
+    least = least_mtu(settings.crypt, has_parity)
     if settings.mtu < least:
         problem = "leaves no room for data beside the headers of this crypt and error correction"
         raise refuse("mtu", problem, f"write {least}..{MAX_MTU} (bytes)")

@@ -261,10 +261,10 @@ def _mode(settings: Settings) -> str:
 
 
 def _without_effect(settings: Settings, *, is_auto: bool) -> Iterator[str]:
-    for name in BY_HAND if is_auto else ("up", "down"):
+    for name in BY_HAND if is_auto else _OF_AUTO:
         if settings.given(name):
             key = settings.origin(name).key
-            fix = "remove it, or write another mode" if is_auto else "ratelimit limits each session"
+            fix = "remove it, or write another mode" if is_auto else _OF_AUTO[name]
             yield f"{key} has no effect with{'' if is_auto else 'out'} mode auto: {fix}"
     if settings.given("memory") and not is_auto:
         key = settings.origin("memory").key
@@ -307,6 +307,13 @@ def _reports(settings: Settings) -> ReportSettings:
         pprof=settings.boolean("pprof"),
     )
 
+
+_OF_AUTO: Mapping[str, str] = {
+    "up": "ratelimit limits each session",
+    "down": "ratelimit limits each session",
+    "max_overhead": "datashard and parityshard add parity",
+}
+"""Settings that have an effect with mode auto alone, and what to use with another mode."""
 
 _PAIRS: Mapping[str, str] = {"datashard": "parityshard", "streambuf": "smuxbuf"}
 """Settings that are refused for each other's sake."""

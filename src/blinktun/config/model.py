@@ -12,9 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
-from blinktun._core import DEFAULT_MTU
+from blinktun._core import DEFAULT_MTU, DEFAULT_OVERHEAD
 from blinktun.address import Address
 from blinktun.config.rates import parse_rate
+from blinktun.config.shares import parse_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,6 +95,9 @@ class KcpSettings:
     """With ``auto``: the most that a client sends, as ``20mbit``, ``2.5 MB/s``; empty: no bound."""
     down: str = ""
     """With ``auto``: the most that a server sends."""
+    max_overhead: str = f"{DEFAULT_OVERHEAD:.0%}"
+    """With ``auto``: the share of the payload that this end may spend to make good what may be
+    lost, as ``0.2`` or ``20%``; ``0``: nothing."""
     ratelimit: int = 0
     """Bytes of UDP payload that a session sends a second, 96000 at once; 0: no limit."""
     datashard: int = 10
@@ -146,6 +150,11 @@ class KcpSettings:
     def down_rate(self) -> int | None:
         """``down`` in bytes of datagrams a second; None: no bound."""
         return parse_rate(self.down) or None
+
+    @property
+    def overhead_share(self) -> float:
+        """``max_overhead`` as a part of 1."""
+        return parse_share(self.max_overhead)
 
     @property
     def session_buffer(self) -> int:

@@ -180,8 +180,8 @@ _PACKETS = (
         "mode",
         _TEXT,
         "auto (blinktun's own): sessions find rate, windows and retransmission while they run, and"
-        " send no parity. Others: presets of nodelay, interval, resend and nc. If no mode is given"
-        f" beside {', '.join(BY_HAND)}, it is fast",
+        " the parity that pays. Others: presets of nodelay, interval, resend and nc. If no mode is"
+        f" given beside {', '.join(BY_HAND)}, it is fast",
         both(AUTO),
         metavar="NAME",
         choices=(AUTO, *MODES, "manual"),
@@ -231,6 +231,16 @@ _PACKETS = (
         both(_DEFAULT.down),
         metavar="RATE",
         example="100mbit or 12.5 MB/s",
+    ),
+    Option(
+        "max_overhead",
+        _TEXT,
+        "with mode auto: the share of the payload that this end may spend on copies and parity, so"
+        " that what is lost delays requests less; requests alone are copied besides; 0: nothing"
+        " (blinktun's own)",
+        both(_DEFAULT.max_overhead),
+        metavar="SHARE",
+        example="0.2 or 20%",
     ),
     Option(
         "ratelimit",

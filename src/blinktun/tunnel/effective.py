@@ -68,7 +68,8 @@ def _own(kcp: KcpSettings) -> Iterator[str]:
         yield f"ratelimit: {kcp.ratelimit}"
     if kcp.is_auto:
         yield "mode: auto"
-        yield from (f"{name}: {rate}" for name in ("up", "down") if (rate := getattr(kcp, name)))
+        names = ("up", "down", "max_overhead")
+        yield from (f"{name}: {value}" for name in names if (value := getattr(kcp, name)))
     else:
         yield f"sndwnd: {kcp.sndwnd} rcvwnd: {kcp.rcvwnd}"
         yield f"nodelay parameters: {kcp.nodelay} {kcp.interval} {kcp.resend} {kcp.nc}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from blinktun import _core
 from blinktun.address import Address
 from blinktun.config import KcptunClient, KcptunServer, load
 from blinktun.config.document import parse_document
@@ -77,8 +78,8 @@ def test_every_key_reaches_the_model() -> None:
         "resend": 3, "nc": 1, "mtu": 1200, "sndwnd": 300, "rcvwnd": 400, "datashard": 20,
         "parityshard": 5, "dscp": 46, "nocomp": True, "acknodelay": True, "sockbuf": 1000000,
         "smuxver": 2, "smuxbuf": 3000000, "framesize": 4096, "streambuf": 1000000, "keepalive": 7,
-        "up": "20mbit", "down": "12 MB/s", "ratelimit": 125000, "closewait": 30, "qpp": True,
-        "qpp-count": 7, "qpp-revision": "M",
+        "up": "20mbit", "down": "12 MB/s", "max_overhead": "20%", "ratelimit": 125000,
+        "closewait": 30, "qpp": True, "qpp-count": 7, "qpp-revision": "M",
     }  # fmt: skip
     others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
               "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5,
@@ -99,6 +100,7 @@ def test_every_key_reaches_the_model() -> None:
         warnings=(
             "up has no effect without mode auto: ratelimit limits each session",
             "down has no effect without mode auto: ratelimit limits each session",
+            "max_overhead has no effect without mode auto: datashard and parityshard add parity",
             NO_INTEGRITY.format("salsa20"),
             "QPP: the key is too short to fill the pads: give it at least 211 bytes",
         ),
@@ -183,6 +185,12 @@ def test_hints_of_the_line_reach_the_core() -> None:
     for kcp in (client(up="20mbit", down="2.5 MB/s").kcp, server(down="2.5 MB/s", up="20mbit").kcp):
         assert (kcp.up_rate, kcp.down_rate) == (2_500_000, 2_500_000)
     assert (client().kcp.up_rate, client().kcp.down_rate) == (None, None)
+
+
+@pytest.mark.parametrize(("text", "share"), [("0", 0.0), ("0.2", 0.2), ("20%", 0.2)])
+def test_a_share_of_overhead_reaches_the_core(text: str, share: float) -> None:
+    assert client(max_overhead=text).kcp.overhead_share == share
+    assert client().kcp.overhead_share == _core.DEFAULT_OVERHEAD
 
 
 @pytest.mark.parametrize("name", ["up", "down"])
@@ -360,7 +368,8 @@ def test_bounds_are_those_of_the_wire(name: str, low: int, high: int) -> None:
         ({"parityshard": 246}, "parityshard", "255"),
         ({"mtu": 77, "mode": "fast"}, "mtu", "78..1500"),
         ({"mtu": 69, "datashard": 0}, "mtu", "70..1500"),
-        ({"mtu": 69}, "mtu", "70..1500"),
+        ({"mtu": 77}, "mtu", "78..1500"),
+        ({"mtu": 69, "max_overhead": "0"}, "mtu", "70..1500"),
         ({"mtu": 57, "crypt": "null", "datashard": 10}, "mtu", "58..1500"),
         ({"mtu": 85, "crypt": "aes-128-gcm", "mode": "manual"}, "mtu", "86..1500"),
     ],

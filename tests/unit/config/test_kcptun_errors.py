@@ -75,6 +75,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "up": (("20", "20mbit or 2.5 MB/s"), ("20mb/s", "20mbit or 2.5 MB/s")),
     "down": (("20", "20mbit or 2.5 MB/s"), ("20mb/s", "20mbit or 2.5 MB/s")),
     "memory": (("256", "256mb or 1.5 GiB"), ("256m", "256mb or 1.5 GiB")),
+    "max_overhead": (("20", "0.2 or 20%"), ("much", "0.2 or 20%")),
     # Texts
     "key": (("\ud800", "write a string"),),
     "log": (("a\0b", "write a string"),),
@@ -84,7 +85,7 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "datashard": ((253, "write at most 255 for both together"),),
     "parityshard": ((246, "write at most 255 for both together"),),
     "streambuf": ((134217729, "write a streambuf of at most smuxbuf bytes"),),
-    "mtu": ((69, "write 70..1500 (bytes)"),),
+    "mtu": ((77, "write 78..1500 (bytes)"),),
     # Numbers and switches alone: what their table says is what there is to get wrong
     **dict.fromkeys(
         (

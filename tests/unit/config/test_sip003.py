@@ -153,7 +153,7 @@ def test_flags_override_variables_and_the_file_overrides_both(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "key", "value", "fix"),
     [
-        ("mtu=60", "mtu", '"60"', "70..1500"),
+        ("mtu=60", "mtu", '"60"', "78..1500"),
         ("mtu=fast", "mtu", '"fast"', "write an integer, 50..1500"),
         ("keepalive=0", "keepalive", '"0"', "1..30"),
         ("crypt=AES", "crypt", '"AES"', "did you mean aes?"),

@@ -57,9 +57,10 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
     # pads if QPP is wanted.
     elsewhere = {"key", "acknodelay", "tcp", "qpp", "qpp_count", "qpp_revision"}
     # These follow from what is written.
-    elsewhere |= {"mode", "smuxbuf", "streambuf", "up", "down"}
+    elsewhere |= {"mode", "smuxbuf", "streambuf", "up", "down", "max_overhead"}
     names = {field.name for field in fields(KcpSettings)} - elsewhere
     names |= {"is_auto", "searches_mtu", "session_buffer", "stream_buffer", "up_rate", "down_rate"}
+    names |= {"overhead_share"}
     names |= {"pass_", "pads"}
     assert set(given) == names
     assert given["pads"] is None
@@ -81,11 +82,14 @@ def test_the_core_takes_the_least_mtu_and_no_smaller_one(crypt: str, datashard: 
 
 
 @pytest.mark.parametrize("crypt", CRYPTS)
-def test_auto_needs_no_room_for_parity(crypt: str) -> None:
-    least = _core.least_mtu(crypt, False)
-    core_config(KcpSettings(crypt=crypt, mtu=least))
+@pytest.mark.parametrize(("max_overhead", "has_parity"), [("5%", True), ("0", False)])
+def test_auto_needs_room_for_parity_unless_it_sends_none(
+    crypt: str, max_overhead: str, has_parity: bool
+) -> None:
+    least = _core.least_mtu(crypt, has_parity)
+    core_config(KcpSettings(crypt=crypt, mtu=least, max_overhead=max_overhead))
     with pytest.raises(ConfigError, match="mtu"):
-        core_config(KcpSettings(crypt=crypt, mtu=least - 1))
+        core_config(KcpSettings(crypt=crypt, mtu=least - 1, max_overhead=max_overhead))
 
 
 def test_the_defaults_of_both_sides_of_the_border_agree() -> None:

@@ -34,8 +34,9 @@ def test_the_line_of_the_defaults() -> None:
     assert start_line(SERVER, "[::]:29900") == (
         "kcptun server listening on: [::]:29900, target: 127.0.0.1:12948, encryption: aes,"
         " integrity: no, replay protection: yes, smux version: 1 or 2, compression: true,"
-        " tcp: false, mtu: search, mode: auto, acknodelay: false, dscp: 0, sockbuf: 4194304,"
-        " smuxbuf: 134217728, framesize: 8192, streambuf: 134217728, keepalive: 10, snmplog: ,"
+        " tcp: false, mtu: search, mode: auto, max_overhead: 5%, acknodelay: false, dscp: 0,"
+        " sockbuf: 4194304, smuxbuf: 134217728, framesize: 8192, streambuf: 134217728,"
+        " keepalive: 10, snmplog: ,"
         " snmpperiod: 60, pprof: false, quiet: false"
     )
 
