@@ -9,15 +9,15 @@ use crate::setup::Setup;
 use crate::world::World;
 
 /// What IPv4 and UDP put in front of a datagram, in bytes.
-const HEADERS: usize = 28;
+pub(crate) const HEADERS: usize = 28;
 /// The payload of a full packet: 1298 of 1378 bytes, with an MTU of 1350 for KCP.
 const PAYLOAD: f64 = 1298.0 / 1378.0;
 /// Bytes of a request and of its answer.
-const REQUEST: u64 = 1024;
+pub(crate) const REQUEST: u64 = 1024;
 /// Between two requests.
-const PAUSE: Duration = Duration::from_millis(120);
+pub(crate) const PAUSE: Duration = Duration::from_millis(120);
 /// The first request leaves so long after the download began.
-const FIRST: Duration = Duration::from_millis(500);
+pub(crate) const FIRST: Duration = Duration::from_millis(500);
 /// This share of each phase is left out of its goodput: the sender finds out what the link carries.
 const LEFT_OUT: f64 = 0.25;
 /// A download goes on for so long behind the last change of its link.
@@ -77,9 +77,9 @@ impl Requests {
 }
 
 /// A time in which the link stays as it is.
-struct Phase {
+pub(crate) struct Phase {
     begin: Duration,
-    end: Duration,
+    pub(crate) end: Duration,
     /// Payload that the link can carry, in Mbit/s.
     carries: f64,
 }
@@ -143,7 +143,7 @@ impl Download {
         world
     }
 
-    fn phases(&self) -> Vec<Phase> {
+    pub(crate) fn phases(&self) -> Vec<Phase> {
         let changes: Vec<_> = self.link.down.phases().collect();
         let ends = changes[1..].iter().map(|(at, _)| *at);
         let last = match changes[..] {
@@ -161,7 +161,7 @@ impl Download {
             .collect()
     }
 
-    fn judge(
+    pub(crate) fn judge(
         &self,
         phases: &[Phase],
         progress: &Progress,
@@ -211,12 +211,16 @@ fn wire(world: &World, sent: u64) -> f64 {
 
 /// How long each request took.
 fn requests(world: &World, download: Option<usize>) -> Requests {
-    let flows = world.flows.iter().enumerate();
+    requests_of(&world.flows, download, world.now)
+}
+
+pub(crate) fn requests_of(flows: &[Flow], download: Option<usize>, now: Time) -> Requests {
+    let flows = flows.iter().enumerate();
     let requests = flows.filter(|(place, _)| Some(*place) != download);
     let mut took: Vec<Duration> = requests
         .map(|(_, flow)| {
             let answered = flow.down.done_at.filter(|_| flow.down.read == REQUEST);
-            answered.unwrap_or(world.now).since(flow.opens)
+            answered.unwrap_or(now).since(flow.opens)
         })
         .collect();
     took.sort();
@@ -233,14 +237,14 @@ fn carries(weather: &Weather) -> f64 {
 
 /// How much has been read, and when.
 #[derive(Debug, Default)]
-struct Progress {
+pub(crate) struct Progress {
     marks: Vec<(Duration, u64)>,
 }
 
 impl Progress {
-    const EVERY: Duration = Duration::from_millis(5);
+    pub(crate) const EVERY: Duration = Duration::from_millis(5);
 
-    fn note(&mut self, at: Duration, read: u64) {
+    pub(crate) fn note(&mut self, at: Duration, read: u64) {
         self.marks.push((at, read));
     }
 

@@ -10,6 +10,7 @@
 //! | [`go`] | a peer that behaves as the Go programs do |
 //! | [`end`] | what can stand at an end there: an endpoint of ours, or such a peer |
 //! | [`download`] | a download over a link in words, and requests beside it: what it gets and costs |
+//! | [`by_hand`] | the same with settings by hand, between programs of either kind |
 //! | [`goals`] | what that must be over each link with a name |
 //! | [`crowd`] | one server and many clients |
 //! | [`seeds`] | with which seeds a story is told, and how to tell it again |
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod builders;
+pub mod by_hand;
 pub mod crowd;
 pub mod download;
 pub mod end;

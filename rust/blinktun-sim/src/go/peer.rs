@@ -89,6 +89,12 @@ impl GoPeer {
         }
     }
 
+    /// The other end is a Go program as well, and says no hello.
+    #[must_use]
+    pub fn towards_go(self) -> GoPeer {
+        GoPeer { unheard: 0, ..self }
+    }
+
     /// The next thing that happened.
     pub fn next_event(&mut self) -> Option<smux::Event> {
         self.mux.next_event()
