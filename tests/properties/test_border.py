@@ -99,7 +99,7 @@ VALID: dict[str, Any] = {
     "crypt": "aes", "mtu": 1350, "sndwnd": 128, "rcvwnd": 512, "ratelimit": 0,
     "datashard": 10, "parityshard": 3, "nodelay": 0, "interval": 30, "resend": 2, "nc": 1,
     "nocomp": False, "smuxver": 1, "session_buffer": 4194304, "framesize": 8192,
-    "stream_buffer": 2097152, "is_auto": False, "searches_mtu": False,
+    "stream_buffer": 2097152, "acknodelay": False, "is_auto": False, "searches_mtu": False,
     "up_rate": None, "down_rate": 1000000, "overhead_share": 0.2,
     "keepalive": 10.0, "closewait": 0.0, "sockbuf": 65536, "dscp": 0,
 }  # fmt: skip

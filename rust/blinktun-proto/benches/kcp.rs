@@ -61,6 +61,7 @@ impl Pair {
             send_window: window,
             receive_window: window,
             tunes_itself: false,
+            ack_delay: Duration::ZERO,
             clock_offset: 0,
         };
         let settings = path::Settings {

@@ -16,6 +16,8 @@ pub enum Timer {
     Liveness,
     /// The peer's window is asked for while it is zero.
     WindowProbe,
+    /// Acknowledgements have waited for long enough.
+    Acknowledgements,
     /// The pacer has a quantum.
     Pacing,
     /// The rate limit has been paid back.
@@ -36,11 +38,12 @@ pub enum Timer {
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 12] = [
+    pub const ALL: [Timer; 13] = [
         Timer::Retransmission,
         Timer::Stall,
         Timer::Liveness,
         Timer::WindowProbe,
+        Timer::Acknowledgements,
         Timer::Pacing,
         Timer::RateLimit,
         Timer::Keepalive,
@@ -58,6 +61,7 @@ impl Timer {
             Timer::Stall => "stall",
             Timer::Liveness => "liveness",
             Timer::WindowProbe => "window_probe",
+            Timer::Acknowledgements => "acknowledgements",
             Timer::Pacing => "pacing",
             Timer::RateLimit => "rate_limit",
             Timer::Keepalive => "keepalive",

@@ -20,6 +20,7 @@ const CONFIG: Config = Config {
     send_window: 32,
     receive_window: 32,
     tunes_itself: false,
+    ack_delay: blinktun_proto::time::Duration::ZERO,
     clock_offset: 0,
 };
 

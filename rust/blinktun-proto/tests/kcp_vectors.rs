@@ -70,6 +70,7 @@ impl Machine {
             send_window: number(setup, "sndwnd"),
             receive_window: number(setup, "rcvwnd"),
             tunes_itself: false,
+            ack_delay: Duration::ZERO,
             clock_offset: 0,
         };
         let settings = path::Settings {

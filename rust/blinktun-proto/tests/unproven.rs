@@ -393,6 +393,7 @@ fn a_datagram_is_one_guess() {
             send_window: 32,
             receive_window: 32,
             tunes_itself: false,
+            ack_delay: Duration::ZERO,
             clock_offset: 5_000_000,
         };
         let settings = path::Settings {

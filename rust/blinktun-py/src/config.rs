@@ -62,6 +62,7 @@ struct Settings {
     up_rate: Option<u64>,
     down_rate: Option<u64>,
     overhead_share: f64,
+    acknodelay: bool,
     keepalive: f64,
     closewait: f64,
     sockbuf: usize,
@@ -84,14 +85,17 @@ impl Settings {
             compress: !self.nocomp,
             nodelay: self.nodelay != 0,
             interval_ms: self.interval,
+            ack_delay: match self.acknodelay {
+                true => Duration::ZERO,
+                false => Duration::from_millis(self.interval.into()),
+            },
             resend: self.resend,
             congestion: match self.nc {
                 0 => Algorithm::Reno,
-                _ => Algorithm::Fixed,
+                _ => Algorithm::Adaptive,
             },
             up_ceiling: self.up_rate,
             down_ceiling: self.down_rate,
-            max_overhead: self.overhead_share,
             send_window: self.sndwnd,
             receive_window: self.rcvwnd,
             rate_limit: self.ratelimit,
@@ -109,6 +113,7 @@ impl Settings {
         let config = match self.is_auto {
             true => session::Config {
                 searches_mtu: self.searches_mtu,
+                max_overhead: self.overhead_share,
                 ..config.tuning_itself()
             },
             false => config,

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::endpoint::{Endpoint, Limits};
 use blinktun_proto::memory::{Budget, DEFAULT_BOUND};
@@ -49,7 +50,11 @@ pub struct Setup {
 impl Setup {
     /// Default settings behind checksums without encryption, ten perfect milliseconds apart.
     pub fn new(seed: u64) -> Setup {
-        let config = Config::new(&PacketCrypt::new(CryptKind::None, &PASS));
+        let config = Config {
+            congestion: Algorithm::Adaptive,
+            ack_delay: Duration::from_millis(30),
+            ..Config::new(&PacketCrypt::new(CryptKind::None, &PASS))
+        };
         let weather = Weather::perfect(Duration::from_millis(10));
         Setup {
             seed,

@@ -2,6 +2,7 @@
 //!
 //! The table must name each counter that there is, so a new one comes with its story.
 
+use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::crypt::CryptKind;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, Limits};
 use blinktun_proto::random::Random;
@@ -185,7 +186,9 @@ fn a_window_that_is_full(seed: u64) -> Stats {
 
 fn losses(seed: u64) -> World {
     let weather = Weather::perfect(SECOND / 50).with_loss(0.1);
-    let mut world = Setup::new(seed).weather(weather).build();
+    let setup = Setup::new(seed).weather(weather);
+    let setup = setup.both(|config| config.max_overhead = 0.0); // no copies
+    let mut world = setup.build();
     world.add(Flow::new(3_000_000, 0));
     world.run(60 * SECOND);
     world
@@ -231,6 +234,7 @@ fn the_last_segment_lost(seed: u64) -> Stats {
     let mut setup = Setup::new(seed).weather(weather);
     setup = setup.both(|config| {
         config.shards = None;
+        config.congestion = Algorithm::Reno;
         config.resend = 0;
     });
     let mut world = setup.build();

@@ -35,6 +35,11 @@ fn manual(seed: u64) -> Setup {
     })
 }
 
+/// The same, with nobody who finds the rate.
+fn windows_alone(seed: u64) -> Setup {
+    manual(seed).both(|config| config.congestion = Algorithm::Fixed)
+}
+
 fn auto(seed: u64) -> Setup {
     manual(seed).both(|config| *config = config.clone().tuning_itself())
 }
@@ -244,12 +249,14 @@ fn what_a_link_carries() {
 
 #[test]
 fn a_policer() {
-    let world = upload(&auto(1), "policer", 13 * SECOND);
-    let limit = assert_is(&world, LimitKind::Loss);
-    assert_allows(&limit, 30.0 * 125e3 * 0.967, 0.08);
-    assert!(limit.queue < Some(Duration::from_millis(20)), "{limit:?}");
+    for setup in [manual(1), auto(1)] {
+        let world = upload(&setup, "policer", 13 * SECOND);
+        let limit = assert_is(&world, LimitKind::Loss);
+        assert_allows(&limit, 30.0 * 125e3 * 0.967, 0.08);
+        assert!(limit.queue < Some(Duration::from_millis(20)), "{limit:?}");
+    }
     // A window that nobody has found the rate for is full of losses there.
-    let world = upload(&manual(1), "policer", 21 * SECOND);
+    let world = upload(&windows_alone(1), "policer", 21 * SECOND);
     let limit = limit_of_losses(&world);
     assert!(limit.rate < 2_000_000, "{limit:?}");
 }
@@ -262,7 +269,7 @@ fn limit_of_losses(world: &World) -> Limit {
 
 #[test]
 fn a_queue_that_a_window_fills() {
-    let world = upload(&manual(1), "deep", 11 * SECOND);
+    let world = upload(&windows_alone(1), "deep", 11 * SECOND);
     let limit = assert_is(&world, LimitKind::Queue);
     assert!(limit.queue > Some(Duration::from_millis(100)), "{limit:?}");
 }

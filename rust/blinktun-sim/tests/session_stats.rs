@@ -71,7 +71,8 @@ fn what_a_session_shows_of_its_path_is_the_path() {
                 .is_some_and(|rtt| (2 * TRIP..3 * TRIP).contains(&rtt))
         );
         assert!(stats.rtt.is_some() && stats.latest_rtt.is_some());
-        assert_eq!((stats.in_flight, stats.mtu, stats.rate), (0, 1350, None));
+        assert_eq!((stats.in_flight, stats.mtu), (0, 1350));
+        assert!(stats.rate.is_some());
         assert!(stats.window > 0 && stats.peer_window > 0);
         // FEC of 10 + 3, and headers.
         let overhead = stats.counts.sent_overhead().expect("data was sent");

@@ -17,8 +17,8 @@ _ROUND_TRIP = 0.1
 _OF_MANUAL = {
     "nodelay": "0 and 1 choose between two floors of the retransmission timeout",
     "interval": "it adds to the retransmission timeout",
-    "resend": "so many later segments are acknowledged before one is sent again; 0: none",
-    "nc": "1 switches the congestion window off, 0 has one",
+    "resend": "with nc 0, so many later segments are acknowledged before one is sent again",
+    "nc": "0 has the congestion window of KCP, 1 finds the rate within the windows",
 }
 
 
@@ -43,7 +43,9 @@ def advice_towards_auto(settings: Settings, kcp: KcpSettings, mode: str) -> tupl
 def _meanings(given: list[str], kcp: KcpSettings, mode: str) -> Iterator[str]:
     how = "" if "mode" in given else ", which counts beside settings by hand"
     numbers = f"nodelay {kcp.nodelay}, interval {kcp.interval}, resend {kcp.resend}, nc {kcp.nc}"
-    after_loss = "slow down after each loss" if kcp.nc == 0 else "send as before whatever is lost"
+    after_loss = (
+        "slow down after each loss" if kcp.nc == 0 else "find their rate within the windows"
+    )
     yield f"mode {mode}{how}: {numbers}; sessions {after_loss}"
     for name, who in (("sndwnd", "this end"), ("rcvwnd", "the other end")):
         if name in given:

@@ -106,7 +106,7 @@ class KcpSettings:
     """0..63, written into the TOS byte."""
     nocomp: bool = False
     acknodelay: bool = False
-    """Accepted and always true here: acknowledgements leave at the end of every received batch."""
+    """Without ``auto``: acknowledgements for other programs do not wait for ``interval``."""
     sockbuf: int = 4194304
     """UDP socket buffers, in bytes."""
     smuxver: int | None = None

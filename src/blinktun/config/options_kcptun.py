@@ -367,17 +367,26 @@ _MANUAL = (
     Option(
         "resend",
         _INTEGER,
-        "later segments acknowledged before one is sent again; 0: wait for the timeout",
+        "with nc 0: later segments acknowledged before one is sent again; 0: wait for the timeout."
+        " With nc 1 the time counts that reordering takes on the path",
         both(0),
         unit="segments",
         low=0,
         high=65535,
     ),
-    Option("nc", _INTEGER, "0: congestion window, 1: windows only", both(0), low=0, high=1),
+    Option(
+        "nc",
+        _INTEGER,
+        "0: the congestion window of KCP; 1: the rate is found, within the windows",
+        both(0),
+        low=0,
+        high=1,
+    ),
     Option(
         "acknodelay",
         _BOOLEAN,
-        "ignored: acknowledgements are always sent at once",
+        "acknowledgements for other programs do not wait for interval; those for blinktun never do,"
+        " nor with mode auto",
         both(_DEFAULT.acknodelay),
     ),
 )

@@ -26,8 +26,8 @@ def test_settings_that_go_are_named_with_what_they_did() -> None:
             " sndwnd, rcvwnd, datashard, parityshard"
         ),
         (
-            "mode fast2: nodelay 1, interval 20, resend 2, nc 1; sessions send as before whatever"
-            " is lost"
+            "mode fast2: nodelay 1, interval 20, resend 2, nc 1; sessions find their rate within"
+            " the windows"
         ),
         "sndwnd 128: this end sends 13.8 Mbit/s at most at a round trip of 100 ms",
         "rcvwnd 512: the other end sends 55.3 Mbit/s at most at a round trip of 100 ms",
@@ -47,8 +47,8 @@ def test_manual_and_no_parity() -> None:
     _, mode, *rest = advice(mode="manual", nc=0, resend=5, parityshard=0)
     assert mode.endswith("; sessions slow down after each loss")
     assert rest == [
-        "resend 5: so many later segments are acknowledged before one is sent again; 0: none",
-        "nc 0: 1 switches the congestion window off, 0 has one",
+        "resend 5: with nc 0, so many later segments are acknowledged before one is sent again",
+        "nc 0: 0 has the congestion window of KCP, 1 finds the rate within the windows",
         "datashard 10, parityshard 0: no parity, as with mode auto",
     ]
 

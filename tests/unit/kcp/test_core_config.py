@@ -53,9 +53,8 @@ def test_every_setting_reaches_the_core(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(_core, "Config", config)
     core_config(KcpSettings(key="k", nodelay=1, nc=0, keepalive=7))
-    # Acknowledgements always leave at once; tcp chooses the call; the key goes in derived, and as
-    # pads if QPP is wanted.
-    elsewhere = {"key", "acknodelay", "tcp", "qpp", "qpp_count", "qpp_revision"}
+    # tcp chooses the call; the key goes in derived, and as pads if QPP is wanted.
+    elsewhere = {"key", "tcp", "qpp", "qpp_count", "qpp_revision"}
     # These follow from what is written.
     elsewhere |= {"mode", "smuxbuf", "streambuf", "up", "down", "max_overhead"}
     names = {field.name for field in fields(KcpSettings)} - elsewhere

@@ -33,10 +33,14 @@ async def test_bytes_arrive_whatever_the_settings(settings: KcpSettings) -> None
     async with peers(settings) as both:
         near = both.near.open_stream()
         answering = asyncio.create_task(_echo_once(both))
-        await near.write(BIG)
-        near.finish()
+        writing = asyncio.create_task(_write_all(near))
         assert await read_all(near) == BIG
-        await answering
+        await asyncio.gather(answering, writing)
+
+
+async def _write_all(near: kcp.Stream) -> None:
+    await near.write(BIG)
+    near.finish()
 
 
 async def _echo_once(both: Peers) -> None:

@@ -40,7 +40,7 @@ impl Endpoint {
 
     fn may_open(&self, key: &Key) -> bool {
         let source = key.0.remote.ip();
-        (!self.config.tunes_itself() || self.cx.memory.may_open(network(source)))
+        (!self.config.tunes_itself || self.cx.memory.may_open(network(source)))
             && self.sessions.len() < self.limits.sessions
             && self.sessions.count(source) < self.limits.sessions_per_source
     }

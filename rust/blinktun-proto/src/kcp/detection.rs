@@ -18,8 +18,13 @@ pub enum LossDetection {
     /// As kcp-go: by so many later acknowledgements (0: never), or by a timer of each segment.
     Packets(u32),
     /// By the time that reordering takes on this path, or by one timer for all that is in flight. What may be
-    /// lost is made good in advance, with bytes of up to this share of the payload.
-    Time(f64),
+    /// lost is made good in advance.
+    Time {
+        /// With bytes of up to this share of the payload.
+        overhead: f64,
+        /// Requests leave more than once before anything of theirs is lost.
+        copies_requests: bool,
+    },
 }
 
 /// One of both ways, and what it remembers.
@@ -68,9 +73,12 @@ impl Detection {
                 held_back: false,
                 resumes: false,
             }),
-            LossDetection::Time(overhead) => Detection::Time(Box::new(ByTime {
+            LossDetection::Time {
+                overhead,
+                copies_requests,
+            } => Detection::Time(Box::new(ByTime {
                 threshold: TimeThreshold::new(),
-                copies: Copies::default(),
+                copies: Copies::new(copies_requests),
                 coded: Coded::default(),
                 loss: Loss::default(),
                 overhead: Overhead::new(overhead),

@@ -23,12 +23,17 @@ impl Kcp {
     ) -> Option<Emitted> {
         self.sender.prepare(path, now);
         let mut at = 0;
-        let control = self.control_len();
+        if self.receiver.owed_acks() == 0 {
+            self.ack_delay.note_left();
+        }
+        let owed = self.control_len();
+        let is_due = !self.answered || self.has_question() || self.ack_delay.is_over();
         let waiting = self.sender.peek(path);
         let next = waiting.filter(|_| path.may_send(now));
         // One that was numbered before the MTU fell is too long, and cannot be cut any more.
         let longest = self.block.max(next.map_or(0, |len| HEADER + len));
         let block = longest.min(out.len());
+        let control = if is_due || next.is_some() { owed } else { 0 };
         // Acknowledgements share a datagram with data where both fit; else data goes first, so
         // that a bulk transfer leaves as one run of equal datagrams. But the very first comes
         // before all data: the peer may wait for it as the proof of our address.
@@ -43,7 +48,7 @@ impl Kcp {
         if has_data && let Some(least) = path.least_cut(at) {
             at = self.pad(out, (at, least), now, stats);
         }
-        if at == 0 && control > 0 {
+        if at == 0 && control > 0 && is_due {
             // There is too little room for the next data: what a candidate gets is limited.
             at = self.write_control(&mut out[..block], path, now, stats);
         }
@@ -118,6 +123,11 @@ impl Kcp {
         at + count * HEADER
     }
 
+    /// Whether a question or its answer must leave.
+    fn has_question(&self) -> bool {
+        self.probe.is_due() || self.window_report.is_some()
+    }
+
     fn control_len(&self) -> usize {
         let asks = usize::from(self.probe.is_due()) + usize::from(self.window_report.is_some());
         (self.receiver.owed_acks() + asks) * HEADER
@@ -168,6 +178,9 @@ impl Kcp {
                 }
                 .write(&mut out[at..]);
             }
+        }
+        if self.receiver.owed_acks() == 0 {
+            self.ack_delay.note_left();
         }
         stats.out_segs += (at / HEADER) as u64;
         at

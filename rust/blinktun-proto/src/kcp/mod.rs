@@ -7,6 +7,7 @@
 //! After any call that changes something, call [`Kcp::emit`] until it returns `None`, then arm a
 //! timer for [`Kcp::next_timeout`].
 
+mod ack_delay;
 mod coded;
 mod copies;
 mod detection;
@@ -33,10 +34,11 @@ use crate::congestion::InFlight;
 use crate::path::Path;
 use crate::path::liveness::STALL;
 use crate::stats::Stats;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::timers::{Timer, Timers};
 use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, Sn};
+use ack_delay::AckDelay;
 use pool::Pool;
 use probe::Probe;
 use receiver::Receiver;
@@ -59,6 +61,8 @@ pub struct Config {
     pub receive_window: u32,
     /// The receiving half gets its window by [`Kcp::set_room`], and repeats acknowledgements.
     pub tunes_itself: bool,
+    /// Acknowledgements for a peer that is no blinktun wait for so long, if no data takes them along.
+    pub ack_delay: Duration,
     /// Added to our millisecond clock: it makes `ts` unpredictable, so that echoing it is a proof.
     pub clock_offset: u32,
 }
@@ -71,6 +75,7 @@ pub struct Kcp {
     born: Time,
     sender: Sender,
     receiver: Receiver,
+    ack_delay: AckDelay,
     probe: Probe,
     /// A window report (WINS) is due; it echoes this clock.
     window_report: Option<Millis>,
@@ -113,6 +118,7 @@ impl Kcp {
             born: now,
             sender: Sender::new(mss, config.send_window, policy, now),
             receiver: Receiver::new(config.receive_window, config.tunes_itself),
+            ack_delay: AckDelay::new(config.ack_delay, config.block / HEADER),
             probe: Probe::default(),
             window_report: None,
             first_una: None,
@@ -157,6 +163,7 @@ impl Kcp {
     /// The peer is blinktun.
     pub fn trust_peer(&mut self) {
         self.receiver.trust_peer();
+        self.ack_delay = AckDelay::None;
     }
 
     /// Our first segment has left before there was a conversation, and has arrived.
@@ -252,10 +259,12 @@ impl Kcp {
         timers.set(Timer::Retransmission, self.sender.next_timeout(&path.rtt));
         timers.set(Timer::Liveness, path.liveness.next_timeout());
         timers.set(Timer::WindowProbe, self.probe.next_timeout());
+        timers.set(Timer::Acknowledgements, self.ack_delay.next_timeout());
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, path: &mut Path, now: Time) {
+        self.ack_delay.handle_timeout(now);
         self.look(path, now);
         self.sender.handle_timeout(path, now);
     }

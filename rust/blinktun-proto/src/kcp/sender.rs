@@ -539,9 +539,21 @@ impl Sender {
         u64::from(self.effective_window(path)) * self.mss as u64
     }
 
-    /// Nothing is left to send. If the windows allow more, what is in flight says little of the path.
+    /// Whether a window of ours or the peer's keeps the path from being filled: what is missing at the front
+    /// holds up all that follows.
+    pub(super) fn is_blocked(&self, path: &Path) -> bool {
+        let window = self.window.min(self.remote_window) as usize;
+        self.buffer.len() >= window && !path.is_filled(self.in_flight.bytes - self.lost)
+    }
+
+    /// Nothing is left to send, or may be. If the windows allow more, what is in flight says little of the path.
     pub fn note_idle(&mut self, path: &Path) {
-        if self.queue.is_empty() && self.buffer.len() < self.effective_window(path) as usize {
+        let may_send = self.buffer.len() < self.effective_window(path) as usize;
+        let is_limited = match may_send {
+            true => self.queue.is_empty(),
+            false => self.is_blocked(path),
+        };
+        if is_limited {
             self.delivery.note_app_limited(self.in_flight.bytes);
         }
     }

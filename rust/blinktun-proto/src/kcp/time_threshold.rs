@@ -11,6 +11,8 @@ use crate::recovery::reordering::Reordering;
 use crate::time::{Duration, Time};
 use crate::work;
 
+/// How long reordering may take if nothing else can leave anyway.
+const HURRIED: Duration = Duration::from_millis(1);
 /// A round trip has at most so many marks.
 const MARKS_PER_ROUND: u32 = 64;
 
@@ -96,14 +98,18 @@ impl TimeThreshold {
     }
 
     /// The next transmission that is lost, unless it was acknowledged or repeated. Each comes once. After
-    /// the last one `is_out` is asked which are still out, to find when the next will be lost.
+    /// the last one `is_out` is asked which are still out, to find when the next will be lost. If it is hurried,
+    /// reordering gets no time.
     pub(super) fn next_lost(
         &mut self,
-        smoothed: Duration,
+        (smoothed, is_hurried): (Duration, bool),
         now: Time,
         is_out: impl Fn(&Transmission) -> bool,
     ) -> Option<Transmission> {
-        let patience = self.patience(smoothed, now);
+        let patience = match is_hurried {
+            true => HURRIED,
+            false => self.patience(smoothed, now),
+        };
         let expired = self.marks.partition_point(|mark| mark.at + patience <= now);
         if let Some(mark) = expired.checked_sub(1).and_then(|last| self.marks.get(last)) {
             self.lost_before = self.lost_before.max(mark.order);

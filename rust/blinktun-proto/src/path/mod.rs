@@ -184,6 +184,14 @@ impl Path {
         self.pacer.note_sent(bytes);
     }
 
+    /// Whether so many bytes in flight are as many as the path carries in a round trip, as far as that is known.
+    pub fn is_filled(&self, in_flight: u64) -> bool {
+        let Some((rate, min)) = self.controller.metrics().delivery_rate.zip(self.rtt.min()) else {
+            return true;
+        };
+        in_flight as f64 >= rate as f64 * min.as_secs_f64()
+    }
+
     /// A datagram with parity leaves.
     pub fn note_parity(&mut self, bytes: usize) {
         self.note_sent(bytes);

@@ -53,8 +53,12 @@ pub struct Config {
     pub nodelay: bool,
     /// Milliseconds; a term of the RTO.
     pub interval_ms: u32,
+    /// Acknowledgements for a peer that is no blinktun wait for so long (not `acknodelay`).
+    pub ack_delay: Duration,
     /// Acknowledgements past a segment before it is sent again; 0 is never.
     pub resend: u32,
+    /// Sessions find windows and parity themselves, within what else is set.
+    pub tunes_itself: bool,
     /// Who decides how much may be in flight, within the windows below.
     pub congestion: Algorithm,
     /// A client that finds its rate itself sends at most so many bytes of datagrams a second.
@@ -159,7 +163,9 @@ impl Config {
             compress: true,
             nodelay: false,
             interval_ms: 30,
+            ack_delay: Duration::ZERO,
             resend: 2,
+            tunes_itself: false,
             congestion: Algorithm::Fixed,
             up_ceiling: None,
             down_ceiling: None,
@@ -191,6 +197,8 @@ impl Config {
             shards: None,
             nodelay: true,
             interval_ms: 10,
+            ack_delay: Duration::ZERO,
+            tunes_itself: true,
             congestion: Algorithm::Adaptive,
             send_window: MAX_WINDOW,
             receive_window: MAX_WINDOW,
@@ -198,14 +206,9 @@ impl Config {
         }
     }
 
-    /// Whether sessions find rate, windows and retransmission themselves.
-    pub fn tunes_itself(&self) -> bool {
-        self.congestion == Algorithm::Adaptive
-    }
-
     /// The window of a session that does not exist yet, in segments.
     pub(crate) fn first_window(&self) -> u16 {
-        let window = match self.tunes_itself() {
+        let window = match self.tunes_itself {
             true => kcp::LEAST_WINDOW.min(self.receive_window),
             false => self.receive_window,
         };
@@ -222,12 +225,16 @@ impl Config {
             block,
             nodelay: self.nodelay,
             loss_detection: match self.congestion {
-                Algorithm::Adaptive => LossDetection::Time(self.max_overhead),
+                Algorithm::Adaptive => LossDetection::Time {
+                    overhead: self.max_overhead,
+                    copies_requests: self.tunes_itself,
+                },
                 _ => LossDetection::Packets(self.resend),
             },
             send_window: self.send_window,
             receive_window: self.receive_window,
-            tunes_itself: self.tunes_itself(),
+            tunes_itself: self.tunes_itself,
+            ack_delay: self.ack_delay,
             clock_offset,
         }
     }
@@ -238,10 +245,8 @@ impl Config {
     }
 
     pub(super) fn groups(&self) -> Groups {
-        match (self.congestion, self.shards) {
-            (Algorithm::Adaptive, None) if self.max_overhead > 0.0 => {
-                Groups::Punctured(Repair::default())
-            }
+        match (self.tunes_itself, self.shards) {
+            (true, None) if self.max_overhead > 0.0 => Groups::Punctured(Repair::default()),
             (_, None) => Groups::None,
             (_, Some((data, parity))) => Groups::Whole(data, parity),
         }

@@ -191,7 +191,7 @@ impl Session {
             layout,
             held_over: HeldOver::default(),
             pace: config.pace(now),
-            tunes_itself: config.tunes_itself(),
+            tunes_itself: config.tunes_itself,
             memory: None,
             first_answer: FirstAnswer::Idle(answer),
             counts,

@@ -59,6 +59,7 @@ impl OldPeer {
             send_window: 128,
             receive_window: 512,
             tunes_itself: false,
+            ack_delay: blinktun_proto::time::Duration::ZERO,
             clock_offset: conv,
         };
         let encoder = shards.map(|(data, parity)| Encoder::new(data, parity).expect("numbers"));

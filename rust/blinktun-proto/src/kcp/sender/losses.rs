@@ -83,11 +83,14 @@ impl Sender {
     }
 
     fn next_lost(&mut self, path: &Path, now: Time) -> Option<Transmission> {
+        let is_blocked = self.is_blocked(path);
         match &mut self.detection {
             Detection::Packets(by) => by.overtaken.next_lost(),
             Detection::Time(by) => {
                 let is_out = is_out(&self.buffer, self.una);
-                by.threshold.next_lost(path.rtt.smoothed(), now, is_out)
+                // What leaves again needlessly takes nobody's place then.
+                let hurry = (path.rtt.smoothed(), is_blocked);
+                by.threshold.next_lost(hurry, now, is_out)
             }
         }
     }
