@@ -72,8 +72,9 @@ OPENING_RECORD: Final[int]
 CRYPTS: Final[tuple[str, ...]]
 """Every packet cipher, by kcptun's name."""
 DEFAULT_MTU: Final[int]
-DEFAULT_OVERHEAD: Final[float]
 """kcptun's ``mtu``."""
+DEFAULT_OVERHEAD: Final[float]
+"""``max_overhead``, if nothing else is asked for, as a part of 1."""
 MAX_MTU: Final[int]
 """The largest datagram that kcptun takes, in bytes."""
 COUNTERS: Final[Mapping[str, CounterKind]]

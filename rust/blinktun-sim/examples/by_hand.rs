@@ -27,13 +27,17 @@ fn main() {
                 let seed = seed.parse().expect("a number");
                 let settings = match which.as_str() {
                     "picture" => Settings::PICTURE,
+                    "bare" => Settings {
+                        shards: None,
+                        ..Settings::PICTURE
+                    },
                     _ => Settings::tuned(&link),
                 };
                 let link = link.clone();
                 let download = Download {
                     link,
                     seconds,
-                    max_overhead: 0.05,
+                    max_overhead: variable("OVER", "0").parse().expect("a number"),
                     seed,
                 };
                 let by_hand = ByHand {

@@ -135,6 +135,7 @@ impl ByHand {
             (config.nodelay, config.interval_ms, config.resend) = timing;
             config.ack_delay = Duration::from_millis(timing.1.into());
             config.congestion = Algorithm::Adaptive;
+            config.max_overhead = self.download.max_overhead;
         });
         let windows = |config: &mut Config, send, receive| {
             (config.send_window, config.receive_window) = (send, receive);

@@ -14,7 +14,7 @@ const LINKS: [&str; 6] = ["clean", "loss5", "burst5", "reorder", "far", "policer
 /// byte at most. Where Go's program sends, luck decides when its queue overflows.
 const PAIRS: [(Program, Program, f64, f64); 3] = [
     (Program::Ours, Program::Ours, 0.9, 1.0),
-    (Program::Ours, Program::Go, 0.9, 1.0),
+    (Program::Ours, Program::Go, 0.8, 1.0),
     (Program::Go, Program::Ours, 0.8, 1.15),
 ];
 

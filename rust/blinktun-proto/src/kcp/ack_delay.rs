@@ -1,8 +1,8 @@
-//! When acknowledgements leave that no data takes along: at once, or by the clock of kcp-go.
+//! When acknowledgements leave if no data takes them along: at once, or after a delay.
 //!
-//! A sender of kcp-go that fills a queue takes its round trip from the last acknowledgements. Those that come
-//! at once let it time out more often while the queue grows, and it sends more of its window again. So its
-//! acknowledgements wait as it expects them to, unless `acknodelay` is set.
+//! A Go sender computes its timeout from recent round trips. If we acknowledge at once, its timeout is short. Then
+//! it repeats segments that are not lost while its queue grows. So we acknowledge as late as a Go receiver
+//! does, unless `acknodelay` is set.
 
 use crate::time::{Duration, Time};
 

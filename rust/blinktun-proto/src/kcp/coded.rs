@@ -30,16 +30,21 @@ pub(super) struct Coded {
 
 impl Coded {
     /// What leaves from now on belongs to this group; `None`: it leaves without FEC.
-    pub(super) fn set_group(&mut self, group: Option<u32>, now: Time) {
+    pub(super) fn set_group(&mut self, group: Option<u32>) {
         self.group = group;
-        if group.is_some() && group != self.newest {
-            (self.newest, self.began, self.is_full) = (group, now, false);
-        }
     }
 
-    /// The group of what leaves now.
-    pub(super) fn group(&self) -> Option<u32> {
+    /// A segment leaves. Returns its group.
+    pub(super) fn note_sent(&mut self, now: Time) -> Option<u32> {
+        if self.group.is_some() && self.group != self.newest {
+            (self.newest, self.began, self.is_full) = (self.group, now, false);
+        }
         self.group
+    }
+
+    /// How long the last group took until all its data had left.
+    pub(super) fn fill(&self) -> Duration {
+        self.fill
     }
 
     /// All data of the last group has left.
@@ -102,11 +107,11 @@ mod tests {
     #[test]
     fn parity_has_as_much_time_as_its_group_took_to_fill() {
         let mut coded = Coded::default();
-        coded.set_group(Some(1), at(0));
-        coded.set_group(None, at(3));
-        coded.set_group(Some(1), at(10));
+        for (group, time) in [(Some(1), 0), (None, 3), (Some(1), 10)] {
+            coded.set_group(group);
+            assert_eq!(coded.note_sent(at(time)), group);
+        }
         coded.note_full(at(12));
-        assert_eq!(coded.group(), Some(1));
         coded.suspect(transmission(5), Duration::from_millis(100), at(200));
         assert_eq!(coded.next_timeout(), Some(at(224)));
         assert_eq!(coded.next(at(223)), None);
@@ -120,11 +125,13 @@ mod tests {
     #[test]
     fn a_group_that_is_not_full_gets_no_parity_yet() {
         let mut coded = Coded::default();
-        coded.set_group(Some(1), at(0));
+        coded.set_group(Some(1));
+        coded.note_sent(at(0));
         assert!(!coded.has_parity(1));
         coded.note_full(at(5));
         assert!(coded.has_parity(1));
-        coded.set_group(Some(2), at(9));
+        coded.set_group(Some(2));
+        coded.note_sent(at(9));
         assert!(coded.has_parity(1) && !coded.has_parity(2));
     }
 

@@ -30,10 +30,8 @@ const GAPS: core::ops::RangeInclusive<Duration> =
     Duration::from_millis(2)..=Duration::from_millis(10);
 
 /// What is to be copied, unless it is acknowledged before.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Copies {
-    /// What leaves for the first time is copied as well, if somebody waits for it.
-    copies_requests: bool,
     waiting: VecDeque<(Time, Transmission)>,
     /// Copies since the last loss.
     in_vain: u32,
@@ -53,18 +51,7 @@ pub(super) struct Conditions {
 }
 
 impl Copies {
-    /// Nothing has left.
-    pub(super) fn new(copies_requests: bool) -> Copies {
-        Copies {
-            copies_requests,
-            waiting: VecDeque::new(),
-            in_vain: 0,
-            urgent: None,
-            last_bulk: None,
-        }
-    }
-
-    /// A transmission is lost, whatever made it good.
+    /// A transmission is lost, even if a copy or parity has replaced it.
     pub(super) fn note_loss(&mut self) {
         self.in_vain = 0;
     }
@@ -102,7 +89,7 @@ impl Copies {
         }
         let is_alone = self.is_alone(now);
         let is_wanted = match again {
-            None => self.copies_requests && segment.is_urgent,
+            None => segment.is_urgent,
             Some(Again::Copy) => is_alone && segment.earlier.len() < copies(conditions.loss),
             Some(_) => self.is_awaited(sn) && segment.group.is_none(),
         };

@@ -12,19 +12,17 @@ use crate::time::{Duration, Time};
 /// A probe waits at most so many times twice as long as the one before.
 const MAX_DOUBLINGS: u32 = 6;
 
+/// A group that takes this part of a round trip until it is full is a slow one.
+const SLOW_GROUP: u32 = 16;
+
 /// How an end notices that a transmission is lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum LossDetection {
     /// As kcp-go: by so many later acknowledgements (0: never), or by a timer of each segment.
     Packets(u32),
     /// By the time that reordering takes on this path, or by one timer for all that is in flight. What may be
-    /// lost is made good in advance.
-    Time {
-        /// With bytes of up to this share of the payload.
-        overhead: f64,
-        /// Requests leave more than once before anything of theirs is lost.
-        copies_requests: bool,
-    },
+    /// lost is made good in advance, with bytes of up to this share of the payload.
+    Time(f64),
 }
 
 /// One of both ways, and what it remembers.
@@ -73,12 +71,9 @@ impl Detection {
                 held_back: false,
                 resumes: false,
             }),
-            LossDetection::Time {
-                overhead,
-                copies_requests,
-            } => Detection::Time(Box::new(ByTime {
+            LossDetection::Time(overhead) => Detection::Time(Box::new(ByTime {
                 threshold: TimeThreshold::new(),
-                copies: Copies::new(copies_requests),
+                copies: Copies::default(),
                 coded: Coded::default(),
                 loss: Loss::default(),
                 overhead: Overhead::new(overhead),
@@ -95,6 +90,14 @@ impl Detection {
                 by.threshold
                     .note_acked(order, is_exact, rtt.smoothed(), now);
             }
+        }
+    }
+
+    /// Whether parity brings a segment back so late that this must not be taken for reordering.
+    pub(super) fn has_slow_groups(&self, rtt: &Rtt) -> bool {
+        match self {
+            Detection::Packets(_) => false,
+            Detection::Time(by) => by.coded.fill() > rtt.smoothed() / SLOW_GROUP,
         }
     }
 

@@ -13,7 +13,7 @@ const ASKS: usize = 2 * HEADER;
 
 impl Kcp {
     /// Write the next payload that must leave to `out`, as far as it fits. Data waits for the pacer of the
-    /// path; acknowledgements and probes do not.
+    /// path; acknowledgements and probes do not. Acknowledgements may wait for their own time.
     pub fn emit(
         &mut self,
         out: &mut [u8],
@@ -39,7 +39,7 @@ impl Kcp {
         // before all data: the peer may wait for it as the proof of our address.
         let fits = next.is_none_or(|len| control + HEADER + len <= block);
         if control > 0 && (fits || !self.answered) {
-            self.answered = true;
+            self.answered |= self.receiver.owed_acks() > 0;
             let data = next.filter(|_| fits).map_or(0, |len| HEADER + len);
             at = self.write_control(&mut out[..block - data], path, now, stats);
         }

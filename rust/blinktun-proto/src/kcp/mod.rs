@@ -1,8 +1,8 @@
 //! KCP: a reliable, ordered byte stream over datagrams (kcptun wire, section 3).
 //!
 //! [`Kcp`] wires a [`sender`], a [`receiver`] and window probes ([`probe`]) together. The [`Path`] that it
-//! works on comes in as an argument. Unlike the Go program it has no flush clock:
-//! acknowledgements leave after each batch of input, data as soon as the windows allow.
+//! works on comes in as an argument. Unlike the Go program it has no flush clock: data leaves as soon as the
+//! windows allow, acknowledgements after each batch of input, or when `ack_delay` is over.
 //!
 //! After any call that changes something, call [`Kcp::emit`] until it returns `None`, then arm a
 //! timer for [`Kcp::next_timeout`].
@@ -155,6 +155,11 @@ impl Kcp {
         self.sender.note_progress(now);
     }
 
+    /// Whether acknowledgements wait for their time.
+    pub fn holds_acknowledgements(&self) -> bool {
+        !self.ack_delay.is_over()
+    }
+
     /// Segments not yet acknowledged in order.
     pub fn waiting(&self) -> usize {
         self.sender.waiting()
@@ -231,8 +236,8 @@ impl Kcp {
     }
 
     /// What leaves from now on belongs to this group of FEC; `None`: it leaves without.
-    pub fn set_group(&mut self, group: Option<u32>, now: Time) {
-        self.sender.set_group(group, now);
+    pub fn set_group(&mut self, group: Option<u32>) {
+        self.sender.set_group(group);
     }
 
     /// All data of the group has left.

@@ -286,7 +286,8 @@ impl Sender {
             let order = departed.unwrap_or(segment.last).order;
             // What parity has brought back was not late, it was lost.
             let may_be_rebuilt = was_suspected || segment.group.is_some();
-            let is_exact = exact.is_some() && !may_be_rebuilt;
+            let is_exact =
+                exact.is_some() && !(may_be_rebuilt && self.detection.has_slow_groups(&path.rtt));
             self.detection.note_acked(order, is_exact, &path.rtt, now);
         }
         // Two transmissions of one millisecond have the same clock.
@@ -454,7 +455,7 @@ impl Sender {
             }
             Detection::Time(by) => {
                 by.threshold.note_sent(Transmission { order, sn });
-                segment.group = by.coded.group();
+                segment.group = by.coded.note_sent(now);
                 if again.is_none() {
                     by.overhead.note_payload(segment.data.len());
                 }
@@ -539,21 +540,19 @@ impl Sender {
         u64::from(self.effective_window(path)) * self.mss as u64
     }
 
-    /// Whether a window of ours or the peer's keeps the path from being filled: what is missing at the front
-    /// holds up all that follows.
+    /// Whether a window, ours or the peer's, is full and the path is not. So it is when the first segment of the
+    /// window is missing: those behind it have arrived, and new ones must wait for it.
     pub(super) fn is_blocked(&self, path: &Path) -> bool {
         let window = self.window.min(self.remote_window) as usize;
         self.buffer.len() >= window && !path.is_filled(self.in_flight.bytes - self.lost)
     }
 
-    /// Nothing is left to send, or may be. If the windows allow more, what is in flight says little of the path.
+    /// Nothing more leaves. If the windows allow more, what is in flight says little of the path.
     pub fn note_idle(&mut self, path: &Path) {
-        let may_send = self.buffer.len() < self.effective_window(path) as usize;
-        let is_limited = match may_send {
-            true => self.queue.is_empty(),
-            false => self.is_blocked(path),
-        };
-        if is_limited {
+        if self.is_blocked(path) {
+            self.delivery.note_blocked(self.in_flight.bytes);
+        } else if self.queue.is_empty() && self.buffer.len() < self.effective_window(path) as usize
+        {
             self.delivery.note_app_limited(self.in_flight.bytes);
         }
     }

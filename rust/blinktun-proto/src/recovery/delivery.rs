@@ -17,6 +17,8 @@ pub struct Snapshot {
     first_sent: Time,
     /// The sender had no more data, so the rate may be below the path's.
     is_app_limited: bool,
+    /// A window kept it from filling the path.
+    is_blocked: bool,
 }
 
 /// How much was delivered in which time.
@@ -30,6 +32,9 @@ pub struct Delivered {
     pub interval: Duration,
     /// The sender had no more data, so the rate may be below the path's.
     pub is_app_limited: bool,
+    /// A window kept it from filling the path, so the rate may be below the path's. Losses and queues are the
+    /// path's all the same.
+    pub is_blocked: bool,
 }
 
 impl Delivered {
@@ -49,6 +54,8 @@ pub struct Delivery {
     first_sent: Time,
     /// Transmissions are limited by the application until this much is delivered.
     app_limited_until: Option<u64>,
+    /// The same for windows.
+    blocked_until: Option<u64>,
     /// The path was dark: what leaves next begins an interval.
     restarts: bool,
     /// The newest transmission that was acknowledged since the last sample, and when it left.
@@ -63,6 +70,7 @@ impl Delivery {
             delivered_at: now,
             first_sent: now,
             app_limited_until: None,
+            blocked_until: None,
             restarts: false,
             newest: None,
         }
@@ -83,12 +91,18 @@ impl Delivery {
             delivered_at: self.delivered_at,
             first_sent: self.first_sent,
             is_app_limited: self.app_limited_until.is_some(),
+            is_blocked: self.blocked_until.is_some(),
         }
     }
 
     /// Nothing more is there to send, though the windows allow more. `in_flight` bytes are on their way.
     pub fn note_app_limited(&mut self, in_flight: u64) {
         self.app_limited_until = Some(self.delivered + in_flight);
+    }
+
+    /// Nothing more may leave, though the path is not full. `in_flight` bytes are on their way.
+    pub fn note_blocked(&mut self, in_flight: u64) {
+        self.blocked_until = Some(self.delivered + in_flight);
     }
 
     /// Nothing comes back, and only questions leave: these say nothing of the path's rate.
@@ -102,11 +116,8 @@ impl Delivery {
     pub fn note_acked(&mut self, bytes: u64, transmission: Option<(Snapshot, Time)>, now: Time) {
         self.delivered += bytes;
         self.delivered_at = now;
-        if self
-            .app_limited_until
-            .is_some_and(|until| self.delivered > until)
-        {
-            self.app_limited_until = None;
+        for until in [&mut self.app_limited_until, &mut self.blocked_until] {
+            until.take_if(|until| self.delivered > *until);
         }
         let Some((snapshot, sent)) = transmission else {
             return;
@@ -132,6 +143,7 @@ impl Delivery {
             before: newest.delivered,
             interval,
             is_app_limited: newest.is_app_limited,
+            is_blocked: newest.is_blocked,
         })
     }
 }

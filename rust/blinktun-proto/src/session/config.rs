@@ -169,7 +169,7 @@ impl Config {
             congestion: Algorithm::Fixed,
             up_ceiling: None,
             down_ceiling: None,
-            max_overhead: DEFAULT_OVERHEAD,
+            max_overhead: 0.0,
             send_window: 128,
             receive_window: 512,
             rate_limit: 0,
@@ -198,6 +198,7 @@ impl Config {
             nodelay: true,
             interval_ms: 10,
             ack_delay: Duration::ZERO,
+            max_overhead: DEFAULT_OVERHEAD,
             tunes_itself: true,
             congestion: Algorithm::Adaptive,
             send_window: MAX_WINDOW,
@@ -225,10 +226,7 @@ impl Config {
             block,
             nodelay: self.nodelay,
             loss_detection: match self.congestion {
-                Algorithm::Adaptive => LossDetection::Time {
-                    overhead: self.max_overhead,
-                    copies_requests: self.tunes_itself,
-                },
+                Algorithm::Adaptive => LossDetection::Time(self.max_overhead),
                 _ => LossDetection::Packets(self.resend),
             },
             send_window: self.send_window,

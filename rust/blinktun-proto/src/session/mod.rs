@@ -483,9 +483,9 @@ impl Session {
         matches!(self.state, State::Closed(_))
     }
 
-    /// Whether everything written has left and been acknowledged.
+    /// Whether everything written has left and been acknowledged, and so has all that came.
     pub fn is_drained(&self) -> bool {
-        self.kcp.waiting() == 0 && !self.mux.wants_transmit()
+        self.kcp.waiting() == 0 && !self.mux.wants_transmit() && !self.kcp.holds_acknowledgements()
     }
 
     /// Whether data leaves with FEC now.

@@ -25,8 +25,8 @@ const LEAST_LOSS: f64 = 0.002;
 const SLACK: f64 = 2.0;
 /// If all parity that a group can have is not enough, losses come in bursts, and copies do better. What leaves
 /// again is not protected for so long then, and for twice as long each time, so many times.
-const PAUSE: Duration = Duration::from_secs(4);
-const MOST_DOUBLINGS: u32 = 4;
+const PAUSE: Duration = Duration::from_secs(16);
+const MOST_DOUBLINGS: u32 = 2;
 /// The first groups get all parity, and one of so many later: from these the peer learns the numbers.
 const TEACHING: u32 = 3;
 const REMINDER: u32 = 16;
@@ -58,6 +58,7 @@ impl Repair {
         let affordable = outlook.share * data;
         let flight = f64::from(outlook.flight);
         if !outlook.is_asked || outlook.share <= 0.0 {
+            self.protects_all = false;
             return false;
         }
         let whole = parity / f64::from(REMINDER);
@@ -74,7 +75,7 @@ impl Repair {
         let NextUp::Again { is_awaited } = outlook.next else {
             return false;
         };
-        if needed >= parity {
+        if needed >= parity && now >= self.paused_until {
             self.pause(now);
         }
         let is_worth_it = now >= self.paused_until

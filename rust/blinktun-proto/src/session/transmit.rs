@@ -123,7 +123,7 @@ impl Session {
             return Some((len, true));
         }
         let start = self.layout.head + header;
-        self.kcp.set_group(self.fec.group(), now);
+        self.kcp.set_group(self.fec.group());
         let emitted = self.kcp.emit(
             &mut out[start..start + room],
             &mut self.path,
@@ -152,7 +152,7 @@ impl Session {
         let end = out.len().checked_sub(self.layout.tail)?;
         let payload = out.get_mut(self.layout.head..end)?;
         let with = (&mut cx.pool, &mut cx.stats);
-        self.kcp.set_group(None, now);
+        self.kcp.set_group(None);
         // Programs of Go do not tell which of two transmissions has arrived.
         let is_copied = self.mux.peer_is_blinktun() && self.path.may_copy_probe();
         let probe = self

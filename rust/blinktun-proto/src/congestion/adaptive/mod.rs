@@ -179,10 +179,12 @@ impl Adaptive {
         }
     }
 
-    fn end_round(&mut self, summary: Summary, now: Time) {
+    fn end_round(&mut self, mut summary: Summary, now: Time) {
         self.age += 1;
         self.own_loss.end_round();
         self.queue.end_round(summary.least_rtt, self.phase.load());
+        // A window holds data back like an application, unless there is a queue: then the path is full.
+        summary.is_app_limited |= summary.is_blocked && !self.queue.is_long();
         if summary.is_app_limited {
             self.queue.note_idle(now);
         }
@@ -199,7 +201,7 @@ impl Adaptive {
             let known = self.bandwidth.get();
             let is_full = (rate as f64) < FULL * self.gain_before * known as f64;
             let is_queued = self.queue.is_long();
-            let is_restrained = is_limited || self.gain_before < 1.0;
+            let is_restrained = is_limited || summary.is_blocked || self.gain_before < 1.0;
             let has_grown = self.bandwidth.add(rate, is_restrained);
             let is_congested = is_lossy || (is_queued && is_full && !is_limited);
             match self.phase {
@@ -307,14 +309,14 @@ impl Adaptive {
         rate as f64 * (base + self.queue.noise()).as_secs_f64()
     }
 
-    /// Of what leaves, this share brings something new.
+    /// Of the segments that leave, this share brings something new.
     fn arriving(&self) -> f64 {
         let loss = match self.phase {
             Phase::Startup => self.round.last_loss().min(STARTUP_LOSS),
             _ => self.own_loss.share(),
         };
         let copies = self.round.copies().min(MAX_COPIES);
-        (1.0 - loss) * (1.0 - copies) * (1.0 - self.round.parity())
+        (1.0 - loss) * (1.0 - copies)
     }
 }
 
@@ -341,7 +343,8 @@ impl Controller for Adaptive {
             true => (FIRST_FLIGHT as f64 / base.as_secs_f64()) as u64,
             false => self.bandwidth.get(),
         };
-        let rate = self.gain * bandwidth as f64 / self.arriving();
+        let share = self.arriving() * (1.0 - self.round.parity());
+        let rate = self.gain * bandwidth as f64 / share;
         let slowest = (LEAST_FLIGHT * self.mss) as f64 / (base + self.queue.noise()).as_secs_f64();
         // Copies of requests that leave alone must not hold up the next request.
         let slowest = slowest.min(LEAST_RATE) / (1.0 - self.round.copies().min(MOST_COPIES));

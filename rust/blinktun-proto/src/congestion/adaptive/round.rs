@@ -26,6 +26,7 @@ pub(super) struct Round {
     parity: f64,
     least_rtt: Option<Duration>,
     is_app_limited: bool,
+    is_blocked: bool,
     /// The loss of the round before; `None` in the first.
     last_loss: Option<f64>,
 }
@@ -43,6 +44,8 @@ pub(super) struct Summary {
     pub(super) least_rtt: Option<Duration>,
     /// There was not always data to send.
     pub(super) is_app_limited: bool,
+    /// A window kept data from filling the path.
+    pub(super) is_blocked: bool,
 }
 
 impl Round {
@@ -55,6 +58,7 @@ impl Round {
         }
         let sample = acked.delivered?;
         self.is_app_limited |= sample.is_app_limited;
+        self.is_blocked |= sample.is_blocked;
         let is_short = self.began.is_some() && self.segments < LEAST_SEGMENTS;
         if sample.before < self.ends_after || is_short {
             return None;
@@ -128,6 +132,7 @@ impl Round {
             loss: self.lost as f64 / bytes.max(1) as f64,
             least_rtt: self.least_rtt,
             is_app_limited: self.is_app_limited,
+            is_blocked: self.is_blocked,
         }
     }
 }
@@ -148,6 +153,7 @@ mod tests {
                 before,
                 interval: Duration::from_millis(100),
                 is_app_limited: false,
+                is_blocked: false,
             }),
             rtt: None,
             has_advanced: true,

@@ -64,7 +64,7 @@ impl Startup {
         let before = core::mem::replace(&mut self.rate, rate);
         if rate as f64 > GROWTH * before as f64 {
             self.plateau = 0;
-        } else if !summary.is_app_limited {
+        } else if !summary.is_app_limited && !summary.is_blocked {
             self.plateau += 1;
         }
         self.bytes += summary.bytes;
@@ -99,6 +99,7 @@ mod tests {
             loss,
             least_rtt: None,
             is_app_limited,
+            is_blocked: false,
         }
     }
 

@@ -26,7 +26,8 @@ impl Sender {
     /// Queue each segment of which the last transmission is lost.
     pub(super) fn find_losses(&mut self, path: &mut Path, now: Time) {
         let mut lost = Lost::default();
-        while let Some(transmission) = self.next_lost(path, now) {
+        let is_blocked = self.is_blocked(path);
+        while let Some(transmission) = self.next_lost(path, is_blocked, now) {
             let Some(segment) = still_out(&mut self.buffer, self.una, transmission) else {
                 continue;
             };
@@ -82,13 +83,12 @@ impl Sender {
         None
     }
 
-    fn next_lost(&mut self, path: &Path, now: Time) -> Option<Transmission> {
-        let is_blocked = self.is_blocked(path);
+    fn next_lost(&mut self, path: &Path, is_blocked: bool, now: Time) -> Option<Transmission> {
         match &mut self.detection {
             Detection::Packets(by) => by.overtaken.next_lost(),
             Detection::Time(by) => {
                 let is_out = is_out(&self.buffer, self.una);
-                // What leaves again needlessly takes nobody's place then.
+                // If nothing new may leave, a needless repetition delays nothing.
                 let hurry = (path.rtt.smoothed(), is_blocked);
                 by.threshold.next_lost(hurry, now, is_out)
             }

@@ -74,9 +74,9 @@ impl Sender {
     }
 
     /// See [`crate::kcp::Kcp::set_group`].
-    pub fn set_group(&mut self, group: Option<u32>, now: Time) {
+    pub fn set_group(&mut self, group: Option<u32>) {
         if let Detection::Time(by) = &mut self.detection {
-            by.coded.set_group(group, now);
+            by.coded.set_group(group);
         }
     }
 
