@@ -4,6 +4,9 @@
 //! cargo run --release -p blinktun-sim --example by_hand            # all links that have a name
 //! WHO=ours-ours SETTINGS=picture cargo run --release -p blinktun-sim --example by_hand far
 //! ```
+//!
+//! `SETTINGS`: `hand` (windows that fit the link, mode `fast2`), `picture` (kcptun's defaults), `bare` (the same without
+//! parity). `OVERHEAD`: the share of the payload for copies. `SECONDS`, `SEEDS`: as for `links`.
 
 use blinktun_link::{Description, catalog};
 use blinktun_sim::by_hand::{ByHand, Program, Settings};
@@ -37,7 +40,7 @@ fn main() {
                 let download = Download {
                     link,
                     seconds,
-                    max_overhead: variable("OVER", "0").parse().expect("a number"),
+                    max_overhead: variable("OVERHEAD", "0").parse().expect("a number"),
                     seed,
                 };
                 let by_hand = ByHand {

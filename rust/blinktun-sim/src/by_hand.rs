@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use blinktun_link::{Description, Link};
 use blinktun_proto::congestion::Algorithm;
 use blinktun_proto::session::{Config, Role};
-use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::time::Duration;
 
 use crate::crowd::{Client, Crowd};
-use crate::download::{Download, FIRST, HEADERS, Measured, PAUSE, Progress, REQUEST};
+use crate::download::{Download, Measured, Progress, carry_packets, requests, requests_for, wire};
 use crate::end::{End, Ours};
 use crate::flow::Flow;
 use crate::go::GoPeer;
@@ -97,13 +97,9 @@ impl ByHand {
         let end = phases.last().expect("a phase").end;
         let mut flows = vec![Flow::new(0, 1 << 40)];
         flows[0].opens = begin;
-        let mut at = FIRST;
-        while at + PAUSE < end {
-            let mut request = Flow::new(REQUEST, REQUEST);
-            request.opens = begin + at;
-            request.set_seed(flows.len() as u64);
-            flows.push(request);
-            at += PAUSE;
+        flows.extend(requests_for(end, begin));
+        for (place, flow) in flows.iter_mut().enumerate() {
+            flow.set_seed(place as u64);
         }
         crowd.clients[0].flows = flows;
         let mut progress = Progress::default();
@@ -113,9 +109,8 @@ impl ByHand {
             progress.note(crowd.now.since(begin), read);
         }
         let client = &crowd.clients[0];
-        let read: u64 = client.flows.iter().map(|flow| flow.down.read).sum();
-        let wire = (client.down.counts.bytes - sent) as f64 / read as f64;
-        let requests = crate::download::requests_of(&client.flows, Some(0), crowd.now);
+        let wire = wire(client.down.counts.bytes - sent, &client.flows);
+        let requests = requests(&client.flows, Some(0), crowd.now);
         self.download.judge(&phases, &progress, wire, requests)
     }
 
@@ -167,8 +162,7 @@ impl ByHand {
         };
         let lay = |weather: &blinktun_link::Schedule, luck| {
             let mut laid = Link::new(weather.first.clone(), luck);
-            laid.headers = HEADERS;
-            laid.follow(weather.clone(), Time::ZERO);
+            carry_packets(&mut laid, weather);
             laid
         };
         let mut greeting = Flow::new(1000, 1000);

@@ -1,6 +1,6 @@
 //! A download over a link in words, and small requests beside it: what it gets, and what it costs.
 
-use blinktun_link::{Description, Weather};
+use blinktun_link::{Description, Link, Schedule, Weather};
 use blinktun_proto::session::Config;
 use blinktun_proto::time::{Duration, Time};
 
@@ -9,15 +9,15 @@ use crate::setup::Setup;
 use crate::world::World;
 
 /// What IPv4 and UDP put in front of a datagram, in bytes.
-pub(crate) const HEADERS: usize = 28;
+const HEADERS: usize = 28;
 /// The payload of a full packet: 1298 of 1378 bytes, with an MTU of 1350 for KCP.
 const PAYLOAD: f64 = 1298.0 / 1378.0;
 /// Bytes of a request and of its answer.
-pub(crate) const REQUEST: u64 = 1024;
+const REQUEST: u64 = 1024;
 /// Between two requests.
-pub(crate) const PAUSE: Duration = Duration::from_millis(120);
+const PAUSE: Duration = Duration::from_millis(120);
 /// The first request leaves so long after the download began.
-pub(crate) const FIRST: Duration = Duration::from_millis(500);
+const FIRST: Duration = Duration::from_millis(500);
 /// This share of each phase is left out of its goodput: the sender finds out what the link carries.
 const LEFT_OUT: f64 = 0.25;
 /// A download goes on for so long behind the last change of its link.
@@ -103,8 +103,9 @@ impl Download {
             world.pass(Progress::EVERY);
             progress.note(world.now.since(begin), world.flows[download].down.read);
         }
-        let wire = wire(&world, sent);
-        self.judge(&phases, &progress, wire, requests(&world, Some(download)))
+        let wire = wire(world.down.counts.bytes - sent, &world.flows);
+        let requests = requests(&world.flows, Some(download), world.now);
+        self.judge(&phases, &progress, wire, requests)
     }
 
     /// Measure such requests with nothing beside them.
@@ -119,8 +120,8 @@ impl Download {
         add_requests(&mut world, end);
         world.pass(end);
         Idle {
-            wire: wire(&world, sent),
-            requests: requests(&world, None),
+            wire: wire(world.down.counts.bytes - sent, &world.flows),
+            requests: requests(&world.flows, None, world.now),
         }
     }
 
@@ -137,8 +138,7 @@ impl Download {
             (&mut world.up, &self.link.up),
             (&mut world.down, &self.link.down),
         ] {
-            link.headers = HEADERS;
-            link.follow(schedule.clone(), Time::ZERO);
+            carry_packets(link, schedule);
         }
         world
     }
@@ -191,30 +191,37 @@ impl Download {
     }
 }
 
-/// Add a request each [`PAUSE`] until `end`, from now.
-fn add_requests(world: &mut World, end: Duration) {
-    let begin = world.now;
-    let mut at = FIRST;
-    while at + PAUSE < end {
+/// A request each [`PAUSE`] from `begin` on, for so long.
+pub(crate) fn requests_for(time: Duration, begin: Time) -> impl Iterator<Item = Flow> {
+    let times = core::iter::successors(Some(FIRST), |at| Some(*at + PAUSE));
+    let times = times.take_while(move |at| *at + PAUSE < time);
+    times.map(move |at| {
         let mut request = Flow::new(REQUEST, REQUEST);
         request.opens = begin + at;
+        request
+    })
+}
+
+fn add_requests(world: &mut World, time: Duration) {
+    for request in requests_for(time, world.now) {
         world.add(request);
-        at += PAUSE;
     }
 }
 
-/// Bytes on the wire to the client for each that was read there, when `sent` had left before.
-fn wire(world: &World, sent: u64) -> f64 {
-    let read: u64 = world.flows.iter().map(|flow| flow.down.read).sum();
-    (world.down.counts.bytes - sent) as f64 / read as f64
+/// Packets of UDP leave over this link from now on.
+pub(crate) fn carry_packets(link: &mut Link, schedule: &Schedule) {
+    link.headers = HEADERS;
+    link.follow(schedule.clone(), Time::ZERO);
+}
+
+/// Bytes on the wire to the client for each that was read there, if so many have left over it.
+pub(crate) fn wire(sent: u64, flows: &[Flow]) -> f64 {
+    let read: u64 = flows.iter().map(|flow| flow.down.read).sum();
+    sent as f64 / read as f64
 }
 
 /// How long each request took.
-fn requests(world: &World, download: Option<usize>) -> Requests {
-    requests_of(&world.flows, download, world.now)
-}
-
-pub(crate) fn requests_of(flows: &[Flow], download: Option<usize>, now: Time) -> Requests {
+pub(crate) fn requests(flows: &[Flow], download: Option<usize>, now: Time) -> Requests {
     let flows = flows.iter().enumerate();
     let requests = flows.filter(|(place, _)| Some(*place) != download);
     let mut took: Vec<Duration> = requests
