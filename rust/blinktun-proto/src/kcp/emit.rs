@@ -23,9 +23,6 @@ impl Kcp {
     ) -> Option<Emitted> {
         self.sender.prepare(path, now);
         let mut at = 0;
-        if self.receiver.owed_acks() == 0 {
-            self.ack_delay.note_left();
-        }
         let owed = self.control_len();
         let is_due = !self.answered || self.has_question() || self.ack_delay.is_over();
         let waiting = self.sender.peek(path);

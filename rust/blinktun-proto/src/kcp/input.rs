@@ -56,7 +56,9 @@ impl Kcp {
                     };
                     let pushed = self.receiver.push(arrival, segment.data, sink, pool);
                     pushed.count(regular, stats);
-                    self.ack_delay.note_segment(now);
+                    if self.receiver.owed_acks() > 0 {
+                        self.ack_delay.note_segment(now);
+                    }
                     if regular {
                         let clocks = (segment.ts, self.clock(now));
                         self.receiver.note_delay(clocks, path.rtt.min(), now);
