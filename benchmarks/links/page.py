@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _INTRODUCTION = """# Lossy links
 
 Written by `make bench-links RECORD=1`. Links are those of `blinktun lab`, between two network
-namespaces of one machine. For each sample the programs are started anew; the contenders of a link
+namespaces of one machine. For each sample the programs are started again; the contenders of a link
 take turns in one run; every figure is the median of some samples. All tunnels encrypt.
 
 A sample is: requests of 1 KB, one every 120 ms, alone; then a download in the same session, with

@@ -4,10 +4,10 @@
 //! read, and bytes that the peer was told it may send. The sum of all accounts never exceeds the bound.
 //!
 //! Half of the bound is for the [`LEAST`] of each session, without which it could not work. Sessions share the
-//! other half for more than that. There nobody may have more than what is left. So one session alone gets
-//! half of it, and `n` sessions, all of which want more, get a part in `n + 1` each; one part is left for who
-//! comes next. Who has more than that, because others have come, gives back as its peer uses up what it was
-//! told. Sessions that peers open count by source as well: those of one address have at most half of the bound
+//! other half for more than that. There no session may have more than what is left. So one alone gets
+//! half of it, and `n` sessions, all of which want more, get a part in `n + 1` each; one part is left for the
+//! next session. One that has more than its part, because others have come, gives it back as its peer uses up what
+//! it was told. Sessions that peers open count by source as well: those of one address have at most half of the bound
 //! together, and half of what there is beyond their leasts.
 
 use std::collections::BTreeMap;
@@ -79,7 +79,7 @@ impl Budget {
         })))
     }
 
-    /// Change the bound. What is promised already stays so; nobody gets more until that is below the bound.
+    /// Change the bound. What is promised already stays promised; no session gets more until that is below the bound.
     pub fn set_bound(&self, bound: usize) {
         self.book().bound = bound;
     }
@@ -121,7 +121,7 @@ impl Budget {
 }
 
 impl Book {
-    /// What nobody has: of all, and of what there is beyond the leasts.
+    /// What is free: of all, and of what there is beyond the leasts.
     fn left(&self, source: Option<IpAddr>) -> Sum {
         let half = self.bound / 2;
         let left = Sum {
@@ -166,7 +166,7 @@ pub struct Account {
     source: Option<IpAddr>,
     granted: usize,
     held: usize,
-    /// What nobody else had beyond the leasts, when we looked last.
+    /// What was free or in this account beyond the leasts, when we looked last.
     left: usize,
 }
 
@@ -185,7 +185,7 @@ impl Account {
         self.granted
     }
 
-    /// What nobody else had beyond the leasts when this account changed last: it can have half of it.
+    /// What was free or in this account beyond the leasts when it changed last: it can have half of that.
     pub fn left(&self) -> usize {
         self.left
     }

@@ -305,7 +305,8 @@ fn a_thousand_sessions_of_readers_that_stop_stay_within_the_bound_and_none_starv
         thousand.pass(3 * SECOND);
         assert_eq!(thousand.accepted.len(), 1000);
         let unread: Vec<usize> = (0..1000).map(|place| thousand.unread(place)).collect();
-        let (least, most) = (unread.iter().min().unwrap(), unread.iter().max().unwrap());
+        let [least, most] =
+            [unread.iter().min(), unread.iter().max()].map(|it| it.expect("sessions"));
         assert!(*least >= 30_000, "{least}");
         assert!(*most <= 1 << 20, "{most}");
         assert!(thousand.server.memory().held() > 30_000_000);

@@ -17,7 +17,7 @@ use crate::wire::Sn;
 
 /// If so many copies in a row were in vain, the path is taken for one that does not lose.
 const IN_VAIN: u32 = 100;
-/// For so long after a segment that nobody waits for, requests do not leave alone.
+/// Requests leave alone if no other data has left for so long.
 const ALONE: Duration = Duration::from_secs(1);
 /// A request that leaves alone is lost with all its copies at most so often.
 const RESIDUAL: f64 = 0.005;
@@ -37,7 +37,7 @@ pub(super) struct Copies {
     in_vain: u32,
     /// The newest segment that somebody waits for, and when it left.
     urgent: Option<(Sn, Time)>,
-    /// When a segment left that nobody waits for.
+    /// When data of no request left last.
     last_bulk: Option<Time>,
 }
 
