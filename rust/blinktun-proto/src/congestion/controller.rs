@@ -131,10 +131,9 @@ pub trait Controller: Send + Sync {
         None
     }
 
-    /// Whether no new data may leave until something is acknowledged or found lost, with `on_way` bytes that
-    /// are neither.
-    fn is_full(&self, _on_way: u64) -> bool {
-        false
+    /// With so many bytes that are neither acknowledged nor found lost no new data may leave.
+    fn most_on_way(&self) -> u64 {
+        u64::MAX
     }
 
     /// A segment leaves.

@@ -364,7 +364,7 @@ impl Sender {
             };
         }
         let may_leave = !self.dark
-            && !path.controller.is_full(self.in_flight.bytes - self.lost)
+            && !path.is_full(self.in_flight.bytes - self.lost)
             && self.buffer.len() < self.effective_window(path) as usize;
         let new = self.queue.front().filter(|_| may_leave);
         new.map(|first| first.data.len())

@@ -48,6 +48,15 @@ pub struct Settings {
     pub searches_mtu: bool,
 }
 
+/// What the controller allows one batch of datagrams.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    /// Bytes of datagrams that may leave a second; `None`: it is not paced.
+    rate: Option<u64>,
+    /// Bytes that may be on their way.
+    on_way: u64,
+}
+
 /// One network path of a session.
 pub struct Path {
     /// Where the peer is, and which of our addresses it uses.
@@ -60,6 +69,7 @@ pub struct Path {
     pub validation: Validation,
     /// How much may be in flight, and how fast it leaves.
     pub controller: Box<dyn Controller>,
+    allowance: Allowance,
     pacer: Pacer,
     /// What it carries, unless that was given.
     mtu_search: Option<MtuSearch>,
@@ -80,6 +90,10 @@ impl Path {
             liveness: Liveness::new(settings.asks_after_data),
             validation: Validation::default(),
             controller: settings.congestion.build(mss, settings.resend),
+            allowance: Allowance {
+                rate: None,
+                on_way: u64::MAX,
+            },
             pacer: Pacer::default(),
             mtu_search: (settings.searches_mtu).then(|| MtuSearch::new(address.remote)),
             trace: None,
@@ -151,10 +165,23 @@ impl Path {
 
     // --- when data may leave --------------------------------------------------------------
 
+    /// A batch of datagrams begins. The controller is asked once for all of them: the answer takes time, and
+    /// changes little.
+    pub fn begin_batch(&mut self) {
+        self.allowance = Allowance {
+            rate: self.pacing_rate(),
+            on_way: self.controller.most_on_way(),
+        };
+    }
+
+    /// Whether no new data may leave while so many bytes are neither acknowledged nor found lost.
+    pub fn is_full(&self, on_way: u64) -> bool {
+        on_way >= self.allowance.on_way
+    }
+
     /// Whether data may leave now. If not, [`Path::next_timeout`] says when.
     pub fn may_send(&mut self, now: Time) -> bool {
-        let rate = self.pacing_rate();
-        self.pacer.may_send(rate, self.mtu, now)
+        self.pacer.may_send(self.allowance.rate, self.mtu, now)
     }
 
     fn pacing_rate(&self) -> Option<u64> {
@@ -210,8 +237,10 @@ impl Path {
 
     /// Segments that may wait for their turn. What waits in the streams instead can still be overtaken.
     pub fn queue_limit(&self) -> usize {
-        let rate = self.pacing_rate();
-        let bytes = rate.map(|rate| QUEUED_QUANTA * pacer::quantum(rate, self.mtu));
+        let bytes = self
+            .allowance
+            .rate
+            .map(|rate| QUEUED_QUANTA * pacer::quantum(rate, self.mtu));
         let segments = bytes.map(|bytes| (bytes / self.mss as u64).max(MIN_QUEUED) as usize);
         segments.unwrap_or(usize::MAX)
     }

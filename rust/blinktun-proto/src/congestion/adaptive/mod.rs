@@ -325,16 +325,16 @@ impl Controller for Adaptive {
         u64::MAX
     }
 
-    fn is_full(&self, on_way: u64) -> bool {
+    fn most_on_way(&self) -> u64 {
         if self.queue.base().is_none() {
-            return on_way >= FIRST_FLIGHT;
+            return FIRST_FLIGHT;
         }
         let (gain, least) = match self.phase {
             Phase::Startup => (STARTUP_PIPE, self.startup.window()),
             _ => (PIPE, FIRST_FLIGHT),
         };
         let most = gain * self.product(self.bandwidth.get()) / self.arriving();
-        on_way >= (most as u64).max(least)
+        (most as u64).max(least)
     }
 
     fn pacing_rate(&self) -> Option<u64> {
