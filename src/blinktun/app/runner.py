@@ -18,7 +18,7 @@ from blinktun.app.roles import start_all, stop_all
 from blinktun.app.signals import watch_signals
 from blinktun.app.workers import Worker, supervise
 from blinktun.config.explain import Origin
-from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcptunServer
+from blinktun.config.model import KcptunServer
 from blinktun.errors import TransportError
 from blinktun.kcp import Driver
 from blinktun.logs.destinations import is_on_console
@@ -55,6 +55,7 @@ def run(configs: Sequence[RoleConfig], *, grace: float | None = None) -> int:
             _log.warning("%s: %s", config.source, warning)
     want_descriptors()
     forbid_core_dumps()
+    keep_freed_memory()
     need_descriptors([config for config in configs if isinstance(config, KcptunServer)])
     for config in configs:
         if isinstance(config, KcptunServer) and config.workers > 1:
@@ -62,8 +63,6 @@ def run(configs: Sequence[RoleConfig], *, grace: float | None = None) -> int:
                 problem, fix = "need a process of their own", "run this file by itself"
                 raise Origin(config.source, "workers").error(problem, fix=fix)
             return _run_workers(config, grace)
-    if any(isinstance(config, BlinksocksClient | BlinksocksServer) for config in configs):
-        keep_freed_memory()
     roles = make_roles(configs)
     memory = session_memory(configs)
     return run_in_loop(_serve(roles, Reporting(configs, roles), (grace, memory), configs))
