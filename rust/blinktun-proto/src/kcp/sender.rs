@@ -103,7 +103,14 @@ impl Sender {
     pub fn room(&self, path: &Path) -> usize {
         let taken = self.buffer.len() + self.queue.len();
         let window = (self.effective_window(path) as usize).saturating_sub(taken);
-        let free = window.min(path.queue_limit().saturating_sub(self.queue.len()));
+        let limit = path.queue_limit();
+        let free = limit.saturating_sub(self.queue.len());
+        // One by one they would cut the frames of the streams into small ones.
+        let free = if free < limit / 4 {
+            0
+        } else {
+            free.min(window)
+        };
         let tail = self
             .queue
             .back()
@@ -574,5 +581,42 @@ fn is_out(buffer: &VecDeque<Outgoing>, una: Sn) -> impl Fn(&Transmission) -> boo
         let index = usize::try_from(it.sn.diff(una)).ok();
         let segment = index.and_then(|index| buffer.get(index));
         segment.is_some_and(|segment| segment.last.order == it.order && !segment.acked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::congestion::Algorithm;
+    use crate::path::Settings;
+
+    const MSS: usize = 1000;
+
+    #[test]
+    fn streams_give_a_paced_sender_no_single_segments() {
+        let settings = Settings {
+            nodelay: true,
+            interval_ms: 10,
+            resend: 2,
+            congestion: Algorithm::Paced(20_000_000),
+            send_ceiling: None,
+            asks_after_data: true,
+            searches_mtu: false,
+        };
+        let peer = SocketAddr::from(([192, 0, 2, 1], 1)).into();
+        let mut path = Path::new(settings, peer, (MSS, MSS));
+        path.begin_batch(Time::ZERO);
+        let policy = (true, LossDetection::Time(0.0));
+        let mut sender = Sender::new(MSS, 1000, policy, Time::ZERO);
+        sender.set_remote_window(1000);
+        let rooms = (0..=40).map(|_| {
+            let room = sender.room(&path) / MSS;
+            sender.push(&[0; MSS], false, &mut Pool::default());
+            room
+        });
+        let expected = (0..=40).map(|queued| if queued <= 30 { 40 - queued } else { 0 });
+        assert!(rooms.eq(expected));
     }
 }
