@@ -48,15 +48,6 @@ pub struct Settings {
     pub searches_mtu: bool,
 }
 
-/// What the controller allows one batch of datagrams.
-#[derive(Clone, Copy, Debug)]
-struct Allowance {
-    /// Bytes of datagrams that may leave a second; `None`: it is not paced.
-    rate: Option<u64>,
-    /// Bytes that may be on their way.
-    on_way: u64,
-}
-
 /// One network path of a session.
 pub struct Path {
     /// Where the peer is, and which of our addresses it uses.
@@ -69,7 +60,8 @@ pub struct Path {
     pub validation: Validation,
     /// How much may be in flight, and how fast it leaves.
     pub controller: Box<dyn Controller>,
-    allowance: Allowance,
+    /// Bytes that may be on their way, in the batch that is written.
+    most_on_way: u64,
     pacer: Pacer,
     /// What it carries, unless that was given.
     mtu_search: Option<MtuSearch>,
@@ -90,10 +82,7 @@ impl Path {
             liveness: Liveness::new(settings.asks_after_data),
             validation: Validation::default(),
             controller: settings.congestion.build(mss, settings.resend),
-            allowance: Allowance {
-                rate: None,
-                on_way: u64::MAX,
-            },
+            most_on_way: u64::MAX,
             pacer: Pacer::default(),
             mtu_search: (settings.searches_mtu).then(|| MtuSearch::new(address.remote)),
             trace: None,
@@ -167,21 +156,21 @@ impl Path {
 
     /// A batch of datagrams begins. The controller is asked once for all of them: the answer takes time, and
     /// changes little.
-    pub fn begin_batch(&mut self) {
-        self.allowance = Allowance {
-            rate: self.pacing_rate(),
-            on_way: self.controller.most_on_way(),
-        };
+    pub fn begin_batch(&mut self, now: Time) {
+        let rate = self.pacing_rate();
+        self.pacer
+            .set_rate(rate, self.mtu, self.rtt.smoothed(), now);
+        self.most_on_way = self.controller.most_on_way();
     }
 
     /// Whether no new data may leave while so many bytes are neither acknowledged nor found lost.
     pub fn is_full(&self, on_way: u64) -> bool {
-        on_way >= self.allowance.on_way
+        on_way >= self.most_on_way
     }
 
     /// Whether data may leave now. If not, [`Path::next_timeout`] says when.
     pub fn may_send(&mut self, now: Time) -> bool {
-        self.pacer.may_send(self.allowance.rate, self.mtu, now)
+        self.pacer.may_send(now)
     }
 
     fn pacing_rate(&self) -> Option<u64> {
@@ -237,12 +226,9 @@ impl Path {
 
     /// Segments that may wait for their turn. What waits in the streams instead can still be overtaken.
     pub fn queue_limit(&self) -> usize {
-        let bytes = self
-            .allowance
-            .rate
-            .map(|rate| QUEUED_QUANTA * pacer::quantum(rate, self.mtu));
-        let segments = bytes.map(|bytes| (bytes / self.mss as u64).max(MIN_QUEUED) as usize);
-        segments.unwrap_or(usize::MAX)
+        let segments = |quantum| QUEUED_QUANTA * quantum / self.mss as u64;
+        let quantum = self.pacer.quantum();
+        quantum.map_or(usize::MAX, |it| segments(it).max(MIN_QUEUED) as usize)
     }
 
     // --- how long datagrams may be --------------------------------------------------------

@@ -24,7 +24,7 @@ impl Session {
             return None;
         }
         self.update_memory(now, cx);
-        self.path.begin_batch();
+        self.path.begin_batch(now);
         let allowed = match &mut self.pace {
             None => usize::MAX,
             Some(pace) => match pace.allowance(now) {
