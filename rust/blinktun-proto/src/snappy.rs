@@ -49,6 +49,16 @@ impl Encoder {
         }
     }
 
+    /// By so many bytes up to [`MAX_PLAIN`] bytes get longer at most: a chunk's header and checksum, and in front
+    /// of the first the stream identifier.
+    pub(crate) fn growth(&self) -> usize {
+        let identifier = match self.identified {
+            true => 0,
+            false => STREAM_IDENTIFIER.len(),
+        };
+        identifier + HEADER + CHECKSUM
+    }
+
     /// Append `plain` to `out` as whole chunks, all of which the peer can decode at once. The first
     /// call with any data puts the stream identifier in front.
     pub fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) {

@@ -95,7 +95,9 @@ impl Download {
         world.meet();
         let begin = world.now;
         let sent = world.down.counts.bytes;
-        let download = world.add(Flow::new(0, 1 << 40));
+        let mut download = Flow::new(0, 1 << 40);
+        download.down.is_random = true;
+        let download = world.add(download);
         let end = phases.last().map_or(Duration::ZERO, |phase| phase.end);
         add_requests(&mut world, end);
         let mut progress = Progress::default();
@@ -129,7 +131,6 @@ impl Download {
         let setup = Setup::new(self.seed).both(|config| {
             config.smux.receive_buffer = 128 << 20;
             config.smux.stream_buffer = 128 << 20;
-            config.compress = false;
             *config = Config::tuning_itself(config.clone());
             config.max_overhead = self.max_overhead;
         });

@@ -101,6 +101,8 @@ pub struct Half {
     pub rate: Option<u64>,
     /// The reader does nothing from the first moment until the second.
     pub pauses: Vec<(Time, Time)>,
+    /// Nothing makes the bytes smaller; else compression makes them a little more than half as many.
+    pub is_random: bool,
     /// The writer begins then.
     pub from: Time,
     /// Bytes written so far.
@@ -197,6 +199,7 @@ impl Half {
             total,
             rate: None,
             pauses: Vec::new(),
+            is_random: false,
             from: Time::ZERO,
             written: 0,
             read: 0,
@@ -223,7 +226,7 @@ impl Half {
             if count == 0 {
                 break;
             }
-            let piece = pattern(self.seed, self.written, count);
+            let piece = pattern((self.seed, self.is_random), self.written, count);
             self.written += streams.write(stream, &piece) as u64;
         }
         if self.written == self.total {
@@ -246,7 +249,7 @@ impl Half {
                 "stream {} carries more bytes than were written",
                 stream.0
             );
-            let expected = pattern(self.seed, self.read, count);
+            let expected = pattern((self.seed, self.is_random), self.read, count);
             assert!(
                 front[..count] == expected,
                 "stream {}: wrong bytes in {}..{}",
@@ -296,8 +299,8 @@ impl Half {
     }
 }
 
-/// The bytes of a stream from `at` on: half of the blocks are random, half repeat one byte.
-fn pattern(seed: u64, at: u64, count: usize) -> Vec<u8> {
+/// The bytes of a stream from `at` on: all are random, or half of the blocks are and half repeat one byte.
+fn pattern((seed, is_random): (u64, bool), at: u64, count: usize) -> Vec<u8> {
     const BLOCK: u64 = 256;
     let mut out = Vec::with_capacity(count + 2 * BLOCK as usize);
     let first = at / BLOCK;
@@ -305,7 +308,7 @@ fn pattern(seed: u64, at: u64, count: usize) -> Vec<u8> {
     let mut block = [0; BLOCK as usize];
     for n in first.. {
         let mut random = Random::from_number(seed ^ n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        if random.next_u32() & 1 == 0 {
+        if random.next_u32() & 1 == 0 || is_random {
             random.fill(&mut block);
         } else {
             block.fill(random.next_u32() as u8);
@@ -326,10 +329,10 @@ mod tests {
 
     #[test]
     fn the_pattern_is_the_same_from_any_offset() {
-        let whole = pattern(7, 0, 5000);
+        let whole = pattern((7, false), 0, 5000);
         for (at, count) in [(0, 1), (255, 2), (256, 300), (4000, 1000)] {
-            assert_eq!(pattern(7, at as u64, count), whole[at..at + count]);
+            assert_eq!(pattern((7, false), at as u64, count), whole[at..at + count]);
         }
-        assert_ne!(pattern(8, 0, 5000), whole);
+        assert_ne!(pattern((8, false), 0, 5000), whole);
     }
 }

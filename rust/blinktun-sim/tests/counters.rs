@@ -173,7 +173,7 @@ fn a_reader_that_stops(seed: u64) -> Stats {
     world.server.stats().clone()
 }
 
-/// What does not shrink grows a little in compression, and comes to a segment more than fits.
+/// What was taken from the streams waits until there is room in the window.
 fn a_window_that_is_full(seed: u64) -> Stats {
     let setup = Setup::new(seed).both(|config| config.send_window = 40);
     let mut world = setup.build();

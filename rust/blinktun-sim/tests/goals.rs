@@ -14,8 +14,9 @@ const SECONDS_IF_SLOW: u64 = 60;
 /// Bytes a second.
 const SLOW: u64 = 500_000;
 
-/// A goal is missed if two of these miss it: which datagrams a link loses makes a difference of a percent.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=3;
+/// A goal is reached if most of these reach it: which datagrams a link loses makes a difference of a percent.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
+const MOST: usize = 3;
 
 #[test]
 fn goodput_and_wire_bytes_are_as_good_as_the_goals_of_every_link() {
@@ -23,7 +24,17 @@ fn goodput_and_wire_bytes_are_as_good_as_the_goals_of_every_link() {
     let failures = Mutex::new(Vec::new());
     let work = || {
         while let Some(goal) = next(&waiting) {
-            let missed = SEEDS.filter_map(|seed| judge(&goal, seed)).nth(1);
+            let (mut reached, mut missed) = (0, Vec::new());
+            for seed in SEEDS {
+                match judge(&goal, seed) {
+                    None => reached += 1,
+                    Some(what) => missed.push(what),
+                }
+                if reached == MOST {
+                    missed.clear();
+                    break;
+                }
+            }
             failures.lock().expect("a lock").extend(missed);
         }
     };

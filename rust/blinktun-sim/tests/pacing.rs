@@ -101,18 +101,23 @@ fn acknowledgements_wait_for_no_pacer() {
 
 #[test]
 fn a_small_request_waits_for_a_few_quanta_only() {
-    let mut world = paced(3).build();
-    world.add(Flow::new(2_000_000, 0));
-    world.pass(500 * MILLI);
-    let begun = world.now;
-    let request = world.add(Flow::new(300, 300));
-    world.run_until(Duration::from_secs(5), |world| {
-        world.flows[request].is_done()
-    });
-    // The round trip is 20 ms; a window of data in front of it would be more than 100 ms.
-    let took = world.now.since(begun);
-    assert!(took < 60 * MILLI, "{took:?}");
-    assert!(!world.flows[0].is_done());
+    for compress in [false, true] {
+        let setup = paced(3).both(|config| config.compress = compress);
+        let mut world = setup.build();
+        let mut upload = Flow::new(2_000_000, 0);
+        upload.up.is_random = true;
+        world.add(upload);
+        world.pass(500 * MILLI);
+        let begun = world.now;
+        let request = world.add(Flow::new(300, 300));
+        world.run_until(Duration::from_secs(5), |world| {
+            world.flows[request].is_done()
+        });
+        // The round trip is 20 ms; a window of data in front of it would be more than 100 ms.
+        let took = world.now.since(begun);
+        assert!(took < 60 * MILLI, "{took:?}, compress {compress}");
+        assert!(!world.flows[0].is_done());
+    }
 }
 
 #[test]

@@ -103,13 +103,11 @@ impl Sender {
     pub fn room(&self, path: &Path) -> usize {
         let taken = self.buffer.len() + self.queue.len();
         let window = (self.effective_window(path) as usize).saturating_sub(taken);
-        let limit = path.queue_limit();
-        let free = limit.saturating_sub(self.queue.len());
-        // One by one they would cut the frames of the streams into small ones.
-        let free = if free < limit / 4 {
-            0
-        } else {
-            free.min(window)
+        // In small portions the streams' frames would be cut into small ones.
+        let free = match path.portion() {
+            None => window,
+            Some(portion) if self.queue.is_empty() => window.min(portion),
+            Some(_) => 0,
         };
         let tail = self
             .queue
@@ -595,7 +593,7 @@ mod tests {
     const MSS: usize = 1000;
 
     #[test]
-    fn streams_give_a_paced_sender_no_single_segments() {
+    fn a_paced_sender_takes_portions_from_the_streams() {
         let settings = Settings {
             nodelay: true,
             interval_ms: 10,
@@ -611,12 +609,13 @@ mod tests {
         let policy = (true, LossDetection::Time(0.0));
         let mut sender = Sender::new(MSS, 1000, policy, Time::ZERO);
         sender.set_remote_window(1000);
-        let rooms = (0..=40).map(|_| {
-            let room = sender.room(&path) / MSS;
-            sender.push(&[0; MSS], false, &mut Pool::default());
+        let rooms = (0..3).map(|_| {
+            let room = sender.room(&path);
+            sender.push(&vec![0; 3 * MSS / 2], false, &mut Pool::default());
             room
         });
-        let expected = (0..=40).map(|queued| if queued <= 30 { 40 - queued } else { 0 });
+        // The last segment is filled up.
+        let expected = [40 * MSS, MSS / 2, 0];
         assert!(rooms.eq(expected));
     }
 }

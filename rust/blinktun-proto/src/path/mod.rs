@@ -24,10 +24,10 @@ use validation::Validation;
 
 pub use four_tuple::{FourTuple, network};
 
-/// A paced session takes so many quanta from its streams in advance.
-const QUEUED_QUANTA: u64 = 2;
-/// A paced session takes at least so many segments in advance.
-const MIN_QUEUED: u64 = 4;
+/// A paced session takes so many quanta from its streams at once.
+const PORTION: u64 = 2;
+/// It takes so many segments at least.
+const MIN_PORTION: u64 = 4;
 
 /// What all paths of a session are made from.
 #[derive(Clone, Copy, Debug)]
@@ -224,11 +224,11 @@ impl Path {
         self.pacer.next_timeout()
     }
 
-    /// Segments that may wait for their turn. What waits in the streams instead can still be overtaken.
-    pub fn queue_limit(&self) -> usize {
-        let segments = |quantum| QUEUED_QUANTA * quantum / self.mss as u64;
-        let quantum = self.pacer.quantum();
-        quantum.map_or(usize::MAX, |it| segments(it).max(MIN_QUEUED) as usize)
+    /// Segments that a paced session takes from its streams when none waits. What waits in the streams instead can
+    /// still be overtaken. `None`: as many as its windows let leave.
+    pub fn portion(&self) -> Option<usize> {
+        let segments = PORTION * self.pacer.quantum()? / self.mss as u64;
+        Some(segments.max(MIN_PORTION) as usize)
     }
 
     // --- how long datagrams may be --------------------------------------------------------

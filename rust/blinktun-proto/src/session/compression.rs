@@ -22,6 +22,11 @@ impl Compression {
         self.encoder.identify(out);
     }
 
+    /// By so many bytes up to [`snappy::MAX_PLAIN`] bytes get longer at most.
+    pub fn growth(&self) -> usize {
+        self.encoder.growth()
+    }
+
     /// Append the wire form of `plain` to `out`.
     pub fn encode(&mut self, plain: &[u8], out: &mut Vec<u8>) {
         self.encoder.encode(plain, out);

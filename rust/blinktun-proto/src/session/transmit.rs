@@ -1,5 +1,6 @@
 //! From streams to datagrams: frames into KCP, payloads into batches of equal length.
 
+use super::compression::Compression;
 use super::stats::Mark;
 use super::{Batch, Context, LimitKind, MAX_BATCH, Session};
 use crate::smux;
@@ -186,9 +187,16 @@ impl Session {
     pub(super) fn fill(&mut self, now: Time, cx: &mut Context) {
         self.drain(now, cx);
         while self.mux.wants_transmit() {
-            let room = self.kcp.room(&self.path);
+            let whole = self.kcp.room(&self.path);
+            // What compression does not make smaller gets longer, and must fit too.
+            let growth = self.compression.as_ref().map_or(0, Compression::growth);
+            let mut room = whole.saturating_sub(growth);
             if room < smux::MIN_TRANSMIT {
-                break;
+                // In short segments nothing would fit.
+                room = whole;
+                if room < smux::MIN_TRANSMIT || self.kcp.queued() > 0 {
+                    break;
+                }
             }
             cx.frames.clear();
             let moved = self.mux.transmit(room.min(MAX_FILL), &mut cx.frames, now);
@@ -198,9 +206,11 @@ impl Session {
             let (frames, urgent) = match &mut self.compression {
                 None => (&cx.frames, moved.urgent),
                 Some(compression) => {
+                    let (first, rest) = cx.frames.split_at(moved.urgent);
                     cx.packed.clear();
-                    compression.encode(&cx.frames, &mut cx.packed);
-                    let urgent = if moved.urgent > 0 { cx.packed.len() } else { 0 };
+                    compression.encode(first, &mut cx.packed);
+                    let urgent = cx.packed.len();
+                    compression.encode(rest, &mut cx.packed);
                     (&cx.packed, urgent)
                 }
             };
