@@ -54,6 +54,7 @@ impl Pair {
                 keepalive: Duration::from_secs(10),
                 keepalive_timeout: Duration::from_secs(30),
                 outage: Duration::from_secs(600),
+                independent: false,
                 max_streams: 20_000,
             },
             pads: None,

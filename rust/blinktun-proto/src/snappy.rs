@@ -96,6 +96,38 @@ fn put_chunk(compressor: &mut snap::raw::Encoder, plain: &[u8], out: &mut Vec<u8
     out[body..data].copy_from_slice(&checksum(plain));
 }
 
+/// Append one block of at most [`MAX_PLAIN`] plain bytes to `out`, without framing, if that saves more than an
+/// eighth; returns whether it does.
+pub(crate) fn compress_block(plain: &[u8], out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    out.resize(start + snap::raw::max_compress_len(plain.len()), 0);
+    match snap::raw::Encoder::new().compress(plain, &mut out[start..]) {
+        Ok(len) if len < plain.len() - plain.len() / 8 => {
+            out.truncate(start + len);
+            true
+        }
+        _ => {
+            out.truncate(start);
+            false
+        }
+    }
+}
+
+/// Append the plain bytes of one block, at most [`MAX_PLAIN`], to `out`.
+///
+/// # Errors
+/// It is damaged, or longer.
+pub(crate) fn decompress_block(block: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    let len = snap::raw::decompress_len(block).map_err(|_| Error::Block)?;
+    if len > MAX_PLAIN {
+        return Err(Error::Length);
+    }
+    let start = out.len();
+    out.resize(start + len, 0);
+    let done = snap::raw::Decoder::new().decompress(block, &mut out[start..]);
+    done.map(|_| ()).map_err(|_| Error::Block)
+}
+
 fn header(kind: u8, len: usize) -> [u8; HEADER] {
     let [a, b, c, _] = (len as u32).to_le_bytes();
     [kind, a, b, c]

@@ -41,6 +41,7 @@ fn main() {
                     link,
                     seconds,
                     max_overhead: variable("OVERHEAD", "0").parse().expect("a number"),
+                    is_independent: true,
                     seed,
                 };
                 let by_hand = ByHand {

@@ -4,6 +4,7 @@
 //! cargo run --release -p blinktun-sim --example links                     # all that have a name
 //! cargo run --release -p blinktun-sim --example links far "dsl loss=2%"   # these
 //! SECONDS=30 SEEDS=1,2,3 cargo run --release -p blinktun-sim --example links loss5
+//! INDEPENDENT=0 cargo run --release -p blinktun-sim --example links loss5  # all streams in one order
 //! OVERHEAD=0.3 cargo run --release -p blinktun-sim --example links loss5  # of the payload, for copies and parity
 //! ```
 //!
@@ -40,6 +41,7 @@ Mbit/s    share    wire   start    p50 ms   p99 ms   longest   p50 ms   p99 ms  
                 link,
                 seconds,
                 max_overhead,
+                is_independent: variable("INDEPENDENT", "1") == "1",
                 seed,
             };
             let (seen, idle) = (download.measure(), download.measure_idle());

@@ -34,6 +34,8 @@ pub struct Download {
     pub seconds: u64,
     /// The share of the payload that both ends may spend on copies and parity.
     pub max_overhead: f64,
+    /// No stream waits for another. Else it is as with another program at one end.
+    pub is_independent: bool,
     /// Decides everything that is left to chance.
     pub seed: u64,
 }
@@ -133,6 +135,7 @@ impl Download {
             config.smux.stream_buffer = 128 << 20;
             *config = Config::tuning_itself(config.clone());
             config.max_overhead = self.max_overhead;
+            config.smux.independent = self.is_independent;
         });
         let mut world = setup.build();
         for (link, schedule) in [
@@ -298,6 +301,7 @@ mod tests {
             link,
             seconds: 1,
             max_overhead: 0.0,
+            is_independent: true,
             seed: 1,
         };
         let phases = download.phases();

@@ -27,6 +27,7 @@ fn measure(link: &Description, settings: Settings, server: Program, client: Prog
                 link: link.clone(),
                 seconds: SECONDS,
                 max_overhead: 0.0,
+                is_independent: true,
                 seed,
             },
             server,

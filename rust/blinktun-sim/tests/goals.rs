@@ -56,6 +56,7 @@ fn judge(goal: &Goal, seed: u64) -> Option<String> {
         link,
         seconds: if is_slow { SECONDS_IF_SLOW } else { SECONDS },
         max_overhead: DEFAULT_OVERHEAD,
+        is_independent: true,
         seed,
     }
     .measure();

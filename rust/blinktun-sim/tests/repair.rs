@@ -21,11 +21,13 @@ const SECONDS: u64 = 15;
 /// Luck makes a difference.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=2;
 
+/// As with another program at one end: there all streams wait for what one has lost.
 fn download(link: &str, max_overhead: f64, seed: u64) -> Download {
     Download {
         link: Description::parse([link]).expect("a link"),
         seconds: SECONDS,
         max_overhead,
+        is_independent: false,
         seed,
     }
 }

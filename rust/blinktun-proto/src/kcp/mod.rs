@@ -144,10 +144,44 @@ impl Kcp {
         self.sender.push(rest, false, pool);
     }
 
-    /// From now on a payload has at most `block` bytes.
-    pub fn set_block(&mut self, block: usize, pool: &mut Pool) {
+    /// How many independent segments can leave at once, and the most bytes of each.
+    pub fn free(&self, path: &Path) -> (usize, usize) {
+        (self.sender.free(path), self.sender.mss())
+    }
+
+    /// Append an independent segment; the caller keeps within [`Kcp::free`].
+    pub fn send_whole(&mut self, data: &[u8], is_urgent: bool, pool: &mut Pool, stats: &mut Stats) {
+        stats.bytes_sent += data.len() as u64;
+        self.sender.push_whole(data, is_urgent, pool);
+    }
+
+    /// The same, but it leaves before all that wait.
+    pub fn send_first(
+        &mut self,
+        data: &[u8],
+        is_urgent: bool,
+        (pool, stats): (&mut Pool, &mut Stats),
+    ) {
+        stats.bytes_sent += data.len() as u64;
+        self.sender.push_first(data, is_urgent, pool);
+    }
+
+    /// Whether an independent segment could leave now as a probe of the MTU.
+    pub fn may_probe(&mut self, path: &mut Path, now: Time) -> bool {
+        self.sender.prepare(path, now);
+        self.sender.may_probe(path) && self.sender.next_is_whole() && path.may_send(now)
+    }
+
+    /// What follows begins a segment.
+    pub fn seal(&mut self) {
+        self.sender.seal();
+    }
+
+    /// From now on a payload has at most `block` bytes. Returns the independent segments that are too long now.
+    #[must_use]
+    pub fn set_block(&mut self, block: usize, pool: &mut Pool) -> Vec<Vec<u8>> {
         self.block = block;
-        self.sender.set_mss(block - HEADER, pool);
+        self.sender.set_mss(block - HEADER, pool)
     }
 
     /// What was swallowed can pass now: it need not wait for a sign of the peer.

@@ -19,6 +19,19 @@ pub trait Sink {
     fn has_room(&mut self, behind: usize) -> bool;
     /// Take the next bytes of the stream.
     fn deliver(&mut self, data: &[u8]);
+    /// Whether all segments behind the one that was delivered last stand for themselves.
+    fn has_switched(&self) -> bool {
+        false
+    }
+    /// Whether an independent segment may be delivered that has overtaken others, if there is memory for `span`
+    /// segments from the first that is missing.
+    fn has_room_ahead(&mut self, _span: usize) -> bool {
+        false
+    }
+    /// Take an independent segment.
+    fn deliver_independent(&mut self, data: &[u8]) {
+        self.deliver(data);
+    }
 }
 
 /// The header of a data segment that has arrived.
@@ -47,7 +60,9 @@ pub struct Receiver {
     /// Slots of `ahead` that have data.
     stored: usize,
     /// In order, numbered below `next`, waiting for room in the sink.
-    waiting: VecDeque<Vec<u8>>,
+    waiting: VecDeque<(Sn, Vec<u8>)>,
+    /// From this segment on each stands for itself.
+    independent_from: Option<Sn>,
     /// Bytes in `ahead` and `waiting`.
     bytes: usize,
     acks: OwedAcks,
@@ -70,10 +85,21 @@ enum Window {
 /// The place of a segment from `next` on.
 #[derive(Debug, Default)]
 struct Slot {
-    /// `None` if the segment has not arrived.
-    data: Option<Vec<u8>>,
+    content: Content,
     /// The newest clock of the segment, if it has to be acknowledged.
     owed: Option<Millis>,
+}
+
+/// What is in the place of a segment.
+#[derive(Debug, Default)]
+enum Content {
+    /// It has not arrived.
+    #[default]
+    Missing,
+    /// It has arrived.
+    Data(Vec<u8>),
+    /// It was delivered before its turn.
+    Delivered,
 }
 
 /// Which segments to acknowledge, in the order in which they arrived: each that is ahead of order
@@ -89,6 +115,12 @@ struct OwedAcks {
     last: Option<OwedAck>,
     /// Those that have left, and leave twice more.
     repeats: Option<Repeats>,
+}
+
+impl Slot {
+    fn has_arrived(&self) -> bool {
+        !matches!(self.content, Content::Missing)
+    }
 }
 
 impl Receiver {
@@ -111,6 +143,7 @@ impl Receiver {
             ahead: VecDeque::new(),
             stored: 0,
             waiting: VecDeque::new(),
+            independent_from: None,
             bytes: 0,
             acks: OwedAcks::default(),
         }
@@ -232,9 +265,9 @@ impl Receiver {
         }
         let slot = usize::try_from(offset).ok();
         let slot = slot.and_then(|offset| self.ahead.get(offset));
-        let repeated = offset < 0 || slot.is_some_and(|slot| slot.data.is_some());
+        let repeated = offset < 0 || slot.is_some_and(Slot::has_arrived);
         if !repeated {
-            self.take(offset as usize, data, sink, pool);
+            self.take((sn, offset as usize), data, sink, pool);
         }
         if regular || !repeated {
             self.owe(OwedAck { sn, ts });
@@ -248,26 +281,45 @@ impl Receiver {
 
     fn take<S: Sink + ?Sized>(
         &mut self,
-        offset: usize,
+        (sn, offset): (Sn, usize),
         data: &[u8],
         sink: &mut S,
         pool: &mut Pool,
     ) {
         if offset == 0 && self.waiting.is_empty() && sink.has_room(self.behind()) {
-            sink.deliver(data);
             self.next = self.next.plus(1);
             self.ahead.pop_front();
-            return;
+            return self.deliver(sn, data, sink);
         }
-        let mut copy = pool.take(data.len());
-        copy.extend_from_slice(data);
         while self.ahead.len() <= offset {
             work::count(1);
             self.ahead.push_back(Slot::default());
         }
-        self.ahead[offset].data = Some(copy);
+        if offset > 0 && self.is_independent(sn) && sink.has_room_ahead(self.ahead.len()) {
+            sink.deliver_independent(data);
+            self.ahead[offset].content = Content::Delivered;
+            return;
+        }
+        let mut copy = pool.take(data.len());
+        copy.extend_from_slice(data);
+        self.ahead[offset].content = Content::Data(copy);
         self.stored += 1;
         self.bytes += data.len();
+    }
+
+    fn is_independent(&self, sn: Sn) -> bool {
+        self.independent_from.is_some_and(|from| !sn.before(from))
+    }
+
+    /// Deliver the segment that is next in order.
+    fn deliver<S: Sink + ?Sized>(&mut self, sn: Sn, data: &[u8], sink: &mut S) {
+        if self.is_independent(sn) {
+            return sink.deliver_independent(data);
+        }
+        sink.deliver(data);
+        if sink.has_switched() {
+            self.independent_from.get_or_insert(sn.plus(1));
+        }
     }
 
     /// Move what is in order to the sink, as far as it has room. Returns whether a full queue
@@ -277,11 +329,11 @@ impl Receiver {
         loop {
             while !self.waiting.is_empty()
                 && sink.has_room(self.behind())
-                && let Some(data) = self.waiting.pop_front()
+                && let Some((sn, data)) = self.waiting.pop_front()
             {
                 work::count(1);
                 self.bytes -= data.len();
-                sink.deliver(&data);
+                self.deliver(sn, &data, sink);
                 pool.give(data);
             }
             if !self.advance() {
@@ -316,15 +368,16 @@ impl Receiver {
             Window::Granted { .. } => usize::MAX, // what is ahead was promised room already
         };
         let mut moved = false;
-        while self.waiting.len() < most
-            && let Some(data) = self.ahead.front_mut().and_then(|slot| slot.data.take())
-        {
+        while self.waiting.len() < most && self.ahead.front().is_some_and(Slot::has_arrived) {
             work::count(1);
             let slot = self.ahead.pop_front().unwrap_or_default();
             self.acks.count -= usize::from(slot.owed.is_some());
-            self.stored -= 1;
+            let sn = self.next;
             self.next = self.next.plus(1);
-            self.waiting.push_back(data);
+            if let Content::Data(data) = slot.content {
+                self.stored -= 1;
+                self.waiting.push_back((sn, data));
+            }
             moved = true;
         }
         moved

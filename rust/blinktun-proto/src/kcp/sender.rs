@@ -35,6 +35,30 @@ struct Unnumbered {
     data: Vec<u8>,
     /// Somebody waits for it.
     is_urgent: bool,
+    joint: Joint,
+}
+
+/// What may be done to a segment without a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Joint {
+    /// Bytes may be appended, and it may be cut.
+    Open,
+    /// It may be cut.
+    Sealed,
+    /// It stays as it is.
+    Whole,
+}
+
+impl Unnumbered {
+    fn whole(data: &[u8], is_urgent: bool, pool: &mut Pool) -> Unnumbered {
+        let mut segment = pool.take(data.len());
+        segment.extend_from_slice(data);
+        Unnumbered {
+            data: segment,
+            is_urgent,
+            joint: Joint::Whole,
+        }
+    }
 }
 
 /// Data not yet numbered, data in flight, and what of it must leave (again).
@@ -101,17 +125,11 @@ impl Sender {
 
     /// How many bytes may be given to [`Sender::push`] so that they can leave at once.
     pub fn room(&self, path: &Path) -> usize {
-        let taken = self.buffer.len() + self.queue.len();
-        let window = (self.effective_window(path) as usize).saturating_sub(taken);
-        // In small portions the streams' frames would be cut into small ones.
-        let free = match path.portion() {
-            None => window,
-            Some(portion) if self.queue.is_empty() => window.min(portion),
-            Some(_) => 0,
-        };
+        let free = self.free(path);
         let tail = self
             .queue
             .back()
+            .filter(|last| last.joint == Joint::Open)
             .map_or(0, |last| self.mss.saturating_sub(last.data.len()));
         free * self.mss + tail
     }
@@ -120,6 +138,7 @@ impl Sender {
     pub fn push(&mut self, mut data: &[u8], is_urgent: bool, pool: &mut Pool) {
         if let Some(last) = self.queue.back_mut()
             && last.data.len() < self.mss
+            && last.joint == Joint::Open
         {
             let (head, rest) = data.split_at(data.len().min(self.mss - last.data.len()));
             last.data.extend_from_slice(head);
@@ -132,18 +151,69 @@ impl Sender {
             self.queue.push_back(Unnumbered {
                 data: segment,
                 is_urgent,
+                joint: Joint::Open,
             });
         }
     }
 
+    /// What follows begins a segment.
+    pub fn seal(&mut self) {
+        if let Some(last) = self.queue.back_mut() {
+            last.joint = Joint::Sealed;
+        }
+    }
+
+    /// Append a segment of at most [`Sender::mss`] bytes, which is never cut or joined with another.
+    pub fn push_whole(&mut self, data: &[u8], is_urgent: bool, pool: &mut Pool) {
+        self.queue
+            .push_back(Unnumbered::whole(data, is_urgent, pool));
+    }
+
+    /// The same in front of all that wait.
+    pub fn push_first(&mut self, data: &[u8], is_urgent: bool, pool: &mut Pool) {
+        self.queue
+            .push_front(Unnumbered::whole(data, is_urgent, pool));
+    }
+
+    /// The most bytes of a segment.
+    pub fn mss(&self) -> usize {
+        self.mss
+    }
+
+    /// How many segments may be given to [`Sender::push_whole`] so that they can leave at once.
+    pub fn free(&self, path: &Path) -> usize {
+        let taken = self.buffer.len() + self.queue.len();
+        let window = (self.effective_window(path) as usize).saturating_sub(taken);
+        // In small portions the streams' frames would be cut into small ones.
+        match path.portion() {
+            None => window,
+            Some(portion) if self.queue.is_empty() => window.min(portion),
+            Some(_) => 0,
+        }
+    }
+
     /// From now on segments have at most `mss` bytes. What has no number yet is cut again; what has
-    /// one keeps its length, because the peer may have it.
-    pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) {
+    /// one keeps its length, because the peer may have it. Returns the independent segments that are too long:
+    /// they must be cut between their frames.
+    #[must_use]
+    pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) -> Vec<Vec<u8>> {
         self.mss = mss;
+        let mut too_long = Vec::new();
         for piece in core::mem::take(&mut self.queue) {
+            if piece.joint == Joint::Whole {
+                match piece.data.len() <= mss {
+                    true => self.queue.push_back(piece),
+                    false => too_long.push(piece.data),
+                }
+                continue;
+            }
             self.push(&piece.data, piece.is_urgent, pool);
+            if piece.joint == Joint::Sealed {
+                self.seal();
+            }
             pool.give(piece.data);
         }
+        too_long
     }
 
     /// Segments not yet acknowledged by `una`, numbered or not.
@@ -375,6 +445,17 @@ impl Sender {
         new.map(|first| first.data.len())
     }
 
+    /// Whether something new may leave, and nothing leaves again before it.
+    pub fn may_probe(&mut self, path: &Path) -> bool {
+        self.peek(path).is_some() && self.again.is_empty()
+    }
+
+    /// Whether the next new segment is independent. What is not must leave before those that are.
+    pub fn next_is_whole(&self) -> bool {
+        let next = self.queue.front();
+        next.is_some_and(|next| next.joint == Joint::Whole)
+    }
+
     /// Cut the next new segment for a probe, whose payload has `room` bytes beside its header: the rest must
     /// be headers too. Returns its data length; `None` if something else leaves first. What somebody waits for
     /// leaves in a probe only if a copy follows (`is_copied`).
@@ -384,13 +465,15 @@ impl Sender {
         (room, is_copied): (usize, bool),
         pool: &mut Pool,
     ) -> Option<usize> {
-        self.peek(path)?;
-        if !self.again.is_empty() {
+        if !self.may_probe(path) {
             return None;
         }
         let first = self.queue.front_mut()?;
         if first.is_urgent && !is_copied {
             return None;
+        }
+        if first.joint == Joint::Whole {
+            return Some(first.data.len()).filter(|len| *len <= room);
         }
         let most = first.data.len().min(room);
         let excess = most.saturating_sub(room % HEADER) % HEADER;
@@ -400,7 +483,11 @@ impl Sender {
             data.extend_from_slice(&first.data[..len]);
             first.data.drain(..len);
             let is_urgent = first.is_urgent;
-            self.queue.push_front(Unnumbered { data, is_urgent });
+            self.queue.push_front(Unnumbered {
+                data,
+                is_urgent,
+                joint: Joint::Sealed,
+            });
         }
         Some(len)
     }
@@ -509,7 +596,9 @@ impl Sender {
 
     /// Number the first segment of the queue.
     fn take_new(&mut self, rtt: &Rtt, now: Time) -> Option<usize> {
-        let Unnumbered { data, is_urgent } = self.queue.pop_front()?;
+        let Unnumbered {
+            data, is_urgent, ..
+        } = self.queue.pop_front()?;
         if self.in_flight.segments == 0 {
             self.last_progress = now;
         }

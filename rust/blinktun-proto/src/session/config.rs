@@ -175,6 +175,7 @@ impl Config {
             rate_limit: 0,
             answer_within: Duration::from_secs(9),
             smux: smux::Settings {
+                independent: true,
                 version: None,
                 frame_size: 8192,
                 receive_buffer: 4 << 20,

@@ -153,7 +153,7 @@ impl Session {
             .memory
             .get_or_insert_with(|| ReceiveMemory::new(cx.memory.open(source), now));
         let (receiver, unread) = (self.kcp.receiver(), self.mux.unread_in_all());
-        memory.note_held(unread + receiver.held_bytes());
+        memory.note_held(unread + self.mux.ahead_in_all() + receiver.held_bytes());
         if !self.tunes_itself {
             return;
         }

@@ -2,6 +2,7 @@
 
 use super::compression::Compression;
 use super::memory::SEGMENT;
+use super::packing::unpack;
 use crate::error::CloseReason;
 use crate::kcp::receiver::Sink;
 use crate::smux::Mux;
@@ -40,6 +41,25 @@ impl Sink for Ingest<'_> {
     fn has_room(&mut self, behind: usize) -> bool {
         self.mux.reserve(behind * SEGMENT);
         self.failed.is_none() && self.mux.receive_space() > 0
+    }
+
+    fn has_switched(&self) -> bool {
+        self.mux.peer_has_switched()
+    }
+
+    fn has_room_ahead(&mut self, span: usize) -> bool {
+        self.failed.is_none() && self.mux.has_room_ahead(span * SEGMENT)
+    }
+
+    fn deliver_independent(&mut self, data: &[u8]) {
+        self.received += data.len() as u64;
+        let Ok(frames) = unpack(data, self.plain) else {
+            self.failed = Some(CloseReason::Compression);
+            return;
+        };
+        if let Err(error) = self.mux.receive_independent(frames, self.now) {
+            self.failed = Some(error.into());
+        }
     }
 
     fn deliver(&mut self, data: &[u8]) {

@@ -27,6 +27,7 @@ mod limit;
 mod limits;
 mod memory;
 pub mod pace;
+mod packing;
 mod parts;
 mod repair;
 mod stats;
@@ -63,6 +64,7 @@ pub use limit::{Limit, LimitKind};
 use limits::{Limits, Progress};
 use memory::ReceiveMemory;
 use pace::Pace;
+use packing::Packing;
 use parts::Parts;
 pub use stats::{Counts, SessionStats};
 
@@ -146,6 +148,7 @@ pub struct Session {
     kcp: Kcp,
     mux: Mux,
     compression: Option<Compression>,
+    packing: Packing,
     fec: FecLayer,
     conv: u32,
     role: Role,
@@ -185,6 +188,7 @@ impl Session {
             kcp,
             mux: Mux::new(config.mux(role), now),
             compression: config.compress.then(Compression::new),
+            packing: Packing::new(config.compress),
             fec: FecLayer::new(config.groups()),
             conv,
             role,
@@ -440,7 +444,13 @@ impl Session {
         let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
         self.path.note(trace::Event::Mtu(mtu, reason), now);
-        self.kcp.set_block(block, &mut cx.pool);
+        for segment in self.kcp.set_block(block, &mut cx.pool) {
+            let kcp = &mut self.kcp;
+            self.packing.cut(&segment, block - HEADER, |segment| {
+                kcp.send_whole(segment, false, &mut cx.pool, &mut cx.stats);
+            });
+            cx.pool.give(segment);
+        }
         self.fec.abandon_group(); // its parity would be as long as its longest packet
     }
 

@@ -2,11 +2,11 @@
 
 use super::compression::Compression;
 use super::stats::Mark;
-use super::{Batch, Context, LimitKind, MAX_BATCH, Session};
+use super::{Batch, Context, LimitKind, MAX_BATCH, Session, packing};
 use crate::smux;
 use crate::time::Time;
 use crate::trace::{self, Content, Datagram};
-use crate::wire::kcp::Segments;
+use crate::wire::kcp::{HEADER, Segments};
 
 /// The most bytes taken from smux at once.
 const MAX_FILL: usize = 65536;
@@ -153,10 +153,13 @@ impl Session {
         let crypt = self.layout.crypt();
         let end = out.len().checked_sub(self.layout.tail)?;
         let payload = out.get_mut(self.layout.head..end)?;
-        let with = (&mut cx.pool, &mut cx.stats);
         self.kcp.set_group(None);
         // Programs of Go do not tell which of two transmissions has arrived.
         let is_copied = self.mux.peer_is_blinktun() && self.path.may_copy_probe();
+        if self.mux.is_independent() && self.kcp.may_probe(&mut self.path, now) {
+            self.compose_probe(payload.len() - HEADER, now, cx);
+        }
+        let with = (&mut cx.pool, &mut cx.stats);
         let probe = self
             .kcp
             .emit_probe(payload, (crypt, is_copied), &mut self.path, now, with)?;
@@ -164,6 +167,24 @@ impl Session {
         // The controller knows a session that sends little for a slow one: padding must not hold it up.
         self.path.note_sent(crypt + probe.own);
         Some(crypt + probe.len)
+    }
+
+    /// Take a segment from the streams that leaves next, and that headers fill up to `room` bytes. One that was
+    /// taken before has another length, and cannot be cut.
+    fn compose_probe(&mut self, room: usize, now: Time, cx: &mut Context) {
+        let mss = self.path.mss();
+        let padding = room.saturating_sub(mss).next_multiple_of(HEADER);
+        let most = room.saturating_sub(padding).min(mss);
+        cx.frames.clear();
+        let moved = self
+            .mux
+            .transmit(most.saturating_sub(1), &mut cx.frames, now);
+        if moved.bytes > 0 {
+            let (kcp, is_urgent) = (&mut self.kcp, moved.urgent > 0);
+            packing::plain(&cx.frames, most, |segment| {
+                kcp.send_first(segment, is_urgent, (&mut cx.pool, &mut cx.stats));
+            });
+        }
     }
 
     fn trace_sent(&mut self, payload: &[u8], overhead: usize, now: Time) {
@@ -186,6 +207,32 @@ impl Session {
     /// Take from the streams what can leave now.
     pub(super) fn fill(&mut self, now: Time, cx: &mut Context) {
         self.drain(now, cx);
+        match self.mux.is_independent() {
+            true => self.fill_independent(now, cx),
+            false => self.fill_ordered(now, cx),
+        }
+    }
+
+    /// Take from the streams, a segment at a time.
+    fn fill_independent(&mut self, now: Time, cx: &mut Context) {
+        let (mut free, mss) = self.kcp.free(&self.path);
+        while free > 0 && self.mux.wants_transmit() {
+            cx.frames.clear();
+            let budget = self.packing.budget(mss);
+            let moved = self.mux.transmit(budget, &mut cx.frames, now);
+            if moved.bytes == 0 {
+                break;
+            }
+            let (kcp, is_urgent) = (&mut self.kcp, moved.urgent > 0);
+            self.packing.pack(&cx.frames, mss, |segment| {
+                kcp.send_whole(segment, is_urgent, &mut cx.pool, &mut cx.stats);
+                free = free.saturating_sub(1);
+            });
+        }
+    }
+
+    /// Take from the streams, as much as there is room for at once.
+    fn fill_ordered(&mut self, now: Time, cx: &mut Context) {
         while self.mux.wants_transmit() {
             let whole = self.kcp.room(&self.path);
             // What compression does not make smaller gets longer, and must fit too.
@@ -203,6 +250,10 @@ impl Session {
             if moved.bytes == 0 {
                 break;
             }
+            let switches = self.mux.may_switch();
+            if switches {
+                self.mux.switch(&mut cx.frames);
+            }
             let (frames, urgent) = match &mut self.compression {
                 None => (&cx.frames, moved.urgent),
                 Some(compression) => {
@@ -215,6 +266,10 @@ impl Session {
                 }
             };
             self.kcp.send(frames, urgent, &mut cx.pool, &mut cx.stats);
+            if switches {
+                self.kcp.seal();
+                return self.fill_independent(now, cx);
+            }
         }
     }
 }

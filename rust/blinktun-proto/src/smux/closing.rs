@@ -1,6 +1,6 @@
 //! The last word on a stream that leaves the table before both of its directions have ended.
 
-use super::frame::Writer;
+use super::out::Out;
 use super::peer::PeerKind;
 use super::receiving::ReceiveState;
 use super::sending::SendState;
@@ -46,9 +46,9 @@ impl Closing {
     }
 
     /// Write the frames for stream `id`; returns whether they fitted.
-    pub(super) fn write(self, id: u32, frames: &mut Writer<'_>) -> bool {
+    pub(super) fn write(self, id: u32, frames: &mut Out<'_>) -> bool {
         match self {
-            Closing::Fin => frames.finish(id),
+            Closing::Fin => frames.answer_abort(id),
             Closing::Abort => frames.abort(id),
         }
     }

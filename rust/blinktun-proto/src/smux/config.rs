@@ -52,6 +52,8 @@ pub struct Settings {
     pub keepalive_timeout: Duration,
     /// The longest outage that a session with open streams outlives, if the peer is blinktun.
     pub outage: Duration,
+    /// Whether segments may be independent between two blinktun.
+    pub independent: bool,
     /// Streams at once; a peer's stream beyond is refused.
     pub max_streams: usize,
 }

@@ -2,7 +2,7 @@
 
 use super::Version;
 use super::closing::Closing;
-use super::frame::{UPDATE, Writer};
+use super::out::Out;
 use crate::work;
 use std::collections::VecDeque;
 
@@ -14,6 +14,7 @@ const CLOSINGS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct ControlFrames {
     hello_due: bool,
+    offer_due: bool,
     nop_due: bool,
     /// Streams whose window update waits.
     updates: VecDeque<u32>,
@@ -26,6 +27,7 @@ impl ControlFrames {
     pub(super) fn new() -> ControlFrames {
         ControlFrames {
             hello_due: true,
+            offer_due: false,
             nop_due: false,
             updates: VecDeque::new(),
             closings: VecDeque::new(),
@@ -40,6 +42,16 @@ impl ControlFrames {
     /// Whether our hello waits.
     pub(super) fn hello_is_due(&self) -> bool {
         self.hello_due
+    }
+
+    /// Offer to take independent segments.
+    pub(super) fn queue_offer(&mut self) {
+        self.offer_due = true;
+    }
+
+    /// Whether our offer waits, or our hello.
+    pub(super) fn begins(&self) -> bool {
+        self.hello_due || self.offer_due
     }
 
     /// Send a NOP.
@@ -62,7 +74,7 @@ impl ControlFrames {
         self.closings.len() >= CLOSINGS
     }
 
-    /// Whether no frame waits but the hello, which is no reason to speak by itself.
+    /// Whether no frame waits but hello and offer, which are no reason to speak by themselves.
     pub(super) fn is_empty(&self) -> bool {
         !self.nop_due && self.updates.is_empty() && self.closings.is_empty()
     }
@@ -71,18 +83,19 @@ impl ControlFrames {
     /// `update` says what to report for a stream: bytes consumed, and the window beyond; `None`: nothing.
     pub(super) fn send(
         &mut self,
-        frames: &mut Writer<'_>,
+        frames: &mut Out<'_>,
         first: Version,
         mut update: impl FnMut(u32) -> Option<(u32, u32)>,
     ) -> bool {
         self.hello_due = self.hello_due && !frames.hello(first);
-        self.nop_due = self.nop_due && !frames.nop(0);
-        if self.hello_due || self.nop_due {
+        self.offer_due = self.offer_due && !frames.offer();
+        self.nop_due = self.nop_due && !frames.ping();
+        if self.hello_due || self.offer_due || self.nop_due {
             return false;
         }
         while let Some(&id) = self.updates.front() {
             work::count(1);
-            if frames.room() < UPDATE {
+            if frames.room() < frames.update_len() {
                 return false;
             }
             self.updates.pop_front();
@@ -103,6 +116,7 @@ impl ControlFrames {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame::Writer;
     use super::*;
 
     /// What leaves if `waits` says which of hello, NOP, update and last word wait, and there are `room`
@@ -124,7 +138,7 @@ mod tests {
         }
         assert_eq!(control.is_empty(), !nop && !update && !closing);
         let mut out = Vec::new();
-        let mut frames = Writer::new(Version::V2, &mut out, room);
+        let mut frames = Out::Ordered(Writer::new(Version::V2, &mut out, room));
         let is_all = control.send(&mut frames, Version::V2, |_| Some((1, 2)));
         assert_eq!(is_all, control.is_empty() && !control.hello_is_due());
         (out.len(), is_all)

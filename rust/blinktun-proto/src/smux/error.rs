@@ -19,6 +19,8 @@ pub enum Error {
     },
     /// The peer sent more on a stream than its window and the slack.
     WindowExceeded(StreamId),
+    /// A frame of an independent segment cannot be.
+    Segment,
     /// The peer says that it has read more of a stream than we sent.
     ConsumedUnsent(StreamId),
     /// No frame came for 30 to 60 seconds, or for [`Settings::outage`](super::Settings::outage) if it was worth waiting.
@@ -34,6 +36,7 @@ impl fmt::Display for Error {
                 write!(f, "smux: command {command} with {length} bytes of data")
             }
             Error::WindowExceeded(id) => write!(f, "smux: stream {} exceeded its window", id.0),
+            Error::Segment => write!(f, "smux: an independent segment has a frame that cannot be"),
             Error::ConsumedUnsent(id) => {
                 write!(f, "smux: stream {} reads more than was sent", id.0)
             }

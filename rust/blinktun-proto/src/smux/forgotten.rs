@@ -60,6 +60,11 @@ impl Forgotten {
         })
     }
 
+    /// Count `n` bytes for a stream that is not open, if nobody waits to hear of it.
+    pub(super) fn drop(&mut self, n: usize) {
+        self.dropped += n as u64;
+    }
+
     /// Bytes that came for streams that are not open.
     pub(super) fn dropped(&self) -> u64 {
         self.dropped

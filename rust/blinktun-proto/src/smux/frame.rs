@@ -14,6 +14,11 @@ pub const UPDATE: usize = HEADER + 8;
 /// that could not change to version 2 in a session; to these, and from them, a peer is another program.
 pub const HELLO: u32 = 0x424c_4b32;
 
+/// The id of the NOP by which one blinktun offers another to take independent segments: "BLS2".
+pub const OFFER: u32 = 0x424c_5332;
+/// The id of the NOP, the last frame of its segment, behind which all segments are independent: "BLS4".
+pub const SWITCH: u32 = 0x424c_5334;
+
 const SYN: u8 = 0;
 const FIN: u8 = 1;
 const PSH: u8 = 2;
@@ -220,10 +225,10 @@ impl<'a> Writer<'a> {
         self.bare(NOP, id)
     }
 
-    /// Our hello, in the version that the peer knows; whether it fitted.
-    pub fn hello(&mut self, version: Version) -> bool {
+    /// A NOP frame in another version, that the peer knows; whether it fitted.
+    pub fn nop_in(&mut self, version: Version, id: u32) -> bool {
         let own = core::mem::replace(&mut self.version, version);
-        let fits = self.nop(HELLO);
+        let fits = self.nop(id);
         self.version = own;
         fits
     }

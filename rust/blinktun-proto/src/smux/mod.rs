@@ -13,6 +13,8 @@
 //! | `budget` | how much of what was written may wait unsent |
 //! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
 //! | `receive_buffer` | what arrives and waits unread, and when it fills the session's buffer |
+//! | [`independent`], `out` | frames of segments that stand for themselves; either form |
+//! | `ahead`, `gaps`, `opened` | what comes before something that is missing: bytes, ends, streams |
 //! | `stuck` | streams that are not read, once they have filled the buffer |
 //! | `fin`, `holds` | when a FIN may leave, depending on who the peer is; the streams that wait for it |
 //! | `control` | the frames that leave before all data |
@@ -29,6 +31,7 @@
 //! Two extensions, invisible to other implementations, are explained in
 //! `docs/decisions/0001-smux-marks.md`: the hello and the abort mark.
 
+mod ahead;
 mod budget;
 mod closing;
 mod config;
@@ -39,9 +42,13 @@ mod event;
 mod fin;
 mod forgotten;
 pub mod frame;
+mod gaps;
 mod holds;
+pub mod independent;
 mod keepalive;
 mod mux;
+mod opened;
+mod out;
 mod peer;
 mod read;
 mod receive;

@@ -7,6 +7,7 @@ use super::fin::ABANDONED;
 use super::forgotten::Forgotten;
 use super::holds::Holds;
 use super::keepalive::Keepalive;
+use super::opened::OpenedIds;
 use super::peer::{Peer, PeerKind};
 use super::receive_buffer::ReceiveBuffer;
 use super::scheduler::Scheduler;
@@ -21,6 +22,15 @@ use crate::time::Time;
 use crate::timers::{Timer, Timers};
 use crate::work;
 use std::collections::VecDeque;
+
+/// How frames are carried to the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As smux's, in one ordered stream of bytes.
+    Ordered,
+    /// Whole, in segments of which each stands for itself.
+    Independent,
+}
 
 /// One end of a smux session, sans-IO.
 ///
@@ -53,6 +63,14 @@ pub struct Mux {
     pub(super) control: ControlFrames,
     pub(super) scheduler: Scheduler,
     pub(super) holds: Holds,
+    /// How our frames leave.
+    pub(super) form: Form,
+    /// The peer takes independent segments.
+    pub(super) peer_offers: bool,
+    /// The peer's segments are independent.
+    pub(super) peer_has_switched: bool,
+    /// The peer's streams that have come.
+    pub(super) opened: OpenedIds,
     /// The last id that we opened.
     last_id: u32,
 }
@@ -79,6 +97,10 @@ impl Mux {
             control: ControlFrames::new(),
             scheduler: Scheduler::default(),
             holds: Holds::default(),
+            form: Form::Ordered,
+            peer_offers: false,
+            peer_has_switched: false,
+            opened: OpenedIds::new(config.role),
             last_id,
             config,
         }
@@ -264,9 +286,8 @@ impl Mux {
 
     /// Heap memory held by the streams' data, in bytes. Looks at every stream.
     pub fn allocated(&self) -> usize {
-        let held = |stream: &Stream| {
-            stream.receiving.unread.allocated() + stream.sending.unsent.allocated()
-        };
+        let held =
+            |stream: &Stream| stream.receiving.allocated() + stream.sending.unsent.allocated();
         self.streams.values().map(held).sum()
     }
 
@@ -337,6 +358,7 @@ impl Mux {
         let receiving = &stream.receiving;
         self.budget.note_gone(stream.sending.unsent.len());
         self.receive_buffer.note_gone(receiving.unread.len());
+        self.receive_buffer.note_ahead(receiving.waiting(), (0, 0));
         self.credit.give_back(receiving.floor, receiving.window);
         self.holds.disarm(&mut stream);
         self.scheduler.withdraw(&mut stream);

@@ -1,6 +1,6 @@
 //! The other end: the frames that it sends, and what is known of it by them.
 
-use super::frame::{Decoder, Frame, HELLO};
+use super::frame::{Decoder, Frame, HELLO, OFFER, SWITCH};
 use super::{Error, Version};
 
 /// Which program the other end is.
@@ -30,6 +30,10 @@ impl PeerKind {
 pub(super) enum Said<'a> {
     /// The first hello.
     Hello,
+    /// It takes independent segments.
+    Offer,
+    /// Its segments are independent from the next one on.
+    Switch,
     /// The abort mark and the FIN of this stream.
     Abort(u32),
     /// Anything else.
@@ -95,6 +99,8 @@ impl Peer {
                 Said::Hello
             }
             Frame::Finish(id) if last_mark == Some(id) => Said::Abort(id),
+            Frame::Nop(OFFER) if kind == PeerKind::Blinktun => Said::Offer,
+            Frame::Nop(SWITCH) if kind == PeerKind::Blinktun => Said::Switch,
             _ => Said::Frame(frame),
         }))
     }

@@ -82,6 +82,17 @@ impl Mux {
         }
     }
 
+    /// Bytes of all streams that have come and wait for missing ones; they do not count as unread.
+    pub fn ahead_in_all(&self) -> usize {
+        self.receive_buffer.ahead()
+    }
+
+    /// Whether an independent segment may be taken that has overtaken others, if there is memory for `most` bytes of
+    /// that kind.
+    pub(crate) fn has_room_ahead(&self, most: usize) -> bool {
+        !self.control.is_full() && self.receive_buffer.has_room_ahead(most)
+    }
+
     /// Queue a window update if one is due (version 2).
     pub(super) fn queue_update_if_due(&mut self, id: u32) {
         if self.version() == Some(Version::V2)

@@ -2,6 +2,7 @@
 
 use super::closing::Closing;
 use super::frame::Frame;
+use super::independent::{self, Frames};
 use super::peer::Said;
 use super::sending::SendState;
 use super::{Error, Event, INITIAL_WINDOW, Mux, StreamId, Version, WINDOW_SLACK};
@@ -19,6 +20,13 @@ impl Mux {
             self.keepalive.heard();
             match said {
                 Said::Hello => self.on_hello(),
+                Said::Offer => self.peer_offers = true,
+                Said::Switch => {
+                    self.peer_has_switched = true;
+                    if !data.is_empty() {
+                        return Err(Error::Segment);
+                    }
+                }
                 Said::Abort(id) => self.on_abort(id),
                 Said::Frame(Frame::Open(id)) => self.on_open(id),
                 Said::Frame(Frame::Data(id, bytes)) => self.on_data(id, bytes, now)?,
@@ -35,7 +43,92 @@ impl Mux {
         Ok(())
     }
 
+    /// Whether what the peer says from now on comes in independent segments.
+    pub fn peer_has_switched(&self) -> bool {
+        self.peer_has_switched
+    }
+
+    /// Take the frames of an independent segment, which may have overtaken others.
+    ///
+    /// # Errors
+    /// The peer broke the protocol: the session must die. The frames before have taken effect.
+    pub fn receive_independent(&mut self, segment: &[u8], now: Time) -> Result<(), Error> {
+        let mut frames = Frames::new(segment);
+        while let Some(frame) = frames.next_frame()? {
+            self.keepalive.heard();
+            match frame {
+                independent::Frame::Ping => {}
+                independent::Frame::Reset(id) => {
+                    self.opened.note(id)?;
+                    self.on_abort(id);
+                }
+                independent::Frame::Window {
+                    id,
+                    consumed,
+                    window,
+                } => {
+                    let stream = self.streams.get(&id);
+                    if stream.is_some_and(|stream| !stream.sending.is_old(consumed)) {
+                        self.on_update(id, consumed, window, now)?;
+                    }
+                }
+                independent::Frame::Stream {
+                    id,
+                    offset,
+                    data,
+                    is_last,
+                } => self.on_piece(id, (offset, data, is_last), now)?,
+            }
+        }
+        self.note_taken(now);
+        Ok(())
+    }
+
+    fn on_piece(
+        &mut self,
+        id: u32,
+        (offset, bytes, is_last): (u32, &[u8], bool),
+        now: Time,
+    ) -> Result<(), Error> {
+        if self.opened.note(id)? {
+            self.open_theirs(id);
+        }
+        let limit = self.unread_limit();
+        let Some(stream) = self
+            .streams
+            .get_mut(&id)
+            .filter(|stream| stream.receiving.is_open())
+        else {
+            self.forgotten.drop(bytes.len());
+            return Ok(());
+        };
+        let receiving = &stream.receiving;
+        let (unread, waiting) = (receiving.unread.len(), receiving.waiting());
+        let distance = offset.wrapping_sub(receiving.report.received()) as i32;
+        if i64::from(distance) + (unread + bytes.len()) as i64 > limit as i64 {
+            return Err(Error::WindowExceeded(StreamId(id)));
+        }
+        let is_complete = stream.take_piece(offset, bytes, is_last, now)?;
+        let receiving = &mut stream.receiving;
+        self.receive_buffer
+            .note_received(receiving.unread.len() - unread);
+        self.receive_buffer.note_ahead(waiting, receiving.waiting());
+        if receiving.unread.len() > unread
+            && !core::mem::replace(&mut receiving.readable_queued, true)
+        {
+            self.events.push_back(Event::Readable(StreamId(id)));
+        }
+        self.queue_update_if_due(id);
+        if is_complete {
+            self.on_finish(id, now);
+        }
+        Ok(())
+    }
+
     fn on_hello(&mut self) {
+        if self.config.settings.independent {
+            self.control.queue_offer();
+        }
         self.events.push_back(Event::PeerHello);
         while self.holds.next().is_some() {
             self.release_first_hold();
@@ -47,6 +140,12 @@ impl Mux {
             return;
         }
         self.forgotten.remove(id);
+        self.opened.note_in_order(id);
+        self.open_theirs(id);
+    }
+
+    /// Open a stream of the peer, or refuse it.
+    fn open_theirs(&mut self, id: u32) {
         let stream = self.fresh_stream(id, SendState::Send);
         if self.streams.len() >= self.config.settings.max_streams {
             return self.queue_closing(&stream);

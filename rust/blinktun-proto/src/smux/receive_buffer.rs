@@ -3,6 +3,9 @@
 use super::credit::SPILL;
 use crate::time::Time;
 
+/// So many pieces of streams may wait for what is missing.
+const MOST_PIECES: usize = 16_384;
+
 /// The buffer in which all streams of a session keep what was not read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReceiveBuffer {
@@ -12,6 +15,9 @@ pub(super) struct ReceiveBuffer {
     room: usize,
     reserved: usize,
     unread: usize,
+    /// Bytes that wait for missing ones before them, in so many pieces.
+    ahead: usize,
+    pieces: usize,
     /// Bytes that were read since the session began.
     read: u64,
     /// How often it became full; a stream that is read remembers it.
@@ -28,6 +34,8 @@ impl ReceiveBuffer {
             room: usize::MAX,
             reserved: 0,
             unread: 0,
+            ahead: 0,
+            pieces: 0,
             read: 0,
             fillings: 0,
             deadline: None,
@@ -60,6 +68,23 @@ impl ReceiveBuffer {
     /// Bytes that may still come before that bound.
     pub(super) fn space(&self, streams: usize) -> usize {
         self.bound(streams).saturating_sub(self.unread)
+    }
+
+    /// Whether something may be taken that has overtaken what is missing, if there is memory for so many bytes of
+    /// that kind.
+    pub(super) fn has_room_ahead(&self, most: usize) -> bool {
+        self.pieces < MOST_PIECES && self.ahead <= most
+    }
+
+    /// What waits on a stream for missing bytes was `before` and is `now`: bytes, and pieces.
+    pub(super) fn note_ahead(&mut self, before: (usize, usize), now: (usize, usize)) {
+        self.ahead = self.ahead + now.0 - before.0;
+        self.pieces = self.pieces + now.1 - before.1;
+    }
+
+    /// Bytes of all streams that wait for missing ones. They do not count as unread.
+    pub(super) fn ahead(&self) -> usize {
+        self.ahead
     }
 
     /// `count` bytes came.

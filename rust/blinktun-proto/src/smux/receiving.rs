@@ -1,6 +1,7 @@
 //! The receiving part of a stream (after RFC 9000, section 3.2): what came, how much more may come, and how
 //! the peer's direction ends.
 
+use super::ahead::Ahead;
 use super::credit::{Credit, SHOWN};
 use super::peer::PeerKind;
 use super::report::Report;
@@ -53,6 +54,8 @@ pub(super) struct Receiving {
     state: ReceiveState,
     /// Received and not yet consumed, plain.
     pub(super) unread: ByteQueue,
+    /// What has come ahead of missing bytes, and where the stream ends.
+    pub(super) ahead: Option<Box<Ahead>>,
     /// What has come, and what the peer was told of it.
     pub(super) report: Report,
     /// When the last byte came.
@@ -73,6 +76,7 @@ impl Receiving {
         Receiving {
             state: ReceiveState::Receive,
             unread: ByteQueue::new(),
+            ahead: None,
             report: Report::default(),
             last_received: None,
             floor,
@@ -90,6 +94,17 @@ impl Receiving {
     /// Whether the FIN has yet to come.
     pub(super) fn is_open(&self) -> bool {
         self.state == ReceiveState::Receive
+    }
+
+    /// What waits for missing bytes: bytes, and pieces.
+    pub(super) fn waiting(&self) -> (usize, usize) {
+        let waiting = self.ahead.as_ref();
+        waiting.map_or((0, 0), |ahead| (ahead.bytes(), ahead.pieces()))
+    }
+
+    /// Heap memory of the data, in bytes.
+    pub(super) fn allocated(&self) -> usize {
+        self.unread.allocated() + self.ahead.as_ref().map_or(0, |ahead| ahead.allocated())
     }
 
     /// Count `n` bytes that were queued.

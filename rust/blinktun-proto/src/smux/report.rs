@@ -17,6 +17,11 @@ impl Report {
         self.received = self.received.wrapping_add(n as u32);
     }
 
+    /// Bytes that have come, modulo 2^32.
+    pub(super) fn received(&self) -> u32 {
+        self.received
+    }
+
     /// The bytes that were consumed if `unread` of them were not.
     pub(super) fn consumed(&self, unread: usize) -> u32 {
         self.received.wrapping_sub(unread as u32)

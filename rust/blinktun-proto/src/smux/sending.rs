@@ -158,6 +158,11 @@ impl Sending {
         };
     }
 
+    /// Bytes sent, modulo 2^32.
+    pub(super) fn sent(&self) -> u32 {
+        self.sent
+    }
+
     /// When the last data frame left.
     pub(super) fn last_sent(&self) -> Option<Time> {
         self.last_sent
@@ -169,6 +174,11 @@ impl Sending {
         // What is in flight must fit a signed 32-bit number.
         self.peer_window = window.min(i32::MAX as u32);
         self.in_flight() as i32 >= 0
+    }
+
+    /// Whether an update that says so is older than the last one.
+    pub(super) fn is_old(&self, consumed: u32) -> bool {
+        (consumed.wrapping_sub(self.peer_consumed) as i32) < 0
     }
 
     /// Whether the peer has read all that was sent, by its last update.

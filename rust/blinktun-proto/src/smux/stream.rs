@@ -1,10 +1,11 @@
 //! One stream: a sending and a receiving part.
 
-use super::Version;
+use super::ahead::Ahead;
 use super::fin::Ending;
 use super::peer::PeerKind;
 use super::receiving::{ReceiveState, Receiving};
 use super::sending::{SendInput, SendState, Sending};
+use super::{Error, Version};
 use crate::qpp::StreamPads;
 use crate::time::Time;
 
@@ -53,6 +54,31 @@ impl Stream {
             Some(pads) => unread.push_changed(bytes, |piece| pads.decrypt(piece)),
         }
         self.receiving.note_received(bytes.len(), now);
+    }
+
+    /// Bytes have come, those from `offset` on, and behind them the stream ends if they are the last. Returns
+    /// whether all bytes up to the end have come now.
+    ///
+    /// # Errors
+    /// [`Error::Segment`]: there are bytes behind the end, or two ends.
+    pub(super) fn take_piece(
+        &mut self,
+        offset: u32,
+        bytes: &[u8],
+        is_last: bool,
+        now: Time,
+    ) -> Result<bool, Error> {
+        let distance = offset.wrapping_sub(self.receiving.report.received()) as i32;
+        let mut ahead = self.receiving.ahead.take();
+        if ahead.is_none() && distance == 0 && !is_last {
+            self.take_data(bytes, now); // the usual case
+            return Ok(false);
+        }
+        let place = ahead.get_or_insert_with(|| Box::new(Ahead::new()));
+        place.take(distance, bytes, is_last, |piece| self.take_data(piece, now))?;
+        let is_complete = place.is_complete();
+        self.receiving.ahead = ahead.filter(|it| !it.is_idle() && !is_complete);
+        Ok(is_complete)
     }
 
     /// Whether nothing more can happen on this stream.

@@ -1,7 +1,10 @@
 //! To the wire: control frames first, then the streams in turn.
 
 use super::closing::Closing;
-use super::frame::{HEADER, UPDATE, Writer};
+use super::frame::{SWITCH, UPDATE, Writer};
+use super::independent;
+use super::mux::Form;
+use super::out::Out;
 use super::peer::PeerKind;
 use super::scheduler::Turn;
 use super::sending::SendInput;
@@ -40,13 +43,16 @@ impl Mux {
             return Moved::default();
         };
         let (before, mut urgent) = (out.len(), 0);
-        let mut frames = Writer::new(version, out, max);
+        let mut frames = match self.form {
+            Form::Ordered => Out::Ordered(Writer::new(version, out, max)),
+            Form::Independent => Out::Independent(independent::Writer::new(out, max)),
+        };
         let has_sent_all = self.send_control(&mut frames);
         urgent += frames.position() - before;
         if has_sent_all {
             let mut is_first = true;
             // A turn needs room for a header and one byte, else it would be wasted.
-            while frames.room() > HEADER
+            while frames.room() > frames.header()
                 && let Some((turn, is_urgent)) = self.scheduler.next()
             {
                 work::count(1);
@@ -64,6 +70,27 @@ impl Mux {
         Moved { bytes, urgent }
     }
 
+    /// Whether our segments can become independent: the peer takes them, and what must be said in order was.
+    pub fn may_switch(&self) -> bool {
+        self.form == Form::Ordered
+            && self.peer_offers
+            && self.config.settings.independent
+            && !self.control.begins()
+    }
+
+    /// Append the mark behind which our segments are independent; it must end its segment.
+    pub fn switch(&mut self, out: &mut Vec<u8>) {
+        let version = self.version().unwrap_or(Version::V2);
+        if Writer::new(version, out, usize::MAX).nop(SWITCH) {
+            self.form = Form::Independent;
+        }
+    }
+
+    /// Whether our segments are independent.
+    pub fn is_independent(&self) -> bool {
+        self.form == Form::Independent
+    }
+
     /// A server answers the first frame with its hello, unless that has left as the greeting. A client's
     /// hello leads its first frame.
     fn must_greet(&self) -> bool {
@@ -73,7 +100,7 @@ impl Mux {
     }
 
     /// Send the frames that go before all data; whether there was room for all.
-    fn send_control(&mut self, frames: &mut Writer<'_>) -> bool {
+    fn send_control(&mut self, frames: &mut Out<'_>) -> bool {
         let first = self.peer.own_version().unwrap_or(Version::V1);
         self.control.send(frames, first, |id| {
             let open = self.streams.get_mut(&id).map(|it| &mut it.receiving);
@@ -85,7 +112,7 @@ impl Mux {
     }
 
     /// Give one stream its turn: its SYN if that is due, one data frame, its FIN if that is next.
-    fn serve(&mut self, turn: Turn, version: Version, frames: &mut Writer<'_>, now: Time) {
+    fn serve(&mut self, turn: Turn, version: Version, frames: &mut Out<'_>, now: Time) {
         let id = turn.id;
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
@@ -102,7 +129,7 @@ impl Mux {
             }
         }
         let most = self.config.settings.frame_size.min(sending.window(version));
-        let sent = frames.data(id, &mut sending.unsent, most);
+        let sent = frames.data(id, sending.sent(), &mut sending.unsent, most);
         if sent > 0 {
             sending.note_sent(sent, now);
             self.budget.note_gone(sent);
@@ -121,7 +148,7 @@ impl Mux {
     }
 
     /// Send the stream's FIN, or hold it, or let the stream stand in line again.
-    fn end(&mut self, id: u32, version: Version, frames: &mut Writer<'_>, now: Time) {
+    fn end(&mut self, id: u32, version: Version, frames: &mut Out<'_>, now: Time) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -133,7 +160,7 @@ impl Mux {
         };
         if leaves_at > now {
             self.holds.arm(stream, leaves_at);
-        } else if frames.finish(id) {
+        } else if frames.finish(id, stream.sending.sent()) {
             self.holds.disarm(stream);
             stream.sending.state.take(SendInput::FinSent);
         } else {
@@ -149,6 +176,7 @@ impl Mux {
         }
         let may_be_written = !send.is_ready() && receive.is_open();
         if may_be_written
+            && self.form == Form::Ordered
             && self.version() == Some(Version::V2)
             && self.forgotten.remember(stream.id, receive.report)
         {
@@ -175,6 +203,7 @@ mod tests {
             keepalive: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(30),
             outage: Duration::from_secs(600),
+            independent: true,
             max_streams: 10,
         };
         let config = Config {

@@ -24,6 +24,7 @@ pub fn config(role: Role, version: Option<Version>) -> Config {
             keepalive: Duration::from_secs(10),
             keepalive_timeout: Duration::from_secs(30),
             outage: Duration::from_secs(600),
+            independent: false,
             max_streams: 1000,
         },
         pads: None,

@@ -1,0 +1,456 @@
+//! Frames of independent segments (docs/protocol/streams.md): each is whole, and says where in its stream
+//! its bytes belong, so that a segment need not wait for those before it.
+//!
+//! | type | frame | fields |
+//! | --- | --- | --- |
+//! | 1 | PING | |
+//! | 2 | RESET | stream |
+//! | 3 | WINDOW | stream, bytes consumed (32 bits), window beyond them (32 bits) |
+//! | 4 to 7 | STREAM | stream, offset (32 bits), perhaps a length (16 bits), data |
+//!
+//! Bit 0 of a STREAM frame's type says that the stream ends behind its data, bit 1 that there is a length; else
+//! the data ends with the segment. The number of a stream has 7 bits a byte, the lowest first, and bit 7 says
+//! that more follow. All other numbers are little-endian, counts of bytes are modulo 2^32.
+
+use super::Error;
+use crate::buffer::ByteQueue;
+use crate::wire::{u16_at, u32_at};
+use crate::work;
+
+const PING: u8 = 1;
+const RESET: u8 = 2;
+const WINDOW: u8 = 3;
+const STREAM: u8 = 4;
+const FIN: u8 = 1;
+const HAS_LENGTH: u8 = 2;
+
+/// A stream's number takes so many bytes at most.
+const MAX_ID: usize = 5;
+/// A STREAM frame has so many bytes around its data at most.
+pub const MAX_HEADER: usize = 1 + MAX_ID + 4 + 2;
+/// A WINDOW frame has so many bytes at most.
+pub const MAX_WINDOW: usize = 1 + MAX_ID + 8;
+
+/// One frame of an independent segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frame<'a> {
+    /// The sender is there.
+    Ping,
+    /// The sender has dropped the stream, in both directions; this is no clean end.
+    Reset(u32),
+    /// How much of the stream the sender has read, and its window, in bytes.
+    Window {
+        /// The stream.
+        id: u32,
+        /// Bytes read so far, modulo 2^32.
+        consumed: u32,
+        /// Bytes that may come beyond those.
+        window: u32,
+    },
+    /// Bytes of the stream, perhaps none. The first frame of a stream that arrives opens it.
+    Stream {
+        /// The stream.
+        id: u32,
+        /// Bytes of the stream before these, modulo 2^32.
+        offset: u32,
+        /// The bytes.
+        data: &'a [u8],
+        /// The stream ends behind them.
+        is_last: bool,
+    },
+}
+
+/// The frames of one segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Frames<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Frames<'a> {
+    /// The frames of `segment`.
+    pub fn new(segment: &'a [u8]) -> Frames<'a> {
+        Frames { rest: segment }
+    }
+
+    /// The next frame; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`Error::Segment`]: a frame is cut short, or of no known type.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'a>>, Error> {
+        work::count(1);
+        let Some(&kind) = self.rest.first() else {
+            return Ok(None);
+        };
+        self.rest = &self.rest[1..];
+        if kind == PING {
+            return Ok(Some(Frame::Ping));
+        }
+        let id = self.id()?;
+        let frame = match kind {
+            RESET => Frame::Reset(id),
+            WINDOW => {
+                let fields = self.take(8)?;
+                Frame::Window {
+                    id,
+                    consumed: u32_at(fields, 0),
+                    window: u32_at(fields, 4),
+                }
+            }
+            _ if kind & !(FIN | HAS_LENGTH) == STREAM => {
+                let offset = u32_at(self.take(4)?, 0);
+                let length = match kind & HAS_LENGTH {
+                    0 => self.rest.len(),
+                    _ => u16_at(self.take(2)?, 0).into(),
+                };
+                Frame::Stream {
+                    id,
+                    offset,
+                    data: self.take(length)?,
+                    is_last: kind & FIN != 0,
+                }
+            }
+            _ => return Err(Error::Segment),
+        };
+        Ok(Some(frame))
+    }
+
+    fn id(&mut self) -> Result<u32, Error> {
+        let mut id = 0u64;
+        for at in 0..MAX_ID {
+            let [byte] = *self.take(1)? else {
+                return Err(Error::Segment);
+            };
+            id |= u64::from(byte & 0x7f) << (7 * at);
+            if byte < 0x80 {
+                return u32::try_from(id).map_err(|_| Error::Segment);
+            }
+        }
+        Err(Error::Segment)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Error> {
+        if count > self.rest.len() {
+            return Err(Error::Segment);
+        }
+        let (taken, rest) = self.rest.split_at(count);
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+/// Appends whole frames to a segment, up to a limit.
+///
+/// Every method writes its frame or, when the room does not suffice, nothing and says so.
+#[derive(Debug)]
+pub struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    end: usize,
+}
+
+impl<'a> Writer<'a> {
+    /// A writer of at most `max` bytes behind what `out` holds.
+    pub fn new(out: &'a mut Vec<u8>, max: usize) -> Writer<'a> {
+        let end = out.len().saturating_add(max);
+        Writer { out, end }
+    }
+
+    /// Bytes that may still be appended.
+    pub fn room(&self) -> usize {
+        self.end.saturating_sub(self.out.len())
+    }
+
+    /// Bytes in the buffer, those before the first frame included.
+    pub fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// A PING; whether it fitted.
+    pub fn ping(&mut self) -> bool {
+        let fits = self.room() > 0;
+        if fits {
+            self.out.push(PING);
+        }
+        fits
+    }
+
+    /// A RESET; whether it fitted.
+    pub fn reset(&mut self, id: u32) -> bool {
+        let fits = self.room() > length_of(id);
+        if fits {
+            self.header(RESET, id);
+        }
+        fits
+    }
+
+    /// A WINDOW; whether it fitted.
+    pub fn window(&mut self, id: u32, consumed: u32, window: u32) -> bool {
+        let fits = self.room() > length_of(id) + 8;
+        if fits {
+            self.header(WINDOW, id);
+            self.out.extend_from_slice(&consumed.to_le_bytes());
+            self.out.extend_from_slice(&window.to_le_bytes());
+        }
+        fits
+    }
+
+    /// A STREAM frame without data, which opens the stream or, if `is_last`, ends it behind `offset` bytes;
+    /// whether it fitted.
+    pub fn mark(&mut self, id: u32, offset: u32, is_last: bool) -> bool {
+        let fits = self.room() > length_of(id) + 6;
+        if fits {
+            let fin = if is_last { FIN } else { 0 };
+            self.header(STREAM | HAS_LENGTH | fin, id);
+            self.out.extend_from_slice(&offset.to_le_bytes());
+            self.out.extend_from_slice(&[0, 0]);
+        }
+        fits
+    }
+
+    /// A STREAM frame of at most `most` bytes taken off `queue`, the bytes from `offset` on; returns how
+    /// many fitted.
+    pub fn data(&mut self, id: u32, offset: u32, queue: &mut ByteQueue, most: usize) -> usize {
+        let size = self.begin(id, offset, queue.len().min(most), false);
+        queue.move_to(size, self.out);
+        size
+    }
+
+    /// A STREAM frame of as many of the first bytes of `data` as fit; returns how many that are. Behind the last
+    /// of them the stream ends if it `is_last`.
+    fn piece(&mut self, id: u32, offset: u32, data: &[u8], is_last: bool) -> usize {
+        let size = self.begin(id, offset, data.len(), is_last);
+        self.out.extend_from_slice(&data[..size]);
+        size
+    }
+
+    /// Begin a STREAM frame of at most `most` bytes; returns how many fit. Behind the last of `most` bytes the
+    /// stream ends if it `is_last`.
+    fn begin(&mut self, id: u32, offset: u32, most: usize, is_last: bool) -> usize {
+        let room = self.room().saturating_sub(1 + length_of(id) + 4);
+        // What fills the segment needs no length.
+        let fills = most >= room;
+        let size = match fills {
+            true => room,
+            false => most.min(room.saturating_sub(2)),
+        };
+        if size == 0 {
+            return 0;
+        }
+        let length = if fills { 0 } else { HAS_LENGTH };
+        let fin = if is_last && size == most { FIN } else { 0 };
+        self.header(STREAM | length | fin, id);
+        self.out.extend_from_slice(&offset.to_le_bytes());
+        if !fills {
+            self.out.extend_from_slice(&(size as u16).to_le_bytes());
+        }
+        size
+    }
+
+    fn header(&mut self, kind: u8, id: u32) {
+        self.out.push(kind);
+        let mut rest = id;
+        while rest >= 0x80 {
+            self.out.push(rest as u8 | 0x80);
+            rest >>= 7;
+        }
+        self.out.push(rest as u8);
+    }
+}
+
+/// Cut `frames`, which we have written, into parts of at most `most` bytes, and give each to `emit`.
+pub fn cut(frames: &[u8], most: usize, mut emit: impl FnMut(&[u8])) {
+    let (mut frames, mut part) = (Frames::new(frames), Vec::with_capacity(most));
+    while let Ok(Some(frame)) = frames.next_frame() {
+        let mut left = Some(frame);
+        while let Some(frame) = left {
+            left = put(frame, &mut part, most);
+            if left.is_some() {
+                if part.is_empty() {
+                    break; // `most` is too small for anything
+                }
+                emit(&part);
+                part.clear();
+            }
+        }
+    }
+    if !part.is_empty() {
+        emit(&part);
+    }
+}
+
+/// Append as much of `frame` as fits; returns the rest.
+fn put<'a>(frame: Frame<'a>, part: &mut Vec<u8>, most: usize) -> Option<Frame<'a>> {
+    let room = most.saturating_sub(part.len());
+    let mut writer = Writer::new(part, room);
+    let fits = match frame {
+        Frame::Ping => writer.ping(),
+        Frame::Reset(id) => writer.reset(id),
+        Frame::Window {
+            id,
+            consumed,
+            window,
+        } => writer.window(id, consumed, window),
+        Frame::Stream {
+            id,
+            offset,
+            data: &[],
+            is_last,
+        } => writer.mark(id, offset, is_last),
+        Frame::Stream {
+            id,
+            offset,
+            data,
+            is_last,
+        } => {
+            let taken = writer.piece(id, offset, data, is_last);
+            let rest = Frame::Stream {
+                id,
+                offset: offset.wrapping_add(taken as u32),
+                data: &data[taken..],
+                is_last,
+            };
+            return (taken < data.len()).then_some(rest);
+        }
+    };
+    (!fits).then_some(frame)
+}
+
+/// The bytes that a stream's number takes.
+fn length_of(id: u32) -> usize {
+    (32 - (id | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn all(segment: &[u8]) -> Result<Vec<Frame<'_>>, Error> {
+        let (mut frames, mut seen) = (Frames::new(segment), Vec::new());
+        while let Some(frame) = frames.next_frame()? {
+            seen.push(frame);
+        }
+        Ok(seen)
+    }
+
+    #[derive(Clone, Debug)]
+    enum Spec {
+        Ping,
+        Reset(u32),
+        Window(u32, u32, u32),
+        Stream(u32, u32, usize, bool),
+    }
+
+    fn spec() -> impl Strategy<Value = Spec> {
+        let id = || prop_oneof![0u32..200, any::<u32>()];
+        prop_oneof![
+            Just(Spec::Ping),
+            id().prop_map(Spec::Reset),
+            (id(), any::<u32>(), any::<u32>()).prop_map(|(id, a, b)| Spec::Window(id, a, b)),
+            (id(), any::<u32>(), 0usize..3000, any::<bool>())
+                .prop_map(|(id, at, n, is_last)| Spec::Stream(id, at, n, is_last)),
+        ]
+    }
+
+    fn frame(spec: &Spec) -> Frame<'static> {
+        const DATA: [u8; 3000] = [7; 3000];
+        match *spec {
+            Spec::Ping => Frame::Ping,
+            Spec::Reset(id) => Frame::Reset(id),
+            Spec::Window(id, consumed, window) => Frame::Window {
+                id,
+                consumed,
+                window,
+            },
+            Spec::Stream(id, offset, n, is_last) => Frame::Stream {
+                id,
+                offset,
+                data: &DATA[..n],
+                is_last,
+            },
+        }
+    }
+
+    /// Frames of one stream that follow each other are one again.
+    fn joined(frames: &[Frame<'_>]) -> Vec<(Option<u32>, String, usize)> {
+        let mut out: Vec<(Option<u32>, String, usize)> = Vec::new();
+        for frame in frames {
+            let Frame::Stream {
+                id,
+                offset,
+                data,
+                is_last,
+            } = *frame
+            else {
+                out.push((None, format!("{frame:?}"), 0));
+                continue;
+            };
+            let end = offset.wrapping_add(data.len() as u32);
+            match out.last_mut() {
+                Some((Some(next), what, count))
+                    if *next == offset && *what == format!("{id} false") =>
+                {
+                    (*next, *what, *count) = (end, format!("{id} {is_last}"), *count + data.len());
+                }
+                _ => out.push((Some(end), format!("{id} {is_last}"), data.len())),
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_and_cutting_changes_nothing_else(
+            specs in proptest::collection::vec(spec(), 0..20),
+            most in 40usize..2000,
+        ) {
+            let frames: Vec<_> = specs.iter().map(frame).collect();
+            let mut whole = Vec::new();
+            for frame in &frames {
+                prop_assert_eq!(put(*frame, &mut whole, usize::MAX / 2), None);
+            }
+            prop_assert_eq!(&all(&whole).expect("proper"), &frames);
+            let mut parts = Vec::new();
+            cut(&whole, most, |part| parts.push(part.to_vec()));
+            prop_assert!(parts.iter().all(|part| part.len() <= most && !part.is_empty()));
+            let mut seen = Vec::new();
+            for part in &parts {
+                seen.extend(all(part).expect("proper"));
+            }
+            prop_assert_eq!(joined(&seen), joined(&frames));
+        }
+
+        #[test]
+        fn any_bytes_are_frames_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = all(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_an_error() {
+        for bytes in [
+            &[0][..],
+            &[8, 3],
+            &[RESET],
+            &[RESET, 0x80],
+            &[RESET, 0xff, 0xff, 0xff, 0xff, 0x10],
+            &[RESET, 0x80, 0x80, 0x80, 0x80, 0x80, 0],
+            &[WINDOW, 3, 0, 0, 0, 0, 0, 0, 0],
+            &[STREAM, 3, 0, 0, 0],
+            &[STREAM | HAS_LENGTH, 3, 0, 0, 0, 0, 2, 0, 1],
+        ] {
+            assert_eq!(all(bytes), Err(Error::Segment), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_fills_the_segment_has_no_length() {
+        let mut queue = ByteQueue::new();
+        queue.push(&[1; 5000]);
+        let mut segment = Vec::new();
+        let taken = Writer::new(&mut segment, 1000).data(3, 9, &mut queue, usize::MAX);
+        assert_eq!((taken, segment.len(), queue.len()), (994, 1000, 4006));
+        let mut writer = Writer::new(&mut segment, 500);
+        assert_eq!(writer.data(300, 0, &mut queue, 100), 100);
+        assert_eq!(writer.position(), 1000 + 109);
+    }
+}
