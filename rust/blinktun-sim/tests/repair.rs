@@ -92,6 +92,7 @@ fn asking(max_overhead: f64) -> World {
         config.smux.stream_buffer = 64 << 20;
         *config = Config::tuning_itself(config.clone());
         config.max_overhead = max_overhead;
+        config.smux.independent = false; // as with another program: a request waits for the download
         config.searches_mtu = max_overhead > 0.0; // its probes are copied as well
     });
     let mut world = setup.build();

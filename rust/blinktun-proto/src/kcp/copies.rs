@@ -1,11 +1,11 @@
 //! Copies of segments that somebody waits for, before anybody knows that they are lost.
 //!
 //! On a path that loses, a lost segment costs a round trip; a copy a few milliseconds later costs only its
-//! bytes. The last segments of a request are copied, and what is sent again while a request waits behind it:
-//! all streams of a session share one order.
+//! bytes. The last segments of a request are copied. If all streams share one order, so is what is sent again while
+//! a request waits behind it.
 //!
-//! Beside a download copies are paid from the session's [`Overhead`]. While only requests leave they are free,
-//! and there are as many as the path's loss asks for.
+//! Beside a download copies are paid from the session's [`Overhead`]. While only requests leave they are free.
+//! There are as many as the path's loss asks for; beside a download in one order there is one.
 
 use std::collections::VecDeque;
 
@@ -39,6 +39,8 @@ pub(super) struct Copies {
     urgent: Option<(Sn, Time)>,
     /// When data of no request left last.
     last_bulk: Option<Time>,
+    /// Each segment stands for itself: nobody waits for one that left before.
+    is_independent: bool,
 }
 
 /// What decides how often a segment is copied.
@@ -56,9 +58,14 @@ impl Copies {
         self.in_vain = 0;
     }
 
-    /// Whether somebody waits for `sn` to arrive: for it, or for what left behind it.
+    /// From now on each segment stands for itself.
+    pub(super) fn begin_independent(&mut self) {
+        self.is_independent = true;
+    }
+
+    /// Whether somebody waits for what left behind `sn`, and for `sn` because of that.
     pub(super) fn is_awaited(&self, sn: Sn) -> bool {
-        self.urgent.is_some_and(|(urgent, _)| !urgent.before(sn))
+        !self.is_independent && self.urgent.is_some_and(|(urgent, _)| !urgent.before(sn))
     }
 
     /// Whether a segment that somebody waits for has left within this time.
@@ -90,7 +97,11 @@ impl Copies {
         let is_alone = self.is_alone(now);
         let is_wanted = match again {
             None => segment.is_urgent,
-            Some(Again::Copy) => is_alone && segment.earlier.len() < copies(conditions.loss),
+            Some(Again::Copy) => {
+                let is_own = self.is_independent && segment.is_urgent;
+                (is_alone || is_own) && segment.earlier.len() < copies(conditions.loss)
+            }
+            Some(_) if self.is_independent => segment.is_urgent,
             Some(_) => self.is_awaited(sn) && segment.group.is_none(),
         };
         let is_paid = is_alone || overhead.allows_copy(segment.transmissions >= REPEATED);

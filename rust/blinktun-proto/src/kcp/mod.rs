@@ -172,9 +172,9 @@ impl Kcp {
         self.sender.may_probe(path) && self.sender.next_is_whole() && path.may_send(now)
     }
 
-    /// What follows begins a segment.
-    pub fn seal(&mut self) {
-        self.sender.seal();
+    /// What follows is independent segments.
+    pub fn begin_independent(&mut self) {
+        self.sender.begin_independent();
     }
 
     /// From now on a payload has at most `block` bytes. Returns the independent segments that are too long now.

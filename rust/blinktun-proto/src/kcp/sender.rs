@@ -156,8 +156,16 @@ impl Sender {
         }
     }
 
+    /// What follows is independent segments.
+    pub fn begin_independent(&mut self) {
+        self.seal();
+        if let Detection::Time(by) = &mut self.detection {
+            by.copies.begin_independent();
+        }
+    }
+
     /// What follows begins a segment.
-    pub fn seal(&mut self) {
+    fn seal(&mut self) {
         if let Some(last) = self.queue.back_mut() {
             last.joint = Joint::Sealed;
         }

@@ -6,9 +6,9 @@
 //! | what leaves again while a request waits behind it | the setting allows as much as that needs |
 //! | nothing | otherwise, or if groups would take too long to fill |
 //!
-//! All streams share one order, so a request beside a download waits for whatever was lost before it. Parity over
+//! If all streams share one order, a request beside a download waits for whatever was lost before it. Parity over
 //! everything spares it a round trip. Parity over what leaves again spares it the second one, and costs a part of
-//! the lost bytes alone.
+//! the lost bytes alone. If each segment stands for itself, only parity over everything can spare it something.
 
 use crate::fec::Shards;
 use crate::fec::redundancy::Redundancy;

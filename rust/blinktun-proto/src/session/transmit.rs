@@ -267,7 +267,7 @@ impl Session {
             };
             self.kcp.send(frames, urgent, &mut cx.pool, &mut cx.stats);
             if switches {
-                self.kcp.seal();
+                self.kcp.begin_independent();
                 return self.fill_independent(now, cx);
             }
         }

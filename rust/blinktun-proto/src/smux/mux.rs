@@ -65,10 +65,6 @@ pub struct Mux {
     pub(super) holds: Holds,
     /// How our frames leave.
     pub(super) form: Form,
-    /// The peer takes independent segments.
-    pub(super) peer_offers: bool,
-    /// The peer's segments are independent.
-    pub(super) peer_has_switched: bool,
     /// The peer's streams that have come.
     pub(super) opened: OpenedIds,
     /// The last id that we opened.
@@ -98,8 +94,6 @@ impl Mux {
             scheduler: Scheduler::default(),
             holds: Holds::default(),
             form: Form::Ordered,
-            peer_offers: false,
-            peer_has_switched: false,
             opened: OpenedIds::new(config.role),
             last_id,
             config,

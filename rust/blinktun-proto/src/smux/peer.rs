@@ -30,8 +30,6 @@ impl PeerKind {
 pub(super) enum Said<'a> {
     /// The first hello.
     Hello,
-    /// It takes independent segments.
-    Offer,
     /// Its segments are independent from the next one on.
     Switch,
     /// The abort mark and the FIN of this stream.
@@ -47,6 +45,10 @@ pub(super) struct Peer {
     decoder: Decoder,
     /// The stream of an abort mark, if that was the last frame.
     mark: Option<u32>,
+    /// It takes independent segments.
+    has_offered: bool,
+    /// It sends nothing else.
+    has_switched: bool,
 }
 
 impl Peer {
@@ -56,6 +58,8 @@ impl Peer {
             kind: PeerKind::Unheard,
             decoder: Decoder::new(version),
             mark: None,
+            has_offered: false,
+            has_switched: false,
         }
     }
 
@@ -77,6 +81,16 @@ impl Peer {
         self.decoder.version()
     }
 
+    /// Whether it takes independent segments.
+    pub(super) fn has_offered(&self) -> bool {
+        self.has_offered
+    }
+
+    /// Whether its segments are independent.
+    pub(super) fn has_switched(&self) -> bool {
+        self.has_switched
+    }
+
     /// The next thing that it says, taken off the front of `data`; `None` when `data` is used up.
     ///
     /// # Errors
@@ -93,14 +107,17 @@ impl Peer {
             _ => None,
         };
         let last_mark = core::mem::replace(&mut self.mark, mark);
+        self.has_offered |= mark == Some(OFFER);
         Ok(Some(match frame {
             _ if before != kind && kind == PeerKind::Blinktun => {
                 self.decoder.allow_upgrade();
                 Said::Hello
             }
             Frame::Finish(id) if last_mark == Some(id) => Said::Abort(id),
-            Frame::Nop(OFFER) if kind == PeerKind::Blinktun => Said::Offer,
-            Frame::Nop(SWITCH) if kind == PeerKind::Blinktun => Said::Switch,
+            Frame::Nop(SWITCH) if kind == PeerKind::Blinktun => {
+                self.has_switched = true;
+                Said::Switch
+            }
             _ => Said::Frame(frame),
         }))
     }
@@ -153,6 +170,25 @@ mod tests {
             last = Some(said);
         }
         last == Some(Said::Abort(3))
+    }
+
+    #[test]
+    fn an_offer_and_a_switch_count_only_from_blinktun() {
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(Version::V2, &mut bytes, usize::MAX);
+        for mark in [OFFER, SWITCH] {
+            writer.nop(mark);
+        }
+        for kind in [PeerKind::Unheard, PeerKind::Plain, PeerKind::Blinktun] {
+            let (mut peer, mut data) = (Peer::new(None), &bytes[..]);
+            peer.kind = kind;
+            while peer.next(&mut data).expect("proper").is_some() {}
+            let expected = kind == PeerKind::Blinktun;
+            assert_eq!(
+                (peer.has_offered(), peer.has_switched()),
+                (expected, expected)
+            );
+        }
     }
 
     #[test]

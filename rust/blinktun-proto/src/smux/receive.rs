@@ -20,13 +20,8 @@ impl Mux {
             self.keepalive.heard();
             match said {
                 Said::Hello => self.on_hello(),
-                Said::Offer => self.peer_offers = true,
-                Said::Switch => {
-                    self.peer_has_switched = true;
-                    if !data.is_empty() {
-                        return Err(Error::Segment);
-                    }
-                }
+                Said::Switch if data.is_empty() => {}
+                Said::Switch => return Err(Error::Segment),
                 Said::Abort(id) => self.on_abort(id),
                 Said::Frame(Frame::Open(id)) => self.on_open(id),
                 Said::Frame(Frame::Data(id, bytes)) => self.on_data(id, bytes, now)?,
@@ -45,7 +40,7 @@ impl Mux {
 
     /// Whether what the peer says from now on comes in independent segments.
     pub fn peer_has_switched(&self) -> bool {
-        self.peer_has_switched
+        self.peer.has_switched()
     }
 
     /// Take the frames of an independent segment, which may have overtaken others.

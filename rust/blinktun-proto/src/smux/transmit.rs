@@ -73,7 +73,7 @@ impl Mux {
     /// Whether our segments can become independent: the peer takes them, and what must be said in order was.
     pub fn may_switch(&self) -> bool {
         self.form == Form::Ordered
-            && self.peer_offers
+            && self.peer.has_offered()
             && self.config.settings.independent
             && !self.control.begins()
     }
