@@ -351,6 +351,38 @@ fn an_end_that_cannot_be_breaks_the_session() {
 }
 
 #[test]
+fn a_window_that_overtakes_the_opening_holds() {
+    let (_, mut server, _) = pair();
+    let mut window = vec![3, 5];
+    window.extend(0u32.to_le_bytes());
+    window.extend((1u32 << 20).to_le_bytes());
+    server.receive_independent(&window, NOW).expect("proper");
+    assert_eq!(server.next_event(), Some(Event::Opened(StreamId(5))));
+    server
+        .receive_independent(&stream(5, 0, b"", false), NOW)
+        .expect("proper");
+    assert_eq!(server.next_event(), None, "it opens once");
+    server.write(StreamId(5), &[0; 60_000]).expect("open");
+    assert_eq!(server.windows_in_use(), 1 << 20);
+}
+
+#[test]
+fn pieces_without_a_beginning_have_a_bound() {
+    let (_, mut server, _) = pair();
+    let (mut at, mut id) = (1u32, 5u8);
+    let broken = (0..200_000).any(|_| {
+        (at, id) = if at > 200_000 {
+            (1, id + 2)
+        } else {
+            (at + 2, id)
+        };
+        server.receive_independent(&stream(id, at, b"x", false), NOW) == Err(Error::Segment)
+    });
+    assert!(broken && server.unread_in_all() == 0);
+    assert!(server.ahead_in_all() < 100_000);
+}
+
+#[test]
 fn beyond_the_window_nothing_is_taken() {
     let (_, mut server, _) = pair();
     let far = stream(5, 3 << 20, b"far", false);

@@ -92,3 +92,17 @@ fn every_byte_arrives_whatever_the_settings() {
         }
     });
 }
+
+#[test]
+fn a_paused_stream_is_not_reset_because_another_loses_segments() {
+    for_each_seed(|seed| {
+        let setup = lossy(seed).both(|config| *config = config.clone().tuning_itself());
+        let mut world = setup.build();
+        let mut paused = Flow::new(0, 1_000_000);
+        paused.down.pauses = vec![(world.now, world.now + 20 * SECOND)];
+        world.add(paused);
+        let busy = world.add(Flow::new(0, 20_000_000));
+        world.run_until(15 * SECOND, |world| world.flows[busy].is_done());
+        world.run(60 * SECOND);
+    });
+}

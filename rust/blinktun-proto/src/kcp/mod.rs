@@ -177,9 +177,10 @@ impl Kcp {
         self.sender.begin_independent();
     }
 
-    /// From now on a payload has at most `block` bytes. Returns the independent segments that are too long now.
+    /// From now on a payload has at most `block` bytes. Returns the independent segments that are too long now, and
+    /// whether somebody waits for each.
     #[must_use]
-    pub fn set_block(&mut self, block: usize, pool: &mut Pool) -> Vec<Vec<u8>> {
+    pub fn set_block(&mut self, block: usize, pool: &mut Pool) -> Vec<(Vec<u8>, bool)> {
         self.block = block;
         self.sender.set_mss(block - HEADER, pool)
     }

@@ -24,8 +24,8 @@ pub trait Sink {
         false
     }
     /// Whether an independent segment may be delivered that has overtaken others, if there is memory for `span`
-    /// segments from the first that is missing.
-    fn has_room_ahead(&mut self, _span: usize) -> bool {
+    /// segments from the first that is missing, and up to `behind` more may come.
+    fn has_room_ahead(&mut self, _span: usize, _behind: usize) -> bool {
         false
     }
     /// Take an independent segment.
@@ -57,8 +57,9 @@ pub struct Receiver {
     next: Sn,
     /// Index 0 is `next`.
     ahead: VecDeque<Slot>,
-    /// Slots of `ahead` that have data.
+    /// Slots of `ahead` that have data, and those whose data was delivered.
     stored: usize,
+    delivered: usize,
     /// In order, numbered below `next`, waiting for room in the sink.
     waiting: VecDeque<(Sn, Vec<u8>)>,
     /// From this segment on each stands for itself.
@@ -142,6 +143,7 @@ impl Receiver {
             next: Sn(0),
             ahead: VecDeque::new(),
             stored: 0,
+            delivered: 0,
             waiting: VecDeque::new(),
             independent_from: None,
             bytes: 0,
@@ -211,13 +213,21 @@ impl Receiver {
         }
     }
 
+    /// Segments from the first that is missing that were delivered before it.
+    pub fn delivered(&self) -> usize {
+        self.delivered
+    }
+
+    /// Segments that the peer may send and that were not delivered.
+    pub fn expected(&self) -> usize {
+        (self.promised() as usize).saturating_sub(self.delivered)
+    }
+
     /// Segments that may come behind the next one that is delivered.
     pub fn behind(&self) -> usize {
         match &self.window {
             Window::Fixed(_) => 0,
-            Window::Granted { .. } => {
-                (self.waiting.len() + self.promised() as usize).saturating_sub(1)
-            }
+            Window::Granted { .. } => (self.waiting.len() + self.expected()).saturating_sub(1),
         }
     }
 
@@ -295,9 +305,13 @@ impl Receiver {
             work::count(1);
             self.ahead.push_back(Slot::default());
         }
-        if offset > 0 && self.is_independent(sn) && sink.has_room_ahead(self.ahead.len()) {
+        if offset > 0
+            && self.is_independent(sn)
+            && sink.has_room_ahead(self.ahead.len(), self.behind())
+        {
             sink.deliver_independent(data);
             self.ahead[offset].content = Content::Delivered;
+            self.delivered += 1;
             return;
         }
         let mut copy = pool.take(data.len());
@@ -374,9 +388,13 @@ impl Receiver {
             self.acks.count -= usize::from(slot.owed.is_some());
             let sn = self.next;
             self.next = self.next.plus(1);
-            if let Content::Data(data) = slot.content {
-                self.stored -= 1;
-                self.waiting.push_back((sn, data));
+            match slot.content {
+                Content::Data(data) => {
+                    self.stored -= 1;
+                    self.waiting.push_back((sn, data));
+                }
+                Content::Delivered => self.delivered -= 1,
+                Content::Missing => {}
             }
             moved = true;
         }

@@ -201,17 +201,17 @@ impl Sender {
     }
 
     /// From now on segments have at most `mss` bytes. What has no number yet is cut again; what has
-    /// one keeps its length, because the peer may have it. Returns the independent segments that are too long:
-    /// they must be cut between their frames.
+    /// one keeps its length, because the peer may have it. Returns the independent segments that are too long, and
+    /// whether somebody waits for each: they must be cut between their frames.
     #[must_use]
-    pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) -> Vec<Vec<u8>> {
+    pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) -> Vec<(Vec<u8>, bool)> {
         self.mss = mss;
         let mut too_long = Vec::new();
         for piece in core::mem::take(&mut self.queue) {
             if piece.joint == Joint::Whole {
                 match piece.data.len() <= mss {
                     true => self.queue.push_back(piece),
-                    false => too_long.push(piece.data),
+                    false => too_long.push((piece.data, piece.is_urgent)),
                 }
                 continue;
             }

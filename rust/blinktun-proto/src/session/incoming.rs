@@ -169,7 +169,9 @@ impl Session {
             unread,
             waiting: receiver.waiting(),
             ahead: receiver.span(),
-            promised: receiver.promised() as usize,
+            promised: receiver.expected(),
+            in_gaps: self.mux.ahead_in_all(),
+            delivered: receiver.delivered(),
             is_shared: has_windows || self.mux.stream_count() > 1,
         };
         let given = memory.update(seen, now);

@@ -47,7 +47,8 @@ impl Sink for Ingest<'_> {
         self.mux.peer_has_switched()
     }
 
-    fn has_room_ahead(&mut self, span: usize) -> bool {
+    fn has_room_ahead(&mut self, span: usize, behind: usize) -> bool {
+        self.mux.reserve(behind * SEGMENT);
         self.failed.is_none() && self.mux.has_room_ahead(span * SEGMENT)
     }
 

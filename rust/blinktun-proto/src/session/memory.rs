@@ -56,8 +56,12 @@ pub(super) struct Seen {
     pub(super) waiting: usize,
     /// Segments beyond these, up to the last that has come.
     pub(super) ahead: usize,
-    /// Segments beyond those in order that the peer may send.
+    /// Segments beyond those in order that the peer may send, without those that were delivered.
     pub(super) promised: usize,
+    /// Bytes of those that were delivered and wait for missing ones.
+    pub(super) in_gaps: usize,
+    /// Segments that were delivered ahead of order.
+    pub(super) delivered: usize,
     /// Whether what is unread must not stop the rest of what comes.
     pub(super) is_shared: bool,
 }
@@ -133,12 +137,12 @@ impl ReceiveMemory {
             false => wide,
         };
         let wanted = Wanted {
-            kept: parked + seen.promised * SEGMENT,
+            kept: parked + seen.in_gaps + seen.promised * SEGMENT,
             all,
         };
         let granted = self.account.resize(wanted);
-        let free = granted.saturating_sub(parked).min(wide);
-        let window = (free / SEGMENT) as u32;
+        let free = granted.saturating_sub(parked + seen.in_gaps).min(wide);
+        let window = (free / SEGMENT + seen.delivered).min(wide / SEGMENT) as u32;
         self.short = (granted < all).then_some((granted / SEGMENT) as u32);
         let is_stuck = self.short.is_some() && (window == 0 || granted < LEAST);
         self.retry = is_stuck.then_some(now + RETRY);
@@ -200,6 +204,8 @@ mod tests {
             waiting: 0,
             ahead: 0,
             promised: 0,
+            in_gaps: 0,
+            delivered: 0,
             is_shared,
         }
     }

@@ -444,10 +444,11 @@ impl Session {
         let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
         self.path.note(trace::Event::Mtu(mtu, reason), now);
-        for segment in self.kcp.set_block(block, &mut cx.pool) {
+        for (segment, is_urgent) in self.kcp.set_block(block, &mut cx.pool) {
             let kcp = &mut self.kcp;
+            cx.stats.bytes_sent -= segment.len() as u64; // its parts count
             self.packing.cut(&segment, block - HEADER, |segment| {
-                kcp.send_whole(segment, false, &mut cx.pool, &mut cx.stats);
+                kcp.send_whole(segment, is_urgent, &mut cx.pool, &mut cx.stats);
             });
             cx.pool.give(segment);
         }

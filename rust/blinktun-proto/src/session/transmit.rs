@@ -3,7 +3,7 @@
 use super::compression::Compression;
 use super::stats::Mark;
 use super::{Batch, Context, LimitKind, MAX_BATCH, Session, packing};
-use crate::smux;
+use crate::smux::{self, independent};
 use crate::time::Time;
 use crate::trace::{self, Content, Datagram};
 use crate::wire::kcp::{HEADER, Segments};
@@ -180,6 +180,10 @@ impl Session {
             .mux
             .transmit(most.saturating_sub(1), &mut cx.frames, now);
         if moved.bytes > 0 {
+            // The rest is filled by whole headers, so what is less than one is filled here.
+            let missing = most.saturating_sub(1 + moved.bytes) % HEADER;
+            let len = cx.frames.len() + missing;
+            cx.frames.resize(len, independent::PING);
             let (kcp, is_urgent) = (&mut self.kcp, moved.urgent > 0);
             packing::plain(&cx.frames, most, |segment| {
                 kcp.send_first(segment, is_urgent, (&mut cx.pool, &mut cx.stats));

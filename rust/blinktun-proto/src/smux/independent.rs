@@ -17,7 +17,8 @@ use crate::buffer::ByteQueue;
 use crate::wire::{u16_at, u32_at};
 use crate::work;
 
-const PING: u8 = 1;
+/// A whole frame, which also fills a segment up.
+pub const PING: u8 = 1;
 const RESET: u8 = 2;
 const WINDOW: u8 = 3;
 const STREAM: u8 = 4;

@@ -90,7 +90,8 @@ impl Mux {
     /// Whether an independent segment may be taken that has overtaken others, if there is memory for `most` bytes of
     /// that kind.
     pub(crate) fn has_room_ahead(&self, most: usize) -> bool {
-        !self.control.is_full() && self.receive_buffer.has_room_ahead(most)
+        let streams = self.streams.len();
+        !self.control.is_full() && self.receive_buffer.has_room_ahead(streams, most)
     }
 
     /// Queue a window update if one is due (version 2).

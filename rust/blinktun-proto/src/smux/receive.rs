@@ -20,7 +20,8 @@ impl Mux {
             self.keepalive.heard();
             match said {
                 Said::Hello => self.on_hello(),
-                Said::Switch if data.is_empty() => {}
+                Said::Switch if data.is_empty() && self.peer.own_version() == Some(Version::V2) => {
+                }
                 Said::Switch => return Err(Error::Segment),
                 Said::Abort(id) => self.on_abort(id),
                 Said::Frame(Frame::Open(id)) => self.on_open(id),
@@ -54,7 +55,7 @@ impl Mux {
             match frame {
                 independent::Frame::Ping => {}
                 independent::Frame::Reset(id) => {
-                    self.opened.note(id)?;
+                    self.opened.note(id);
                     self.on_abort(id);
                 }
                 independent::Frame::Window {
@@ -62,6 +63,7 @@ impl Mux {
                     consumed,
                     window,
                 } => {
+                    self.open_if_new(id);
                     let stream = self.streams.get(&id);
                     if stream.is_some_and(|stream| !stream.sending.is_old(consumed)) {
                         self.on_update(id, consumed, window, now)?;
@@ -85,10 +87,8 @@ impl Mux {
         (offset, bytes, is_last): (u32, &[u8], bool),
         now: Time,
     ) -> Result<(), Error> {
-        if self.opened.note(id)? {
-            self.open_theirs(id);
-        }
-        let limit = self.unread_limit();
+        self.open_if_new(id);
+        let limit = self.window_limit() as i64;
         let Some(stream) = self
             .streams
             .get_mut(&id)
@@ -100,7 +100,7 @@ impl Mux {
         let receiving = &stream.receiving;
         let (unread, waiting) = (receiving.unread.len(), receiving.waiting());
         let distance = offset.wrapping_sub(receiving.report.received()) as i32;
-        if i64::from(distance) + (unread + bytes.len()) as i64 > limit as i64 {
+        if i64::from(distance) + (unread + bytes.len()) as i64 > limit {
             return Err(Error::WindowExceeded(StreamId(id)));
         }
         let is_complete = stream.take_piece(offset, bytes, is_last, now)?;
@@ -108,6 +108,13 @@ impl Mux {
         self.receive_buffer
             .note_received(receiving.unread.len() - unread);
         self.receive_buffer.note_ahead(waiting, receiving.waiting());
+        if self.receive_buffer.is_overrun(self.streams.len()) {
+            return Err(Error::Segment);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return Ok(());
+        };
+        let receiving = &mut stream.receiving;
         if receiving.unread.len() > unread
             && !core::mem::replace(&mut receiving.readable_queued, true)
         {
@@ -137,6 +144,13 @@ impl Mux {
         self.forgotten.remove(id);
         self.opened.note_in_order(id);
         self.open_theirs(id);
+    }
+
+    /// Open the stream if this is the first frame of it that comes.
+    fn open_if_new(&mut self, id: u32) {
+        if self.opened.note(id) {
+            self.open_theirs(id);
+        }
     }
 
     /// Open a stream of the peer, or refuse it.
@@ -180,11 +194,13 @@ impl Mux {
     /// streams together.
     fn unread_limit(&self) -> usize {
         match self.peer.own_version() {
-            Some(Version::V2) => {
-                self.config.settings.window().max(INITIAL_WINDOW) as usize + WINDOW_SLACK
-            }
+            Some(Version::V2) => self.window_limit(),
             _ => usize::MAX,
         }
+    }
+
+    fn window_limit(&self) -> usize {
+        self.config.settings.window().max(INITIAL_WINDOW) as usize + WINDOW_SLACK
     }
 
     fn on_update(&mut self, id: u32, consumed: u32, window: u32, now: Time) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! The unread bytes of all streams of a session: how many may wait, and when that many waited.
 
 use super::credit::SPILL;
+use crate::snappy::MAX_PLAIN;
 use crate::time::Time;
 
 /// So many pieces of streams may wait for what is missing.
@@ -70,10 +71,16 @@ impl ReceiveBuffer {
         self.bound(streams).saturating_sub(self.unread)
     }
 
-    /// Whether something may be taken that has overtaken what is missing, if there is memory for so many bytes of
-    /// that kind.
-    pub(super) fn has_room_ahead(&self, most: usize) -> bool {
-        self.pieces < MOST_PIECES && self.ahead <= most
+    /// Whether something may be taken that has overtaken what is missing, if there is memory for `most` bytes of
+    /// that kind. What waits for missing bytes is no reason to refuse these.
+    pub(super) fn has_room_ahead(&self, streams: usize, most: usize) -> bool {
+        self.pieces < MOST_PIECES && self.ahead <= most && self.space(streams) > self.ahead
+    }
+
+    /// Whether more waits for missing bytes than any honest peer has sent.
+    pub(super) fn is_overrun(&self, streams: usize) -> bool {
+        let spill = if streams > 1 { SPILL } else { 0 };
+        self.pieces > 4 * MOST_PIECES || self.ahead > self.size.saturating_add(spill) + MAX_PLAIN
     }
 
     /// What waits on a stream for missing bytes was `before` and is `now`: bytes, and pieces.
