@@ -166,6 +166,11 @@ impl Kcp {
         self.sender.push_first(data, is_urgent, pool);
     }
 
+    /// Take the independent segment back that would leave next, and whether somebody waits for it.
+    pub fn take_whole(&mut self) -> Option<(Vec<u8>, bool)> {
+        self.sender.take_whole()
+    }
+
     /// Whether an independent segment could leave now as a probe of the MTU.
     pub fn may_probe(&mut self, path: &mut Path, now: Time) -> bool {
         self.sender.prepare(path, now);

@@ -464,6 +464,15 @@ impl Sender {
         next.is_some_and(|next| next.joint == Joint::Whole)
     }
 
+    /// Take the next new segment back, if it is independent; and whether somebody waits for it.
+    pub fn take_whole(&mut self) -> Option<(Vec<u8>, bool)> {
+        if !self.next_is_whole() {
+            return None;
+        }
+        let next = self.queue.pop_front()?;
+        Some((next.data, next.is_urgent))
+    }
+
     /// Cut the next new segment for a probe, whose payload has `room` bytes beside its header: the rest must
     /// be headers too. Returns its data length; `None` if something else leaves first. What somebody waits for
     /// leaves in a probe only if a copy follows (`is_copied`).

@@ -169,8 +169,8 @@ impl Session {
         Some(crypt + probe.len)
     }
 
-    /// Take a segment from the streams that leaves next, and that headers fill up to `room` bytes. One that was
-    /// taken before has another length, and cannot be cut.
+    /// Let a segment leave next that headers fill up to `room` bytes: of what the streams have, or else of the
+    /// segment that would leave.
     fn compose_probe(&mut self, room: usize, now: Time, cx: &mut Context) {
         let mss = self.path.mss();
         let padding = room.saturating_sub(mss).next_multiple_of(HEADER);
@@ -179,15 +179,28 @@ impl Session {
         let moved = self
             .mux
             .transmit(most.saturating_sub(1), &mut cx.frames, now);
-        if moved.bytes > 0 {
-            // The rest is filled by whole headers, so what is less than one is filled here.
-            let missing = most.saturating_sub(1 + moved.bytes) % HEADER;
-            let len = cx.frames.len() + missing;
-            cx.frames.resize(len, independent::PING);
-            let (kcp, is_urgent) = (&mut self.kcp, moved.urgent > 0);
-            packing::plain(&cx.frames, most, |segment| {
-                kcp.send_first(segment, is_urgent, (&mut cx.pool, &mut cx.stats));
-            });
+        let mut is_urgent = moved.urgent > 0;
+        if moved.bytes == 0 {
+            let Some((segment, was_urgent)) = self.kcp.take_whole() else {
+                return;
+            };
+            if let Ok(frames) = packing::unpack(&segment, &mut cx.packed) {
+                cx.frames.extend_from_slice(frames);
+            }
+            is_urgent = was_urgent;
+            cx.stats.bytes_sent -= segment.len() as u64; // it counts again
+            cx.pool.give(segment);
+        }
+        // Whole headers fill the rest, so what is less than one is filled here, in front: behind there may be
+        // data without a length.
+        let missing = most.saturating_sub(1 + cx.frames.len()) % HEADER;
+        let filler = core::iter::repeat_n(independent::PING, missing);
+        cx.frames.splice(..0, filler);
+        let mut parts = Vec::new();
+        packing::plain(&cx.frames, most, |part| parts.push(part.to_vec()));
+        for part in parts.iter().rev() {
+            let with = (&mut cx.pool, &mut cx.stats);
+            self.kcp.send_first(part, is_urgent, with);
         }
     }
 
