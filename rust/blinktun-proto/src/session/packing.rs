@@ -38,7 +38,7 @@ impl Packing {
 
     /// How many bytes of frames to take for a segment of at most `most` bytes.
     pub(super) fn budget(&self, most: usize) -> usize {
-        self.budget.max(most - 1).min(snappy::MAX_PLAIN)
+        self.budget.max(most - 1).min(independent::MAX_SEGMENT)
     }
 
     /// Give segments of at most `most` bytes with these frames to `emit`; usually it is one.

@@ -25,6 +25,8 @@ const STREAM: u8 = 4;
 const FIN: u8 = 1;
 const HAS_LENGTH: u8 = 2;
 
+/// The frames of a segment have so many bytes at most.
+pub const MAX_SEGMENT: usize = 64 << 10;
 /// A stream's number takes so many bytes at most.
 const MAX_ID: usize = 5;
 /// A STREAM frame has so many bytes around its data at most.

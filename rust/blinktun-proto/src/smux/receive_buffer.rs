@@ -1,7 +1,7 @@
 //! The unread bytes of all streams of a session: how many may wait, and when that many waited.
 
 use super::credit::SPILL;
-use crate::snappy::MAX_PLAIN;
+use super::independent::MAX_SEGMENT;
 use crate::time::Time;
 
 /// So many pieces of streams may wait for what is missing.
@@ -80,7 +80,7 @@ impl ReceiveBuffer {
     /// Whether more waits for missing bytes than any honest peer has sent.
     pub(super) fn is_overrun(&self, streams: usize) -> bool {
         let spill = if streams > 1 { SPILL } else { 0 };
-        self.pieces > 4 * MOST_PIECES || self.ahead > self.size.saturating_add(spill) + MAX_PLAIN
+        self.pieces > 4 * MOST_PIECES || self.ahead > self.size.saturating_add(spill) + MAX_SEGMENT
     }
 
     /// What waits on a stream for missing bytes was `before` and is `now`: bytes, and pieces.
