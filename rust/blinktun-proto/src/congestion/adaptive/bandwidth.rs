@@ -8,14 +8,20 @@ const ROUNDS: usize = 10;
 pub(super) struct Bandwidth {
     rates: [u64; ROUNDS],
     next: usize,
-    /// The second fastest of them: it is asked for much more often than they change.
-    known: u64,
 }
 
 impl Bandwidth {
     /// The second fastest round: the fastest may be luck.
     pub(super) fn get(&self) -> u64 {
-        self.known
+        let (mut first, mut second) = (0, 0);
+        for rate in self.rates {
+            if rate > first {
+                (first, second) = (rate, first);
+            } else {
+                second = second.max(rate);
+            }
+        }
+        second
     }
 
     /// Take the rate of a round. If less left in it than the path could carry, it counts only if it is
@@ -28,7 +34,6 @@ impl Bandwidth {
         } else if rate > known || !is_restrained {
             self.rates[self.next] = rate;
             self.next = (self.next + 1) % ROUNDS;
-            self.known = self.second_fastest();
         }
         has_grown
     }
@@ -44,19 +49,6 @@ impl Bandwidth {
     pub(super) fn set(&mut self, rate: u64) {
         self.rates = [0; ROUNDS];
         (self.rates[0], self.rates[1], self.next) = (rate, rate, 2);
-        self.known = rate;
-    }
-
-    fn second_fastest(&self) -> u64 {
-        let (mut first, mut second) = (0, 0);
-        for rate in self.rates {
-            if rate > first {
-                (first, second) = (rate, first);
-            } else {
-                second = second.max(rate);
-            }
-        }
-        second
     }
 }
 
