@@ -290,20 +290,18 @@ fn stream(id: u8, offset: u32, data: &[u8], is_last: bool) -> Vec<u8> {
     frame
 }
 
+fn take(end: &mut Mux, segment: &[u8]) {
+    end.receive_independent(segment, NOW).expect("proper");
+}
+
 #[test]
 fn a_hole_in_one_stream_costs_the_others_nothing() {
     let (_, mut server, _) = pair();
-    server
-        .receive_independent(&stream(7, 5, b"later", true), NOW)
-        .expect("proper");
-    server
-        .receive_independent(&stream(5, 0, b"all", true), NOW)
-        .expect("proper");
+    take(&mut server, &stream(7, 5, b"later", true));
+    take(&mut server, &stream(5, 0, b"all", true));
     assert_eq!(server.read_front(StreamId(7)), b"");
     assert_eq!(server.read_front(StreamId(5)), b"all");
-    server
-        .receive_independent(&stream(7, 0, b"first", false), NOW)
-        .expect("proper");
+    take(&mut server, &stream(7, 0, b"first", false));
     server.consume(StreamId(7), 5);
     assert_eq!(server.read_front(StreamId(7)), b"later");
     server.consume(StreamId(7), 5);
@@ -315,21 +313,15 @@ fn a_hole_in_one_stream_costs_the_others_nothing() {
 fn what_comes_twice_or_behind_a_reset_changes_nothing() {
     let (_, mut server, _) = pair();
     for _ in 0..3 {
-        server
-            .receive_independent(&stream(5, 0, b"some", false), NOW)
-            .expect("proper");
-        server
-            .receive_independent(&stream(5, 2, b"me more", true), NOW)
-            .expect("proper");
+        take(&mut server, &stream(5, 0, b"some", false));
+        take(&mut server, &stream(5, 2, b"me more", true));
     }
     assert_eq!(server.unread(StreamId(5)), 9);
     let dropped = server.dropped_bytes();
     server
         .receive_independent(&[2, 9], NOW)
         .expect("a stream that has not come");
-    server
-        .receive_independent(&stream(9, 0, b"late", true), NOW)
-        .expect("proper");
+    take(&mut server, &stream(9, 0, b"late", true));
     assert!(!server.contains(StreamId(9)));
     assert_eq!(server.dropped_bytes() - dropped, 4);
 }
@@ -343,7 +335,7 @@ fn an_end_that_cannot_be_breaks_the_session() {
         (stream(5, 2, b"four", true), stream(5, 6, b"x", false)),
     ] {
         let (_, mut server, _) = pair();
-        server.receive_independent(&first, NOW).expect("proper");
+        take(&mut server, &first);
         let result = server.receive_independent(&second, NOW);
         let is_over = first[0] == 5 && first[2] == 0;
         assert_eq!(result, if is_over { Ok(()) } else { Err(Error::Segment) });
@@ -356,11 +348,9 @@ fn a_window_that_overtakes_the_opening_holds() {
     let mut window = vec![3, 5];
     window.extend(0u32.to_le_bytes());
     window.extend((1u32 << 20).to_le_bytes());
-    server.receive_independent(&window, NOW).expect("proper");
+    take(&mut server, &window);
     assert_eq!(server.next_event(), Some(Event::Opened(StreamId(5))));
-    server
-        .receive_independent(&stream(5, 0, b"", false), NOW)
-        .expect("proper");
+    take(&mut server, &stream(5, 0, b"", false));
     assert_eq!(server.next_event(), None, "it opens once");
     server.write(StreamId(5), &[0; 60_000]).expect("open");
     assert_eq!(server.windows_in_use(), 1 << 20);

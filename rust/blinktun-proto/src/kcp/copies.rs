@@ -39,7 +39,7 @@ pub(super) struct Copies {
     urgent: Option<(Sn, Time)>,
     /// When data of no request left last.
     last_bulk: Option<Time>,
-    /// Each segment stands for itself: nobody waits for one that left before.
+    /// Segments are independent: a request does not wait for one that left before its own.
     is_independent: bool,
 }
 
@@ -58,7 +58,7 @@ impl Copies {
         self.in_vain = 0;
     }
 
-    /// From now on each segment stands for itself.
+    /// From now on segments are independent.
     pub(super) fn begin_independent(&mut self) {
         self.is_independent = true;
     }
@@ -98,8 +98,8 @@ impl Copies {
         let is_wanted = match again {
             None => segment.is_urgent,
             Some(Again::Copy) => {
-                let is_own = self.is_independent && segment.is_urgent;
-                (is_alone || is_own) && segment.earlier.len() < copies(conditions.loss)
+                let may_follow = is_alone || (self.is_independent && segment.is_urgent);
+                may_follow && segment.earlier.len() < copies(conditions.loss)
             }
             Some(_) if self.is_independent => segment.is_urgent,
             Some(_) => self.is_awaited(sn) && segment.group.is_none(),

@@ -19,6 +19,7 @@ mod overtaken;
 pub mod pool;
 pub mod probe;
 mod promise;
+mod queue;
 mod receive_window;
 pub mod receiver;
 mod repeats;
@@ -28,6 +29,7 @@ mod time_threshold;
 pub use detection::LossDetection;
 pub use hold::Hold;
 pub use promise::LEAST as LEAST_WINDOW;
+pub use queue::Unnumbered;
 pub use sender::outlook::{NextUp, Outlook};
 
 use crate::congestion::InFlight;
@@ -150,42 +152,32 @@ impl Kcp {
     }
 
     /// Append an independent segment; the caller keeps within [`Kcp::free`].
-    pub fn send_whole(&mut self, data: &[u8], is_urgent: bool, pool: &mut Pool, stats: &mut Stats) {
-        stats.bytes_sent += data.len() as u64;
-        self.sender.push_whole(data, is_urgent, pool);
+    pub fn send_whole(&mut self, data: Vec<u8>, is_urgent: bool) {
+        self.sender.push_whole(data, is_urgent);
     }
 
-    /// The same, but it leaves before all that wait.
-    pub fn send_first(
-        &mut self,
-        data: &[u8],
-        is_urgent: bool,
-        (pool, stats): (&mut Pool, &mut Stats),
-    ) {
-        stats.bytes_sent += data.len() as u64;
-        self.sender.push_first(data, is_urgent, pool);
+    /// Let an independent segment leave next.
+    pub fn send_first(&mut self, data: Vec<u8>, is_urgent: bool) {
+        self.sender.push_first(data, is_urgent);
     }
 
-    /// Take the independent segment back that would leave next, and whether somebody waits for it.
-    pub fn take_whole(&mut self) -> Option<(Vec<u8>, bool)> {
-        self.sender.take_whole()
-    }
-
-    /// Whether an independent segment could leave now as a probe of the MTU.
-    pub fn may_probe(&mut self, path: &mut Path, now: Time) -> bool {
+    /// Take an independent segment back that could leave now as a probe of the MTU.
+    pub fn take_for_probe(&mut self, path: &mut Path, now: Time) -> Option<Unnumbered> {
         self.sender.prepare(path, now);
-        self.sender.may_probe(path) && self.sender.next_is_whole() && path.may_send(now)
+        let may_leave = path.may_send(now);
+        may_leave
+            .then(|| self.sender.take_for_probe(path))
+            .flatten()
     }
 
-    /// What follows is independent segments.
+    /// From now on segments are independent.
     pub fn begin_independent(&mut self) {
         self.sender.begin_independent();
     }
 
-    /// From now on a payload has at most `block` bytes. Returns the independent segments that are too long now, and
-    /// whether somebody waits for each.
+    /// From now on a payload has at most `block` bytes. Returns the independent segments that are too long now.
     #[must_use]
-    pub fn set_block(&mut self, block: usize, pool: &mut Pool) -> Vec<(Vec<u8>, bool)> {
+    pub fn set_block(&mut self, block: usize, pool: &mut Pool) -> Vec<Unnumbered> {
         self.block = block;
         self.sender.set_mss(block - HEADER, pool)
     }

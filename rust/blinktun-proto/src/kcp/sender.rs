@@ -13,6 +13,7 @@ pub use super::in_flight::Echo;
 use super::in_flight::{Again, Batch, Departure, Outgoing};
 use super::overtaken::Transmission;
 use super::pool::Pool;
+use super::queue::{Queue, Unnumbered};
 use super::receiver::SLACK;
 use crate::congestion::{Acked, InFlight, Sent};
 use crate::path::Path;
@@ -22,56 +23,21 @@ use crate::recovery::loss::Fate;
 use crate::recovery::rtt::Rtt;
 use crate::stats::Stats;
 use crate::time::{Time, earliest};
-use crate::wire::kcp::HEADER;
 use crate::wire::{Millis, Sn};
 use crate::work;
 
 /// The remote window before anything was heard (kcptun wire, section 3.2).
 const INITIAL_REMOTE_WINDOW: u32 = 32;
 
-/// Data that has no number yet.
-#[derive(Debug)]
-struct Unnumbered {
-    data: Vec<u8>,
-    /// Somebody waits for it.
-    is_urgent: bool,
-    joint: Joint,
-}
-
-/// What may be done to a segment without a number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Joint {
-    /// Bytes may be appended, and it may be cut.
-    Open,
-    /// It may be cut.
-    Sealed,
-    /// It stays as it is.
-    Whole,
-}
-
-impl Unnumbered {
-    fn whole(data: &[u8], is_urgent: bool, pool: &mut Pool) -> Unnumbered {
-        let mut segment = pool.take(data.len());
-        segment.extend_from_slice(data);
-        Unnumbered {
-            data: segment,
-            is_urgent,
-            joint: Joint::Whole,
-        }
-    }
-}
-
 /// Data not yet numbered, data in flight, and what of it must leave (again).
 ///
 /// Bound: the session takes data from above only while [`Sender::room`] says so: `window` segments
 /// and one partial one.
 pub struct Sender {
-    mss: usize,
     nodelay: bool,
     window: u32,
     remote_window: u32,
-    /// Data without a number, cut for the largest segment.
-    queue: VecDeque<Unnumbered>,
+    queue: Queue,
     /// What has left and is not acknowledged by `una`.
     buffer: VecDeque<Outgoing>,
     una: Sn,
@@ -100,11 +66,10 @@ impl Sender {
         now: Time,
     ) -> Sender {
         Sender {
-            mss,
             nodelay,
             window,
             remote_window: INITIAL_REMOTE_WINDOW,
-            queue: VecDeque::new(),
+            queue: Queue::new(mss),
             buffer: VecDeque::new(),
             una: Sn(0),
             wrapped: false,
@@ -125,73 +90,12 @@ impl Sender {
 
     /// How many bytes may be given to [`Sender::push`] so that they can leave at once.
     pub fn room(&self, path: &Path) -> usize {
-        let free = self.free(path);
-        let tail = self
-            .queue
-            .back()
-            .filter(|last| last.joint == Joint::Open)
-            .map_or(0, |last| self.mss.saturating_sub(last.data.len()));
-        free * self.mss + tail
-    }
-
-    /// Append bytes to the stream. They fill the last segment that has no number yet.
-    pub fn push(&mut self, mut data: &[u8], is_urgent: bool, pool: &mut Pool) {
-        if let Some(last) = self.queue.back_mut()
-            && last.data.len() < self.mss
-            && last.joint == Joint::Open
-        {
-            let (head, rest) = data.split_at(data.len().min(self.mss - last.data.len()));
-            last.data.extend_from_slice(head);
-            last.is_urgent |= is_urgent && !head.is_empty();
-            data = rest;
-        }
-        for piece in data.chunks(self.mss) {
-            let mut segment = pool.take(piece.len());
-            segment.extend_from_slice(piece);
-            self.queue.push_back(Unnumbered {
-                data: segment,
-                is_urgent,
-                joint: Joint::Open,
-            });
-        }
-    }
-
-    /// What follows is independent segments.
-    pub fn begin_independent(&mut self) {
-        self.seal();
-        if let Detection::Time(by) = &mut self.detection {
-            by.copies.begin_independent();
-        }
-    }
-
-    /// What follows begins a segment.
-    fn seal(&mut self) {
-        if let Some(last) = self.queue.back_mut() {
-            last.joint = Joint::Sealed;
-        }
-    }
-
-    /// Append a segment of at most [`Sender::mss`] bytes, which is never cut or joined with another.
-    pub fn push_whole(&mut self, data: &[u8], is_urgent: bool, pool: &mut Pool) {
-        self.queue
-            .push_back(Unnumbered::whole(data, is_urgent, pool));
-    }
-
-    /// The same in front of all that wait.
-    pub fn push_first(&mut self, data: &[u8], is_urgent: bool, pool: &mut Pool) {
-        self.queue
-            .push_front(Unnumbered::whole(data, is_urgent, pool));
-    }
-
-    /// The most bytes of a segment.
-    pub fn mss(&self) -> usize {
-        self.mss
+        self.free(path) * self.queue.mss() + self.queue.tail()
     }
 
     /// How many segments may be given to [`Sender::push_whole`] so that they can leave at once.
     pub fn free(&self, path: &Path) -> usize {
-        let taken = self.buffer.len() + self.queue.len();
-        let window = (self.effective_window(path) as usize).saturating_sub(taken);
+        let window = (self.effective_window(path) as usize).saturating_sub(self.waiting());
         // In small portions the streams' frames would be cut into small ones.
         match path.portion() {
             None => window,
@@ -200,28 +104,47 @@ impl Sender {
         }
     }
 
-    /// From now on segments have at most `mss` bytes. What has no number yet is cut again; what has
-    /// one keeps its length, because the peer may have it. Returns the independent segments that are too long, and
-    /// whether somebody waits for each: they must be cut between their frames.
-    #[must_use]
-    pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) -> Vec<(Vec<u8>, bool)> {
-        self.mss = mss;
-        let mut too_long = Vec::new();
-        for piece in core::mem::take(&mut self.queue) {
-            if piece.joint == Joint::Whole {
-                match piece.data.len() <= mss {
-                    true => self.queue.push_back(piece),
-                    false => too_long.push((piece.data, piece.is_urgent)),
-                }
-                continue;
-            }
-            self.push(&piece.data, piece.is_urgent, pool);
-            if piece.joint == Joint::Sealed {
-                self.seal();
-            }
-            pool.give(piece.data);
+    /// Append bytes to the stream. They fill the last segment that has no number yet.
+    pub fn push(&mut self, data: &[u8], is_urgent: bool, pool: &mut Pool) {
+        self.queue.push(data, is_urgent, pool);
+    }
+
+    /// From now on segments are independent.
+    pub fn begin_independent(&mut self) {
+        self.queue.seal();
+        if let Detection::Time(by) = &mut self.detection {
+            by.copies.begin_independent();
         }
-        too_long
+    }
+
+    /// Append an independent segment of at most [`Sender::mss`] bytes.
+    pub fn push_whole(&mut self, data: Vec<u8>, is_urgent: bool) {
+        self.queue.push_whole(data, is_urgent);
+    }
+
+    /// Let an independent segment leave next.
+    pub fn push_first(&mut self, data: Vec<u8>, is_urgent: bool) {
+        self.queue.push_first(data, is_urgent);
+    }
+
+    /// Take an independent segment back that could leave now as a probe of the MTU.
+    pub fn take_for_probe(&mut self, path: &Path) -> Option<Unnumbered> {
+        self.may_probe(path)
+            .then(|| self.queue.take_whole())
+            .flatten()
+    }
+
+    /// The most bytes of a segment.
+    pub fn mss(&self) -> usize {
+        self.queue.mss()
+    }
+
+    /// From now on segments have at most `mss` bytes. What has no number yet is cut again; what has
+    /// one keeps its length, because the peer may have it. Returns the independent segments that are too long:
+    /// they must be cut between their frames.
+    #[must_use]
+    pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) -> Vec<Unnumbered> {
+        self.queue.set_mss(mss, pool)
     }
 
     /// Segments not yet acknowledged by `una`, numbered or not.
@@ -449,28 +372,13 @@ impl Sender {
         let may_leave = !self.dark
             && !path.is_full(self.in_flight.bytes - self.lost)
             && self.buffer.len() < self.effective_window(path) as usize;
-        let new = self.queue.front().filter(|_| may_leave);
+        let new = self.queue.first().filter(|_| may_leave);
         new.map(|first| first.data.len())
     }
 
     /// Whether something new may leave, and nothing leaves again before it.
-    pub fn may_probe(&mut self, path: &Path) -> bool {
+    fn may_probe(&mut self, path: &Path) -> bool {
         self.peek(path).is_some() && self.again.is_empty()
-    }
-
-    /// Whether the next new segment is independent. What is not must leave before those that are.
-    pub fn next_is_whole(&self) -> bool {
-        let next = self.queue.front();
-        next.is_some_and(|next| next.joint == Joint::Whole)
-    }
-
-    /// Take the next new segment back, if it is independent; and whether somebody waits for it.
-    pub fn take_whole(&mut self) -> Option<(Vec<u8>, bool)> {
-        if !self.next_is_whole() {
-            return None;
-        }
-        let next = self.queue.pop_front()?;
-        Some((next.data, next.is_urgent))
     }
 
     /// Cut the next new segment for a probe, whose payload has `room` bytes beside its header: the rest must
@@ -482,31 +390,12 @@ impl Sender {
         (room, is_copied): (usize, bool),
         pool: &mut Pool,
     ) -> Option<usize> {
-        if !self.may_probe(path) {
-            return None;
-        }
-        let first = self.queue.front_mut()?;
+        let may_leave = self.may_probe(path);
+        let first = self.queue.first().filter(|_| may_leave)?;
         if first.is_urgent && !is_copied {
             return None;
         }
-        if first.joint == Joint::Whole {
-            return Some(first.data.len()).filter(|len| *len <= room);
-        }
-        let most = first.data.len().min(room);
-        let excess = most.saturating_sub(room % HEADER) % HEADER;
-        let len = if excess == most { most } else { most - excess };
-        if len < first.data.len() {
-            let mut data = pool.take(len);
-            data.extend_from_slice(&first.data[..len]);
-            first.data.drain(..len);
-            let is_urgent = first.is_urgent;
-            self.queue.push_front(Unnumbered {
-                data,
-                is_urgent,
-                joint: Joint::Sealed,
-            });
-        }
-        Some(len)
+        self.queue.cut_for_probe(room, pool)
     }
 
     /// The segment that [`Sender::peek`] announced: its number and data. It counts as sent, in a datagram of
@@ -615,7 +504,7 @@ impl Sender {
     fn take_new(&mut self, rtt: &Rtt, now: Time) -> Option<usize> {
         let Unnumbered {
             data, is_urgent, ..
-        } = self.queue.pop_front()?;
+        } = self.queue.pop()?;
         if self.in_flight.segments == 0 {
             self.last_progress = now;
         }
@@ -633,7 +522,7 @@ impl Sender {
 
     /// The window that holds now, in segments: one at least, or nothing would ever leave.
     fn effective_window(&self, path: &Path) -> u32 {
-        let allowed = (path.controller.window() / self.mss as u64).max(1);
+        let allowed = (path.controller.window() / self.queue.mss() as u64).max(1);
         let windows = self.window.min(self.remote_window);
         windows.min(u32::try_from(allowed).unwrap_or(u32::MAX))
     }
@@ -648,7 +537,7 @@ impl Sender {
 
     /// Bytes of data that may be in flight.
     pub fn window(&self, path: &Path) -> u64 {
-        u64::from(self.effective_window(path)) * self.mss as u64
+        u64::from(self.effective_window(path)) * self.queue.mss() as u64
     }
 
     /// Whether a window, ours or the peer's, is full and the path is not. So it is when the first segment of the

@@ -175,7 +175,6 @@ impl Config {
             rate_limit: 0,
             answer_within: Duration::from_secs(9),
             smux: smux::Settings {
-                independent: true,
                 version: None,
                 frame_size: 8192,
                 receive_buffer: 4 << 20,
@@ -184,6 +183,7 @@ impl Config {
                 keepalive: Duration::from_secs(10),
                 keepalive_timeout: Duration::from_secs(30),
                 outage: Duration::from_secs(600),
+                independent: true,
                 max_streams: 65536,
             },
             pads: None,

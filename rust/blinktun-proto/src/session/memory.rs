@@ -274,4 +274,26 @@ mod tests {
         memory.update(seen(0, true), Time::ZERO);
         assert_eq!((memory.next_timeout(), memory.short()), (None, None));
     }
+
+    #[test]
+    fn what_is_delivered_ahead_of_order_counts_once() {
+        let mut memory = memory(DEFAULT_BOUND);
+        let promised = 400;
+        let in_order = Seen {
+            promised,
+            ..seen(0, true)
+        };
+        let window = memory.update(in_order, Time::ZERO).window;
+        // A hundred segments have come ahead: half are unread, half wait for missing bytes.
+        let ahead = Seen {
+            ahead: 101,
+            promised: promised - 100,
+            in_gaps: 50 * SEGMENT,
+            delivered: 100,
+            ..seen(50 * SEGMENT, true)
+        };
+        let given = memory.update(ahead, Time::ZERO);
+        assert_eq!(given.window, window + 101, "{given:?}");
+        assert!(given.granted >= 100 * SEGMENT + (promised - 100) * SEGMENT);
+    }
 }

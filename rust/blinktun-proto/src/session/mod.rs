@@ -444,13 +444,13 @@ impl Session {
         let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
         self.path.note(trace::Event::Mtu(mtu, reason), now);
-        for (segment, is_urgent) in self.kcp.set_block(block, &mut cx.pool) {
-            let kcp = &mut self.kcp;
-            cx.stats.bytes_sent -= segment.len() as u64; // its parts count
-            self.packing.cut(&segment, block - HEADER, |segment| {
-                kcp.send_whole(segment, is_urgent, &mut cx.pool, &mut cx.stats);
-            });
-            cx.pool.give(segment);
+        for segment in self.kcp.set_block(block, &mut cx.pool) {
+            if let Ok(frames) = packing::unpack(&segment.data, &mut cx.packed) {
+                packing::cut(frames, block - HEADER, &mut cx.pool, |part| {
+                    self.kcp.send_whole(part, segment.is_urgent);
+                });
+            }
+            cx.pool.give(segment.data);
         }
         self.fec.abandon_group(); // its parity would be as long as its longest packet
     }

@@ -4,6 +4,7 @@
 //! because it may arrive before those that left earlier. So as many frames are taken as are thought to fill a
 //! segment when they are compressed: what the last ones have shown.
 
+use crate::kcp::pool::Pool;
 use crate::smux::independent;
 use crate::snappy;
 
@@ -14,7 +15,7 @@ const COMPRESSED: u8 = 1;
 /// After so many segments in a row that did not get smaller, only one of so many is tried.
 const PATIENCE: u32 = 8;
 
-/// Packs frames into segments.
+/// Decides what is compressed.
 #[derive(Clone, Debug)]
 pub(super) struct Packing {
     compresses: bool,
@@ -22,7 +23,6 @@ pub(super) struct Packing {
     budget: usize,
     /// Segments in a row that did not get smaller.
     in_vain: u32,
-    packed: Vec<u8>,
 }
 
 impl Packing {
@@ -32,7 +32,6 @@ impl Packing {
             compresses,
             budget: 0,
             in_vain: 0,
-            packed: Vec::new(),
         }
     }
 
@@ -41,32 +40,42 @@ impl Packing {
         self.budget.max(most - 1).min(independent::MAX_SEGMENT)
     }
 
-    /// Give segments of at most `most` bytes with these frames to `emit`; usually it is one.
-    pub(super) fn pack(&mut self, frames: &[u8], most: usize, mut emit: impl FnMut(&[u8])) {
-        self.packed.clear();
+    /// Give segments of at most `most` bytes with the frames of `segment`, which is not compressed, to `emit`;
+    /// usually it is one.
+    pub(super) fn pack(
+        &mut self,
+        segment: Vec<u8>,
+        most: usize,
+        (pool, packed): (&mut Pool, &mut Vec<u8>),
+        mut emit: impl FnMut(Vec<u8>),
+    ) {
         if self.is_worth_trying() {
-            self.packed.push(COMPRESSED);
-            let is_smaller = snappy::compress_block(frames, &mut self.packed);
+            packed.clear();
+            packed.push(COMPRESSED);
+            let is_smaller = snappy::compress_block(&segment[1..], packed);
             self.in_vain = if is_smaller { 0 } else { self.in_vain + 1 };
-            if is_smaller && self.packed.len() <= most {
-                let is_full = frames.len() + most / 4 >= self.budget(most);
-                if is_full {
-                    // A little less than would fit if all was alike.
-                    self.budget = frames.len() * most / self.packed.len() / 16 * 15;
-                }
-                return emit(&self.packed);
+            if is_smaller && packed.len() <= most {
+                self.learn(segment.len(), packed.len(), most);
+                let mut smaller = pool.take(packed.len());
+                smaller.extend_from_slice(packed);
+                pool.give(segment);
+                return emit(smaller);
             }
-            self.packed.clear();
         }
         self.budget /= 2;
-        plain(frames, most, emit);
+        if segment.len() <= most {
+            return emit(segment);
+        }
+        cut(&segment[1..], most, pool, emit);
+        pool.give(segment);
     }
 
-    /// Cut a segment that is longer than `most` bytes.
-    pub(super) fn cut(&mut self, segment: &[u8], most: usize, emit: impl FnMut(&[u8])) {
-        let mut plain = Vec::new();
-        if let Ok(frames) = unpack(segment, &mut plain) {
-            self.pack(frames, most, emit);
+    /// So many bytes have become `packed`. If there was enough to fill a segment, the next one may be as full.
+    fn learn(&mut self, bytes: usize, packed: usize, most: usize) {
+        let is_full = bytes + most / 4 >= self.budget(most);
+        if is_full {
+            // A little less than would fit if all was alike.
+            self.budget = bytes * most / packed / 16 * 15;
         }
     }
 
@@ -80,18 +89,16 @@ impl Packing {
     }
 }
 
-/// Give segments of at most `most` bytes with these frames to `emit`, not compressed; usually it is one.
-pub(super) fn plain(frames: &[u8], most: usize, mut emit: impl FnMut(&[u8])) {
-    let mut packed = vec![PLAIN];
-    if frames.len() < most {
-        packed.extend_from_slice(frames);
-        return emit(&packed);
-    }
-    independent::cut(frames, most - 1, |part| {
-        packed.truncate(1);
-        packed.extend_from_slice(part);
-        emit(&packed);
-    });
+/// An empty segment that is not compressed.
+pub(super) fn begin(pool: &mut Pool, capacity: usize) -> Vec<u8> {
+    let mut segment = pool.take(capacity);
+    segment.push(PLAIN);
+    segment
+}
+
+/// Give segments of at most `most` bytes with these frames to `emit`, not compressed.
+pub(super) fn cut(frames: &[u8], most: usize, pool: &mut Pool, emit: impl FnMut(Vec<u8>)) {
+    independent::cut(frames, most, || begin(pool, most), emit);
 }
 
 /// The frames of a segment; `plain` holds them if they were compressed.
@@ -125,14 +132,15 @@ mod tests {
     /// Segments for so much data of a stream, and what they are unpacked to.
     fn carry(packing: &mut Packing, data: &[u8]) -> (usize, Vec<u8>) {
         let (mut queue, mut offset, mut segments) = (ByteQueue::new(), 0u32, Vec::new());
+        let (mut pool, mut packed) = (Pool::default(), Vec::new());
         queue.push(data);
         while !queue.is_empty() {
-            let mut frames = Vec::new();
+            let mut frames = begin(&mut pool, MSS);
             let mut writer = independent::Writer::new(&mut frames, packing.budget(MSS));
             offset += writer.data(3, offset, &mut queue, usize::MAX) as u32;
-            packing.pack(&frames, MSS, |segment| {
+            packing.pack(frames, MSS, (&mut pool, &mut packed), |segment| {
                 assert!(segment.len() <= MSS);
-                segments.push(segment.to_vec());
+                segments.push(segment);
             });
         }
         let mut out = Vec::new();
@@ -166,24 +174,6 @@ mod tests {
             assert!(seen == *data);
             assert!(count <= most, "{count} of {most}");
         }
-    }
-
-    #[test]
-    fn a_segment_is_cut_for_a_smaller_path() {
-        let mut packing = Packing::new(true);
-        let data: Vec<u8> = (0..100_000u32).map(|at| (at / 9) as u8).collect();
-        let mut queue = ByteQueue::new();
-        queue.push(&data);
-        let mut frames = Vec::new();
-        independent::Writer::new(&mut frames, 4000).data(3, 0, &mut queue, usize::MAX);
-        let mut whole = Vec::new();
-        packing.pack(&frames, 5000, |segment| whole = segment.to_vec());
-        let mut parts = 0;
-        packing.cut(&whole, 200, |part| {
-            assert!(part.len() <= 200);
-            parts += 1;
-        });
-        assert!(parts > 1);
     }
 
     #[test]

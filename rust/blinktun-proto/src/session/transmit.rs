@@ -156,9 +156,7 @@ impl Session {
         self.kcp.set_group(None);
         // Programs of Go do not tell which of two transmissions has arrived.
         let is_copied = self.mux.peer_is_blinktun() && self.path.may_copy_probe();
-        if self.mux.is_independent() && self.kcp.may_probe(&mut self.path, now) {
-            self.compose_probe(payload.len() - HEADER, now, cx);
-        }
+        self.fit_probe(payload.len() - HEADER, now, cx);
         let with = (&mut cx.pool, &mut cx.stats);
         let probe = self
             .kcp
@@ -169,39 +167,26 @@ impl Session {
         Some(crypt + probe.len)
     }
 
-    /// Let a segment leave next that headers fill up to `room` bytes: of what the streams have, or else of the
-    /// segment that would leave.
-    fn compose_probe(&mut self, room: usize, now: Time, cx: &mut Context) {
+    /// Cut the independent segment that leaves next so that whole headers fill the rest of `room` bytes.
+    fn fit_probe(&mut self, room: usize, now: Time, cx: &mut Context) {
+        let Some(segment) = self.kcp.take_for_probe(&mut self.path, now) else {
+            return;
+        };
         let mss = self.path.mss();
-        let padding = room.saturating_sub(mss).next_multiple_of(HEADER);
-        let most = room.saturating_sub(padding).min(mss);
+        let most = mss - (mss + HEADER - room % HEADER) % HEADER;
         cx.frames.clear();
-        let moved = self
-            .mux
-            .transmit(most.saturating_sub(1), &mut cx.frames, now);
-        let mut is_urgent = moved.urgent > 0;
-        if moved.bytes == 0 {
-            let Some((segment, was_urgent)) = self.kcp.take_whole() else {
-                return;
-            };
-            if let Ok(frames) = packing::unpack(&segment, &mut cx.packed) {
-                cx.frames.extend_from_slice(frames);
-            }
-            is_urgent = was_urgent;
-            cx.stats.bytes_sent -= segment.len() as u64; // it counts again
-            cx.pool.give(segment);
+        if let Ok(frames) = packing::unpack(&segment.data, &mut cx.packed) {
+            // What is less than a header is filled in front: behind there may be data without a length.
+            let missing = most.saturating_sub(1 + frames.len()) % HEADER;
+            cx.frames.resize(missing, independent::PING);
+            cx.frames.extend_from_slice(frames);
         }
-        // Whole headers fill the rest, so what is less than one is filled here, in front: behind there may be
-        // data without a length.
-        let missing = most.saturating_sub(1 + cx.frames.len()) % HEADER;
-        let filler = core::iter::repeat_n(independent::PING, missing);
-        cx.frames.splice(..0, filler);
         let mut parts = Vec::new();
-        packing::plain(&cx.frames, most, |part| parts.push(part.to_vec()));
-        for part in parts.iter().rev() {
-            let with = (&mut cx.pool, &mut cx.stats);
-            self.kcp.send_first(part, is_urgent, with);
+        packing::cut(&cx.frames, most, &mut cx.pool, |part| parts.push(part));
+        for part in parts.into_iter().rev() {
+            self.kcp.send_first(part, segment.is_urgent);
         }
+        cx.pool.give(segment.data);
     }
 
     fn trace_sent(&mut self, payload: &[u8], overhead: usize, now: Time) {
@@ -234,15 +219,17 @@ impl Session {
     fn fill_independent(&mut self, now: Time, cx: &mut Context) {
         let (mut free, mss) = self.kcp.free(&self.path);
         while free > 0 && self.mux.wants_transmit() {
-            cx.frames.clear();
+            let mut segment = packing::begin(&mut cx.pool, mss);
             let budget = self.packing.budget(mss);
-            let moved = self.mux.transmit(budget, &mut cx.frames, now);
+            let moved = self.mux.transmit(budget, &mut segment, now);
             if moved.bytes == 0 {
+                cx.pool.give(segment);
                 break;
             }
-            let (kcp, is_urgent) = (&mut self.kcp, moved.urgent > 0);
-            self.packing.pack(&cx.frames, mss, |segment| {
-                kcp.send_whole(segment, is_urgent, &mut cx.pool, &mut cx.stats);
+            let buffers = (&mut cx.pool, &mut cx.packed);
+            self.packing.pack(segment, mss, buffers, |segment| {
+                cx.stats.bytes_sent += segment.len() as u64;
+                self.kcp.send_whole(segment, moved.urgent > 0);
                 free = free.saturating_sub(1);
             });
         }

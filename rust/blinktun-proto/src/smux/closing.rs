@@ -48,7 +48,7 @@ impl Closing {
     /// Write the frames for stream `id`; returns whether they fitted.
     pub(super) fn write(self, id: u32, frames: &mut Out<'_>) -> bool {
         match self {
-            Closing::Fin => frames.answer_abort(id),
+            Closing::Fin => frames.last_fin(id),
             Closing::Abort => frames.abort(id),
         }
     }

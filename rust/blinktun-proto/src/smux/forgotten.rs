@@ -52,7 +52,7 @@ impl Forgotten {
 
     /// Count `n` dropped bytes; returns whether the caller must queue an update.
     pub(super) fn swallow(&mut self, id: u32, n: usize) -> bool {
-        self.dropped += n as u64;
+        self.note_dropped(n);
         let quarter = (self.window / 4).max(1);
         self.reports.get_mut(&id).is_some_and(|report| {
             report.note_received(n);
@@ -60,8 +60,8 @@ impl Forgotten {
         })
     }
 
-    /// Count `n` bytes for a stream that is not open, if nobody waits to hear of it.
-    pub(super) fn drop(&mut self, n: usize) {
+    /// Count `n` bytes that came for a stream that is not open, and that the peer need not hear of.
+    pub(super) fn note_dropped(&mut self, n: usize) {
         self.dropped += n as u64;
     }
 

@@ -259,24 +259,30 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Cut `frames`, which we have written, into parts of at most `most` bytes, and give each to `emit`.
-pub fn cut(frames: &[u8], most: usize, mut emit: impl FnMut(&[u8])) {
-    let (mut frames, mut part) = (Frames::new(frames), Vec::with_capacity(most));
+/// Cut `frames`, which we have written, into parts of at most `most` bytes. Each is appended to what `begin`
+/// gives, which counts, and given to `emit`.
+pub fn cut(
+    frames: &[u8],
+    most: usize,
+    mut begin: impl FnMut() -> Vec<u8>,
+    mut emit: impl FnMut(Vec<u8>),
+) {
+    let (mut frames, mut part) = (Frames::new(frames), begin());
+    let empty = part.len();
     while let Ok(Some(frame)) = frames.next_frame() {
         let mut left = Some(frame);
         while let Some(frame) = left {
             left = put(frame, &mut part, most);
             if left.is_some() {
-                if part.is_empty() {
+                if part.len() == empty {
                     break; // `most` is too small for anything
                 }
-                emit(&part);
-                part.clear();
+                emit(core::mem::replace(&mut part, begin()));
             }
         }
     }
-    if !part.is_empty() {
-        emit(&part);
+    if part.len() > empty {
+        emit(part);
     }
 }
 
@@ -413,7 +419,7 @@ mod tests {
             }
             prop_assert_eq!(&all(&whole).expect("proper"), &frames);
             let mut parts = Vec::new();
-            cut(&whole, most, |part| parts.push(part.to_vec()));
+            cut(&whole, most, Vec::new, |part| parts.push(part));
             prop_assert!(parts.iter().all(|part| part.len() <= most && !part.is_empty()));
             let mut seen = Vec::new();
             for part in &parts {

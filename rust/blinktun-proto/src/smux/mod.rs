@@ -28,8 +28,9 @@
 //!
 //! Two blinktun speak version 2 as soon as both have said hello, whatever their first frames were.
 //!
-//! Two extensions, invisible to other implementations, are explained in
-//! `docs/decisions/0001-smux-marks.md`: the hello and the abort mark.
+//! Extensions that other implementations do not see: the hello and the abort mark
+//! (`docs/decisions/0001-smux-marks.md`), the offer and the switch to independent segments
+//! (`docs/decisions/0037-independent-segments.md`).
 
 mod ahead;
 mod budget;

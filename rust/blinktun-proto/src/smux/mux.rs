@@ -41,7 +41,7 @@ pub(super) enum Form {
 /// [`receive_space`](Mux::receive_space) is not 0.
 ///
 /// Bounds, in bytes: unread data `receive_buffer` and 28 MiB plus one delivery (held in chunks of at most
-/// twice that, and 128 KiB per stream); unsent data `send_buffer` per stream, and
+/// twice that, and 128 KiB per stream), and as much ahead of missing bytes; unsent data `send_buffer` per stream, and
 /// 16 MiB plus 8 KiB per stream together; streams
 /// `max_streams` of [`STREAM_BYTES`](super::STREAM_BYTES); 1024 dropped streams and 1024 refusals
 /// of some 20 bytes each, the latter plus what one delivery holds. Events are bounded by the bytes

@@ -87,11 +87,11 @@ impl Out<'_> {
         }
     }
 
-    /// The answer to the peer's abort.
-    pub(super) fn answer_abort(&mut self, id: u32) -> bool {
+    /// The FIN of a stream that has left the table.
+    pub(super) fn last_fin(&mut self, id: u32) -> bool {
         match self {
             Out::Ordered(frames) => frames.finish(id),
-            Out::Independent(_) => true, // nobody waits for it
+            Out::Independent(_) => true, // the peer has dropped the stream
         }
     }
 

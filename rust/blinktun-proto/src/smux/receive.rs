@@ -88,13 +88,16 @@ impl Mux {
         now: Time,
     ) -> Result<(), Error> {
         self.open_if_new(id);
+        if self.receive_buffer.is_overrun(self.streams.len()) {
+            return Err(Error::Segment);
+        }
         let limit = self.window_limit() as i64;
         let Some(stream) = self
             .streams
             .get_mut(&id)
             .filter(|stream| stream.receiving.is_open())
         else {
-            self.forgotten.drop(bytes.len());
+            self.forgotten.note_dropped(bytes.len());
             return Ok(());
         };
         let receiving = &stream.receiving;
@@ -108,13 +111,6 @@ impl Mux {
         self.receive_buffer
             .note_received(receiving.unread.len() - unread);
         self.receive_buffer.note_ahead(waiting, receiving.waiting());
-        if self.receive_buffer.is_overrun(self.streams.len()) {
-            return Err(Error::Segment);
-        }
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return Ok(());
-        };
-        let receiving = &mut stream.receiving;
         if receiving.unread.len() > unread
             && !core::mem::replace(&mut receiving.readable_queued, true)
         {
