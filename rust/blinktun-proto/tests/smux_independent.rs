@@ -413,6 +413,29 @@ fn older_programs_and_programs_of_others_are_offered_nothing_and_a_switch_is_the
 }
 
 #[test]
+fn a_turn_goes_on_in_the_next_segment() {
+    let (mut client, mut server, first) = pair();
+    let second = client.open().expect("another");
+    for id in [first, second] {
+        client.write(id, &[7; 40_000]).expect("open");
+    }
+    let mut changes = Vec::new();
+    while client.all_unsent() > 0 {
+        let mut segment = Vec::new();
+        client.transmit(1000, &mut segment, NOW);
+        let before = [first, second].map(|id| server.unread(id));
+        take(&mut server, &segment);
+        let grown = [first, second].map(|id| server.unread(id));
+        let which = usize::from(grown[0] == before[0]);
+        if changes.last() != Some(&which) {
+            changes.push(which);
+        }
+    }
+    // 8192 bytes each in turn, not a segment each.
+    assert!((6..=12).contains(&changes.len()), "{changes:?}");
+}
+
+#[test]
 fn silence_is_noticed_and_pings_count_as_life() {
     let (mut client, mut server, _) = pair();
     let mut now = NOW;

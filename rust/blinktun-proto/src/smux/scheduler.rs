@@ -42,6 +42,15 @@ pub(super) struct Scheduler {
 impl Scheduler {
     /// Give the stream a turn, unless it waits for one already.
     pub(super) fn add(&mut self, stream: &mut Stream) {
+        self.enter(stream, VecDeque::push_back);
+    }
+
+    /// Let the stream go on with its turn, which the end of a segment has cut off.
+    pub(super) fn go_on(&mut self, stream: &mut Stream) {
+        self.enter(stream, VecDeque::push_front);
+    }
+
+    fn enter(&mut self, stream: &mut Stream, push: fn(&mut VecDeque<Turn>, Turn)) {
         if stream.ticket.is_some() {
             return;
         }
@@ -55,10 +64,11 @@ impl Scheduler {
         } else {
             &mut self.ready
         };
-        queue.push_back(Turn {
+        let turn = Turn {
             id: stream.id,
             ticket: self.issued,
-        });
+        };
+        push(queue, turn);
     }
 
     /// The next turn, to be claimed for its stream, and whether that opens or is sparse.

@@ -158,6 +158,11 @@ impl Sending {
         };
     }
 
+    /// Bytes of turns of `size` bytes that are left in this one.
+    pub(super) fn left_of_turn(&self, size: usize) -> usize {
+        size - self.sent as usize % size
+    }
+
     /// Bytes sent, modulo 2^32.
     pub(super) fn sent(&self) -> u32 {
         self.sent

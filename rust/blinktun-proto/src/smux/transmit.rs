@@ -111,7 +111,8 @@ impl Mux {
         })
     }
 
-    /// Give one stream its turn: its SYN if that is due, one data frame, its FIN if that is next.
+    /// Give one stream its turn: its SYN if that is due, one data frame, its FIN if that is next. A turn that the
+    /// end of an independent segment cuts off goes on in the next one, so that the reader gets as much at once.
     fn serve(&mut self, turn: Turn, version: Version, frames: &mut Out<'_>, now: Time) {
         let id = turn.id;
         let Some(stream) = self.streams.get_mut(&id) else {
@@ -128,12 +129,21 @@ impl Mux {
                 self.control.queue_update(id); // behind the SYN, without which the peer ignores it
             }
         }
-        let most = self.config.settings.frame_size.min(sending.window(version));
+        let left = match self.form {
+            Form::Ordered => self.config.settings.frame_size,
+            Form::Independent => sending.left_of_turn(self.config.settings.frame_size),
+        };
+        let most = left.min(sending.window(version));
         let sent = frames.data(id, sending.sent(), &mut sending.unsent, most);
         if sent > 0 {
             sending.note_sent(sent, now);
             self.budget.note_gone(sent);
         }
+        let is_cut_off = 0 < sent && sent < left && !sending.unsent.is_empty();
+        if self.form == Form::Independent && is_cut_off && sending.wants_turn(version) {
+            self.scheduler.go_on(stream);
+        }
+        let sending = &mut stream.sending;
         let unsent = sending.unsent.len();
         let half = unsent <= self.config.settings.send_buffer / 2;
         if sending.is_blocked && half && self.budget.is_worth_waking(unsent) {
