@@ -2,7 +2,7 @@
 
 use blinktun_proto::crypt::CryptKind;
 use blinktun_proto::random::Random;
-use blinktun_proto::session::MAX_MTU;
+use blinktun_proto::session::{Config, MAX_MTU};
 use blinktun_proto::time::Duration;
 use blinktun_sim::{Flow, Setup, Side, for_each_seed};
 
@@ -72,7 +72,11 @@ fn what_leaves_for_the_first_time_fits_from_that_moment_on() {
 fn what_was_numbered_before_leaves_again_as_it_was() {
     let mut setup = Setup::new(2);
     setup.up.loss = 0.2;
-    let mut world = setup.both(|config| config.shards = None).build();
+    let one_order = |config: &mut Config| {
+        config.shards = None;
+        config.smux.independent = false;
+    };
+    let mut world = setup.both(one_order).build();
     world.add(Flow::new(2_000_000, 0));
     let begun = world.now;
     while world.now < begun + 200 * MILLI && world.step(begun + 200 * MILLI) {}

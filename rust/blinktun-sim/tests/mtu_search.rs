@@ -189,9 +189,32 @@ fn an_answer_of_one_datagram_notices_the_fall_too() {
 }
 
 #[test]
-fn a_path_that_takes_no_fragments_either_ends_the_session() {
+fn independent_segments_are_cut_again_where_the_path_takes_no_fragments() {
     for_each_seed(|seed| {
-        let mut world = setup(seed, path(50, ETHERNET, 0.0)).build();
+        for (round_trip, loss) in [(50, 0.0), (50, 0.05), (200, 0.02)] {
+            let mut world = setup(seed, path(round_trip, ETHERNET, loss)).build();
+            world.meet();
+            world.add(Flow::new(0, 8_000_000));
+            world.add(Flow::new(2_000_000, 0));
+            world.pass(2 * SECOND);
+            set_mtu(&mut world, NARROW);
+            let pause = longest_pause(&mut world, 4 * SECOND);
+            assert!(
+                pause < 3 * SECOND,
+                "{pause:?} at {round_trip} ms, loss {loss}"
+            );
+            world.run(60 * SECOND);
+            assert!(world.closings(Side::Server).is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_path_that_takes_no_fragments_either_ends_a_session_of_one_order() {
+    for_each_seed(|seed| {
+        let one_order = |config: &mut Config| config.smux.independent = false;
+        let setup = setup(seed, path(50, ETHERNET, 0.0)).both(one_order);
+        let mut world = setup.build();
         world.meet();
         world.add(Flow::new(0, 1 << 40));
         world.pass(3 * SECOND);

@@ -24,6 +24,11 @@ impl InFlight {
         self.bytes -= bytes as u64;
         self.segments -= 1;
     }
+
+    /// A segment that was added has become so many bytes shorter.
+    pub fn shrink(&mut self, bytes: usize) {
+        self.bytes -= bytes as u64;
+    }
 }
 
 /// A segment that leaves, for the first time or again.

@@ -1,5 +1,6 @@
 //! Numbered segments until `una` passes them, and what acknowledgements said of them.
 
+use super::queue::Unnumbered;
 use crate::path::mtu_search::Length;
 use crate::recovery::delivery::Snapshot;
 use crate::recovery::loss::Fate;
@@ -38,6 +39,8 @@ pub(super) struct Outgoing {
     pub(super) data: Vec<u8>,
     /// Somebody waits for it.
     pub(super) is_urgent: bool,
+    /// It is independent: whole frames, which may be cut between them.
+    pub(super) is_whole: bool,
     /// Its last transmission.
     pub(super) last: Departure,
     /// Those before it, oldest first, if it may well be that one of them arrives: it was not known to be lost.
@@ -105,10 +108,11 @@ pub(super) struct Batch {
 }
 
 impl Outgoing {
-    pub(super) fn new(data: Vec<u8>, is_urgent: bool, rto: Duration, now: Time) -> Outgoing {
+    pub(super) fn new(segment: Unnumbered, rto: Duration, now: Time) -> Outgoing {
         Outgoing {
-            data,
-            is_urgent,
+            is_urgent: segment.is_urgent,
+            is_whole: segment.is_whole(),
+            data: segment.data,
             last: Departure::default(),
             earlier: Vec::new(),
             first_ts: Millis(0),

@@ -182,6 +182,11 @@ impl Kcp {
         self.sender.set_mss(block - HEADER, pool)
     }
 
+    /// Have the independent segments cut that have a number and are too long now.
+    pub fn cut_numbered(&mut self, cut: impl FnMut(Vec<u8>) -> Vec<Vec<u8>>) {
+        self.sender.cut_numbered(cut);
+    }
+
     /// What was swallowed can pass now: it need not wait for a sign of the peer.
     pub fn note_way_out(&mut self, now: Time) {
         self.sender.note_progress(now);

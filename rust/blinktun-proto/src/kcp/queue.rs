@@ -15,6 +15,13 @@ pub struct Unnumbered {
     joint: Joint,
 }
 
+impl Unnumbered {
+    /// Whether it is independent: whole frames, which may be cut between them.
+    pub(super) fn is_whole(&self) -> bool {
+        self.joint == Joint::Whole
+    }
+}
+
 /// What may be done to a segment without a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Joint {
@@ -127,7 +134,7 @@ impl Queue {
 
     /// Take the segment that leaves next, if it is independent. One that is not must leave first.
     pub(super) fn take_whole(&mut self) -> Option<Unnumbered> {
-        let is_whole = self.first().is_some_and(|it| it.joint == Joint::Whole);
+        let is_whole = self.first().is_some_and(Unnumbered::is_whole);
         if is_whole { self.pop() } else { None }
     }
 

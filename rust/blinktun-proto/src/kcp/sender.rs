@@ -141,10 +141,33 @@ impl Sender {
 
     /// From now on segments have at most `mss` bytes. What has no number yet is cut again; what has
     /// one keeps its length, because the peer may have it. Returns the independent segments that are too long:
-    /// they must be cut between their frames.
+    /// they must be cut between their frames ([`Sender::cut_numbered`] has those with a number).
     #[must_use]
     pub fn set_mss(&mut self, mss: usize, pool: &mut Pool) -> Vec<Unnumbered> {
         self.queue.set_mss(mss, pool)
+    }
+
+    /// Have the independent segments cut that have a number and are too long. The number stays with the first
+    /// part, the others get new ones: if the peer has the whole segment already, it gets nothing new.
+    pub fn cut_numbered(&mut self, mut cut: impl FnMut(Vec<u8>) -> Vec<Vec<u8>>) {
+        let mss = self.queue.mss();
+        let mut parts = Vec::new();
+        for segment in &mut self.buffer {
+            work::count(1);
+            if segment.acked || !segment.is_whole || segment.data.len() <= mss {
+                continue;
+            }
+            let before = segment.data.len();
+            self.lost -= segment.waits_as_lost();
+            let mut rest = cut(core::mem::take(&mut segment.data)).into_iter();
+            segment.data = rest.next().unwrap_or_default();
+            self.lost += segment.waits_as_lost();
+            self.in_flight.shrink(before - segment.data.len());
+            parts.extend(rest.map(|part| (part, segment.is_urgent)));
+        }
+        for (part, is_urgent) in parts.into_iter().rev() {
+            self.queue.push_first(part, is_urgent);
+        }
     }
 
     /// Segments not yet acknowledged by `una`, numbered or not.
@@ -502,15 +525,13 @@ impl Sender {
 
     /// Number the first segment of the queue.
     fn take_new(&mut self, rtt: &Rtt, now: Time) -> Option<usize> {
-        let Unnumbered {
-            data, is_urgent, ..
-        } = self.queue.pop()?;
+        let segment = self.queue.pop()?;
         if self.in_flight.segments == 0 {
             self.last_progress = now;
         }
-        self.in_flight.add(data.len());
+        self.in_flight.add(segment.data.len());
         self.buffer
-            .push_back(Outgoing::new(data, is_urgent, rtt.rto(), now));
+            .push_back(Outgoing::new(segment, rtt.rto(), now));
         Some(self.buffer.len() - 1)
     }
 

@@ -429,9 +429,9 @@ impl Session {
     /// The path carries datagrams of at most `mtu` bytes, as far as the settings can be met: a smaller one
     /// counts as the least that works, a larger one as [`MAX_MTU`].
     ///
-    /// New segments fit from now on. One that has left already keeps its length, because the peer may have
-    /// it. It leaves again in a datagram that is too long; the driver must allow the network to fragment
-    /// that one.
+    /// New segments fit from now on, and so do independent ones that have left. Of others one that has left
+    /// keeps its length, because the peer may have it. It leaves again in a datagram that is too long; the
+    /// driver must allow the network to fragment that one.
     pub fn set_mtu(&mut self, mtu: usize, now: Time, cx: &mut Context) {
         self.change_mtu(mtu, "given", now, cx);
     }
@@ -444,14 +444,15 @@ impl Session {
         let block = self.layout.block(mtu);
         self.path.set_mtu(mtu, block - HEADER);
         self.path.note(trace::Event::Mtu(mtu, reason), now);
-        for segment in self.kcp.set_block(block, &mut cx.pool) {
-            if let Ok(frames) = packing::unpack(&segment.data, &mut cx.packed) {
-                packing::cut(frames, block - HEADER, &mut cx.pool, |part| {
-                    self.kcp.send_whole(part, segment.is_urgent);
-                });
+        let most = block - HEADER;
+        let (pool, plain) = (&mut cx.pool, &mut cx.packed);
+        for segment in self.kcp.set_block(block, pool) {
+            for part in packing::cut_again(segment.data, most, pool, plain) {
+                self.kcp.send_whole(part, segment.is_urgent);
             }
-            cx.pool.give(segment.data);
         }
+        self.kcp
+            .cut_numbered(|segment| packing::cut_again(segment, most, pool, plain));
         self.fec.abandon_group(); // its parity would be as long as its longest packet
     }
 

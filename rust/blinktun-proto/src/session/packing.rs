@@ -101,6 +101,25 @@ pub(super) fn cut(frames: &[u8], most: usize, pool: &mut Pool, emit: impl FnMut(
     independent::cut(frames, most, || begin(pool, most), emit);
 }
 
+/// The parts of a segment, of at most `most` bytes each, not compressed; `plain` helps. There is one at least.
+pub(super) fn cut_again(
+    segment: Vec<u8>,
+    most: usize,
+    pool: &mut Pool,
+    plain: &mut Vec<u8>,
+) -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    let Ok(frames) = unpack(&segment, plain) else {
+        return vec![segment]; // ours are proper
+    };
+    cut(frames, most, pool, |part| parts.push(part));
+    if parts.is_empty() {
+        parts.push(begin(pool, most));
+    }
+    pool.give(segment);
+    parts
+}
+
 /// The frames of a segment; `plain` holds them if they were compressed.
 ///
 /// # Errors
