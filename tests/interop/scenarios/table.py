@@ -122,7 +122,8 @@ _EVERY_KEY = {"timeout": 610, "dns": [], "dns_expire": 3600, "log_level": "info"
 
 def _ssr(name: str, method: str) -> Scenario:
     presets = [_BASE, {"name": name}, _cipher("ss-stream-cipher", method)]
-    return Scenario(name=name, presets=presets, udp=1)
+    # Now and then a server of 3.3.0 takes a request of its own client and never passes it on.
+    return Scenario(name=name, presets=presets, udp=1, tries_alone=3)
 
 
 def _aead(method: str, originals: Sequence[Blinksocks] = _NEW) -> Scenario:
