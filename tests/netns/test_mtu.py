@@ -160,8 +160,8 @@ async def test_an_interface_of_ours_that_falls_to_1280_bytes(
     def fall() -> None:
         narrow.client.mtu("left", 1280)
 
-    # The interface drops what comes and is longer, and nobody cuts that: so the server's segments that are on
-    # their way must be cut again, which only independent ones can be.
+    # The interface drops what comes and is longer, and nobody cuts that: so the server's segments
+    # that are on their way must be cut again, which only independent ones can be.
     ours: tuple[Kcptun, Options] = ("ours", {"smuxver": 2})
     async with tunnel(narrow.client, narrow.server, remote, tmp_path, (ours, ours)):
         await traffic.changing_echo(direct(narrow.client), SIZE, fall, within=WITHIN)
