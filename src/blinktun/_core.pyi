@@ -8,7 +8,8 @@ is negative or too large), ``ValueError``, ``OSError``, or, for a bug of its own
 `blinktun.errors.InternalError`. After that a `Reactor` or a `Session` raises nothing but that.
 
 Times are seconds, sizes are bytes. Keys are plain tuples that are never used again for something
-else: (socket, session) for a session, (socket, session, stream) for a stream.
+else: (socket, session) for a session, (socket, session, stream) for a stream, (socket, session,
+flow) for a flow of datagrams.
 """
 
 from collections.abc import Mapping
@@ -29,15 +30,22 @@ __all__ = [
     "CloseReason",
     "Config",
     "CounterKind",
+    "DatagramClass",
     "Emulator",
     "Event",
+    "FlowEnded",
+    "FlowOpened",
+    "FlowReadable",
+    "FlowWritable",
     "Limit",
     "LimitKind",
     "Link",
     "LinkCounts",
     "LinkPhase",
+    "NewSource",
     "OpeningMemory",
     "Pads",
+    "PortEvent",
     "Reactor",
     "RelayEnd",
     "RelayFinished",
@@ -87,6 +95,7 @@ LINK_KEYS: Final[Mapping[str, tuple[str, str]]]
 
 _SessionKey: TypeAlias = tuple[int, int]
 _StreamKey: TypeAlias = tuple[int, int, int]
+_FlowKey: TypeAlias = tuple[int, int, int]
 
 def derive_key(key: bytes) -> bytes:
     """The 32 bytes that every packet cipher takes its key from (kcptun wire, section 2.1)."""
@@ -344,6 +353,17 @@ class LimitKind(Enum):
     MEMORY = ...
     """Of what the peer sends: what ``memory`` leaves for this session."""
 
+class DatagramClass(Enum):
+    """What is done for a datagram that the path may lose; the value is its name in settings."""
+
+    _value_: str
+    PLAIN = ...
+    """Nothing: it is lost rather than late."""
+    PROTECTED = ...
+    """Copies leave at once, as many as the loss asks for."""
+    RELIABLE = ...
+    """It leaves until it has arrived, in no order."""
+
 class CounterKind(Enum):
     """What a counter counts; the value is what a person reads."""
 
@@ -507,6 +527,63 @@ class StreamReset:
     def session(self) -> _SessionKey: ...
 
 @final
+class FlowOpened:
+    """The peer opened a flow of datagrams."""
+
+    __match_args__: Final = ("flow", "session")
+    def __new__(cls, flow: _FlowKey, session: _SessionKey) -> FlowOpened: ...
+    @property
+    def flow(self) -> _FlowKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class FlowReadable:
+    """Datagrams can be taken from a flow that is joined with no UDP socket."""
+
+    __match_args__: Final = ("flow", "session")
+    def __new__(cls, flow: _FlowKey, session: _SessionKey) -> FlowReadable: ...
+    @property
+    def flow(self) -> _FlowKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class FlowWritable:
+    """A reliable datagram that was not taken may be sent again."""
+
+    __match_args__: Final = ("flow", "session")
+    def __new__(cls, flow: _FlowKey, session: _SessionKey) -> FlowWritable: ...
+    @property
+    def flow(self) -> _FlowKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class FlowEnded:
+    """The peer ended the flow, or takes no datagrams at all."""
+
+    __match_args__: Final = ("flow", "session")
+    def __new__(cls, flow: _FlowKey, session: _SessionKey) -> FlowEnded: ...
+    @property
+    def flow(self) -> _FlowKey: ...
+    @property
+    def session(self) -> _SessionKey: ...
+
+@final
+class NewSource:
+    """Datagrams come to a port from a source that has no flow. They wait for a few seconds."""
+
+    __match_args__: Final = ("datagram_port", "host", "port")
+    def __new__(cls, datagram_port: int, host: str, port: int) -> NewSource: ...
+    @property
+    def datagram_port(self) -> int: ...
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+
+@final
 class RelayFinished:
     """A relay is over: bytes to and from the stream, and how it ended.
 
@@ -556,10 +633,17 @@ SessionEvent: TypeAlias = (
     | StreamFinished
     | StreamWritable
     | StreamReset
+    | FlowOpened
+    | FlowReadable
+    | FlowWritable
+    | FlowEnded
 )
 """What the owner of a session is told."""
 
-Event: TypeAlias = SocketEvent | SessionEvent | RelayFinished
+PortEvent: TypeAlias = NewSource
+"""What the owner of a port of datagrams is told."""
+
+Event: TypeAlias = SocketEvent | SessionEvent | PortEvent | RelayFinished
 """What happened."""
 
 @final
@@ -709,6 +793,22 @@ class SessionStats:
     @property
     def streams(self) -> int:
         """Open streams."""
+
+    @property
+    def flows(self) -> int:
+        """Open flows of datagrams."""
+
+    @property
+    def sent_datagrams(self) -> int:
+        """Datagrams of flows that have left."""
+
+    @property
+    def received_datagrams(self) -> int:
+        """Datagrams of flows that have come."""
+
+    @property
+    def dropped_datagrams(self) -> int:
+        """Those given up at this end: nobody took them, or they could not leave in time."""
 
     @property
     def smux_version(self) -> int | None:
@@ -946,6 +1046,77 @@ class Reactor:
 
     def reset(self, stream: _StreamKey) -> None:
         """Break a stream off in both directions."""
+
+    def takes_datagrams(self, session: _SessionKey) -> bool | None:
+        """Whether the peer takes datagrams; None while it has not said.
+
+        Raises:
+            OSError: the session is gone.
+        """
+
+    def open_flow(self, session: _SessionKey, label: bytes, class_: DatagramClass) -> _FlowKey:
+        """Open a flow of datagrams.
+
+        Args:
+            session: One of this reactor's.
+            label: At most 255 bytes that go with each datagram, so that the peer knows what the
+                flow is for with whichever comes first.
+            class_: What is done for its datagrams, in both directions.
+
+        Raises:
+            OSError: the session is gone, has too many flows, or its peer takes no datagrams.
+        """
+
+    def send_datagram(self, flow: _FlowKey, data: bytes) -> bool:
+        """Queue a datagram of at most 65507 bytes; returns whether it was taken.
+
+        Without room the oldest that waits is dropped for it; a reliable one is not taken then, and
+        `FlowWritable` follows.
+
+        Raises:
+            OSError: the flow is over, the datagram too long, or the peer takes none.
+        """
+
+    def take_datagram(self, flow: _FlowKey) -> bytes | None:
+        """Take the oldest datagram that has come; None if there is none."""
+
+    def flow(self, flow: _FlowKey) -> tuple[bytes, DatagramClass] | None:
+        """The label of a flow, and the class of what is sent on it; None if it is over."""
+
+    def end_flow(self, flow: _FlowKey) -> None:
+        """End a flow, and tell the peer."""
+
+    def add_datagram_port(self, descriptor: int) -> int:
+        """Watch a bound UDP socket of applications, which the core owns from now on.
+
+        `NewSource` tells of each new source.
+
+        Raises:
+            OSError: what the system says.
+        """
+
+    def join_source(self, datagram_port: int, host: str, port: int, flow: _FlowKey) -> None:
+        """Give a source a flow, with what has waited for that.
+
+        Raises:
+            OSError: the port or the flow is gone.
+        """
+
+    def refuse_source(self, datagram_port: int, host: str, port: int) -> None:
+        """Drop what has come from a source without a flow."""
+
+    def join_target(self, flow: _FlowKey, descriptor: int) -> int:
+        """Join a flow and a connected UDP socket, which the core owns from now on: a port.
+
+        Raises:
+            OSError: the flow is gone, or what the system says.
+        """
+
+    def end_idle_flows(self, datagram_port: int, idle: float) -> list[_FlowKey]:
+        """End the flows of a port on which nothing has passed for ``idle`` seconds."""
+
+    def close_datagram_port(self, datagram_port: int) -> None:
+        """Close a port, and end its flows."""
 
     def fail_for_tests(self) -> None:
         """Fail as a bug of the core would."""

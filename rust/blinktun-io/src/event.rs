@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use blinktun_proto::endpoint::{EndpointEvent, SessionId};
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::session;
-use blinktun_proto::smux::StreamId;
+use blinktun_proto::smux::{FlowId, StreamId};
 
 /// A UDP socket with its sessions; never used again for another one, so that a handle which
 /// outlives its socket names nothing.
@@ -30,6 +30,19 @@ pub struct StreamKey {
     /// Which of the session's streams.
     pub stream: StreamId,
 }
+
+/// A flow of datagrams of the reactor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowKey {
+    /// The session it belongs to.
+    pub session: SessionKey,
+    /// Which of the session's flows.
+    pub flow: FlowId,
+}
+
+/// A UDP socket of applications or of a target; never used again for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PortId(pub u64);
 
 /// How a relay ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +117,8 @@ pub enum Event {
         /// How it ended.
         end: RelayEnd,
     },
+    /// Datagrams arrive at a port from a source that has no flow. They wait a while for one.
+    NewSource(PortId, SocketAddr),
     /// Datagrams arrive that do not decrypt.
     Undecryptable(EndpointId, SocketAddr),
 }

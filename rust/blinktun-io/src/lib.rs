@@ -7,6 +7,7 @@
 //! | [`link`] | one of the two |
 //! | [`inbox`] | buffers to receive into |
 //! | [`relay`] | one TCP connection and one stream, each feeding the other |
+//! | [`port`] | a UDP socket of applications or of a target, and flows of datagrams |
 //! | [`socket`] | a link and the sessions on it |
 //! | [`reactor`] | the poller: whoever is ready has its turn |
 //! | [`event`] | what the owner is told |
@@ -18,6 +19,7 @@
 pub mod event;
 pub mod inbox;
 pub mod link;
+pub mod port;
 pub mod raw_tcp;
 pub mod reactor;
 pub mod relay;
@@ -25,6 +27,6 @@ pub mod socket;
 mod trace_files;
 pub mod udp;
 
-pub use event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};
+pub use event::{EndpointId, Event, FlowKey, PortId, RelayEnd, SessionKey, StreamKey};
 pub use reactor::Reactor;
 pub use socket::SocketConfig;

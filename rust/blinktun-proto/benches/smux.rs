@@ -56,6 +56,7 @@ impl Pair {
                 outage: Duration::from_secs(600),
                 independent: false,
                 max_streams: 20_000,
+                max_flows: 0,
             },
             pads: None,
             hash_seed: 7,

@@ -15,6 +15,7 @@ const NOW: Time = Time::ZERO;
 fn end(role: Role) -> Mux {
     let config = config_with(role, Some(Version::V2), |settings| {
         settings.independent = true;
+        settings.max_flows = 8;
         settings.receive_buffer = 1 << 20;
         settings.stream_buffer = 1 << 20;
     });
@@ -273,13 +274,14 @@ proptest! {
     #[test]
     fn whatever_comes_is_taken_or_refused(
         bytes in proptest::collection::vec(any::<u8>(), 0..400),
-        kind in 0u8..9,
+        kind in 0u8..60,
         id in 0u8..12,
     ) {
         let (_, mut server, _) = pair();
         let segment = [&[kind, id], &bytes[..]].concat();
         let _ = server.receive_independent(&segment, NOW);
         prop_assert!(server.allocated() <= 4 * segment.len() + 300_000);
+        prop_assert!(server.datagrams_held() <= 2 * segment.len() + 64 * server.flow_count());
     }
 }
 

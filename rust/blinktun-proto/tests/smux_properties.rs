@@ -195,6 +195,10 @@ impl End {
                     assert!(self.streams.contains_key(&id))
                 }
                 Event::PeerHello => {}
+                Event::FlowOpened(_)
+                | Event::DatagramsReadable(_)
+                | Event::DatagramsWritable(_)
+                | Event::FlowEnded(_) => panic!("nobody opens flows"),
             }
         }
     }

@@ -67,7 +67,11 @@ struct Settings {
     closewait: f64,
     sockbuf: usize,
     dscp: u8,
+    datagrams: bool,
 }
+
+/// Flows of datagrams that a session has at once.
+const FLOWS: usize = 4096;
 
 impl Settings {
     fn session(&self, crypt: &PacketCrypt, pads: Option<&Pads>) -> PyResult<session::Config> {
@@ -105,6 +109,7 @@ impl Settings {
                 receive_buffer: self.session_buffer,
                 stream_buffer: self.stream_buffer,
                 keepalive: seconds("keepalive", self.keepalive)?,
+                max_flows: if self.datagrams { FLOWS } else { 0 },
                 ..defaults.smux
             },
             pads: pads.map(|pads| Arc::clone(&pads.inner)),

@@ -5,7 +5,9 @@
 use blinktun_io::RelayEnd;
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::session::LimitKind;
+use blinktun_proto::smux::Class;
 use blinktun_proto::stats::{Kind, Stats};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyList, PyMappingProxy};
@@ -48,6 +50,7 @@ impl Enum {
 static CLOSE_REASON: Enum = Enum::new("CloseReason");
 static RELAY_END: Enum = Enum::new("RelayEnd");
 static COUNTER_KIND: Enum = Enum::new("CounterKind");
+static DATAGRAM_CLASS: Enum = Enum::new("DatagramClass");
 static LIMIT_KIND: Enum = Enum::new("LimitKind");
 
 fn close_reasons() -> Vec<(&'static str, String)> {
@@ -71,6 +74,31 @@ fn limit_kinds() -> Vec<(&'static str, String)> {
     let all = LimitKind::ALL.iter();
     all.map(|kind| (kind.name(), kind.name().to_lowercase()))
         .collect()
+}
+
+const CLASSES: [(&str, Class); 3] = [
+    ("PLAIN", Class::Plain),
+    ("PROTECTED", Class::Protected),
+    ("RELIABLE", Class::Reliable),
+];
+
+fn datagram_classes() -> Vec<(&'static str, String)> {
+    CLASSES.map(|(name, _)| (name, name.to_lowercase())).into()
+}
+
+/// The member for a class of datagrams.
+pub fn datagram_class(py: Python<'_>, class: Class) -> PyResult<Py<PyAny>> {
+    let (_, members) = DATAGRAM_CLASS.get(py, datagram_classes)?;
+    let at = CLASSES.iter().position(|(_, it)| *it == class);
+    Ok(members[at.unwrap_or(0)].clone_ref(py))
+}
+
+/// The class of datagrams that is this member.
+pub fn class_of(py: Python<'_>, member: &Bound<'_, PyAny>) -> PyResult<Class> {
+    let (_, members) = DATAGRAM_CLASS.get(py, datagram_classes)?;
+    let at = members.iter().position(|it| it.bind(py).is(member));
+    at.map(|at| CLASSES[at].1)
+        .ok_or_else(|| PyTypeError::new_err("a class of datagrams must be a DatagramClass"))
 }
 
 /// The member for a kind of limit.
@@ -98,6 +126,8 @@ pub fn export(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add(CLOSE_REASON.name, &CLOSE_REASON.get(py, close_reasons)?.0)?;
     module.add(RELAY_END.name, &RELAY_END.get(py, relay_ends)?.0)?;
     module.add(COUNTER_KIND.name, kind)?;
+    let classes = &DATAGRAM_CLASS.get(py, datagram_classes)?.0;
+    module.add(DATAGRAM_CLASS.name, classes)?;
     module.add(LIMIT_KIND.name, &LIMIT_KIND.get(py, limit_kinds)?.0)?;
     let counters = PyDict::new(py);
     for (name, kind) in Stats::KINDS {

@@ -1,5 +1,7 @@
 //! The reactor's events as Python values.
 
+use std::net::SocketAddr;
+
 use blinktun_io as io;
 use blinktun_proto::session::{self, PeerShards};
 use blinktun_proto::smux;
@@ -7,7 +9,7 @@ use pyo3::PyClass;
 use pyo3::prelude::*;
 
 use crate::enums::{close_reason, limit_kind, relay_end};
-use crate::keys::{SessionKey, StreamKey, from_session};
+use crate::keys::{FlowKey, SessionKey, StreamKey, from_session};
 
 /// Declares the class of an event, with attributes that `match` takes apart.
 macro_rules! class {
@@ -112,6 +114,18 @@ events! {
         StreamWritable { stream: StreamKey, session: SessionKey, }
         /// The peer broke the stream off.
         StreamReset { stream: StreamKey, session: SessionKey, }
+        /// The peer opened a flow of datagrams.
+        FlowOpened { flow: FlowKey, session: SessionKey, }
+        /// Datagrams can be taken.
+        FlowReadable { flow: FlowKey, session: SessionKey, }
+        /// The flow takes reliable datagrams again.
+        FlowWritable { flow: FlowKey, session: SessionKey, }
+        /// The peer ended the flow, or takes no datagrams.
+        FlowEnded { flow: FlowKey, session: SessionKey, }
+    }
+    PortEvent {
+        /// Datagrams come from a source that has no flow.
+        NewSource { datagram_port: u64, host: String, port: u16, }
     }
     ;
     /// A relay is over.
@@ -167,6 +181,14 @@ pub fn to_python(py: Python<'_>, event: io::Event) -> PyResult<Option<Bound<'_, 
                 end: relay_end(py, &end)?,
             },
         ),
+        io::Event::NewSource(id, from) => object(
+            py,
+            NewSource {
+                datagram_port: id.0,
+                host: scoped(from),
+                port: from.port(),
+            },
+        ),
         io::Event::Undecryptable(endpoint, from) => object(
             py,
             Undecryptable {
@@ -179,6 +201,14 @@ pub fn to_python(py: Python<'_>, event: io::Event) -> PyResult<Option<Bound<'_, 
     made.map(Some)
 }
 
+/// The IP address, with its scope if it has one: the same text leads to it again.
+fn scoped(from: SocketAddr) -> String {
+    match from {
+        SocketAddr::V6(v6) if v6.scope_id() > 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        _ => from.ip().to_string(),
+    }
+}
+
 /// What a session reports.
 fn report(
     py: Python<'_>,
@@ -187,6 +217,7 @@ fn report(
 ) -> PyResult<Option<Bound<'_, PyAny>>> {
     let session = from_session(key);
     let stream = |id: smux::StreamId| (session.0, session.1, id.0);
+    let flow = |id: smux::FlowId| (session.0, session.1, id.0);
     let made = match event {
         session::Event::Silent { heard } => object(py, SessionSilent { session, heard }),
         session::Event::Recovered => object(py, SessionRecovered { session }),
@@ -222,6 +253,22 @@ fn report(
             smux::Event::Reset(id) => {
                 let stream = stream(id);
                 object(py, StreamReset { stream, session })
+            }
+            smux::Event::FlowOpened(id) => {
+                let flow = flow(id);
+                object(py, FlowOpened { flow, session })
+            }
+            smux::Event::DatagramsReadable(id) => {
+                let flow = flow(id);
+                object(py, FlowReadable { flow, session })
+            }
+            smux::Event::DatagramsWritable(id) => {
+                let flow = flow(id);
+                object(py, FlowWritable { flow, session })
+            }
+            smux::Event::FlowEnded(id) => {
+                let flow = flow(id);
+                object(py, FlowEnded { flow, session })
             }
             smux::Event::Closed(_) | smux::Event::PeerHello => return Ok(None),
         },

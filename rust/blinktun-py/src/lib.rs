@@ -17,18 +17,23 @@ use std::time::Duration;
 
 use blinktun_io as io;
 use blinktun_proto::crypt;
+use blinktun_proto::smux::Support;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use config::{Config, Pads, seconds};
 use descriptors::owned;
+use enums::{class_of, datagram_class};
 use guard::{Guarded, guard};
-use keys::{SessionKey, StreamKey, session_key, stream_key};
+use keys::{FlowKey, SessionKey, StreamKey, flow_key, from_flow, session_key, stream_key};
 use lab::{Emulator, Link, LinkCounts, LinkPhase};
 use openings::OpeningMemory;
 use session::Session;
 use stats::{Limit, SessionStats};
+
+/// A label, and the class of what we send.
+type Told<'py> = (Bound<'py, PyBytes>, Py<PyAny>);
 
 #[pyclass(module = "blinktun._core")]
 struct Reactor {
@@ -230,6 +235,109 @@ impl Reactor {
     fn reset(&mut self, stream: StreamKey) -> PyResult<()> {
         self.inner.change(|inner| {
             inner.reset(stream_key(stream));
+            Ok(())
+        })
+    }
+
+    fn takes_datagrams(&self, session: SessionKey) -> PyResult<Option<bool>> {
+        self.inner.look(|inner| {
+            let support = inner.datagram_support(session_key(session))?;
+            Ok(match support {
+                Support::Unknown => None,
+                Support::Yes => Some(true),
+                Support::No => Some(false),
+            })
+        })
+    }
+
+    fn open_flow(
+        &mut self,
+        session: SessionKey,
+        label: &[u8],
+        class_: &Bound<'_, PyAny>,
+    ) -> PyResult<FlowKey> {
+        let class = class_of(class_.py(), class_)?;
+        self.inner.change(|inner| {
+            let flow = inner.open_flow(session_key(session), label, class)?;
+            Ok(from_flow(flow))
+        })
+    }
+
+    fn send_datagram(&mut self, flow: FlowKey, data: &[u8]) -> PyResult<bool> {
+        self.inner
+            .change(|inner| Ok(inner.send_datagram(flow_key(flow), data)?))
+    }
+
+    fn take_datagram<'py>(
+        &mut self,
+        py: Python<'py>,
+        flow: FlowKey,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.inner.change(|inner| {
+            let data = inner.take_datagram(flow_key(flow));
+            Ok(data.map(|data| PyBytes::new(py, &data)))
+        })
+    }
+
+    fn flow<'py>(&self, py: Python<'py>, flow: FlowKey) -> PyResult<Option<Told<'py>>> {
+        self.inner.look(|inner| {
+            let told = inner.flow(flow_key(flow));
+            told.map(|(label, class)| Ok((PyBytes::new(py, label), datagram_class(py, class)?)))
+                .transpose()
+        })
+    }
+
+    fn end_flow(&mut self, flow: FlowKey) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.end_flow(flow_key(flow));
+            Ok(())
+        })
+    }
+
+    fn add_datagram_port(&mut self, descriptor: RawFd) -> PyResult<u64> {
+        let socket = owned(descriptor)?;
+        self.inner.change(|inner| Ok(inner.add_port(socket)?.0))
+    }
+
+    fn join_source(
+        &mut self,
+        datagram_port: u64,
+        host: &str,
+        port: u16,
+        flow: FlowKey,
+    ) -> PyResult<()> {
+        let source = address(host, port)?;
+        self.inner.change(|inner| {
+            let id = io::PortId(datagram_port);
+            Ok(inner.join_source(id, source, flow_key(flow))?)
+        })
+    }
+
+    fn refuse_source(&mut self, datagram_port: u64, host: &str, port: u16) -> PyResult<()> {
+        let source = address(host, port)?;
+        self.inner.change(|inner| {
+            inner.refuse_source(io::PortId(datagram_port), source);
+            Ok(())
+        })
+    }
+
+    fn join_target(&mut self, flow: FlowKey, descriptor: RawFd) -> PyResult<u64> {
+        let socket = owned(descriptor)?;
+        self.inner
+            .change(|inner| Ok(inner.join_target(flow_key(flow), socket)?.0))
+    }
+
+    fn end_idle_flows(&mut self, datagram_port: u64, idle: f64) -> PyResult<Vec<FlowKey>> {
+        let idle = seconds("idle", idle)?;
+        self.inner.change(|inner| {
+            let ended = inner.end_idle_flows(io::PortId(datagram_port), idle);
+            Ok(ended.into_iter().map(from_flow).collect())
+        })
+    }
+
+    fn close_datagram_port(&mut self, datagram_port: u64) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.close_port(io::PortId(datagram_port));
             Ok(())
         })
     }

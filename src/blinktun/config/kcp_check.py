@@ -87,7 +87,8 @@ def _origin(settings: KcpSettings, field: str, option: Option) -> Origin:
 
 def _options() -> dict[str, Option]:
     by_name = {key.replace("-", "_"): option for key, option in by_key(KCPTUN_OPTIONS).items()}
-    return {field.name: by_name[field.name] for field in fields(KcpSettings)}
+    names = [field.name for field in fields(KcpSettings)]
+    return {name: by_name[name] for name in names if name != "datagrams"}  # udp has it
 
 
 OPTION_OF = _options()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from blinktun._core import DEFAULT_MTU, DEFAULT_OVERHEAD
 from blinktun.address import Address
@@ -130,6 +130,8 @@ class KcpSettings:
     """How many pads, 1..65535; a prime is best."""
     qpp_revision: str = "B"
     """A, M or B: how the pads are made, which nothing on the wire tells."""
+    datagrams: bool = True
+    """Whether another blinktun may send datagrams beside the streams."""
 
     @property
     def is_auto(self) -> bool:
@@ -232,6 +234,10 @@ class KcpLink:
     """Seconds that an expired session's streams may still live."""
 
 
+UdpClass: TypeAlias = Literal["plain", "protected"]
+"""What is done for datagrams: nothing, or copies of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class KcptunClient:
     """A kcptun client: TCP in, KCP out."""
@@ -239,6 +245,9 @@ class KcptunClient:
     localaddr: StreamAddress
     remoteaddr: PortRange
     link: KcpLink = field(default_factory=KcpLink)
+    udp: tuple[int, ...] | None = None
+    """The ports on which UDP is taken beside TCP; empty: that of ``localaddr``; None: nowhere."""
+    udp_class: UdpClass = "plain"
     log: LogSettings = field(default_factory=LogSettings)
     reports: ReportSettings = field(default_factory=ReportSettings)
     grace: float = 5.0
@@ -266,6 +275,8 @@ class KcptunServer:
     listen: PortRange
     target: StreamAddress
     kcp: KcpSettings = field(default_factory=KcpSettings)
+    udp: tuple[int, ...] | None = None
+    """The ports of the target's host to which UDP goes; empty: that of ``target``; None: none."""
     workers: int = 1
     """Processes that share the UDP port; each serves the sessions the kernel deals it."""
     state_dir: str = ""

@@ -15,15 +15,17 @@
 
 The nouns of the room: a `Driver` runs the core's reactor in an event loop; a `Session` is one KCP
 conversation, whose `Stream`s can be read and written from Python, or joined to a socket with
-`Session.relay`, from when on their bytes never enter Python; a `Server` accepts sessions; a
+`Session.relay`, from when on their bytes never enter Python; a `Flow` has datagrams beside the
+streams, between two blinktun; a `Server` accepts sessions; a
 `SessionPool` keeps those of a client.
 """
 
 from __future__ import annotations
 
-from blinktun._core import CloseReason, Limit, LimitKind, RelayEnd, SessionStats
+from blinktun._core import CloseReason, DatagramClass, Limit, LimitKind, RelayEnd, SessionStats
 from blinktun.kcp.api import Server, connect, serve
 from blinktun.kcp.driver import Driver
+from blinktun.kcp.flow import Flow
 from blinktun.kcp.limit import explain
 from blinktun.kcp.pool import SessionPool
 from blinktun.kcp.session import RelayResult, Session
@@ -31,7 +33,9 @@ from blinktun.kcp.stream import Stream
 
 __all__ = [
     "CloseReason",
+    "DatagramClass",
     "Driver",
+    "Flow",
     "Limit",
     "LimitKind",
     "RelayEnd",

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from blinktun._core import SocketEvent
-    from blinktun.kcp.keys import SessionKey, StreamKey
+    from blinktun.kcp.flow import Flow
+    from blinktun.kcp.keys import FlowKey, SessionKey, StreamKey
     from blinktun.kcp.stream import Stream
     from blinktun.state.openings import Openings
 
@@ -105,11 +106,20 @@ async def serve(
     handler: Callable[[Stream], Awaitable[None]],
     address: str | Address,
     settings: KcpSettings | None = None,
+    *,
+    datagrams: Callable[[Flow], Awaitable[None]] | None = None,
 ) -> Server:
     """Accept sessions at ``address`` and run ``handler`` for each stream.
 
     When the handler returns, the stream is closed as by `Stream.aclose`; when it raises, it is
     broken off. A handler that raises anything but `TransportError` is logged as a bug.
+
+    Args:
+        handler: Run for each stream that a client opens.
+        address: Where to listen.
+        settings: What both ends must agree on; None: the defaults.
+        datagrams: Run for each flow of datagrams that a client opens, which is closed when it
+            returns or raises; None: flows are refused.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -127,7 +137,16 @@ async def serve(
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    return Server(where, KcpSettings() if settings is None else settings, on_stream, tasks)
+    def on_flow(session: Session, key: FlowKey) -> None:
+        if datagrams:
+            task = asyncio.get_running_loop().create_task(
+                _handle_flow(datagrams, session.adopt_flow(key))
+            )
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    settings = KcpSettings() if settings is None else settings
+    return Server(where, settings, on_stream, tasks, on_flow=on_flow if datagrams else None)
 
 
 async def _handle(handler: Callable[[Stream], Awaitable[None]], stream: Stream) -> None:
@@ -138,6 +157,16 @@ async def _handle(handler: Callable[[Stream], Awaitable[None]], stream: Stream) 
         _log.debug("stream ended: %s", error)
     except Exception:
         _log.exception("a stream's handler failed")
+
+
+async def _handle_flow(handler: Callable[[Flow], Awaitable[None]], flow: Flow) -> None:
+    try:
+        async with flow:
+            await handler(flow)
+    except TransportError as error:
+        _log.debug("flow ended: %s", error)
+    except Exception:
+        _log.exception("a flow's handler failed")
 
 
 class Server:
@@ -152,6 +181,7 @@ class Server:
         on_stream: Gets each new stream.
         tasks: Handlers of streams, which end with it.
         openings: What earlier sessions are remembered in; None: in this process alone.
+        on_flow: Gets each new flow of datagrams; None: they are refused.
 
     Attributes:
         sessions: Those that live.
@@ -166,7 +196,9 @@ class Server:
         tasks: set[asyncio.Task[None]] | None = None,
         *,
         openings: Openings | None = None,
+        on_flow: Callable[[Session, FlowKey], None] | None = None,
     ) -> None:
+        self._on_flow = on_flow
         self._driver = Driver.current()
         self._on_stream = on_stream
         self._tasks = tasks if tasks is not None else set()
@@ -294,7 +326,7 @@ class Server:
                 assert_never(event)
 
     def _open(self, session: SessionKey, peer: str) -> None:
-        made = Session(self._driver, session, peer, on_stream=self._accept)
+        made = Session(self._driver, session, peer, on_stream=self._accept, on_flow=self._on_flow)
         self.sessions[session] = made
         made.on_end = self._forget
         if self.on_new_session:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, assert_never
 
 from blinktun._core import (
+    PortEvent,
     Reactor,
     RelayFinished,
     SessionClosed,
@@ -73,6 +74,7 @@ class Driver:
         self.core = Reactor()
         self.sessions: dict[SessionKey, SessionOwner] = {}
         self.sockets: dict[int, SocketOwner] = {}
+        self.ports: dict[int, Callable[[PortEvent], None]] = {}
         self.openings: set[Openings] = set()
         self._relays: dict[int, Callable[[RelayFinished | CoreFailed], None]] = {}
         self._tokens = itertools.count(1)
@@ -238,6 +240,9 @@ class Driver:
                 owner.on_event(event)
         elif isinstance(event, RelayFinished):
             self._relays.pop(event.token)(event)
+        elif isinstance(event, PortEvent):
+            if port := self.ports.get(event.datagram_port):
+                port(event)
         elif isinstance(event, SocketEvent):
             key = event.session[0] if isinstance(event, SessionOpened) else event.endpoint
             if socket := self.sockets.get(key):

@@ -9,3 +9,6 @@ SessionKey: TypeAlias = tuple[int, int]
 
 StreamKey: TypeAlias = tuple[int, int, int]
 """A socket, one of its sessions, and a stream of that; the first two are the session's key."""
+
+FlowKey: TypeAlias = tuple[int, int, int]
+"""A socket, one of its sessions, and a flow of datagrams of that."""

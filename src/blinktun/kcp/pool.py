@@ -189,7 +189,8 @@ class SessionPool:
 
     def _is_spent(self, session: Session, now: float) -> bool:
         # A relay may hold its end back, and its last bytes may still be on their way after it.
-        unused = session.streams == 0 and (session.is_idle or session.silent)
+        has_users = session.streams or session.flows
+        unused = not has_users and (session.is_idle or session.silent)
         if session in self._replaced and unused:
             _log.debug("scavenger: session normally closed: %s", session.peer)
             return True

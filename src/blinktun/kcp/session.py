@@ -12,6 +12,11 @@ from typing import TYPE_CHECKING, assert_never
 
 from blinktun._core import (
     CloseReason,
+    DatagramClass,
+    FlowEnded,
+    FlowOpened,
+    FlowReadable,
+    FlowWritable,
     RelayEnd,
     SessionClosed,
     SessionFecMismatch,
@@ -28,6 +33,7 @@ from blinktun._core import (
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.driver import CoreFailed
+from blinktun.kcp.flow import Flow
 from blinktun.kcp.limit import explain, remedy
 from blinktun.kcp.stream import Stream
 
@@ -37,7 +43,7 @@ if TYPE_CHECKING:
 
     from blinktun._core import LimitKind, RelayFinished, SessionEvent, SessionStats
     from blinktun.kcp.driver import Driver
-    from blinktun.kcp.keys import SessionKey, StreamKey
+    from blinktun.kcp.keys import FlowKey, SessionKey, StreamKey
     from blinktun.kcp.raw_tcp import Carrier
 
 FLUSH = 1.0
@@ -84,6 +90,7 @@ class Session:
         silent: Data in flight has made no progress for a second or more.
         heard: The peer has answered at least once.
         born: When it was made, on the event loop's clock.
+        on_flow: Gets each flow of datagrams that the peer opens; None: they are refused.
         closed: Set when it is over.
         reason: Why it is over, in words; empty while it lives.
         close_reason: The same for programs to decide on; None also after a failure of the core.
@@ -96,6 +103,7 @@ class Session:
         peer: str,
         *,
         on_stream: Callable[[Session, StreamKey], None] | None = None,
+        on_flow: Callable[[Session, FlowKey], None] | None = None,
         carrier: Carrier | None = None,
         alternatives: int = 0,
     ) -> None:
@@ -113,10 +121,13 @@ class Session:
         self.on_mismatch: Callable[[Session, Shards | None], None] | None = None
         self.on_end: Callable[[Session], None] | None = None
         self._on_stream = on_stream
+        self.on_flow = on_flow
         self._carrier = carrier
         self._owned: dict[StreamKey, Stream] = {}
         self._relayed: set[StreamKey] = set()
         self._watched: dict[StreamKey, Callable[[], object]] = {}
+        self._flows: dict[FlowKey, Flow] = {}
+        self._joined: dict[FlowKey, Callable[[], object]] = {}
         driver.sessions[key] = self
 
     def open_stream(self) -> Stream:
@@ -139,6 +150,65 @@ class Session:
             raise TransportError(self.reason or str(error), peer=self.peer) from error
         self._driver.wake()
         return key
+
+    @property
+    def takes_datagrams(self) -> bool | None:
+        """Whether the peer takes datagrams, as a blinktun may; None while it has not said."""
+        try:
+            return self._driver.core.takes_datagrams(self.key)
+        except OSError:
+            return False
+
+    def open_flow(self, class_: DatagramClass = DatagramClass.PLAIN, *, label: bytes = b"") -> Flow:
+        """Open a flow of datagrams. The first one that arrives opens it at the peer.
+
+        Args:
+            class_: What is done for datagrams that the path may lose, in both directions.
+            label: At most 255 bytes, which go with each datagram of this end.
+
+        Raises:
+            TransportError: the session is over, has 4096 flows, or its peer takes no datagrams.
+        """
+        return self.adopt_flow(self.open_flow_key(class_, label))
+
+    def open_flow_key(self, class_: DatagramClass, label: bytes) -> FlowKey:
+        """Open a flow for a UDP socket; arguments and errors as of `open_flow`."""
+        try:
+            return self._driver.core.open_flow(self.key, label, class_)
+        except OSError as error:
+            raise TransportError(self.reason or str(error), peer=self.peer) from error
+
+    def adopt_flow(self, key: FlowKey) -> Flow:
+        """The flow ``key`` as one to send and receive.
+
+        Raises:
+            TransportError: it is over.
+        """
+        told = self._driver.core.flow(key)
+        if told is None:
+            raise TransportError(self.reason or "the flow is over", peer=self.peer)
+        flow = self._flows[key] = Flow(self._driver, key, self.peer, told, self._forget_flow)
+        return flow
+
+    def flow_label(self, key: FlowKey) -> bytes:
+        """What the opener of a flow says of it; empty if it is over."""
+        told = self._driver.core.flow(key)
+        return told[0] if told else b""
+
+    def join_flow(self, key: FlowKey, on_end: Callable[[], object]) -> None:
+        """A UDP socket has the flow ``key``: ``on_end`` is told when the other end ends it."""
+        self._joined[key] = on_end
+
+    def end_flow(self, key: FlowKey) -> None:
+        """End a flow that a UDP socket has, or that nobody wants."""
+        self._joined.pop(key, None)
+        self._driver.core.end_flow(key)
+        self._driver.wake()
+
+    @property
+    def flows(self) -> int:
+        """Flows of datagrams in use here."""
+        return len(self._flows) + len(self._joined)
 
     def watch(self, key: StreamKey, on_lost: Callable[[], object]) -> None:
         """Tell ``on_lost`` if a stream breaks before it has a relay or a reader."""
@@ -253,6 +323,10 @@ class Session:
             self.close()
         await self.closed.wait()
 
+    async def next_turn(self) -> None:
+        """Wait until the core has had its next turn: something may have come."""
+        await self._driver.next_turn()
+
     @property
     def is_idle(self) -> bool:
         """Whether no stream is open in any direction, and all that was written is acknowledged."""
@@ -282,6 +356,9 @@ class Session:
         for stream in tuple(streams):
             stream.abort()
 
+    def _forget_flow(self, flow: FlowKey) -> None:
+        self._flows.pop(flow, None)
+
     def _forget(self, stream: StreamKey) -> None:
         self._owned.pop(stream, None)
 
@@ -305,8 +382,29 @@ class Session:
                     self.on_mismatch(self, theirs)
             case SessionLimited(_, kind):
                 self._report_limit(kind)
+            case FlowOpened() | FlowReadable() | FlowWritable() | FlowEnded():
+                self._on_flow_event(event)
             case _:
                 self._on_stream_event(event)
+
+    def _on_flow_event(self, event: FlowOpened | FlowReadable | FlowWritable | FlowEnded) -> None:
+        key = event.flow
+        match event:
+            case FlowReadable() | FlowWritable():
+                if flow := self._flows.get(key):
+                    flow.on_change()
+            case FlowEnded():
+                if flow := self._flows.get(key):
+                    flow.on_over()
+                if on_end := self._joined.pop(key, None):
+                    on_end()
+            case FlowOpened():
+                if self.on_flow:
+                    self.on_flow(self, key)
+                else:
+                    self.end_flow(key)  # nobody wants it
+            case _:
+                assert_never(event)
 
     def _on_stream_event(
         self,
@@ -340,8 +438,11 @@ class Session:
             self._carrier.close()
         for stream in tuple(self._owned.values()):
             stream.on_lost(reason)
+        for flow in tuple(self._flows.values()):
+            flow.on_over(reason)
         watched, self._watched = self._watched, {}
-        for on_lost in watched.values():
+        joined, self._joined = self._joined, {}
+        for on_lost in (*watched.values(), *joined.values()):
             on_lost()
         self.closed.set()
         if self.on_end:

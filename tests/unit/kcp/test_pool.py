@@ -32,6 +32,7 @@ class FakeSession:
         self.is_closed = False
         self.is_idle = True
         self.streams = 0
+        self.flows = 0
         self.smux_version = 1
         self.alternatives = 0
         self.local = Address("127.0.0.1", 1)

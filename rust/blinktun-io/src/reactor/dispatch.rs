@@ -5,7 +5,7 @@ use blinktun_proto::error::CloseReason;
 use blinktun_proto::{session, smux};
 
 use super::{Reactor, activate};
-use crate::event::{EndpointId, Event, RelayEnd, SessionKey, StreamKey};
+use crate::event::{EndpointId, Event, FlowKey, RelayEnd, SessionKey, StreamKey};
 
 impl Reactor {
     pub(super) fn dispatch(&mut self) {
@@ -36,6 +36,12 @@ impl Reactor {
             | smux::Event::Reset(id)
             | smux::Event::Closed(id) => id,
             smux::Event::PeerHello => return,
+            smux::Event::FlowOpened(flow)
+            | smux::Event::DatagramsReadable(flow)
+            | smux::Event::DatagramsWritable(flow)
+            | smux::Event::FlowEnded(flow) => {
+                return self.handle_flow_event(FlowKey { session, flow }, event);
+            }
         };
         let key = StreamKey {
             session,
@@ -56,6 +62,21 @@ impl Reactor {
         activate(&mut self.active, &mut self.is_active, relay);
     }
 
+    fn handle_flow_event(&mut self, key: FlowKey, event: smux::Event) {
+        let is_taken = match event {
+            smux::Event::DatagramsReadable(_) => self.note_datagrams(key),
+            smux::Event::FlowEnded(_) => {
+                self.leave_port(key);
+                false
+            }
+            _ => false,
+        };
+        if !is_taken {
+            let event = session::Event::Stream(event);
+            self.events.push_back(Event::Session(key.session, event));
+        }
+    }
+
     pub(super) fn end_session(&mut self, key: SessionKey, reason: CloseReason) {
         let Some(socket) = self.sockets.remove_session(key.endpoint, key.session) else {
             return;
@@ -67,6 +88,7 @@ impl Reactor {
         if ends {
             self.close_endpoint(key.endpoint);
         }
+        self.leave_ports(key);
         let event = session::Event::Closed(reason);
         self.events.push_back(Event::Session(key, event));
     }

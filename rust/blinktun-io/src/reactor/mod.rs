@@ -1,6 +1,7 @@
 //! The poller: whoever is ready has its turn.
 
 mod alarm;
+mod datagrams;
 mod dispatch;
 mod raw_tcp;
 mod sockets;
@@ -8,7 +9,7 @@ mod streams;
 mod timers;
 mod tokens;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -24,16 +25,17 @@ use mio::unix::SourceFd;
 use mio::{Events, Poll};
 use slab::Slab;
 
-use crate::event::{EndpointId, Event, RelayEnd, SessionKey};
+use crate::event::{EndpointId, Event, FlowKey, PortId, RelayEnd, SessionKey};
 use crate::inbox::Inbox;
 use crate::link::Link;
+use crate::port::Port;
 use crate::relay::{Progress, Relay};
 use crate::socket::{EndpointSocket, SocketConfig};
 use crate::udp::LONGEST_RUN;
 use alarm::Alarm;
 use sockets::Sockets;
 use timers::Timers;
-use tokens::{ALARM, socket_token};
+use tokens::{ALARM, Watched, watched};
 
 /// Rounds of one turn; what is left then waits for the next turn.
 const ROUNDS: usize = 16;
@@ -57,6 +59,12 @@ pub struct Reactor {
     is_active: Vec<bool>,
     /// When relays pass on the ends that they hold back (`closewait`).
     relay_timers: Timers<usize>,
+    ports: HashMap<PortId, Port>,
+    next_port: u64,
+    /// Ports that may be able to move datagrams.
+    active_ports: VecDeque<PortId>,
+    /// The port of each flow that has one.
+    flow_ports: HashMap<FlowKey, PortId>,
     events: VecDeque<Event>,
     retired: Stats,
     memory: Budget,
@@ -83,6 +91,10 @@ impl Reactor {
             active: VecDeque::new(),
             is_active: Vec::new(),
             relay_timers: Timers::new(),
+            ports: HashMap::new(),
+            next_port: 0,
+            active_ports: VecDeque::new(),
+            flow_ports: HashMap::new(),
             events: VecDeque::new(),
             retired: Stats::default(),
             memory: Budget::default(),
@@ -109,6 +121,7 @@ impl Reactor {
             self.receive();
             self.dispatch();
             self.pump();
+            self.pump_ports();
             self.flush();
             self.dispatch();
             if !self.has_more() {
@@ -132,9 +145,9 @@ impl Reactor {
         earliest(self.sockets.next_timeout(), self.relay_timers.next())
     }
 
-    /// Whether a socket or a relay waits for its turn.
+    /// Whether a socket, a relay or a port waits for its turn.
     fn has_more(&self) -> bool {
-        self.sockets.is_any_ready() || !self.active.is_empty()
+        self.sockets.is_any_ready() || !self.active.is_empty() || !self.active_ports.is_empty()
     }
 
     /// What happened, oldest first.
@@ -151,15 +164,24 @@ impl Reactor {
             if event.token() == ALARM {
                 continue; // what is due is found by the clock
             }
-            let index = event.token().0 >> 1;
-            let id = EndpointId(index as u64);
-            if event.token() == socket_token(id) {
-                if let Some(socket) = self.sockets.get_mut(id) {
-                    socket.note_readable();
+            match watched(event.token()) {
+                Watched::Socket(id) => {
+                    if let Some(socket) = self.sockets.get_mut(id) {
+                        socket.note_readable();
+                    }
                 }
-            } else if let Some(relay) = self.relays.get_mut(index) {
-                relay.note_ready(event);
-                activate(&mut self.active, &mut self.is_active, index);
+                Watched::Relay(index) => {
+                    if let Some(relay) = self.relays.get_mut(index) {
+                        relay.note_ready(event);
+                        activate(&mut self.active, &mut self.is_active, index);
+                    }
+                }
+                Watched::Port(id) => {
+                    if let Some(port) = self.ports.get_mut(&id) {
+                        port.note_ready();
+                        self.active_ports.push_back(id);
+                    }
+                }
             }
         }
         Ok(())

@@ -2,17 +2,43 @@
 
 use mio::Token;
 
-use crate::event::EndpointId;
+use crate::event::{EndpointId, PortId};
 
 /// The alarm. No relay gets so far.
 pub const ALARM: Token = Token(usize::MAX);
 
+/// What a token is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watched {
+    /// A socket with sessions.
+    Socket(EndpointId),
+    /// A relay, by its place in the table.
+    Relay(usize),
+    /// A port.
+    Port(PortId),
+}
+
 /// A socket.
 pub fn socket_token(id: EndpointId) -> Token {
-    Token((id.0 as usize) << 1)
+    Token((id.0 as usize) << 2)
 }
 
 /// A relay, by its place in the table.
 pub fn relay_token(index: usize) -> Token {
-    Token((index << 1) | 1)
+    Token((index << 2) | 1)
+}
+
+/// A port.
+pub fn port_token(id: PortId) -> Token {
+    Token(((id.0 as usize) << 2) | 2)
+}
+
+/// What a token that is no [`ALARM`] is of.
+pub fn watched(token: Token) -> Watched {
+    let index = token.0 >> 2;
+    match token.0 & 3 {
+        0 => Watched::Socket(EndpointId(index as u64)),
+        1 => Watched::Relay(index),
+        _ => Watched::Port(PortId(index as u64)),
+    }
 }

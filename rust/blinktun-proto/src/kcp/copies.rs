@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use super::care::Care;
 use super::in_flight::{Again, Outgoing};
 use super::overtaken::Transmission;
 use crate::recovery::overhead::Overhead;
@@ -21,6 +22,9 @@ const IN_VAIN: u32 = 100;
 const ALONE: Duration = Duration::from_secs(1);
 /// A request that leaves alone is lost with all its copies at most so often.
 const RESIDUAL: f64 = 0.005;
+/// So are protected datagrams; and so many copies of them in vain tell that less is lost anyway.
+const RESIDUAL_PROTECTED: f64 = 0.000_5;
+const IN_VAIN_PROTECTED: u32 = 2000;
 /// It has at most so many copies.
 const MOST: usize = 3;
 /// A segment that leaves so often, or more often, may be copied on credit.
@@ -89,19 +93,31 @@ impl Copies {
         now: Time,
     ) {
         match again {
-            None if segment.is_urgent => self.urgent = Some((sn, now)),
+            None if segment.care == Care::Urgent => self.urgent = Some((sn, now)),
             None => self.last_bulk = Some(now),
             Some(Again::Copy) => self.in_vain = self.in_vain.saturating_add(1),
             Some(_) => {}
         }
-        let is_alone = self.is_alone(now);
-        let is_wanted = match again {
-            None => segment.is_urgent,
-            Some(Again::Copy) => {
-                let may_follow = is_alone || (self.is_independent && segment.is_urgent);
-                may_follow && segment.earlier.len() < copies(conditions.loss)
+        let order = segment.last.order;
+        let transmission = Transmission { order, sn };
+        if segment.care == Care::Protected {
+            // Its owner has asked for copies, whatever they cost.
+            let sent = segment.earlier.len();
+            let is_wanted = matches!(again, None | Some(Again::Copy));
+            let most = copies(conditions.loss, RESIDUAL_PROTECTED);
+            if is_wanted && sent < most && self.in_vain < IN_VAIN_PROTECTED {
+                self.add(transmission, conditions.smoothed, now);
             }
-            Some(_) if self.is_independent => segment.is_urgent,
+            return;
+        }
+        let (is_alone, is_urgent) = (self.is_alone(now), segment.care == Care::Urgent);
+        let is_wanted = match again {
+            None => is_urgent,
+            Some(Again::Copy) => {
+                let may_follow = is_alone || (self.is_independent && is_urgent);
+                may_follow && segment.earlier.len() < copies(conditions.loss, RESIDUAL)
+            }
+            Some(_) if self.is_independent => is_urgent,
             Some(_) => self.is_awaited(sn) && segment.group.is_none(),
         };
         let is_paid = is_alone || overhead.allows_copy(segment.transmissions >= REPEATED);
@@ -111,8 +127,7 @@ impl Copies {
         if !is_alone {
             overhead.spend_on_copy(segment.data.len());
         }
-        let order = segment.last.order;
-        self.add(Transmission { order, sn }, conditions.smoothed, now);
+        self.add(transmission, conditions.smoothed, now);
     }
 
     /// Copy a transmission that leaves now, whatever it costs.
@@ -134,9 +149,9 @@ impl Copies {
     }
 }
 
-/// How often a request that leaves alone is copied.
-fn copies(loss: f64) -> usize {
-    let lost_after = |copies: &usize| loss.powi(*copies as i32 + 1) <= RESIDUAL;
+/// How often a segment is copied so that it is lost with all its copies at most this often.
+fn copies(loss: f64, residual: f64) -> usize {
+    let lost_after = |copies: &usize| loss.powi(*copies as i32 + 1) <= residual;
     (1..MOST).find(lost_after).unwrap_or(MOST)
 }
 
@@ -148,7 +163,7 @@ mod tests {
     fn requests_are_copied_as_often_as_the_loss_asks_for() {
         let cases = [(0.0, 1), (0.05, 1), (0.1, 2), (0.2, 3), (0.5, 3), (1.0, 3)];
         for (loss, wanted) in cases {
-            assert_eq!(copies(loss), wanted, "{loss}");
+            assert_eq!(copies(loss, RESIDUAL), wanted, "{loss}");
         }
     }
 }

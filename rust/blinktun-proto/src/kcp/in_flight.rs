@@ -1,6 +1,8 @@
 //! Numbered segments until `una` passes them, and what acknowledgements said of them.
 
+use super::care::{Care, HUSK};
 use super::queue::Unnumbered;
+use crate::congestion::InFlight;
 use crate::path::mtu_search::Length;
 use crate::recovery::delivery::Snapshot;
 use crate::recovery::loss::Fate;
@@ -37,8 +39,8 @@ impl Departure {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) data: Vec<u8>,
-    /// Somebody waits for it.
-    pub(super) is_urgent: bool,
+    /// What is done for it.
+    pub(super) care: Care,
     /// It is independent: whole frames, which may be cut between them.
     pub(super) is_whole: bool,
     /// Its last transmission.
@@ -110,7 +112,7 @@ pub(super) struct Batch {
 impl Outgoing {
     pub(super) fn new(segment: Unnumbered, rto: Duration, now: Time) -> Outgoing {
         Outgoing {
-            is_urgent: segment.is_urgent,
+            care: segment.care,
             is_whole: segment.is_whole(),
             data: segment.data,
             last: Departure::default(),
@@ -161,6 +163,16 @@ impl Outgoing {
         match self.queued {
             None | Some(Again::Copy) => 0,
             Some(Again::Fast | Again::Early | Again::Timeout) => self.data.len() as u64,
+        }
+    }
+
+    /// Let it leave again, for this reason. If it is expendable and lost, nothing of it is left but its number.
+    pub(super) fn queue(&mut self, why: Again, in_flight: &mut InFlight) {
+        self.queued = Some(why);
+        if why != Again::Copy && self.care.is_expendable() {
+            let before = self.data.len();
+            self.data.truncate(HUSK);
+            in_flight.shrink(before - self.data.len());
         }
     }
 

@@ -8,6 +8,7 @@
 //! timer for [`Kcp::next_timeout`].
 
 mod ack_delay;
+mod care;
 mod coded;
 mod copies;
 mod detection;
@@ -26,6 +27,7 @@ mod repeats;
 pub mod sender;
 mod time_threshold;
 
+pub use care::Care;
 pub use detection::LossDetection;
 pub use hold::Hold;
 pub use promise::LEAST as LEAST_WINDOW;
@@ -152,13 +154,13 @@ impl Kcp {
     }
 
     /// Append an independent segment; the caller keeps within [`Kcp::free`].
-    pub fn send_whole(&mut self, data: Vec<u8>, is_urgent: bool) {
-        self.sender.push_whole(data, is_urgent);
+    pub fn send_whole(&mut self, data: Vec<u8>, care: Care) {
+        self.sender.push_whole(data, care);
     }
 
     /// Let an independent segment leave next.
-    pub fn send_first(&mut self, data: Vec<u8>, is_urgent: bool) {
-        self.sender.push_first(data, is_urgent);
+    pub fn send_first(&mut self, data: Vec<u8>, care: Care) {
+        self.sender.push_first(data, care);
     }
 
     /// Take an independent segment back that could leave now as a probe of the MTU.

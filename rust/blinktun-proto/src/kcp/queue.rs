@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::care::Care;
 use super::pool::Pool;
 use crate::wire::kcp::HEADER;
 
@@ -10,8 +11,8 @@ use crate::wire::kcp::HEADER;
 pub struct Unnumbered {
     /// Its bytes.
     pub data: Vec<u8>,
-    /// Somebody waits for it.
-    pub is_urgent: bool,
+    /// What is done for it.
+    pub care: Care,
     joint: Joint,
 }
 
@@ -90,14 +91,14 @@ impl Queue {
             && !head.is_empty()
         {
             last.data.extend_from_slice(head);
-            last.is_urgent |= is_urgent;
+            last.care = Care::of_stream(is_urgent || last.care == Care::Urgent);
         }
         for piece in rest.chunks(self.mss) {
             let mut data = pool.take(piece.len());
             data.extend_from_slice(piece);
             self.segments.push_back(Unnumbered {
                 data,
-                is_urgent,
+                care: Care::of_stream(is_urgent),
                 joint: Joint::Open,
             });
         }
@@ -113,23 +114,15 @@ impl Queue {
     // --- independent segments -------------------------------------------------------------
 
     /// Append an independent segment.
-    pub(super) fn push_whole(&mut self, data: Vec<u8>, is_urgent: bool) {
+    pub(super) fn push_whole(&mut self, data: Vec<u8>, care: Care) {
         let joint = Joint::Whole;
-        self.segments.push_back(Unnumbered {
-            data,
-            is_urgent,
-            joint,
-        });
+        self.segments.push_back(Unnumbered { data, care, joint });
     }
 
     /// Let an independent segment leave next.
-    pub(super) fn push_first(&mut self, data: Vec<u8>, is_urgent: bool) {
+    pub(super) fn push_first(&mut self, data: Vec<u8>, care: Care) {
         let joint = Joint::Whole;
-        self.segments.push_front(Unnumbered {
-            data,
-            is_urgent,
-            joint,
-        });
+        self.segments.push_front(Unnumbered { data, care, joint });
     }
 
     /// Take the segment that leaves next, if it is independent. One that is not must leave first.
@@ -151,7 +144,7 @@ impl Queue {
                 Joint::Whole if segment.data.len() <= mss => self.segments.push_back(segment),
                 Joint::Whole => too_long.push(segment),
                 Joint::Open | Joint::Sealed => {
-                    self.push(&segment.data, segment.is_urgent, pool);
+                    self.push(&segment.data, segment.care == Care::Urgent, pool);
                     if segment.joint == Joint::Sealed {
                         self.seal();
                     }
@@ -176,13 +169,9 @@ impl Queue {
             let mut data = pool.take(len);
             data.extend_from_slice(&first.data[..len]);
             first.data.drain(..len);
-            let is_urgent = first.is_urgent;
+            let care = first.care;
             let joint = Joint::Sealed;
-            self.segments.push_front(Unnumbered {
-                data,
-                is_urgent,
-                joint,
-            });
+            self.segments.push_front(Unnumbered { data, care, joint });
         }
         Some(len)
     }
@@ -203,7 +192,7 @@ mod tests {
         let mut queue = Queue::new(MSS);
         queue.push(&[1; 1300], false, pool);
         queue.seal();
-        queue.push_whole(vec![2; 700], true);
+        queue.push_whole(vec![2; 700], Care::Urgent);
         queue
     }
 
@@ -232,7 +221,7 @@ mod tests {
         assert_eq!((lengths(&queue), queue.tail()), (vec![800, 500, 700], 0));
         let too_long = queue.set_mss(600, &mut pool);
         assert_eq!(too_long.len(), 1);
-        assert!(too_long[0].data.len() == 700 && too_long[0].is_urgent);
+        assert!(too_long[0].data.len() == 700 && too_long[0].care == Care::Urgent);
         assert_eq!(lengths(&queue), [600, 600, 100]);
     }
 
@@ -244,7 +233,7 @@ mod tests {
             assert!(queue.take_whole().is_none());
             queue.pop();
         }
-        queue.push_first(vec![3; 9], false);
+        queue.push_first(vec![3; 9], Care::Ordinary);
         let taken = queue.take_whole().expect("it is next");
         assert_eq!((taken.data.len(), queue.len()), (9, 1));
     }

@@ -6,6 +6,7 @@ mod timeouts;
 
 use std::collections::VecDeque;
 
+use super::care::Care;
 use super::copies::Conditions;
 use super::detection::{Detection, LossDetection};
 use super::hold::Hold;
@@ -118,13 +119,13 @@ impl Sender {
     }
 
     /// Append an independent segment of at most [`Sender::mss`] bytes.
-    pub fn push_whole(&mut self, data: Vec<u8>, is_urgent: bool) {
-        self.queue.push_whole(data, is_urgent);
+    pub fn push_whole(&mut self, data: Vec<u8>, care: Care) {
+        self.queue.push_whole(data, care);
     }
 
     /// Let an independent segment leave next.
-    pub fn push_first(&mut self, data: Vec<u8>, is_urgent: bool) {
-        self.queue.push_first(data, is_urgent);
+    pub fn push_first(&mut self, data: Vec<u8>, care: Care) {
+        self.queue.push_first(data, care);
     }
 
     /// Take an independent segment back that could leave now as a probe of the MTU.
@@ -163,10 +164,10 @@ impl Sender {
             segment.data = rest.next().unwrap_or_default();
             self.lost += segment.waits_as_lost();
             self.in_flight.shrink(before - segment.data.len());
-            parts.extend(rest.map(|part| (part, segment.is_urgent)));
+            parts.extend(rest.map(|part| (part, segment.care)));
         }
-        for (part, is_urgent) in parts.into_iter().rev() {
-            self.queue.push_first(part, is_urgent);
+        for (part, care) in parts.into_iter().rev() {
+            self.queue.push_first(part, care);
         }
     }
 
@@ -415,7 +416,7 @@ impl Sender {
     ) -> Option<usize> {
         let may_leave = self.may_probe(path);
         let first = self.queue.first().filter(|_| may_leave)?;
-        if first.is_urgent && !is_copied {
+        if first.care == Care::Urgent && !is_copied {
             return None;
         }
         self.queue.cut_for_probe(room, pool)
@@ -516,7 +517,7 @@ impl Sender {
         // A copy that waits is sent for the other reason.
         let is_waiting = segment.queued.is_some();
         self.lost -= segment.waits_as_lost();
-        segment.queued = Some(why);
+        segment.queue(why, &mut self.in_flight);
         self.lost += segment.waits_as_lost();
         if !is_waiting {
             self.again.push_back(sn);

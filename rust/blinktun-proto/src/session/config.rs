@@ -185,6 +185,7 @@ impl Config {
                 outage: Duration::from_secs(600),
                 independent: true,
                 max_streams: 65536,
+                max_flows: 0,
             },
             pads: None,
             hash_seed: 0,

@@ -153,7 +153,8 @@ impl Session {
             .memory
             .get_or_insert_with(|| ReceiveMemory::new(cx.memory.open(source), now));
         let (receiver, unread) = (self.kcp.receiver(), self.mux.unread_in_all());
-        memory.note_held(unread + self.mux.ahead_in_all() + receiver.held_bytes());
+        let waiting = self.mux.ahead_in_all() + self.mux.datagrams_held();
+        memory.note_held(unread + waiting + receiver.held_bytes());
         if !self.tunes_itself {
             return;
         }

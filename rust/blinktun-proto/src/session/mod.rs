@@ -16,6 +16,7 @@
 
 mod compression;
 mod config;
+mod datagrams;
 mod fec_layer;
 mod first_answer;
 mod greeting;
@@ -368,6 +369,8 @@ impl Session {
             mtu: self.path.mtu(),
             peer_window: self.kcp.remote_window(),
             streams: self.mux.stream_count(),
+            flows: self.mux.flow_count(),
+            datagrams: self.mux.datagram_counts(),
             smux_version: self.mux.version(),
             peer_is_blinktun: self.mux.peer_is_blinktun(),
             limit: parts.limit(&self.limits, now),
@@ -448,7 +451,7 @@ impl Session {
         let (pool, plain) = (&mut cx.pool, &mut cx.packed);
         for segment in self.kcp.set_block(block, pool) {
             for part in packing::cut_again(segment.data, most, pool, plain) {
-                self.kcp.send_whole(part, segment.is_urgent);
+                self.kcp.send_whole(part, segment.care);
             }
         }
         self.kcp

@@ -4,7 +4,7 @@
 //! a layer below counts for the endpoint alone, the session takes the difference around its own turn.
 
 use super::limit::Limit;
-use crate::smux::Version;
+use crate::smux::{DatagramCounts, Version};
 use crate::stats::Stats;
 use crate::time::Duration;
 
@@ -119,6 +119,10 @@ pub struct SessionStats {
     pub peer_window: u32,
     /// Open streams.
     pub streams: usize,
+    /// Open flows of datagrams.
+    pub flows: usize,
+    /// What became of datagrams.
+    pub datagrams: DatagramCounts,
     /// The version of smux, once it is known.
     pub smux_version: Option<Version>,
     /// Whether the peer has said that it is blinktun.

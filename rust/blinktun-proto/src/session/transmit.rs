@@ -3,7 +3,8 @@
 use super::compression::Compression;
 use super::stats::Mark;
 use super::{Batch, Context, LimitKind, MAX_BATCH, Session, packing};
-use crate::smux::{self, independent};
+use crate::kcp::Care;
+use crate::smux::{self, Class, independent};
 use crate::time::Time;
 use crate::trace::{self, Content, Datagram};
 use crate::wire::kcp::{HEADER, Segments};
@@ -169,13 +170,23 @@ impl Session {
 
     /// Cut the independent segment that leaves next so that whole headers fill the rest of `room` bytes.
     fn fit_probe(&mut self, room: usize, now: Time, cx: &mut Context) {
-        let Some(segment) = self.kcp.take_for_probe(&mut self.path, now) else {
+        let Some(next) = self.kcp.take_for_probe(&mut self.path, now) else {
             return;
+        };
+        let (segment, care) = match next.care.is_expendable() {
+            false => (next.data, next.care),
+            true => {
+                // What is in a probe may have to leave again: something that says nothing goes ahead.
+                self.kcp.send_first(next.data, next.care);
+                let mut ping = packing::begin(&mut cx.pool, 2);
+                ping.push(independent::PING);
+                (ping, Care::Ordinary)
+            }
         };
         let mss = self.path.mss();
         let most = mss - (mss + HEADER - room % HEADER) % HEADER;
         cx.frames.clear();
-        if let Ok(frames) = packing::unpack(&segment.data, &mut cx.packed) {
+        if let Ok(frames) = packing::unpack(&segment, &mut cx.packed) {
             // What is less than a header is filled in front: behind there may be data without a length.
             let missing = most.saturating_sub(1 + frames.len()) % HEADER;
             cx.frames.resize(missing, independent::PING);
@@ -184,9 +195,9 @@ impl Session {
         let mut parts = Vec::new();
         packing::cut(&cx.frames, most, &mut cx.pool, |part| parts.push(part));
         for part in parts.into_iter().rev() {
-            self.kcp.send_first(part, segment.is_urgent);
+            self.kcp.send_first(part, care);
         }
-        cx.pool.give(segment.data);
+        cx.pool.give(segment);
     }
 
     fn trace_sent(&mut self, payload: &[u8], overhead: usize, now: Time) {
@@ -219,6 +230,10 @@ impl Session {
     fn fill_independent(&mut self, now: Time, cx: &mut Context) {
         let (mut free, mss) = self.kcp.free(&self.path);
         while free > 0 && self.mux.wants_transmit() {
+            if self.mux.datagrams_are_next() {
+                free -= usize::from(self.fill_datagrams(mss, now, cx));
+                continue;
+            }
             let mut segment = packing::begin(&mut cx.pool, mss);
             let budget = self.packing.budget(mss);
             let moved = self.mux.transmit(budget, &mut segment, now);
@@ -229,10 +244,30 @@ impl Session {
             let buffers = (&mut cx.pool, &mut cx.packed);
             self.packing.pack(segment, mss, buffers, |segment| {
                 cx.stats.bytes_sent += segment.len() as u64;
-                self.kcp.send_whole(segment, moved.urgent > 0);
+                let care = Care::of_stream(moved.urgent > 0);
+                self.kcp.send_whole(segment, care);
                 free = free.saturating_sub(1);
             });
         }
+    }
+
+    /// Take datagrams for one segment, which is never compressed: most are encrypted, or too small. Returns whether
+    /// there was one.
+    fn fill_datagrams(&mut self, mss: usize, now: Time, cx: &mut Context) -> bool {
+        let mut segment = packing::begin(&mut cx.pool, mss);
+        let most = mss - segment.len();
+        let Some(class) = self.mux.transmit_datagrams(most, &mut segment, now) else {
+            cx.pool.give(segment);
+            return false;
+        };
+        cx.stats.bytes_sent += segment.len() as u64;
+        let care = match class {
+            Class::Plain => Care::Expendable,
+            Class::Protected => Care::Protected,
+            Class::Reliable => Care::Ordinary,
+        };
+        self.kcp.send_whole(segment, care);
+        true
     }
 
     /// Take from the streams, as much as there is room for at once.

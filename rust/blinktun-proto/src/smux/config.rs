@@ -56,6 +56,8 @@ pub struct Settings {
     pub independent: bool,
     /// Streams at once; a peer's stream beyond is refused.
     pub max_streams: usize,
+    /// Flows of datagrams at once; datagrams of a peer's flow beyond are dropped. 0: we take no datagrams.
+    pub max_flows: usize,
 }
 
 impl Settings {

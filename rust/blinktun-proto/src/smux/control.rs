@@ -15,6 +15,7 @@ const CLOSINGS: usize = 1024;
 pub(super) struct ControlFrames {
     hello_due: bool,
     offer_due: bool,
+    offers_datagrams: bool,
     nop_due: bool,
     /// Streams whose window update waits.
     updates: VecDeque<u32>,
@@ -28,6 +29,7 @@ impl ControlFrames {
         ControlFrames {
             hello_due: true,
             offer_due: false,
+            offers_datagrams: false,
             nop_due: false,
             updates: VecDeque::new(),
             closings: VecDeque::new(),
@@ -44,9 +46,10 @@ impl ControlFrames {
         self.hello_due
     }
 
-    /// Offer to take independent segments.
-    pub(super) fn queue_offer(&mut self) {
+    /// Offer to take independent segments, and datagrams in them or not.
+    pub(super) fn queue_offer(&mut self, with_datagrams: bool) {
         self.offer_due = true;
+        self.offers_datagrams = with_datagrams;
     }
 
     /// Whether our offer waits, or our hello.
@@ -88,7 +91,7 @@ impl ControlFrames {
         mut update: impl FnMut(u32) -> Option<(u32, u32)>,
     ) -> bool {
         self.hello_due = self.hello_due && !frames.hello(first);
-        self.offer_due = self.offer_due && !frames.offer();
+        self.offer_due = self.offer_due && !frames.offer(self.offers_datagrams);
         self.nop_due = self.nop_due && !frames.ping();
         if self.hello_due || self.offer_due || self.nop_due {
             return false;

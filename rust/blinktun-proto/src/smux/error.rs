@@ -67,6 +67,38 @@ impl fmt::Display for OpenError {
 
 impl core::error::Error for OpenError {}
 
+/// Why a flow cannot be opened, or a datagram not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlowError {
+    /// So many flows are open as there may be.
+    TooMany,
+    /// All 2^31 ids of this session were used.
+    Exhausted,
+    /// There is no such flow (any more).
+    Unknown,
+    /// The label is longer than [`MAX_LABEL`](super::MAX_LABEL).
+    Label,
+    /// A datagram of so many bytes is longer than [`MAX_DATAGRAM`](super::MAX_DATAGRAM).
+    Length(usize),
+    /// The peer takes no datagrams.
+    Unsupported,
+}
+
+impl fmt::Display for FlowError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FlowError::TooMany => write!(f, "too many flows of datagrams are open on this session"),
+            FlowError::Exhausted => write!(f, "this session has used all its flow ids"),
+            FlowError::Unknown => write!(f, "no such flow of datagrams"),
+            FlowError::Label => write!(f, "the label of a flow is too long"),
+            FlowError::Length(len) => write!(f, "a datagram of {len} bytes is too long"),
+            FlowError::Unsupported => write!(f, "the peer takes no datagrams"),
+        }
+    }
+}
+
+impl core::error::Error for FlowError {}
+
 /// Why a stream cannot be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamError {

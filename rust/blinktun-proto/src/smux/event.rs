@@ -1,4 +1,6 @@
-//! What happened on a session, and to which of its streams.
+//! What happened on a session, and to which of its streams or flows.
+
+use super::flow::FlowId;
 
 /// The number of a stream within its session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,4 +24,12 @@ pub enum Event {
     Closed(StreamId),
     /// The peer is blinktun: half-close and aborts are exact from now on.
     PeerHello,
+    /// The peer opened a flow of datagrams.
+    FlowOpened(FlowId),
+    /// Datagrams arrived. Not repeated while an earlier one waits in the queue.
+    DatagramsReadable(FlowId),
+    /// A reliable datagram that was not taken may be tried again.
+    DatagramsWritable(FlowId),
+    /// The peer ended the flow; what was not taken is gone.
+    FlowEnded(FlowId),
 }

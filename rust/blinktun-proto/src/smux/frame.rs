@@ -18,6 +18,8 @@ pub const HELLO: u32 = 0x424c_4b32;
 pub const OFFER: u32 = 0x424c_5332;
 /// The id of the NOP, the last frame of its segment, behind which all segments are independent: "BLS4".
 pub const SWITCH: u32 = 0x424c_5334;
+/// The id of a NOP that says: I take datagrams in independent segments. It stands before [`OFFER`].
+pub const DATAGRAMS: u32 = 0x424c_5336;
 
 const SYN: u8 = 0;
 const FIN: u8 = 1;

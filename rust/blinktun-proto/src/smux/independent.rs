@@ -7,12 +7,20 @@
 //! | 2 | RESET | stream |
 //! | 3 | WINDOW | stream, bytes consumed (32 bits), window beyond them (32 bits) |
 //! | 4 to 7 | STREAM | stream, offset (32 bits), perhaps a length (16 bits), data |
+//! | 8 | END | flow |
+//! | 32 to 55 | DATAGRAM | flow, perhaps a label, perhaps a place, perhaps a length (16 bits), data |
 //!
 //! Bit 0 of a STREAM frame's type says that the stream ends behind its data, bit 1 that there is a length; else
-//! the data ends with the segment. The number of a stream has 7 bits a byte, the lowest first, and bit 7 says
+//! the data ends with the segment. So does that of a DATAGRAM without a length (bit 1). Its bit 0 says that there is a
+//! label: its length (8 bits) and its bytes; bit 2, that there is a place: the number of the datagram, the offset of
+//! the data, and the length of the whole (16 bits each). Bits 3 and 4 are its class.
+//!
+//! The number of a stream or flow has 7 bits a byte, the lowest first, and bit 7 says
 //! that more follow. All other numbers are little-endian, counts of bytes are modulo 2^32.
 
 use super::Error;
+use super::assembly::Part;
+use super::flow::Class;
 use crate::buffer::ByteQueue;
 use crate::wire::{u16_at, u32_at};
 use crate::work;
@@ -24,6 +32,12 @@ const WINDOW: u8 = 3;
 const STREAM: u8 = 4;
 const FIN: u8 = 1;
 const HAS_LENGTH: u8 = 2;
+const END: u8 = 8;
+const DATAGRAM: u8 = 32;
+const HAS_LABEL: u8 = 1;
+const HAS_PLACE: u8 = 4;
+/// Where the class begins.
+const CLASS: u32 = 3;
 
 /// The frames of a segment have so many bytes at most.
 pub const MAX_SEGMENT: usize = 64 << 10;
@@ -60,6 +74,21 @@ pub enum Frame<'a> {
         data: &'a [u8],
         /// The stream ends behind them.
         is_last: bool,
+    },
+    /// The sender has ended the flow.
+    End(u32),
+    /// A datagram of the flow, or a part of one. The first one that arrives opens the flow.
+    Datagram {
+        /// The flow.
+        flow: u32,
+        /// What is done for it.
+        class: Class,
+        /// What the opener says of the flow.
+        label: &'a [u8],
+        /// Where the data belongs; `None`: it is the whole datagram.
+        part: Option<Part>,
+        /// The bytes.
+        data: &'a [u8],
     },
 }
 
@@ -112,9 +141,51 @@ impl<'a> Frames<'a> {
                     is_last: kind & FIN != 0,
                 }
             }
-            _ => return Err(Error::Segment),
+            END => Frame::End(id),
+            _ => self.datagram(kind, id)?,
         };
         Ok(Some(frame))
+    }
+
+    fn datagram(&mut self, kind: u8, flow: u32) -> Result<Frame<'a>, Error> {
+        let flags = HAS_LABEL | HAS_LENGTH | HAS_PLACE;
+        let class = kind
+            .checked_sub(DATAGRAM)
+            .map(|it| usize::from(it >> CLASS));
+        let Some(&class) = class.and_then(|class| Class::ALL.get(class)) else {
+            return Err(Error::Segment);
+        };
+        let has = |flag: u8| kind & flags & flag != 0;
+        let label = match has(HAS_LABEL) {
+            true => {
+                let len = self.take(1)?[0];
+                self.take(len.into())?
+            }
+            false => &[],
+        };
+        let part = match has(HAS_PLACE) {
+            true => {
+                let fields = self.take(6)?;
+                Some(Part {
+                    number: u16_at(fields, 0),
+                    offset: u16_at(fields, 2),
+                    whole: u16_at(fields, 4),
+                })
+            }
+            false => None,
+        };
+        let len = match has(HAS_LENGTH) {
+            true => u16_at(self.take(2)?, 0).into(),
+            false => self.rest.len(),
+        };
+        let data = self.take(len)?;
+        Ok(Frame::Datagram {
+            flow,
+            class,
+            label,
+            part,
+            data,
+        })
     }
 
     fn id(&mut self) -> Result<u32, Error> {
@@ -248,6 +319,63 @@ impl<'a> Writer<'a> {
         size
     }
 
+    /// That a flow has ended; whether it fitted.
+    pub fn end(&mut self, flow: u32) -> bool {
+        let fits = self.room() > length_of(flow);
+        if fits {
+            self.header(END, flow);
+        }
+        fits
+    }
+
+    /// A datagram of a flow with this class and label, or a part of one; whether it fitted.
+    pub fn datagram(
+        &mut self,
+        (flow, class, label): (u32, Class, &[u8]),
+        part: Option<Part>,
+        data: &[u8],
+    ) -> bool {
+        let around = datagram_header(flow, label, part.is_some());
+        let Some(rest) = self.room().checked_sub(around + data.len()) else {
+            return false;
+        };
+        // What fills the segment needs no length.
+        let fills = rest < 2;
+        if fills && rest > 0 {
+            return self.ping() && self.datagram((flow, class, label), part, data);
+        }
+        let mut kind = DATAGRAM | class.number() << CLASS;
+        for (flag, is_set) in [
+            (HAS_LABEL, !label.is_empty()),
+            (HAS_LENGTH, !fills),
+            (HAS_PLACE, part.is_some()),
+        ] {
+            kind |= if is_set { flag } else { 0 };
+        }
+        self.header(kind, flow);
+        if !label.is_empty() {
+            self.out.push(label.len() as u8);
+            self.out.extend_from_slice(label);
+        }
+        if let Some(part) = part {
+            for field in [part.number, part.offset, part.whole] {
+                self.out.extend_from_slice(&field.to_le_bytes());
+            }
+        }
+        if !fills {
+            self.out
+                .extend_from_slice(&(data.len() as u16).to_le_bytes());
+        }
+        self.out.extend_from_slice(data);
+        true
+    }
+
+    /// How many bytes a part of a datagram of this flow may have that fits.
+    pub fn part_room(&self, (flow, _, label): (u32, Class, &[u8])) -> usize {
+        self.room()
+            .saturating_sub(datagram_header(flow, label, true))
+    }
+
     fn header(&mut self, kind: u8, id: u32) {
         self.out.push(kind);
         let mut rest = id;
@@ -260,7 +388,8 @@ impl<'a> Writer<'a> {
 }
 
 /// Cut `frames`, which we have written, into parts of at most `most` bytes. Each is appended to what `begin`
-/// gives, which counts, and given to `emit`.
+/// gives, which counts, and given to `emit`. A datagram without a place cannot be cut: one that is too long is left
+/// out.
 pub fn cut(
     frames: &[u8],
     most: usize,
@@ -319,8 +448,50 @@ fn put<'a>(frame: Frame<'a>, part: &mut Vec<u8>, most: usize) -> Option<Frame<'a
             };
             return (taken < data.len()).then_some(rest);
         }
+        Frame::End(flow) => writer.end(flow),
+        Frame::Datagram {
+            flow,
+            class,
+            label,
+            part: Some(part),
+            data,
+        } => {
+            let head = (flow, class, label);
+            let (now, later) = data.split_at(writer.part_room(head).min(data.len()));
+            if now.is_empty() && !data.is_empty() || !writer.datagram(head, Some(part), now) {
+                return Some(frame);
+            }
+            let part = Some(Part {
+                offset: part.offset.wrapping_add(now.len() as u16),
+                ..part
+            });
+            let rest = Frame::Datagram {
+                flow,
+                class,
+                label,
+                part,
+                data: later,
+            };
+            return (!later.is_empty()).then_some(rest);
+        }
+        Frame::Datagram {
+            flow,
+            class,
+            label,
+            part: None,
+            data,
+        } => writer.datagram((flow, class, label), None, data),
     };
     (!fits).then_some(frame)
+}
+
+/// The bytes around a datagram of a flow that fills its segment.
+fn datagram_header(flow: u32, label: &[u8], has_place: bool) -> usize {
+    let label = match label.len() {
+        0 => 0,
+        len => 1 + len,
+    };
+    1 + length_of(flow) + label + if has_place { 6 } else { 0 }
 }
 
 /// The bytes that a stream's number takes.
@@ -347,6 +518,8 @@ mod tests {
         Reset(u32),
         Window(u32, u32, u32),
         Stream(u32, u32, usize, bool),
+        End(u32),
+        Datagram(u32, Class, usize, Option<u16>, usize),
     }
 
     fn spec() -> impl Strategy<Value = Spec> {
@@ -357,6 +530,20 @@ mod tests {
             (id(), any::<u32>(), any::<u32>()).prop_map(|(id, a, b)| Spec::Window(id, a, b)),
             (id(), any::<u32>(), 0usize..3000, any::<bool>())
                 .prop_map(|(id, at, n, is_last)| Spec::Stream(id, at, n, is_last)),
+            id().prop_map(Spec::End),
+            (id(), 0usize..3, 0usize..5, any::<u16>(), 0usize..3000).prop_map(
+                |(id, class, label, number, n)| {
+                    let class = Class::ALL[class];
+                    Spec::Datagram(id, class, label, Some(number), n)
+                }
+            ),
+            (id(), 0usize..5, 0usize..10).prop_map(|(id, label, n)| Spec::Datagram(
+                id,
+                Class::Plain,
+                label,
+                None,
+                n
+            )),
         ]
     }
 
@@ -376,31 +563,61 @@ mod tests {
                 data: &DATA[..n],
                 is_last,
             },
+            Spec::End(id) => Frame::End(id),
+            Spec::Datagram(flow, class, label, number, n) => Frame::Datagram {
+                flow,
+                class,
+                label: &DATA[..label],
+                part: number.map(|number| Part {
+                    number,
+                    offset: 0,
+                    whole: n as u16,
+                }),
+                data: &DATA[..n],
+            },
         }
     }
 
-    /// Frames of one stream that follow each other are one again.
+    /// Frames of one stream or datagram that follow each other are one again: where it ends, what it is, and
+    /// how much it has. PINGs say nothing.
     fn joined(frames: &[Frame<'_>]) -> Vec<(Option<u32>, String, usize)> {
         let mut out: Vec<(Option<u32>, String, usize)> = Vec::new();
         for frame in frames {
-            let Frame::Stream {
-                id,
-                offset,
-                data,
-                is_last,
-            } = *frame
-            else {
-                out.push((None, format!("{frame:?}"), 0));
-                continue;
+            let (offset, data, before, what) = match *frame {
+                Frame::Ping => continue, // one may fill a segment up
+                Frame::Stream {
+                    id,
+                    offset,
+                    data,
+                    is_last,
+                } => (
+                    offset,
+                    data,
+                    format!("{id} false"),
+                    format!("{id} {is_last}"),
+                ),
+                Frame::Datagram {
+                    flow,
+                    class,
+                    label,
+                    part: Some(part),
+                    data,
+                } => {
+                    let what = (flow, class, label, part.number, part.whole);
+                    let what = format!("{what:?}");
+                    (part.offset.into(), data, what.clone(), what)
+                }
+                _ => {
+                    out.push((None, format!("{frame:?}"), 0));
+                    continue;
+                }
             };
             let end = offset.wrapping_add(data.len() as u32);
             match out.last_mut() {
-                Some((Some(next), what, count))
-                    if *next == offset && *what == format!("{id} false") =>
-                {
-                    (*next, *what, *count) = (end, format!("{id} {is_last}"), *count + data.len());
+                Some((Some(next), known, count)) if *next == offset && *known == before => {
+                    (*next, *known, *count) = (end, what, *count + data.len());
                 }
-                _ => out.push((Some(end), format!("{id} {is_last}"), data.len())),
+                _ => out.push((Some(end), what, data.len())),
             }
         }
         out
@@ -438,7 +655,12 @@ mod tests {
     fn what_cannot_be_is_an_error() {
         for bytes in [
             &[0][..],
-            &[8, 3],
+            &[56, 3],
+            &[31, 3],
+            &[END],
+            &[DATAGRAM | HAS_LABEL, 3, 4, 1, 2],
+            &[DATAGRAM | HAS_PLACE, 3, 0, 0, 0, 0, 1],
+            &[DATAGRAM | HAS_LENGTH, 3, 2, 0, 1],
             &[RESET],
             &[RESET, 0x80],
             &[RESET, 0xff, 0xff, 0xff, 0xff, 0x10],

@@ -14,6 +14,7 @@
 //! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
 //! | `receive_buffer` | what arrives and waits unread, and when it fills the session's buffer |
 //! | [`independent`], `out` | frames of segments that stand for themselves; either form |
+//! | `flows`, `flow`, `assembly` | datagrams beside the streams; one flow of them; those that come in parts |
 //! | `ahead`, `gaps`, `opened` | what comes before something that is missing: bytes, ends, streams |
 //! | `stuck` | streams that are not read, once they have filled the buffer |
 //! | `fin`, `holds` | when a FIN may leave, depending on who the peer is; the streams that wait for it |
@@ -33,6 +34,7 @@
 //! (`docs/decisions/0037-independent-segments.md`).
 
 mod ahead;
+mod assembly;
 mod budget;
 mod closing;
 mod config;
@@ -41,6 +43,8 @@ mod credit;
 mod error;
 mod event;
 mod fin;
+mod flow;
+mod flows;
 mod forgotten;
 pub mod frame;
 mod gaps;
@@ -65,10 +69,12 @@ mod transmit;
 
 pub use config::{Config, Role, Settings, Version};
 pub use credit::{INITIAL_WINDOW, WINDOW_SLACK};
-pub use error::{Error, OpenError, StreamError};
+pub use error::{Error, FlowError, OpenError, StreamError};
 pub use event::{Event, StreamId};
+pub use flow::{Class, FlowId, MAX_DATAGRAM, MAX_LABEL};
+pub use flows::DatagramCounts;
 pub use frame::HELLO;
-pub use mux::Mux;
+pub use mux::{Mux, Support};
 pub use transmit::{MIN_TRANSMIT, Moved};
 
 /// Memory of one idle stream in the table, without heap, in bytes.

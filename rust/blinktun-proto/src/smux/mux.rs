@@ -4,6 +4,8 @@ use super::budget::SendBudget;
 use super::control::ControlFrames;
 use super::credit::{Credit, floor};
 use super::fin::ABANDONED;
+use super::flow::{Class, FlowId};
+use super::flows::{DatagramCounts, Flows};
 use super::forgotten::Forgotten;
 use super::holds::Holds;
 use super::keepalive::Keepalive;
@@ -15,7 +17,8 @@ use super::sending::{SendInput, SendState};
 use super::stream::Stream;
 use super::table::{Table, hasher};
 use super::{
-    Config, Error, Event, INITIAL_WINDOW, OpenError, Role, StreamError, StreamId, Version,
+    Config, Error, Event, FlowError, INITIAL_WINDOW, OpenError, Role, StreamError, StreamId,
+    Version,
 };
 use crate::qpp::StreamPads;
 use crate::time::Time;
@@ -43,7 +46,7 @@ pub(super) enum Form {
 /// Bounds, in bytes: unread data `receive_buffer` and 28 MiB plus one delivery (held in chunks of at most
 /// twice that, and 128 KiB per stream), and as much ahead of missing bytes; unsent data `send_buffer` per stream, and
 /// 16 MiB plus 8 KiB per stream together; streams
-/// `max_streams` of [`STREAM_BYTES`](super::STREAM_BYTES); 1024 dropped streams and 1024 refusals
+/// `max_streams` of [`STREAM_BYTES`](super::STREAM_BYTES); `max_flows` flows of datagrams with 8 MiB together; 1024 dropped streams and 1024 refusals
 /// of some 20 bytes each, the latter plus what one delivery holds. Events are bounded by the bytes
 /// delivered since they were last drained.
 #[derive(Debug)]
@@ -67,8 +70,21 @@ pub struct Mux {
     pub(super) form: Form,
     /// The peer's streams that have come.
     pub(super) opened: OpenedIds,
+    /// Datagrams beside the streams.
+    pub(super) flows: Flows,
     /// The last id that we opened.
     last_id: u32,
+}
+
+/// Whether datagrams can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// The peer has not said; what is sent waits a while.
+    Unknown,
+    /// The peer takes them.
+    Yes,
+    /// The peer is another program, or takes none.
+    No,
 }
 
 impl Mux {
@@ -95,6 +111,7 @@ impl Mux {
             holds: Holds::default(),
             form: Form::Ordered,
             opened: OpenedIds::new(config.role),
+            flows: Flows::new(config.role, config.settings.max_flows, config.hash_seed),
             last_id,
             config,
         }
@@ -113,6 +130,9 @@ impl Mux {
             && let Some(stream) = self.streams.get_mut(&id.0)
         {
             stream.receiving.readable_queued = false;
+        }
+        if let Some(Event::DatagramsReadable(id)) = event {
+            self.flows.note_announced(id);
         }
         event
     }
@@ -137,7 +157,8 @@ impl Mux {
         let choked = self.receive_buffer.space(self.streams.len()) == 0;
         self.reset_stuck(now);
         // Other programs give the session up themselves, soon.
-        let is_worth_waiting = self.peer_is_blinktun() && !self.streams.is_empty();
+        let is_used = !self.streams.is_empty() || self.flows.len() > 0;
+        let is_worth_waiting = self.peer_is_blinktun() && is_used;
         if self.keepalive.nop_is_due(now) {
             self.control.queue_nop();
         }
@@ -221,6 +242,106 @@ impl Mux {
         };
         self.queue_closing(&stream);
         self.events.push_back(Event::Closed(id));
+    }
+
+    // --- datagrams ------------------------------------------------------------------------
+
+    /// Whether datagrams can be sent.
+    pub fn datagram_support(&self) -> Support {
+        let is_blinktun = self.peer.kind() == PeerKind::Blinktun;
+        match (self.peer.kind(), self.peer.takes_datagrams()) {
+            _ if !self.config.settings.independent || self.config.settings.max_flows == 0 => {
+                Support::No
+            }
+            (PeerKind::Plain, _) => Support::No,
+            (_, true) => Support::Yes,
+            (_, false) if is_blinktun && self.peer.has_offered() => Support::No,
+            (_, false) => Support::Unknown,
+        }
+    }
+
+    /// Open a flow of datagrams. `label`, [`MAX_LABEL`](super::MAX_LABEL) bytes at most, goes with each of ours, so that the
+    /// peer knows what the flow is for with whichever arrives first.
+    ///
+    /// # Errors
+    /// [`FlowError`]: the peer takes no datagrams, or this session can open no more.
+    pub fn open_flow(&mut self, label: &[u8], class: Class) -> Result<FlowId, FlowError> {
+        match self.datagram_support() {
+            Support::No => Err(FlowError::Unsupported),
+            Support::Yes | Support::Unknown => self.flows.open(label, class),
+        }
+    }
+
+    /// Queue a datagram. If there is no room, the oldest that waits on its flow gives way to it; a reliable one is
+    /// not taken instead, and an [`Event::DatagramsWritable`] follows. Returns whether it was taken.
+    ///
+    /// One that is not reliable leaves within a second, or not at all.
+    ///
+    /// # Errors
+    /// [`FlowError`]: the flow is unknown, the datagram too long, or the peer takes none.
+    pub fn send_datagram(&mut self, id: FlowId, data: &[u8], now: Time) -> Result<bool, FlowError> {
+        if self.datagram_support() == Support::No {
+            return Err(FlowError::Unsupported);
+        }
+        let taken = self.flows.send(id, data, now)?;
+        self.look_after_flows();
+        Ok(taken)
+    }
+
+    /// Datagrams wait until both ends have said what they take: say it, though there is nothing else to say. If
+    /// the peer takes none, end the flows.
+    pub(super) fn look_after_flows(&mut self) {
+        if self.datagram_support() == Support::No {
+            self.flows.abandon(&mut self.events);
+        } else if self.form == Form::Ordered && self.flows.is_waiting() {
+            self.control.queue_nop();
+        }
+    }
+
+    /// The oldest datagram that has arrived on a flow.
+    pub fn first_datagram(&self, id: FlowId) -> Option<&[u8]> {
+        self.flows.first(id)
+    }
+
+    /// Take the oldest datagram that has arrived on a flow.
+    pub fn take_datagram(&mut self, id: FlowId) -> Option<Vec<u8>> {
+        self.flows.take(id)
+    }
+
+    /// End a flow: what waits is given up, and the peer sees [`Event::FlowEnded`].
+    pub fn end_flow(&mut self, id: FlowId) {
+        self.flows.end(id);
+        self.look_after_flows();
+    }
+
+    /// What its opener says of a flow; `None` if there is no such flow.
+    pub fn flow_label(&self, id: FlowId) -> Option<&[u8]> {
+        self.flows.label(id)
+    }
+
+    /// The class of what we send on a flow: the one that it was opened with.
+    pub fn flow_class(&self, id: FlowId) -> Option<Class> {
+        self.flows.class(id)
+    }
+
+    /// The flows that are open, in no order.
+    pub fn flow_ids(&self) -> impl Iterator<Item = FlowId> {
+        self.flows.ids()
+    }
+
+    /// How many flows are open.
+    pub fn flow_count(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Bytes of datagrams that wait, to leave or to be taken.
+    pub fn datagrams_held(&self) -> usize {
+        self.flows.held()
+    }
+
+    /// What became of datagrams since the session began.
+    pub fn datagram_counts(&self) -> DatagramCounts {
+        self.flows.counts
     }
 
     /// Whether the stream is open in any direction; forgotten ones are not.

@@ -1,6 +1,6 @@
 //! Where frames are written: to the one ordered stream, or to an independent segment.
 
-use super::frame::{self, HELLO, OFFER};
+use super::frame::{self, DATAGRAMS, HELLO, OFFER};
 use super::{Version, independent};
 use crate::buffer::ByteQueue;
 
@@ -55,10 +55,10 @@ impl Out<'_> {
         }
     }
 
-    /// That we take independent segments.
-    pub(super) fn offer(&mut self) -> bool {
+    /// That we take independent segments, and datagrams in them or not.
+    pub(super) fn offer(&mut self, with_datagrams: bool) -> bool {
         match self {
-            Out::Ordered(frames) => frames.nop(OFFER),
+            Out::Ordered(frames) => (!with_datagrams || frames.nop(DATAGRAMS)) && frames.nop(OFFER),
             Out::Independent(_) => true, // it left before the switch
         }
     }

@@ -1,6 +1,6 @@
 //! The other end: the frames that it sends, and what is known of it by them.
 
-use super::frame::{Decoder, Frame, HELLO, OFFER, SWITCH};
+use super::frame::{DATAGRAMS, Decoder, Frame, HELLO, OFFER, SWITCH};
 use super::{Error, Version};
 
 /// Which program the other end is.
@@ -49,6 +49,7 @@ pub(super) struct Peer {
     has_offered: bool,
     /// It sends nothing else.
     has_switched: bool,
+    takes_datagrams: bool,
 }
 
 impl Peer {
@@ -60,6 +61,7 @@ impl Peer {
             mark: None,
             has_offered: false,
             has_switched: false,
+            takes_datagrams: false,
         }
     }
 
@@ -86,6 +88,11 @@ impl Peer {
         self.has_offered
     }
 
+    /// Whether it takes datagrams in them.
+    pub(super) fn takes_datagrams(&self) -> bool {
+        self.takes_datagrams
+    }
+
     /// Whether its segments are independent.
     pub(super) fn has_switched(&self) -> bool {
         self.has_switched
@@ -108,6 +115,7 @@ impl Peer {
         };
         let last_mark = core::mem::replace(&mut self.mark, mark);
         self.has_offered |= mark == Some(OFFER);
+        self.takes_datagrams |= mark == Some(DATAGRAMS);
         Ok(Some(match frame {
             _ if before != kind && kind == PeerKind::Blinktun => {
                 self.decoder.allow_upgrade();
@@ -176,7 +184,7 @@ mod tests {
     fn an_offer_and_a_switch_count_only_from_blinktun() {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(Version::V2, &mut bytes, usize::MAX);
-        for mark in [OFFER, SWITCH] {
+        for mark in [DATAGRAMS, OFFER, SWITCH] {
             writer.nop(mark);
         }
         for kind in [PeerKind::Unheard, PeerKind::Plain, PeerKind::Blinktun] {
@@ -184,10 +192,12 @@ mod tests {
             peer.kind = kind;
             while peer.next(&mut data).expect("proper").is_some() {}
             let expected = kind == PeerKind::Blinktun;
-            assert_eq!(
-                (peer.has_offered(), peer.has_switched()),
-                (expected, expected)
-            );
+            let said = [
+                peer.takes_datagrams(),
+                peer.has_offered(),
+                peer.has_switched(),
+            ];
+            assert_eq!(said, [expected; 3]);
         }
     }
 

@@ -1,6 +1,7 @@
 //! From the wire: what each frame does.
 
 use super::closing::Closing;
+use super::flows::Arrived;
 use super::frame::Frame;
 use super::independent::{self, Frames};
 use super::peer::Said;
@@ -36,6 +37,9 @@ impl Mux {
             }
         }
         self.note_taken(now);
+        if self.flows.len() > 0 {
+            self.look_after_flows();
+        }
         Ok(())
     }
 
@@ -75,6 +79,22 @@ impl Mux {
                     data,
                     is_last,
                 } => self.on_piece(id, (offset, data, is_last), now)?,
+                independent::Frame::End(id) => self.flows.on_end(id, &mut self.events),
+                independent::Frame::Datagram {
+                    flow,
+                    class,
+                    label,
+                    part,
+                    data,
+                } => {
+                    let arrived = Arrived {
+                        class,
+                        label,
+                        part,
+                        data,
+                    };
+                    self.flows.receive(flow, arrived, now, &mut self.events);
+                }
             }
         }
         self.note_taken(now);
@@ -125,7 +145,7 @@ impl Mux {
 
     fn on_hello(&mut self) {
         if self.config.settings.independent {
-            self.control.queue_offer();
+            self.control.queue_offer(self.config.settings.max_flows > 0);
         }
         self.events.push_back(Event::PeerHello);
         while self.holds.next().is_some() {

@@ -1,6 +1,7 @@
 //! To the wire: control frames first, then the streams in turn.
 
 use super::closing::Closing;
+use super::flow::Class;
 use super::frame::{SWITCH, UPDATE, Writer};
 use super::independent;
 use super::mux::Form;
@@ -31,15 +32,41 @@ impl Mux {
     /// Whether [`transmit`](Mux::transmit) should be called. It may still move nothing, when there
     /// is too little room or when a FIN is found to be held: stop at 0 bytes.
     pub fn wants_transmit(&self) -> bool {
+        self.streams_wait() || (self.may_send_datagrams() && self.flows.is_waiting())
+    }
+
+    fn may_send_datagrams(&self) -> bool {
+        self.form == Form::Independent && self.peer.takes_datagrams()
+    }
+
+    fn streams_wait(&self) -> bool {
         let has_frames = !self.control.is_empty() || !self.scheduler.is_empty();
         self.version().is_some() && (has_frames || self.must_greet())
+    }
+
+    /// Whether the next segment is one of datagrams: they leave in segments of their own.
+    pub fn datagrams_are_next(&self) -> bool {
+        self.may_send_datagrams() && self.flows.go_first(self.streams_wait())
+    }
+
+    /// Append datagrams of one class to an independent segment, at most `max` bytes; returns the class.
+    pub fn transmit_datagrams(
+        &mut self,
+        max: usize,
+        out: &mut Vec<u8>,
+        now: Time,
+    ) -> Option<Class> {
+        let streams_wait = self.streams_wait();
+        let mut frames = independent::Writer::new(out, max);
+        self.flows
+            .transmit(&mut frames, streams_wait, now, &mut self.events)
     }
 
     /// Append whole frames to `out`, at most `max` bytes; returns how much was appended.
     ///
     /// Data is cut to fit; control frames are not, so less than [`MIN_TRANSMIT`] may move nothing.
     pub fn transmit(&mut self, max: usize, out: &mut Vec<u8>, now: Time) -> Moved {
-        let Some(version) = self.version().filter(|_| self.wants_transmit()) else {
+        let Some(version) = self.version().filter(|_| self.streams_wait()) else {
             return Moved::default();
         };
         let (before, mut urgent) = (out.len(), 0);
@@ -67,6 +94,7 @@ impl Mux {
             }
         }
         let bytes = out.len() - before;
+        self.flows.note_streams(bytes);
         Moved { bytes, urgent }
     }
 
@@ -215,6 +243,7 @@ mod tests {
             outage: Duration::from_secs(600),
             independent: true,
             max_streams: 10,
+            max_flows: 0,
         };
         let config = Config {
             role: Role::Client,

@@ -26,6 +26,7 @@ pub fn config(role: Role, version: Option<Version>) -> Config {
             outage: Duration::from_secs(600),
             independent: false,
             max_streams: 1000,
+            max_flows: 0,
         },
         pads: None,
         hash_seed: 7,

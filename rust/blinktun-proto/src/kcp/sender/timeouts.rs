@@ -97,9 +97,9 @@ impl Sender {
                     true => (Again::Early, LossKind::PacketThreshold),
                     false => (Again::Timeout, LossKind::Timeout),
                 };
-                segment.queued = Some(again);
-                self.lost += segment.waits_as_lost();
                 lost.add(segment.data.len(), segment.last.at, kind);
+                segment.queue(again, &mut self.in_flight);
+                self.lost += segment.waits_as_lost();
                 self.again.push_back(self.una.plus(index as u32));
                 segment.back_off(self.nodelay, &path.rtt);
             }

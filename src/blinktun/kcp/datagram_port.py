@@ -1,0 +1,128 @@
+"""UDP sockets that are joined with flows: the core alone carries their datagrams."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.kcp.driver import Driver
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable
+
+    from blinktun._core import DatagramClass, PortEvent
+    from blinktun.kcp.keys import FlowKey
+    from blinktun.kcp.session import Session
+
+
+class DatagramPort:
+    """The bound UDP socket of applications: each source can get a flow of its own.
+
+    What a source sends before it has one waits for a few seconds, up to 8 datagrams.
+
+    Attributes:
+        address: Where it is bound.
+
+    Args:
+        sock: Taken over.
+        on_source: Gets each source that has no flow: answer with `join` or `refuse`.
+    """
+
+    def __init__(self, sock: socket.socket, on_source: Callable[[Address], object]) -> None:
+        self._driver = Driver.current()
+        self._on_source = on_source
+        self._flows: dict[FlowKey, Session] = {}
+        self.address = Address(*sock.getsockname()[:2])
+        self._id = self._driver.core.add_datagram_port(sock.detach())
+        self._driver.ports[self._id] = self._on_event
+        self._driver.wake()
+
+    def join(
+        self,
+        source: Address,
+        session: Session,
+        told: tuple[DatagramClass, bytes],
+        on_end: Callable[[], object],
+    ) -> None:
+        """Give a source a flow with a class and a label; ``on_end`` is told if the peer ends it.
+
+        Raises:
+            TransportError: the session is over, or opens no more flows. The source is refused.
+        """
+        core = self._driver.core
+        try:
+            flow = session.open_flow_key(*told)
+            core.join_source(self._id, source.host, source.port, flow)
+        except OSError as error:
+            raise TransportError(str(error), peer=session.peer) from error
+        except TransportError:
+            self.refuse(source)
+            raise
+
+        def ended() -> None:
+            self._flows.pop(flow, None)
+            on_end()
+
+        self._flows[flow] = session
+        session.join_flow(flow, ended)
+        self._driver.wake()
+
+    def refuse(self, source: Address) -> None:
+        """Drop what a source without a flow has sent."""
+        self._driver.core.refuse_source(self._id, source.host, source.port)
+
+    def end_idle(self, idle: float) -> None:
+        """End the flows on which nothing has passed for ``idle`` seconds."""
+        for flow in self._driver.core.end_idle_flows(self._id, idle):
+            if session := self._flows.pop(flow, None):
+                session.end_flow(flow)
+
+    def close(self) -> None:
+        """Close the socket, and end its flows."""
+        self._driver.ports.pop(self._id, None)
+        self._driver.core.close_datagram_port(self._id)
+        flows, self._flows = self._flows, {}
+        for flow, session in flows.items():
+            session.end_flow(flow)
+        self._driver.wake()
+
+    def _on_event(self, event: PortEvent) -> None:
+        self._on_source(Address(event.host, event.port))
+
+
+class DatagramTarget:
+    """A UDP socket that is connected to a target, and the flow of a peer that it has.
+
+    Args:
+        sock: Taken over.
+        session: That of the flow.
+        flow: What it is joined with.
+        on_end: Told if the peer ends the flow.
+
+    Raises:
+        TransportError: the flow is over.
+    """
+
+    def __init__(
+        self, sock: socket.socket, session: Session, flow: FlowKey, on_end: Callable[[], object]
+    ) -> None:
+        self._driver = Driver.current()
+        self._session, self._flow = session, flow
+        try:
+            self._id = self._driver.core.join_target(flow, sock.detach())
+        except OSError as error:
+            raise TransportError(str(error), peer=session.peer) from error
+        session.join_flow(flow, on_end)
+        self._driver.wake()
+
+    def is_idle(self, idle: float) -> bool:
+        """Whether nothing has passed for ``idle`` seconds: then the flow is ended."""
+        return bool(self._driver.core.end_idle_flows(self._id, idle))
+
+    def close(self) -> None:
+        """Close the socket, and end the flow."""
+        self._session.end_flow(self._flow)
+        self._driver.core.close_datagram_port(self._id)
+        self._driver.wake()

@@ -1,0 +1,94 @@
+"""UDP sockets and flows, joined by hand. The roles that do so have tests of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from tests.unit.kcp.support import SETTINGS, echo
+from tests.unit.waiting import PATIENCE, until
+
+from blinktun import kcp
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.kcp import DatagramClass
+from blinktun.kcp.datagram_port import DatagramPort, DatagramTarget
+
+TOLD = (DatagramClass.PLAIN, b"")
+
+
+def udp() -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    made.bind(("127.0.0.1", 0))
+    return made
+
+
+async def back(flow: kcp.Flow) -> None:
+    async for data in flow:
+        await flow.send(b"<" + data)
+
+
+async def test_what_a_source_has_sent_waits_for_its_flow() -> None:
+    sources: asyncio.Queue[Address] = asyncio.Queue()
+    ends: list[str] = []
+    server = await kcp.serve(echo, "127.0.0.1:0", SETTINGS, datagrams=back)
+    async with server, await kcp.connect(server.address, SETTINGS) as session:
+        port = DatagramPort(udp(), sources.put_nowait)
+        with udp() as application:
+            application.connect((port.address.host, port.address.port))
+            for number in range(3):
+                application.send(b"%d" % number)
+            source = await sources.get()
+            assert source == Address(*application.getsockname())
+            port.join(source, session, TOLD, lambda: ends.append("peer"))
+            async with asyncio.timeout(PATIENCE):
+                loop = asyncio.get_running_loop()
+                got = [await loop.sock_recv(application, 10) for _ in range(3)]
+            assert got == [b"<0", b"<1", b"<2"]
+            assert sources.empty(), "it is told once"
+            assert session.flows == 1
+            port.end_idle(1000.0)
+            assert session.flows == 1
+            port.end_idle(0.0)
+            assert (session.flows, ends) == (0, [])
+            application.send(b"again")
+            assert await sources.get() == source
+            port.refuse(source)
+            application.send(b"and again")
+            assert await sources.get() == source
+            port.join(source, session, TOLD, lambda: ends.append("peer"))
+        session.close()
+        await until(lambda: ends == ["peer"])
+        with pytest.raises(TransportError):
+            port.join(source, session, TOLD, lambda: None)
+        port.close()
+
+
+async def test_a_target_gets_what_came_before_it() -> None:
+    targets: list[DatagramTarget] = []
+
+    with udp() as target:
+
+        async def connect(flow: kcp.Flow) -> None:
+            (far,) = server.sessions.values()
+            made = udp()
+            made.connect(target.getsockname())
+            targets.append(DatagramTarget(made, far, flow.key, lambda: None))
+            await asyncio.Event().wait()
+
+        server = await kcp.serve(echo, "127.0.0.1:0", SETTINGS, datagrams=connect)
+        async with server, await kcp.connect(server.address, SETTINGS) as session:
+            flow = session.open_flow()
+            await flow.send(b"one")
+            await flow.send(b"two")
+            loop = asyncio.get_running_loop()
+            async with asyncio.timeout(PATIENCE):
+                assert [await loop.sock_recv(target, 10) for _ in range(2)] == [b"one", b"two"]
+            assert not targets[0].is_idle(1000.0)
+            targets[0].close()
+            await until(lambda: not session.flows)
+            (far,) = server.sessions.values()
+            with pytest.raises(TransportError):
+                DatagramTarget(udp(), far, flow.key, lambda: None)
