@@ -83,7 +83,7 @@ def flag_value(option: Option, flag: Flag) -> tuple[object, Origin]:
     return value, Origin(COMMAND_LINE, f"-{flag.name}", shown(value))
 
 
-def value_of_text(option: Option, text: str, origin: Origin) -> str | int | bool:
+def value_of_text(option: Option, text: str, origin: Origin) -> str | int | bool | list[int]:
     """A text in the type of its option, as Go's flags are read.
 
     Raises:
@@ -91,7 +91,14 @@ def value_of_text(option: Option, text: str, origin: Origin) -> str | int | bool
     """
     if option.kind is Kind.TEXT:
         return text
-    value = _boolean(text) if option.kind is Kind.BOOLEAN else _integer(text)
+    value: bool | int | list[int] | None
+    match option.kind:
+        case Kind.BOOLEAN:
+            value = _boolean(text)
+        case Kind.PORTS:
+            value = _boolean(text) if _boolean(text) is not None else _integers(text)
+        case _:
+            value = _integer(text)
     if value is None:
         raise origin.error(f"is not {option.kind.value}", fix=option.accepts())
     return value
@@ -103,7 +110,7 @@ def _next_flag(found: re.Match[str], rest: list[str], known: Mapping[str, Option
     if option is None:
         fix = suggestion(f"-{name}", [f"-{flag}" for flag in known])
         raise Origin(COMMAND_LINE, f"-{name}").error("there is no such flag", fix=fix)
-    if text is None and option.kind is not Kind.BOOLEAN:
+    if text is None and option.kind not in {Kind.BOOLEAN, Kind.PORTS}:
         if not rest:
             raise Origin(COMMAND_LINE, f"-{name}").error("needs a value", fix=option.accepts())
         text = rest.pop(0)
@@ -146,6 +153,13 @@ def _vital(known: Mapping[str, Option]) -> list[Option]:
 
 def _boolean(text: str) -> bool | None:
     return _BOOLEANS.get(text)
+
+
+def _integers(text: str) -> list[int] | None:
+    """A list of numbers with commas; None if it is none."""
+    numbers = [_integer(part) for part in text.split(",")]
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == len(numbers) else None
 
 
 def _integer(text: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from blinktun.address import Address
 from blinktun.config.addresses import port_range, stream_address
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from blinktun.config.document import Document
     from blinktun.config.flags import Flag
-    from blinktun.config.model import StreamAddress
+    from blinktun.config.model import StreamAddress, UdpClass
     from blinktun.config.sip003 import Plugin
     from blinktun.errors import ConfigError
 
@@ -167,10 +167,16 @@ def _client(settings: Settings, source: str) -> KcptunClient:
             f"scavengettl {link.scavengettl} s exceeds autoexpire {link.autoexpire} s:"
             " several expired sessions may live beside each new one"
         )
+    localaddr = stream_address(settings, "localaddr")
+    udp = _udp(settings, localaddr, "localaddr")
+    if udp is None and settings.given("udpclass"):
+        warnings.append(f"{settings.origin('udpclass').key} has no effect without udp")
     return KcptunClient(
-        localaddr=stream_address(settings, "localaddr"),
+        localaddr=localaddr,
         remoteaddr=port_range(settings, "remoteaddr", empty_host="127.0.0.1"),
         link=link,
+        udp=udp,
+        udp_class=cast("UdpClass", settings.text("udpclass")),
         log=log,
         reports=reports,
         grace=float(settings.integer("grace")),
@@ -189,10 +195,13 @@ def _server(settings: Settings, source: str) -> KcptunServer:
     if kcp.tcp and settings.integer("workers") > 1:
         problem = "cannot share a port on which datagrams are disguised as TCP"
         raise settings.error("workers", problem, fix="write 1, or leave tcp out")
+    target = _target(settings)
+    udp = _udp(settings, target, "target")
     return KcptunServer(
         listen=port_range(settings, "listen"),
-        target=_target(settings),
+        target=target,
         kcp=kcp,
+        udp=udp,
         workers=settings.integer("workers"),
         state_dir=settings.text("statedir"),
         log=log,
@@ -212,6 +221,15 @@ def _target(settings: Settings) -> StreamAddress:
     if target.port == 0:
         raise settings.error("target", "has no port to connect to", fix="write a port 1..65535")
     return Address(target.host or "127.0.0.1", target.port)
+
+
+def _udp(settings: Settings, where: StreamAddress, name: str) -> tuple[int, ...] | None:
+    """On which ports UDP goes beside the TCP of an address."""
+    ports = settings.ports("udp")
+    if ports is not None and not isinstance(where, Address):
+        problem = f"goes to and from ports, and {name} is the path of a UNIX socket"
+        raise settings.error("udp", problem, fix=f"write host:port for {name}, or leave udp out")
+    return ports
 
 
 def client_link(settings: Settings) -> KcpLink:

@@ -30,6 +30,7 @@ class Kind(Enum):
     NUMBER = "a number"
     BOOLEAN = "true or false"
     LIST = "a list"
+    PORTS = "true, false, or a list of ports (1..65535)"
     OBJECT = "an object"
 
 
@@ -162,10 +163,16 @@ def by_key(options: Iterable[Option]) -> dict[str, Option]:
 
 def _is_kind(kind: Kind, value: object) -> bool:
     if isinstance(value, bool):
-        return kind is Kind.BOOLEAN
+        return kind in {Kind.BOOLEAN, Kind.PORTS}
+    if kind is Kind.PORTS:
+        return isinstance(value, list) and 0 < len(value) <= _PORTS and all(map(_is_port, value))
     if isinstance(value, float) and not math.isfinite(value):
         return False
     return isinstance(value, _TYPES[kind])
+
+
+def _is_port(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 16
 
 
 def _is_printable(value: str, *, secret: bool) -> bool:
@@ -173,6 +180,9 @@ def _is_printable(value: str, *, secret: bool) -> bool:
         return not any("\ud800" <= character <= "\udfff" for character in value)
     return value.isprintable()
 
+
+_PORTS = 1024
+"""The longest list of ports."""
 
 _TYPES: Mapping[Kind, type | tuple[type, ...]] = {
     Kind.TEXT: str,

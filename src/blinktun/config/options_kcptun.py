@@ -175,6 +175,28 @@ _SESSIONS = (
     ),
 )
 
+_DATAGRAMS = (
+    Option(
+        "udp",
+        Kind.PORTS,
+        "UDP beside TCP, between two blinktun that both have it: true carries it from the port of"
+        " localaddr to that of target, a list of ports from these to the same ones of the"
+        " target's host (blinktun's own)",
+        both(False),
+        metavar="true|PORT,...",
+        example="[53, 51820]",
+    ),
+    Option(
+        "udpclass",
+        _TEXT,
+        "what is done for datagrams: plain loses what the path loses; protected sends copies, as"
+        " many as the loss asks for (blinktun's own)",
+        only(CLIENT, "plain"),
+        metavar="NAME",
+        choices=("plain", "protected"),
+    ),
+)
+
 _PACKETS = (
     Option(
         "mode",
@@ -458,6 +480,7 @@ KCPTUN_OPTIONS: tuple[Option, ...] = tuple(
         ("Addresses", _ADDRESSES),
         ("Secret and cipher", _SECRECY),
         ("Sessions", _SESSIONS),
+        ("Datagrams", _DATAGRAMS),
         ("Packets", _PACKETS),
         ("Forward error correction, the same at both ends unless one end has none", _FEC),
         ("Streams", _STREAMS),

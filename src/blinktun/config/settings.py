@@ -152,6 +152,13 @@ class Settings:
         """A boolean option."""
         return self.value(name) is True
 
+    def ports(self, name: str) -> tuple[int, ...] | None:
+        """An option of kind PORTS: None for false, no ports for true."""
+        value = self.value(name)
+        if isinstance(value, list):
+            return tuple(dict.fromkeys(value))
+        return () if value is True else None
+
     def origin(self, key: str, value: object = None) -> Origin:
         """Where something inside these settings was written."""
         return Origin(self._source, f"{self._prefix}{key}", "" if value is None else shown(value))

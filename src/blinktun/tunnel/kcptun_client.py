@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from blinktun.net.unix import UnixListener
 from blinktun.transports.kcp import PoolDialer
 from blinktun.tunnel.effective import start_line
 from blinktun.tunnel.fec_notice import fec_notice
+from blinktun.tunnel.kcptun_udp import UdpEntrance
 from blinktun.tunnel.relay_log import Relays
 from blinktun.tunnel.waiting import WaitingConnections
 
@@ -42,15 +44,22 @@ class KcptunClientRole:
     def __init__(self, config: KcptunClient) -> None:
         self._config = config
         self._relays = Relays(quiet=config.log.quiet)
-        self._pool = SessionPool(config.remoteaddr, config.link)
+        kcp = replace(config.kcp, datagrams=config.udp is not None)
+        self._pool = SessionPool(config.remoteaddr, replace(config.link, kcp=kcp))
         self._pool.on_mismatch = fec_notice(config.kcp)
         self._listener: TcpListener | UnixListener | None = None
         self._waiting = WaitingConnections(self._pool.dial, self._relay)
+        self._udp = UdpEntrance(config, self._pool) if config.udp is not None else None
 
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens on TCP, while it runs."""
         return self._listener.addresses if isinstance(self._listener, TcpListener) else ()
+
+    @property
+    def udp_addresses(self) -> Sequence[Address]:
+        """Where it listens on UDP, while it runs."""
+        return self._udp.addresses if self._udp else ()
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -71,6 +80,15 @@ class KcptunClientRole:
         if self._config.kcp.tcp:
             check_rights(self._config.remoteaddr.host)
         where = self._listen(self._config.localaddr)
+        if self._udp and isinstance(self._config.localaddr, Address):
+            try:
+                # TCP may have got a port of the system's choice.
+                port = self.addresses[0].port
+                self._udp.start(Address(self._config.localaddr.host, port))
+            except TransportError:
+                await self.stop()
+                raise
+            where = f"{where}, udp: {', '.join(map(str, self._udp.addresses))}"
         _log.info("%s", start_line(self._config, where))
 
     async def stop(self, grace: float = 0.0) -> None:
@@ -79,6 +97,8 @@ class KcptunClientRole:
             self._listener.close()
             self._listener = None
         await self._waiting.aclose()
+        if self._udp:
+            await self._udp.aclose()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 await self._relays.stop(self._pool.sessions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from blinktun import kcp
@@ -20,6 +21,7 @@ from blinktun.state.openings import Openings
 from blinktun.transports.kcp import KcpStream
 from blinktun.tunnel.effective import start_line
 from blinktun.tunnel.fec_notice import fec_notice
+from blinktun.tunnel.kcptun_udp import UdpExit
 from blinktun.tunnel.relay_log import Relays
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ class KcptunServerRole:
     ) -> None:
         core_config(config.kcp)
         self._config = config
+        self._kcp = replace(config.kcp, datagrams=config.udp is not None)
         self._bound = bound
         self._deliver = deliver
         self._relays = Relays(quiet=config.log.quiet)
@@ -66,8 +69,11 @@ class KcptunServerRole:
         self._stopping = False
         self._openings: Openings | None = None
         self._target = str(config.target)
-        # An IP address needs no name service, and so no task: the relay waits for the connection.
         target = config.target
+        self._udp: UdpExit | None = None
+        if config.udp is not None and isinstance(target, Address):
+            self._udp = UdpExit(config, target)
+        # An IP address needs no name service, and so no task: the relay waits for the connection.
         self._target_ip = target if isinstance(target, Address) and target.ip else None
 
     @property
@@ -112,13 +118,18 @@ class KcptunServerRole:
             task.cancel()
             session.reset(key)
         await asyncio.gather(*self._dials, return_exceptions=True)
+        if self._udp:
+            await self._udp.aclose()
         await self._close()
 
     def _sessions(self) -> list[kcp.Session]:
         return [session for server in self._servers for session in server.sessions.values()]
 
     def _listen(self, where: Address | socket.socket) -> kcp.Server:
-        server = kcp.Server(where, self._config.kcp, self._on_stream, openings=self._openings)
+        on_flow = self._udp.on_flow if self._udp else None
+        server = kcp.Server(
+            where, self._kcp, self._on_stream, openings=self._openings, on_flow=on_flow
+        )
         server.on_new_session = self._on_session
         return server
 

@@ -107,6 +107,23 @@ def test_every_key_reaches_the_model() -> None:
     )
 
 
+def test_udp_beside_tcp() -> None:
+    assert (client().udp, client().udp_class, server().udp) == (None, "plain", None)
+    assert client(udp=False).udp is None
+    assert client(udp=True, udpclass="protected").udp == ()
+    assert client(udp=True, udpclass="protected").udp_class == "protected"
+    assert server(udp=[53, 51820, 53]).udp == (53, 51820)
+    assert client(udpclass="protected").warnings[-1] == "udpclass has no effect without udp"
+
+
+def test_udp_has_no_place_at_a_unix_socket() -> None:
+    for error, name in (
+        (refused(CLIENT, udp=True, localaddr="/run/k"), "localaddr"),
+        (refused(SERVER, udp=[53], target="/run/k"), "target"),
+    ):
+        assert (error.key, error.fix) == ("udp", f"write host:port for {name}, or leave udp out")
+
+
 def test_one_port_cannot_show_several_processes() -> None:
     error = refused(SERVER, pprof=True, workers=2)
     assert error.key == "pprof"
@@ -292,6 +309,7 @@ WRONG_TYPE: dict[Kind, tuple[object, ...]] = {
     Kind.TEXT: (1, True, ["x"], {"x": 1}, 1.5),
     Kind.INTEGER: ("1", True, 1.0, 1e3, [1], {}),
     Kind.BOOLEAN: (0, 1, "true", []),
+    Kind.PORTS: (0, 53, "true", [], [0], ["53"], [True]),
 }
 
 

@@ -81,6 +81,12 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "log": (("a\0b", "write a string"),),
     "snmplog": (("a\0b", "write a string"),),
     "statedir": (("a\0b", "write a string"),),
+    "udp": (),
+    "udpclass": (
+        ("Plain", "did you mean plain?"),
+        ("reliable", "known: plain"),
+        ("", "known: plain"),
+    ),
     # Numbers that have to fit others
     "datashard": ((253, "write at most 255 for both together"),),
     "parityshard": ((246, "write at most 255 for both together"),),
@@ -112,6 +118,7 @@ WRONG_TYPES: Mapping[Kind, Sequence[object]] = {
     Kind.TEXT: (1, 1.5, True, ["x"], {"x": 1}),
     Kind.INTEGER: ("1", "fast", 1.5, 1e3, True, [1], {}),
     Kind.BOOLEAN: (0, 1, "true", "", [], {}),
+    Kind.PORTS: (0, 53, "true", "53", [], {}, [0], [65536], ["53"], [True], [53, 5.5], [1] * 1025),
 }
 
 
@@ -140,6 +147,9 @@ def _wrong_texts(option: Option) -> Iterator[tuple[str, str]]:
     """The same for a flag, whose value is a text."""
     if option.kind is Kind.BOOLEAN:
         yield from ((text, "write true or false") for text in ("", "yes", "2", "tRUE"))
+        return
+    if option.kind is Kind.PORTS:
+        yield from ((text, "list of ports") for text in ("", "yes", "-1", "53,", "53,65536", "a"))
         return
     wanted = str if option.kind is Kind.TEXT else int
     for value, fix in _wrong(option):

@@ -1,0 +1,269 @@
+"""UDP through the kcptun roles: a flow of datagrams for each source of an application.
+
+The core carries the datagrams. What is decided here is which session a source gets, where a flow
+goes, and when one ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+from functools import partial
+from typing import TYPE_CHECKING
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.kcp import DatagramClass
+from blinktun.kcp.datagram_port import DatagramPort, DatagramTarget
+from blinktun.net.limits import keep_reserve
+from blinktun.net.resolve import Resolver
+from blinktun.net.udp import bind
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from blinktun import kcp
+    from blinktun.config.model import KcptunClient, KcptunServer
+    from blinktun.kcp.keys import FlowKey
+    from blinktun.kcp.pool import SessionPool
+
+IDLE = 300.0
+"""Seconds without a datagram after which an association ends (RFC 4787, REQ-5)."""
+IDLE_DNS = 20.0
+"""The same for port 53: each question has a source of its own, and one answer."""
+
+_DNS = 53
+_LOOK = 5.0
+"""Seconds between looks for what is idle."""
+_PATIENCE = 10.0
+"""Seconds in which a server that takes datagrams has said so."""
+_AT_ONCE = 5.0
+"""A flow that its server ends sooner was refused; for `_REST` seconds none is tried again."""
+_REST = 10.0
+_PAUSE = 60.0
+"""Seconds between two warnings of one kind."""
+_PORT = struct.Struct("!H")
+"""The label of a flow: the port that it goes to; none: that of the target."""
+
+_log = logging.getLogger("blinktun.kcptun")
+
+
+class _Background:
+    """Tasks of a role that end with it, and its warnings, each of which is said once a minute."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._silent_until: dict[str, float] = {}
+
+    def run(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def warn(self, what: str) -> None:
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until.get(what, 0.0):
+            self._silent_until = {what: at for what, at in self._silent_until.items() if at > now}
+            self._silent_until[what] = now + _PAUSE
+            _log.warning("udp: %s", what)
+
+    async def aclose(self) -> None:
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class UdpEntrance:
+    """The UDP ports of a kcptun client.
+
+    Bound: as many sources as the sessions have flows, 4096 each. A source that neither sends nor
+    gets anything for `IDLE` seconds is forgotten.
+    """
+
+    def __init__(self, config: KcptunClient, pool: SessionPool) -> None:
+        self._config = config
+        self._pool = pool
+        self._ports: list[tuple[DatagramPort, float]] = []
+        self._refused: dict[bytes, float] = {}
+        self._background = _Background()
+
+    @property
+    def addresses(self) -> Sequence[Address]:
+        """Where it listens."""
+        return [port.address for port, _ in self._ports]
+
+    def start(self, where: Address) -> None:
+        """Listen beside ``where``, the address of TCP.
+
+        Raises:
+            TransportError: an address cannot be bound.
+        """
+        try:
+            for number in self._config.udp or (where.port,):
+                label = _PORT.pack(number) if self._config.udp else b""
+                for sock in bind(Address(where.host, number)):
+                    self._add(sock, label, IDLE_DNS if number == _DNS else IDLE)
+        except TransportError:
+            self._close_ports()
+            raise
+        self._background.run(self._sweep())
+
+    async def aclose(self) -> None:
+        """Close the ports, and end all flows."""
+        await self._background.aclose()
+        self._close_ports()
+
+    def _add(self, sock: socket.socket, label: bytes, idle: float) -> None:
+        port = DatagramPort(sock, lambda source: self._on_source(port, label, source))
+        self._ports.append((port, idle))
+
+    def _close_ports(self) -> None:
+        ports, self._ports = self._ports, []
+        for port, _ in ports:
+            port.close()
+
+    def _on_source(self, port: DatagramPort, label: bytes, source: Address) -> None:
+        session = self._pool.pick()
+        if session is not None and session.takes_datagrams:
+            self._join(port, label, source, session)
+        else:
+            self._background.run(self._ask(port, label, source, session))
+
+    async def _ask(
+        self, port: DatagramPort, label: bytes, source: Address, session: kcp.Session | None
+    ) -> None:
+        """Make a session, if there is none; the server says with its first frames what it takes."""
+        if session is None:
+            session = await self._pool.dial()
+        if session.takes_datagrams is not False:
+            self._join(port, label, source, session)  # its datagrams wait for the server's word
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while session.takes_datagrams is None and not session.is_closed:
+                    await session.next_turn()
+        if not session.takes_datagrams and not session.is_closed:
+            port.refuse(source)
+            self._background.warn(
+                f"{session.peer} takes no datagrams: it needs blinktun's kcptun-server with udp"
+            )
+
+    def _join(
+        self, port: DatagramPort, label: bytes, source: Address, session: kcp.Session
+    ) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._refused.get(label, 0.0):
+            port.refuse(source)
+            return
+        told = (DatagramClass(self._config.udp_class), label)
+        try:
+            port.join(source, session, told, partial(self._on_end, session, label, now))
+        except TransportError as error:
+            self._background.warn(str(error))
+
+    def _on_end(self, session: kcp.Session, label: bytes, began: float) -> None:
+        """The server, or the session, has ended a flow."""
+        now = asyncio.get_running_loop().time()
+        if session.takes_datagrams and now < began + _AT_ONCE:
+            self._refused[label] = now + _REST
+            port = _PORT.unpack(label)[0] if label else "its target's port"
+            self._background.warn(f"{session.peer} has no udp for {port}")
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            for port, idle in self._ports:
+                port.end_idle(idle)
+
+
+class UdpExit:
+    """The UDP sockets of a kcptun server, one for each flow, connected to the target's host.
+
+    Bound: as many as the sessions have flows, 4096 each. One on which nothing passes for `IDLE`
+    seconds is closed.
+    """
+
+    def __init__(self, config: KcptunServer, target: Address) -> None:
+        self._target = target
+        self._allowed = frozenset(config.udp or (target.port,))
+        self._targets: dict[FlowKey, tuple[DatagramTarget, float]] = {}
+        self._is_swept = False
+        self._background = _Background()
+
+    def on_flow(self, session: kcp.Session, flow: FlowKey) -> None:
+        """A client has opened a flow: give it a socket, or end it."""
+        port = self._port_of(session.flow_label(flow))
+        if port not in self._allowed:
+            asked = "an unreadable port" if port is None else f"port {port}"
+            self._background.warn(f"{session.peer} asks for {asked}, which udp does not name")
+            session.end_flow(flow)
+            return
+        if not self._is_swept:
+            self._is_swept = True
+            self._background.run(self._sweep())
+        if self._target.ip:
+            self._connect(session, flow, Address(self._target.host, port))
+        else:
+            self._background.run(self._resolve(session, flow, port))
+
+    async def aclose(self) -> None:
+        """End all flows."""
+        await self._background.aclose()
+        for flow in tuple(self._targets):
+            self._close(flow)
+
+    def _port_of(self, label: bytes) -> int | None:
+        if not label:
+            return self._target.port
+        return int(_PORT.unpack(label)[0]) if len(label) == _PORT.size else None
+
+    async def _resolve(self, session: kcp.Session, flow: FlowKey, port: int) -> None:
+        try:
+            found = await Resolver.shared().resolve(self._target.host or "localhost")
+            self._connect(session, flow, Address(found[0], port))
+        except (OSError, ValueError, IndexError) as error:
+            self._background.warn(f"{self._target.host}: {error}")
+            session.end_flow(flow)
+
+    def _connect(self, session: kcp.Session, flow: FlowKey, where: Address) -> None:
+        try:
+            close = partial(self._close, flow)
+            target = DatagramTarget(_connected(where), session, flow, close)
+        except TransportError as error:
+            self._background.warn(str(error))
+            session.end_flow(flow)
+            return
+        self._targets[flow] = target, IDLE_DNS if where.port == _DNS else IDLE
+
+    def _close(self, flow: FlowKey) -> None:
+        target, _ = self._targets.pop(flow)
+        target.close()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK)
+            for flow, (target, idle) in tuple(self._targets.items()):
+                if target.is_idle(idle):
+                    self._close(flow)
+
+
+def _connected(where: Address) -> socket.socket:
+    """A UDP socket that is connected to an IP address.
+
+    Raises:
+        TransportError: the system has none, or no route.
+    """
+    made = None
+    try:
+        family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
+        made = keep_reserve(socket.socket(family, socket.SOCK_DGRAM))
+        made.setblocking(False)
+        made.connect((where.host, where.port))
+    except OSError as error:
+        if made:
+            made.close()
+        raise TransportError(str(error), peer=str(where)) from error
+    return made

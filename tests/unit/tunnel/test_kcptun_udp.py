@@ -1,0 +1,192 @@
+"""UDP through the kcptun roles."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.tunnel.kcptun import client_config, server_config
+from tests.unit.waiting import PATIENCE, until
+
+from blinktun.address import Address
+from blinktun.errors import TransportError
+from blinktun.kcp.driver import Driver
+from blinktun.tunnel import kcptun_udp
+from blinktun.tunnel.kcptun_client import KcptunClientRole
+from blinktun.tunnel.kcptun_server import KcptunServerRole
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Ports = tuple[int, ...] | None
+
+
+class Application:
+    """A UDP socket of an application or a target."""
+
+    def __init__(self, to: Address | None = None) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.bind(("127.0.0.1", 0))
+        if to:
+            self._socket.connect((to.host, to.port))
+
+    @property
+    def address(self) -> Address:
+        return Address(*self._socket.getsockname())
+
+    def send(self, data: bytes) -> None:
+        self._socket.send(data)
+
+    async def receive(self) -> bytes:
+        async with asyncio.timeout(PATIENCE):
+            return await asyncio.get_running_loop().sock_recv(self._socket, 70_000)
+
+    def echo(self) -> None:
+        """Send back what comes, from now on."""
+
+        def answer() -> None:
+            data, source = self._socket.recvfrom(70_000)
+            self._socket.sendto(data[::-1], source)
+
+        asyncio.get_running_loop().add_reader(self._socket, answer)
+
+    async def ask(self, data: bytes) -> bytes:
+        self.send(data)
+        return await self.receive()
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """Both roles, and a target that sends back what it gets, last byte first."""
+
+    client: KcptunClientRole
+    server: KcptunServerRole
+    target: Application
+    stack: AsyncExitStack
+
+    def application(self, at: int = 0) -> Application:
+        made = Application(self.client.udp_addresses[at])
+        self.stack.callback(made.close)
+        return made
+
+
+@asynccontextmanager
+async def tunnel(near: Ports = (), far: Ports = (), *, host: str = "") -> AsyncIterator[Tunnel]:
+    async with AsyncExitStack() as stack:
+        target = Application()
+        stack.callback(target.close)
+        target.echo()
+        where = replace(target.address, host=host) if host else target.address
+        server = KcptunServerRole(replace(server_config(where), udp=far))
+        await server.start()
+        stack.push_async_callback(server.stop)
+        client = KcptunClientRole(replace(client_config(server.addresses[0]), udp=near))
+        await client.start()
+        stack.push_async_callback(client.stop)
+        yield Tunnel(client, server, target, stack)
+
+
+@pytest.mark.parametrize("host", ["", "localhost"])
+async def test_each_source_gets_its_answers(host: str) -> None:
+    async with tunnel(host=host) as both:
+        applications = [both.application() for _ in range(20)]
+        for number, application in enumerate(applications):
+            application.send(b"hello from %d" % number)
+        for number, application in enumerate(applications):
+            assert await application.receive() == (b"hello from %d" % number)[::-1]
+        assert await applications[0].ask(b"") == b""
+        assert await applications[1].ask(bytes(range(256)) * 100) == bytes(range(255, -1, -1)) * 100
+
+
+async def test_it_listens_where_tcp_does() -> None:
+    async with tunnel() as both:
+        assert list(both.client.udp_addresses) == list(both.client.addresses)
+
+
+async def test_a_list_of_ports() -> None:
+    async with tunnel() as probe:
+        free = probe.client.udp_addresses[0].port
+    async with AsyncExitStack() as stack:
+        target = Application()
+        stack.callback(target.close)
+        target.echo()
+        wanted = target.address.port
+        # The client's port must be the target's, so it listens on another address.
+        config = server_config(Address("127.0.0.1", free))
+        server = KcptunServerRole(replace(config, udp=(wanted,)))
+        await server.start()
+        stack.push_async_callback(server.stop)
+        near = replace(client_config(server.addresses[0]), localaddr=Address("127.0.0.2", 0))
+        client = KcptunClientRole(replace(near, udp=(wanted,)))
+        await client.start()
+        stack.push_async_callback(client.stop)
+        assert [str(where) for where in client.udp_addresses] == [f"127.0.0.2:{wanted}"]
+        application = Application(client.udp_addresses[0])
+        stack.callback(application.close)
+        assert await application.ask(b"abc") == b"cba"
+
+
+async def test_a_port_that_the_server_does_not_name(caplog: pytest.LogCaptureFixture) -> None:
+    async with tunnel(far=(9,)) as both:
+        application = both.application()
+        application.send(b"x")
+        await until(lambda: "asks for port" in caplog.text)
+        await until(lambda: "has no udp for its target's port" in caplog.text)
+        application.send(b"y")  # none is tried again at once
+        await asyncio.sleep(0)
+        assert caplog.text.count("does not name") == 1
+
+
+@pytest.mark.parametrize("far", [None])
+async def test_a_server_without_udp(far: Ports, caplog: pytest.LogCaptureFixture) -> None:
+    async with tunnel(far=far) as both:
+        application = both.application()
+        application.send(b"x")
+        await until(lambda: "takes no datagrams: it needs blinktun's kcptun-server" in caplog.text)
+        assert [record.levelno for record in caplog.records if "datagrams" in record.message] == [
+            logging.WARNING
+        ]
+
+
+async def test_what_is_idle_ends_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kcptun_udp, "IDLE", 0.3)
+    monkeypatch.setattr(kcptun_udp, "_LOOK", 0.01)
+    async with tunnel() as both:
+        application = both.application()
+        for _ in range(3):
+            assert await application.ask(b"abc") == b"cba"
+            await until(lambda: not flows_in_use())
+
+
+def flows_in_use() -> int:
+    sessions = Driver.current().sessions.values()
+    return sum(getattr(session, "flows", 0) for session in sessions)
+
+
+async def test_a_session_that_ends_takes_no_source_with_it() -> None:
+    async with tunnel() as both:
+        application = both.application()
+        assert await application.ask(b"abc") == b"cba"
+        for session in both.client._pool.sessions():
+            session.close()
+        await until(lambda: not both.client._pool.sessions())
+        assert await application.ask(b"def") == b"fed"
+
+
+async def test_a_port_that_is_taken() -> None:
+    async with tunnel() as both:
+        taken = both.client.udp_addresses[0].port
+        config = client_config(both.server.addresses[0])
+        role = KcptunClientRole(replace(config, udp=(taken,)))
+        with pytest.raises(TransportError, match=f"127.0.0.1:{taken}"):
+            await role.start()
