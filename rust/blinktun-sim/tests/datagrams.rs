@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use blinktun_link::Weather;
 use blinktun_proto::session::Config;
-use blinktun_proto::smux::{Class, DatagramCounts, FlowError, FlowId};
+use blinktun_proto::smux::{Class, DatagramCounts, FlowError, FlowId, Version};
 use blinktun_proto::time::{Duration, Time};
 use blinktun_sim::{Flow, Setup, Side, World, for_each_seed};
 
@@ -285,4 +285,18 @@ fn a_session_of_datagrams_alone_begins_and_finds_its_mtu() {
         let stats = world.session(Side::Client).expect("it lives").stats(now);
         assert_eq!(stats.mtu, 1472);
     });
+}
+
+#[test]
+fn a_session_of_datagrams_alone_begins_whatever_its_first_words_are() {
+    for compress in [false, true] {
+        for version in [None, Some(Version::V1), Some(Version::V2)] {
+            let mut setup = setup(1, 0.0).both(|config| config.compress = compress);
+            setup.client.smux.version = version;
+            let mut world = setup.build();
+            let mut beats = [Beat::new(&mut world, Side::Client, Class::Plain, 100)];
+            beat(&mut world, &mut beats, (1, 50 * MILLI), SECOND);
+            assert_eq!(beats[0].lost(), 0.0, "{compress} {version:?}");
+        }
+    }
 }

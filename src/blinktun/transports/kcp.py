@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.config.model import ServerLink
     from blinktun.effects import Chunk
-    from blinktun.kcp.keys import StreamKey
+    from blinktun.kcp.keys import FlowKey, StreamKey
     from blinktun.net.resolve import Resolver
 
 _CHUNK = 256 * 1024
@@ -100,11 +100,22 @@ class KcpDialer(Dialer):
 
     async def connect(self, address: Address) -> KcpStream:
         """Open a stream; whether somebody answers shows when it is used."""
+        return await _open(self._pool(address))
+
+    async def session(self, address: Address) -> kcp.Session:
+        """The session for the next stream or flow of datagrams.
+
+        Raises:
+            TransportError: there is none to be had.
+        """
+        return await _session(self._pool(address))
+
+    def _pool(self, address: Address) -> kcp.SessionPool:
         pool = self._pools.get(address)
         if pool is None:
             remote = PortRange(address.host, address.port, address.port)
             pool = self._pools[address] = kcp.SessionPool(remote, self._link)
-        return await _open(pool)
+        return pool
 
     async def aclose(self) -> None:
         """End the sessions."""
@@ -112,21 +123,30 @@ class KcpDialer(Dialer):
 
 
 async def _open(pool: kcp.SessionPool) -> KcpStream:
-    try:
-        async with asyncio.timeout(DIAL_TIMEOUT):  # the pool itself tries without end
-            session = pool.pick() or await pool.dial()
-    except TimeoutError as error:
-        raise TransportError(f"no session within {DIAL_TIMEOUT:g} s") from error
+    session = await _session(pool)
     return KcpStream(session.open_stream())
 
 
+async def _session(pool: kcp.SessionPool) -> kcp.Session:
+    try:
+        async with asyncio.timeout(DIAL_TIMEOUT):  # the pool itself tries without end
+            return pool.pick() or await pool.dial()
+    except TimeoutError as error:
+        raise TransportError(f"no session within {DIAL_TIMEOUT:g} s") from error
+
+
 class KcpListener(Listener):
-    """A UDP port whose sessions' streams are the connections."""
+    """A UDP port whose sessions' streams are the connections.
+
+    Attributes:
+        on_flow: Gets each flow of datagrams; None: they are refused.
+    """
 
     def __init__(self, address: Address, settings: KcpSettings, on_stream: OnStream) -> None:
         self._on_stream = on_stream
+        self.on_flow: Callable[[kcp.Flow], None] | None = None
         self._closing = False
-        self._server = kcp.Server(address, settings, self._accept)
+        self._server = kcp.Server(address, settings, self._accept, on_flow=self._accept_flow)
 
     @property
     def addresses(self) -> Sequence[Address]:
@@ -146,6 +166,12 @@ class KcpListener(Listener):
             session.reset(key)
         else:
             self._on_stream(KcpStream(session.adopt(key)))
+
+    def _accept_flow(self, session: kcp.Session, key: FlowKey) -> None:
+        if self._closing or self.on_flow is None:
+            session.end_flow(key)
+        else:
+            self.on_flow(session.adopt_flow(key))
 
 
 def dialer(link: ServerLink, resolver: Resolver) -> KcpDialer:

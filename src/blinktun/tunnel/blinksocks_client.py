@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, assert_never, cast
 
 from blinktun.address import Address
 from blinktun.config.model import Inbound
@@ -14,7 +14,7 @@ from blinktun.effects import ConnectTo
 from blinktun.errors import LocalError, ProtocolError, RemoteError, TransportError
 from blinktun.net.half_open import HalfOpen
 from blinktun.net.resolve import Resolver
-from blinktun.presets.base import Role
+from blinktun.presets.base import PresetContext, Role
 from blinktun.presets.registry import PipelineMaker
 from blinktun.proxies.base import Associate
 from blinktun.proxies.detect import handshake_maker
@@ -33,6 +33,7 @@ from blinktun.tunnel.http_forward import HttpForward
 from blinktun.tunnel.mux_pool import MuxOutbound
 from blinktun.tunnel.mux_session import ANSWER_WAIT
 from blinktun.tunnel.outbound import DirectOutbound, Outbound
+from blinktun.tunnel.udp_flow import FlowPath
 from blinktun.tunnel.udp_inbound import UdpInbound
 from blinktun.tunnel.udp_path import udp_path_maker
 from blinktun.tunnel.udp_stream import StreamPath
@@ -40,9 +41,12 @@ from blinktun.tunnel.udp_stream import StreamPath
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from blinktun.config.model import BlinksocksClient
+    from blinktun.config.model import BlinksocksClient, ServerLink
     from blinktun.effects import Chunk
     from blinktun.transports.base import Dialer, Listener, Stream
+    from blinktun.transports.kcp import KcpDialer
+    from blinktun.tunnel.udp_exit import OnAnswer
+    from blinktun.tunnel.udp_path import Path, PathMaker
 
 _log = logging.getLogger("blinktun.blinksocks")
 
@@ -81,8 +85,15 @@ class BlinksocksClientRole(BlinksocksRole):
             where="server.presets",
             source=config.source,
         )
-        self._outbound = _outbound(config, make_pipeline, resolver, dialer)
+        own = find_transport(config.server, source=config.source).dialer
+        way = dialer or own(config.server, resolver)
+        self._outbound = _outbound(config, make_pipeline, way)
         datagrams = _datagrams(config, make_pipeline, resolver, self._outbound)
+        if datagrams and dialer is None and config.server.transport == "kcp":
+            sessions = cast("KcpDialer", way)
+            datagrams = UdpInbound(
+                _over_kcp(config.server, make_pipeline, self._outbound, sessions)
+            )
         super().__init__(config.listen, datagrams)
         self._half_open = HalfOpen()
 
@@ -223,8 +234,7 @@ async def _refuse(app: Application, error: Exception) -> None:
 def _outbound(
     config: BlinksocksClient,
     make_pipeline: PipelineMaker,
-    resolver: Resolver,
-    dialer: Dialer | None,
+    dialer: Dialer,
 ) -> Outbound:
     """What the configuration says about the way to the server.
 
@@ -232,11 +242,30 @@ def _outbound(
         ConfigError: it cannot be used.
     """
     link = config.server
-    dialer = dialer or find_transport(link, source=config.source).dialer(link, resolver)
     if link.mux:
         wait = _TLS_ANSWER_WAIT if config.https.cert else ANSWER_WAIT
         return MuxOutbound(link, make_pipeline, dialer, idle=config.timeout, answer_wait=wait)
     return DirectOutbound(link, make_pipeline, dialer)
+
+
+def _over_kcp(
+    link: ServerLink, make_pipeline: PipelineMaker, outbound: Outbound, dialer: KcpDialer
+) -> PathMaker:
+    """Datagrams go in flows, or in streams if the presets or the server have no other way."""
+
+    def stream(on_answer: OnAnswer) -> Path:
+        return StreamPath(outbound, on_answer)
+
+    # Presets that chain datagrams understand nothing behind one that is lost.
+    if make_pipeline.without_datagrams or make_pipeline.chains_datagrams:
+        return stream
+    context = PresetContext(Role.CLIENT, link.key)
+
+    def flow(on_answer: OnAnswer) -> Path:
+        pipeline = make_pipeline(context)
+        return FlowPath(lambda: dialer.session(link.address), pipeline, stream, on_answer)
+
+    return flow
 
 
 def _datagrams(

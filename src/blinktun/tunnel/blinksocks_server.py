@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from blinktun.admission.access import Access, source_of
 from blinktun.admission.redirect import Fallback
@@ -31,6 +31,7 @@ from blinktun.tunnel.exits import Exit
 from blinktun.tunnel.mux_session import MuxSession
 from blinktun.tunnel.preset_stream import PresetStream
 from blinktun.tunnel.record import Record
+from blinktun.tunnel.udp_flow import FlowServer
 from blinktun.tunnel.udp_server import Service, UdpServer
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from blinktun.address import Address
     from blinktun.config.model import BlinksocksServer
     from blinktun.transports.base import Dialer, Listener, Stream
+    from blinktun.transports.kcp import KcpListener
 
 _log = logging.getLogger("blinktun.blinksocks")
 
@@ -83,6 +85,8 @@ class BlinksocksServerRole(BlinksocksRole):
         service = Service(
             config.server.key, self._make_pipeline, resolver, self._access, config.redirect
         )
+        without_form = self._make_pipeline.without_datagrams or self._make_pipeline.chains_datagrams
+        self._flows = FlowServer(service) if over_kcp and not without_form else None
         takes_datagrams = not (over_kcp or self._make_pipeline.without_datagrams)
         super().__init__(config.server.address, UdpServer(service) if takes_datagrams else None)
         self._fallback = Fallback(hold, config.redirect, redirecting, idle=config.timeout)
@@ -135,7 +139,10 @@ class BlinksocksServerRole(BlinksocksRole):
 
     async def _listen(self) -> Listener:
         on_refused = self._take_refused if self._config.redirect else None
-        return await self._transport.listen(self._config.server, self.take, on_refused)
+        listener = await self._transport.listen(self._config.server, self.take, on_refused)
+        if self._flows:
+            cast("KcpListener", listener).on_flow = self._flows.take
+        return listener
 
     def _hopeless(self) -> Collection[Stream]:
         # A visitor whom another service answers may be in the middle of a page.
@@ -176,6 +183,8 @@ class BlinksocksServerRole(BlinksocksRole):
 
     async def stop(self, grace: float = 0.0) -> None:
         """Stop as every role; failures that were only counted so far are written."""
+        if self._flows:
+            self._flows.stop()
         await super().stop(grace)
         if self._openings:
             self._openings.close()

@@ -63,7 +63,7 @@ class UdpServer:
         # In memory alone: datagrams come too often to write each of them down.
         self._seen = Openings("off", "blinksocks-udp", service.key.encode())
         self._port: UdpPort | None = None
-        self._associations: Associations[_Association] = Associations()
+        self._associations: Associations[Association] = Associations()
         self._fallback = (
             UdpFallback(service.redirect, service.resolver, self._send)
             if service.redirect
@@ -116,7 +116,7 @@ class UdpServer:
         if self._fallback:
             self._fallback.receive(data, route)
 
-    def _admit(self, route: Route) -> _Association:
+    def _admit(self, route: Route) -> Association:
         """Make the association of a route; it gets the pipeline that opened its first datagram."""
         if self._fallback:
             self._fallback.forget(route)
@@ -127,7 +127,7 @@ class UdpServer:
             self._associations.touch(route, by_peer=False)
             self._send(data, route)
 
-        association = _Association(pipeline, gate, self._service.resolver, reply)
+        association = Association(pipeline, gate, self._service.resolver, reply)
         self._associations.add(route, association)
         return association
 
@@ -136,7 +136,7 @@ class UdpServer:
             self._port.send(data, route)
 
 
-class _Association:
+class Association:
     """One client that has shown the key, and its targets."""
 
     def __init__(

@@ -40,6 +40,9 @@ impl Mux {
         if self.flows.len() > 0 {
             self.look_after_flows();
         }
+        if self.peer.takes_datagrams() && self.control.begins() {
+            self.control.queue_nop(); // it may wait for our word with datagrams, and have nothing else to say
+        }
         Ok(())
     }
 

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.unit.waiting import until
+
+from blinktun import kcp
+from blinktun.address import Address
+from blinktun.config.model import (
+    BlinksocksClient,
+    BlinksocksServer,
+    Inbound,
+    KcpLink,
+    KcpSettings,
+    PresetSpec,
+    ServerLink,
+)
+from blinktun.kcp.driver import Driver
+from blinktun.testing.loopback import ANY_PORT, Datagrams, answering
+from blinktun.tunnel import udp_flow
+from blinktun.tunnel.blinksocks_client import BlinksocksClientRole
+from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+SETTINGS = KcpSettings(key="unit tests", crypt="aes-128-gcm")
+AEAD = PresetSpec("ss-aead-cipher", {"method": "aes-256-gcm", "info": "ss-subkey"})
+PLAIN = (PresetSpec("ss-base"), AEAD)
+WITHOUT_FORM = (PresetSpec("base-with-padding", {"salt": "a salt"}), AEAD)
+CHAINED = (PresetSpec("base-auth"), AEAD)
+
+
+@asynccontextmanager
+async def tunnel(
+    presets: Sequence[PresetSpec] = PLAIN,
+    *,
+    takes_flows: bool = True,
+) -> AsyncIterator[Address]:
+    """A client and a server over kcp://; yields where the client takes SOCKS5."""
+    link = ServerLink("kcp", ANY_PORT, "a key", tuple(presets), kcp=KcpLink(SETTINGS))
+    theirs = replace(link, kcp=KcpLink(replace(SETTINGS, datagrams=takes_flows)))
+    server = BlinksocksServerRole(BlinksocksServer(theirs, state_dir="off"))
+    await server.start()
+    ours = replace(link, address=server.addresses[0])
+    client = BlinksocksClientRole(BlinksocksClient(Inbound.SOCKS, ANY_PORT, ours))
+    await client.start()
+    try:
+        yield client.addresses[0]
+    finally:
+        await client.stop()
+        await server.stop()
+
+
+def sessions() -> list[kcp.Session]:
+    found = Driver.current().sessions.values()
+    return [session for session in found if isinstance(session, kcp.Session)]
+
+
+async def ask(app: Datagrams, target: Address, payload: bytes) -> bytes:
+    app.send(target, payload)
+    source, answer = await app.receive()
+    assert source == target
+    return answer
+
+
+async def test_datagrams_go_in_a_flow() -> None:
+    async with tunnel() as proxy, answering(bytes.upper) as target, answering(bytes.title) as other:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"hello") == b"HELLO"
+        assert await ask(app, other, b"hello") == b"Hello"
+        assert await ask(app, target, b"") == b""
+        assert await ask(app, target, b"x" * 20_000) == b"X" * 20_000
+        assert [(session.flows, session.streams) for session in sessions()] == [(1, 0), (1, 0)]
+        app.close()
+        await until(lambda: not any(session.flows for session in sessions()))
+
+
+async def test_a_server_that_takes_no_flows_gets_a_stream() -> None:
+    async with tunnel(takes_flows=False) as proxy, answering(bytes.upper) as target:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"the first one is not lost") == b"THE FIRST ONE IS NOT LOST"
+        assert await ask(app, target, b"hello") == b"HELLO"
+        assert [(session.flows, session.streams) for session in sessions()] == [(0, 1), (0, 1)]
+        app.close()
+
+
+@pytest.mark.parametrize("presets", [WITHOUT_FORM, CHAINED])
+async def test_presets_without_a_form_for_datagrams_use_a_stream(
+    presets: Sequence[PresetSpec],
+) -> None:
+    async with tunnel(presets) as proxy, answering(bytes.upper) as target:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"hello") == b"HELLO"
+        assert [session.flows for session in sessions()] == [0, 0]
+        app.close()
+
+
+async def test_a_session_that_ends_is_replaced() -> None:
+    async with tunnel() as proxy, answering(bytes.upper) as target:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"hello") == b"HELLO"
+        for session in sessions():
+            session.close()
+        await until(lambda: not sessions())
+        assert await ask(app, target, b"again") == b"AGAIN"
+        app.close()
+
+
+async def test_what_is_idle_ends_at_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp_flow.FlowServer.__init__, "__kwdefaults__", {"idle": 0.2})
+    async with tunnel() as proxy, answering(bytes.upper) as target:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"hello") == b"HELLO"
+        await until(lambda: not any(session.flows for session in sessions()))
+        assert await ask(app, target, b"again") == b"AGAIN"
+        app.close()
+
+
+async def test_there_are_as_many_flows_as_associations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp_flow, "MAX_ASSOCIATIONS", 1)
+    async with tunnel() as proxy, answering(bytes.upper) as target:
+        first, second = await Datagrams.associate(proxy), await Datagrams.associate(proxy)
+        assert await ask(first, target, b"hello") == b"HELLO"
+        second.send(target, b"nobody answers")
+        with pytest.raises(TimeoutError):
+            await second.receive(within=0.3)
+        assert await ask(first, target, b"hello") == b"HELLO"
+        first.close()
+        second.close()
+
+
+async def test_noise_in_a_flow_is_dropped() -> None:
+    async with tunnel() as proxy, answering(bytes.upper) as target:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"hello") == b"HELLO"
+        (near,) = [session for session in sessions() if session.peer.endswith(_server_port())]
+        async with near.open_flow() as flow:
+            for size in (0, 1, 100):
+                await flow.send(bytes(size))
+            assert await ask(app, target, b"again") == b"AGAIN"
+        app.close()
+
+
+def _server_port() -> str:
+    """The port that the client's session leads to: that of no other session's own end."""
+    own = {str(session.local.port) for session in sessions()}
+    ports = [session.peer.rsplit(":", 1)[1] for session in sessions()]
+    return next(port for port in ports if port in own)
+
+
+async def test_waiting_is_bounded() -> None:
+    sent: list[bytes] = []
+
+    async def never() -> kcp.Session:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    path = udp_flow.FlowPath(
+        never,
+        None,  # type: ignore[arg-type]
+        lambda _: pytest.fail("no stream is wanted"),
+        lambda _, payload: sent.append(payload),
+    )
+    for number in range(1000):
+        path.send(Address("192.0.2.1", 53), bytes([number % 256]))
+        await asyncio.sleep(0)
+    assert len(path._waiting) == 64
+    path.close()
