@@ -34,13 +34,15 @@ from blinktun.errors import (
     RemoteError,
     TransportError,
 )
-from blinktun.kcp import Server, Session, Stream, connect, serve
+from blinktun.kcp import DatagramClass, Flow, Server, Session, Stream, connect, serve
 
 __all__ = [
     "AccessDenied",
     "Address",
     "BlinktunError",
     "ConfigError",
+    "DatagramClass",
+    "Flow",
     "InternalError",
     "KcpSettings",
     "LocalError",
