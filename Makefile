@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help demo setup peers test lint rust wasm python matrix scenarios bench bench-quick bench-links bench-micro soak goals clean
+.PHONY: help demo setup peers test lint rust wasm python matrix scenarios bench bench-quick bench-links bench-udp bench-micro soak goals clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -29,6 +29,7 @@ help:
 	@echo "make bench-quick   the same in short, into target/benchmarks"
 	@echo "make bench-links   lossy links, beside Go, QUIC and TCP, into target/benchmarks (root; RECORD=1: docs/benchmarks)"
 	@echo "             (LINKS='loss5 dsl' WHO='ours quinn-bbr' ROUNDS=1 SECONDS=6: some, in short)"
+	@echo "make bench-udp   UDP through the kcptun roles over lossy links, by iperf3 (root; RECORD=1: docs/benchmarks)"
 	@echo "make bench-micro   the parts of the Rust core alone"
 	@echo "make soak    attack running servers for a quarter of an hour, restart others again and again"
 	@echo "make goals   measure every goal of reliability and security, into docs/benchmarks (ONLY=2,19: some)"
@@ -83,6 +84,10 @@ bench-quick: $(BUILT) peers
 bench-links: $(BUILT) peers $(QUIC)
 	$(BIN)/python -m benchmarks.links --links "$(LINKS)" --who "$(WHO)" $(if $(ROUNDS),--rounds $(ROUNDS)) \
 		$(if $(SECONDS),--seconds $(SECONDS)) $(if $(OURS),--ours "$(OURS)") $(if $(RECORD),--record)
+
+bench-udp: $(BUILT)
+	$(BIN)/python -m benchmarks.datagrams --links "$(LINKS)" $(if $(SECONDS),--seconds $(SECONDS)) \
+		$(if $(RECORD),--record)
 
 bench-micro:
 	cargo bench --workspace --exclude blinktun-py --locked --bench '*'

@@ -150,7 +150,8 @@ fn counts(world: &World, side: Side) -> DatagramCounts {
 #[test]
 fn a_datagram_does_not_wait_for_another_that_is_lost() {
     for_each_seed(|seed| {
-        for (class, most) in [(Class::Plain, 0.03), (Class::Protected, 0.001)] {
+        // Of protected ones 0.04 % are lost in the mean.
+        for (class, most) in [(Class::Plain, 0.03), (Class::Protected, 0.002)] {
             let mut world = met(&setup(seed, 0.02));
             // 20 Mbit/s each way, as of a VPN. Until the rate is found, what does not fit is lost.
             let both = |world: &mut World| {
@@ -299,4 +300,29 @@ fn a_session_of_datagrams_alone_begins_whatever_its_first_words_are() {
             assert_eq!(beats[0].lost(), 0.0, "{compress} {version:?}");
         }
     }
+}
+
+#[test]
+fn copies_do_not_slow_a_session_down() {
+    for_each_seed(|seed| {
+        // 20 Mbit/s of datagrams and as much of copies: the first link has room for that, the others have not.
+        for (rate, least) in [
+            (6_250_000, 2_590_000.0),
+            (3_750_000, 1_400_000.0),
+            (2_000_000, 700_000.0),
+        ] {
+            let mut setup = setup(seed, 0.02);
+            for weather in [&mut setup.up, &mut setup.down] {
+                weather.rate = Some(rate);
+                weather.queue = rate as usize / 10;
+            }
+            let mut world = met(&setup);
+            let mut first = [Beat::new(&mut world, Side::Client, Class::Protected, 1300)];
+            beat(&mut world, &mut first, (2, MILLI), 3 * SECOND);
+            let mut beats = [Beat::new(&mut world, Side::Client, Class::Protected, 1300)];
+            beat(&mut world, &mut beats, (2, MILLI), 4 * SECOND);
+            let arrived = (beats[0].seen.len() * 1300) as f64 / 4.0;
+            assert!(arrived >= least, "{arrived} bytes a second over {rate}");
+        }
+    });
 }

@@ -1,12 +1,20 @@
 //! From a conversation to its payloads: what shares a datagram, and in which order.
 
 use super::pool::Pool;
+use super::sender::Taken;
 use super::{Emitted, EmittedProbe, Kcp};
 use crate::path::Path;
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::wire::kcp::{ACK, HEADER, PUSH, Segment, WASK, WINS};
 use crate::wire::{Millis, Sn};
+
+/// What a payload has got of data.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    has_data: bool,
+    is_paced: bool,
+}
 
 /// Room for a question and a report of the window.
 const ASKS: usize = 2 * HEADER;
@@ -40,8 +48,11 @@ impl Kcp {
             let data = next.filter(|_| fits).map_or(0, |len| HEADER + len);
             at = self.write_control(&mut out[..block - data], path, now, stats);
         }
-        let has_data =
-            next.is_some() && self.write_data(&mut out[..block], &mut at, path, now, stats);
+        let written = match next {
+            Some(_) => self.write_data(&mut out[..block], &mut at, path, now, stats),
+            None => Written::default(),
+        };
+        let Written { has_data, is_paced } = written;
         if has_data && let Some(least) = path.least_cut(at) {
             at = self.pad(out, (at, least), now, stats);
         }
@@ -52,7 +63,11 @@ impl Kcp {
         if waiting.is_none() {
             self.sender.note_idle(path);
         }
-        (at > 0).then_some(Emitted { len: at, has_data })
+        (at > 0).then_some(Emitted {
+            len: at,
+            has_data,
+            is_paced,
+        })
     }
 
     /// Write a probe of the MTU to `out`, if new data may leave now: a payload as long as `out`, or nearly so,
@@ -79,7 +94,7 @@ impl Kcp {
         let ts = self.clock(now);
         let template = self.template();
         let length = path.begin_probe(around + filled);
-        let (sn, data) = self.sender.take(path, (ts, length), now, stats)?;
+        let Taken { sn, data, .. } = self.sender.take(path, (ts, length), now, stats)?;
         let segment = Segment {
             cmd: PUSH,
             ts,
@@ -190,18 +205,19 @@ impl Kcp {
         path: &mut Path,
         now: Time,
         stats: &mut Stats,
-    ) -> bool {
+    ) -> Written {
         let ts = self.clock(now);
         let template = Segment {
             cmd: PUSH,
             ts,
             ..self.template()
         };
-        let mut any = false;
+        let mut written = Written::default();
         while let Some(len) = self.sender.peek(path)
             && *at + HEADER + len <= out.len()
             && let length = path.length(*at + HEADER, len)
-            && let Some((sn, data)) = self.sender.take(path, (ts, length), now, stats)
+            && let Some(Taken { sn, data, is_free }) =
+                self.sender.take(path, (ts, length), now, stats)
         {
             *at += Segment {
                 sn,
@@ -210,9 +226,10 @@ impl Kcp {
             }
             .write(&mut out[*at..]);
             stats.out_segs += 1;
-            any = true;
+            written.has_data = true;
+            written.is_paced |= !is_free;
         }
-        any
+        written
     }
 
     fn template(&mut self) -> Segment<'static> {

@@ -99,6 +99,8 @@ pub struct Emitted {
     pub len: usize,
     /// Whether it carries data; acknowledgements alone need no FEC.
     pub has_data: bool,
+    /// Whether the pacer counts it.
+    pub is_paced: bool,
 }
 
 /// A probe of the MTU that [`Kcp::emit_probe`] wrote.

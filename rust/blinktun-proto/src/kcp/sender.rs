@@ -58,6 +58,18 @@ pub struct Sender {
     batch: Batch,
 }
 
+/// A segment that leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken<'a> {
+    /// Its number.
+    pub sn: Sn,
+    /// Its bytes.
+    pub data: &'a [u8],
+    /// Neither the pacer nor the controller counts it. If all that leaves is copied, the rate that arrives is that
+    /// of the originals: with copies counted, each round would be slower than the last.
+    pub is_free: bool,
+}
+
 impl Sender {
     /// A sender of segments of at most `mss` bytes, `window` of them at a time.
     pub fn new(
@@ -430,7 +442,7 @@ impl Sender {
         (ts, length): (Millis, Length),
         now: Time,
         stats: &mut Stats,
-    ) -> Option<(Sn, &[u8])> {
+    ) -> Option<Taken<'_>> {
         let in_flight = self.in_flight;
         let index = match self.again.pop_front() {
             Some(sn) => self.index_again(sn)?,
@@ -495,8 +507,15 @@ impl Sender {
             in_flight,
             is_copy: again == Some(Again::Copy),
         };
-        path.controller.on_sent(&sent, now);
-        Some((sn, &self.buffer[index].data))
+        let segment = &self.buffer[index];
+        let (data, is_free) = (
+            &segment.data[..],
+            segment.care == Care::Protected && sent.is_copy,
+        );
+        if !is_free {
+            path.controller.on_sent(&sent, now);
+        }
+        Some(Taken { sn, data, is_free })
     }
 
     /// Let a copy follow the probe that has left last.

@@ -139,8 +139,10 @@ impl Session {
         self.trace_sent(&out[start..start + emitted.len], overhead + header, now);
         let packet = &mut out[self.layout.head..start + emitted.len];
         let len = overhead + self.fec.frame(packet, emitted.has_data, now);
-        if emitted.has_data {
+        if emitted.is_paced {
             self.path.note_sent(len);
+        }
+        if emitted.has_data {
             if header > 0 && !self.fec.has_open_group() {
                 self.kcp.note_full_group(now);
             }
