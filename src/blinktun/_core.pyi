@@ -1105,8 +1105,8 @@ class Reactor:
     def refuse_source(self, datagram_port: int, host: str, port: int) -> None:
         """Drop what has come from a source without a flow."""
 
-    def join_target(self, flow: _FlowKey, descriptor: int) -> int:
-        """Join a flow and a connected UDP socket, which the core owns from now on: a port.
+    def join_target(self, flow: _FlowKey, host: str, port: int, descriptor: int) -> int:
+        """Join a flow and a target by a bound UDP socket, which the core owns from now on: a port.
 
         Raises:
             OSError: the flow is gone, or what the system says.

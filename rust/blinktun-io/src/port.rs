@@ -1,39 +1,46 @@
 //! A UDP socket of applications or of one target, and flows of sessions, each feeding the other.
 //!
 //! The socket of applications serves many: each source has a flow. Whether a new source gets one, and on which
-//! session, is for the owner to say. That of a target is connected, and has one flow.
+//! session, is for the owner to say. That of a target has one flow, and takes datagrams of that target alone.
 //!
 //! What the kernel or a flow has no room for is lost, as on any network.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-use blinktun_proto::session::Session;
+use blinktun_proto::endpoint::Transmit;
+use blinktun_proto::path::FourTuple;
+use blinktun_proto::session::{MAX_BATCH, Session};
 use blinktun_proto::time::{Duration, Time};
+use socket2::Socket;
 
 use crate::event::FlowKey;
+use crate::inbox::Inbox;
+use crate::udp::{LONGEST_RUN, Udp};
 
-/// Datagrams that a port takes from its socket before others have their turn.
-const TURN: usize = 256;
+/// Calls that take datagrams from a socket before others have their turn.
+const TURN: usize = 8;
 /// Sources that may wait for the owner's word; the oldest of more is forgotten.
 const STRANGERS: usize = 256;
 /// Datagrams that are kept for each of them; the first ones count.
 const KEPT: usize = 8;
 /// A source on which the owner says nothing is forgotten after this time.
 const FORGOTTEN: Duration = Duration::from_secs(5);
+/// Bytes that are asked for each of the kernel's two queues.
+const BUFFER: usize = 1 << 20;
 
 /// A socket and its flows.
 ///
 /// Bounds: [`STRANGERS`] sources with [`KEPT`] datagrams each; one entry for each flow, of which sessions bound the
 /// number.
 pub struct Port {
-    socket: UdpSocket,
+    socket: Udp,
     flows: HashMap<FlowKey, Association>,
-    /// The flow of each source; that of a connected socket has none.
-    sources: HashMap<SocketAddr, FlowKey>,
-    only: Option<FlowKey>,
+    sources: HashMap<FourTuple, FlowKey>,
+    /// The only source that is listened to.
+    target: Option<SocketAddr>,
     strangers: VecDeque<Stranger>,
     is_readable: bool,
     /// Flows with datagrams to take, each once.
@@ -47,13 +54,13 @@ pub trait Sessions {
 }
 
 struct Association {
-    source: Option<SocketAddr>,
+    source: FourTuple,
     used: Time,
     is_ready: bool,
 }
 
 struct Stranger {
-    source: SocketAddr,
+    source: FourTuple,
     since: Time,
     datagrams: Vec<Vec<u8>>,
 }
@@ -64,36 +71,50 @@ impl Port {
     /// # Errors
     /// What the system says.
     pub fn new(socket: OwnedFd) -> io::Result<Port> {
-        let socket = UdpSocket::from(socket);
-        socket.set_nonblocking(true)?;
+        let socket = Udp::adopt(Socket::from(socket), BUFFER, 0)?;
+        socket.receive_local_ip()?;
         Ok(Port {
             socket,
             flows: HashMap::new(),
             sources: HashMap::new(),
-            only: None,
+            target: None,
             strangers: VecDeque::new(),
             is_readable: true,
             ready: VecDeque::new(),
         })
     }
 
+    /// The port of a bound socket that has one flow, to and from `target`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn to_target(
+        socket: OwnedFd,
+        target: SocketAddr,
+        flow: FlowKey,
+        now: Time,
+    ) -> io::Result<Port> {
+        let mut port = Port::new(socket)?;
+        port.target = Some(target);
+        port.enter(flow, target.into(), now);
+        Ok(port)
+    }
+
     /// Give a source a flow. Returns the datagrams that have waited for that.
     pub fn join(&mut self, source: SocketAddr, flow: FlowKey, now: Time) -> Vec<Vec<u8>> {
-        let kept = self.forget_stranger(source);
-        if let Some(before) = self.sources.insert(source, flow) {
-            self.flows.remove(&before);
-        }
-        self.enter(flow, Some(source), now);
+        let stranger = self.forget_stranger(source);
+        let (source, kept) = match stranger {
+            Some(stranger) => (stranger.source, stranger.datagrams),
+            None => (source.into(), Vec::new()),
+        };
+        self.enter(flow, source, now);
         kept
     }
 
-    /// The socket is connected, and this is its only flow.
-    pub fn join_only(&mut self, flow: FlowKey, now: Time) {
-        self.only = Some(flow);
-        self.enter(flow, None, now);
-    }
-
-    fn enter(&mut self, flow: FlowKey, source: Option<SocketAddr>, now: Time) {
+    fn enter(&mut self, flow: FlowKey, source: FourTuple, now: Time) {
+        if let Some(before) = self.sources.insert(source, flow) {
+            self.flows.remove(&before);
+        }
         let association = Association {
             source,
             used: now,
@@ -108,22 +129,19 @@ impl Port {
         self.forget_stranger(source);
     }
 
-    fn forget_stranger(&mut self, source: SocketAddr) -> Vec<Vec<u8>> {
-        let at = self.strangers.iter().position(|it| it.source == source);
-        let stranger = at.and_then(|at| self.strangers.remove(at));
-        stranger.map_or(Vec::new(), |it| it.datagrams)
+    fn forget_stranger(&mut self, source: SocketAddr) -> Option<Stranger> {
+        let mut all = self.strangers.iter();
+        let at = all.position(|it| it.source.remote == source)?;
+        self.strangers.remove(at)
     }
 
-    /// A flow has ended; whether it was here.
-    pub fn remove(&mut self, flow: FlowKey) -> bool {
-        let Some(association) = self.flows.remove(&flow) else {
-            return false;
-        };
-        if let Some(source) = association.source {
-            self.sources.remove(&source);
+    /// A flow has ended.
+    pub fn remove(&mut self, flow: FlowKey) {
+        if let Some(association) = self.flows.remove(&flow)
+            && self.sources.get(&association.source) == Some(&flow)
+        {
+            self.sources.remove(&association.source);
         }
-        self.only.take_if(|only| *only == flow);
-        true
     }
 
     /// The flows that it has.
@@ -152,8 +170,10 @@ impl Port {
         }
     }
 
-    /// From flows to the socket.
-    pub fn pump_out(&mut self, sessions: &mut impl Sessions, now: Time) {
+    // --- to the socket --------------------------------------------------------------------
+
+    /// From flows to the socket; `outbox` has room for a run.
+    pub fn pump_out(&mut self, sessions: &mut impl Sessions, outbox: &mut [u8], now: Time) {
         while let Some(flow) = self.ready.pop_front() {
             let Some(association) = self.flows.get_mut(&flow) else {
                 continue;
@@ -162,76 +182,75 @@ impl Port {
             let Some(session) = sessions.of_flow(flow) else {
                 continue;
             };
+            let mut run = Run::new(association.source);
             while let Some(datagram) = session.take_datagram(flow.flow) {
                 association.used = now;
-                // Whatever the system says, a datagram may be lost.
-                let _ = match association.source {
-                    Some(source) => self.socket.send_to(&datagram, source),
-                    None => self.socket.send(&datagram),
-                };
+                if !run.takes(datagram.len()) {
+                    run.send(&mut self.socket, outbox, now);
+                }
+                run.push(&datagram, outbox);
             }
+            run.send(&mut self.socket, outbox, now);
         }
     }
+
+    // --- from the socket ------------------------------------------------------------------
 
     /// From the socket to flows. Returns whether there may be more. `stranger` gets each source that is new.
     pub fn pump_in(
         &mut self,
         sessions: &mut impl Sessions,
         mut stranger: impl FnMut(SocketAddr),
-        scratch: &mut [u8],
+        inbox: &mut Inbox,
         now: Time,
     ) -> bool {
         for _ in 0..TURN {
             if !self.is_readable {
                 return false;
             }
-            let (len, source) = match self.receive(scratch) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_readable = false;
-                    return false;
+            self.is_readable = self.socket.receive(inbox);
+            let mut runs = 0..;
+            while let Some((run, bytes)) = runs.next().and_then(|index| inbox.run(index)) {
+                let path = run.path;
+                if bytes.is_empty() {
+                    self.take(path, bytes, (sessions, &mut stranger), now);
                 }
-                // Such as a target's port that is closed: it may be open for the next one.
-                Err(_) => continue,
-            };
-            let flow = match source {
-                Some(source) => self.sources.get(&source).copied(),
-                None => self.only,
-            };
-            match (flow, source) {
-                (Some(flow), _) => {
-                    if let Some(session) = sessions.of_flow(flow)
-                        && session
-                            .send_datagram(flow.flow, &scratch[..len], now)
-                            .is_ok()
-                        && let Some(association) = self.flows.get_mut(&flow)
-                    {
-                        association.used = now;
-                    }
+                for datagram in bytes.chunks(run.stride.max(1)) {
+                    self.take(path, datagram, (sessions, &mut stranger), now);
                 }
-                (None, Some(source)) => {
-                    if self.note_stranger(source, &scratch[..len], now) {
-                        stranger(source);
-                    }
-                }
-                (None, None) => {}
             }
         }
-        true
+        self.is_readable
     }
 
-    fn receive(&self, scratch: &mut [u8]) -> io::Result<(usize, Option<SocketAddr>)> {
-        match self.only {
-            Some(_) => Ok((self.socket.recv(scratch)?, None)),
-            None => {
-                let (len, source) = self.socket.recv_from(scratch)?;
-                Ok((len, Some(source)))
+    fn take(
+        &mut self,
+        source: FourTuple,
+        datagram: &[u8],
+        (sessions, stranger): (&mut impl Sessions, &mut impl FnMut(SocketAddr)),
+        now: Time,
+    ) {
+        let source = match self.target {
+            None => source,
+            Some(target) if is_same(target, source.remote) => target.into(),
+            Some(_) => return,
+        };
+        let Some(&flow) = self.sources.get(&source) else {
+            if self.target.is_none() && self.note_stranger(source, datagram, now) {
+                stranger(source.remote);
             }
+            return;
+        };
+        if let Some(session) = sessions.of_flow(flow)
+            && session.send_datagram(flow.flow, datagram, now).is_ok()
+            && let Some(association) = self.flows.get_mut(&flow)
+        {
+            association.used = now;
         }
     }
 
     /// Keep a datagram of a source without a flow; whether the owner must be asked.
-    fn note_stranger(&mut self, source: SocketAddr, datagram: &[u8], now: Time) -> bool {
+    fn note_stranger(&mut self, source: FourTuple, datagram: &[u8], now: Time) -> bool {
         while let Some(oldest) = self.strangers.front()
             && now.since(oldest.since) >= FORGOTTEN
         {
@@ -259,5 +278,90 @@ impl Port {
 impl AsRawFd for Port {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+/// Datagrams of one length that leave with one call; the last may be shorter.
+struct Run {
+    to: FourTuple,
+    len: usize,
+    stride: usize,
+    count: usize,
+}
+
+impl Run {
+    fn new(to: FourTuple) -> Run {
+        Run {
+            to,
+            len: 0,
+            stride: 0,
+            count: 0,
+        }
+    }
+
+    /// Whether a datagram of this length may follow.
+    fn takes(&self, len: usize) -> bool {
+        let is_whole = self.len == self.count * self.stride && self.stride > 0;
+        let fits = len <= self.stride && len > 0 && self.len + len <= LONGEST_RUN;
+        self.count == 0 || (is_whole && fits && self.count < MAX_BATCH)
+    }
+
+    fn push(&mut self, datagram: &[u8], outbox: &mut [u8]) {
+        if let Some(place) = outbox.get_mut(self.len..self.len + datagram.len()) {
+            place.copy_from_slice(datagram);
+            if self.count == 0 {
+                self.stride = datagram.len();
+            }
+            self.len += datagram.len();
+            self.count += 1;
+        }
+    }
+
+    /// Send what there is. Whatever the system says, a datagram may be lost.
+    fn send(&mut self, socket: &mut Udp, outbox: &[u8], now: Time) {
+        if self.count > 0 && self.len == 0 {
+            socket.send_empty(self.to);
+        } else if self.count > 0 {
+            let transmit = Transmit {
+                to: self.to.remote,
+                src_ip: self.to.local_ip,
+                len: self.len,
+                stride: self.stride,
+                whole: None,
+            };
+            let _ = socket.send(&transmit, &outbox[..self.len], now);
+        }
+        *self = Run::new(self.to);
+    }
+}
+
+/// Whether these are one place: a socket of both families shows IPv4 in another form.
+fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
+    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_datagrams_of_one_length_and_a_shorter_one_ends_it() {
+        let mut run = Run::new(SocketAddr::from(([127, 0, 0, 1], 9)).into());
+        let mut outbox = vec![0; LONGEST_RUN];
+        assert!(run.takes(0) && run.takes(65_507));
+        run.push(&[1; 1000], &mut outbox);
+        assert!(run.takes(1000) && run.takes(1) && !run.takes(1001) && !run.takes(0));
+        run.push(&[2; 1000], &mut outbox);
+        run.push(&[3; 10], &mut outbox);
+        assert!(!run.takes(10) && !run.takes(1000));
+        assert_eq!((run.len, run.stride, run.count), (2010, 1000, 3));
+        let mut run = Run::new(run.to);
+        run.push(&[], &mut outbox);
+        assert!(!run.takes(0) && !run.takes(1));
+        let mut run = Run::new(run.to);
+        while run.takes(1000) {
+            run.push(&[4; 1000], &mut outbox);
+        }
+        assert_eq!(run.count, 64);
     }
 }

@@ -164,8 +164,10 @@ impl EndpointSocket {
             self.readable = self.link.receive(inbox, now);
             let mut runs = 0..;
             while let Some((run, bytes)) = runs.next().and_then(|index| inbox.run(index)) {
-                self.endpoint
-                    .handle_datagrams(run.path, bytes, run.stride, now);
+                if !bytes.is_empty() {
+                    self.endpoint
+                        .handle_datagrams(run.path, bytes, run.stride, now);
+                }
             }
             self.endpoint.finish_input(now);
             self.flush(outbox, now);

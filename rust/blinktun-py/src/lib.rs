@@ -321,10 +321,17 @@ impl Reactor {
         })
     }
 
-    fn join_target(&mut self, flow: FlowKey, descriptor: RawFd) -> PyResult<u64> {
+    fn join_target(
+        &mut self,
+        flow: FlowKey,
+        host: &str,
+        port: u16,
+        descriptor: RawFd,
+    ) -> PyResult<u64> {
         let socket = owned(descriptor)?;
+        let target = address(host, port)?;
         self.inner
-            .change(|inner| Ok(inner.join_target(flow_key(flow), socket)?.0))
+            .change(|inner| Ok(inner.join_target(flow_key(flow), target, socket)?.0))
     }
 
     fn end_idle_flows(&mut self, datagram_port: u64, idle: f64) -> PyResult<Vec<FlowKey>> {

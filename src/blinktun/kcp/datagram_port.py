@@ -93,10 +93,11 @@ class DatagramPort:
 
 
 class DatagramTarget:
-    """A UDP socket that is connected to a target, and the flow of a peer that it has.
+    """A UDP socket for one target, and the flow of a peer that it has.
 
     Args:
-        sock: Taken over.
+        sock: A bound one of the target's family; taken over.
+        target: An IP address and a port.
         session: That of the flow.
         flow: What it is joined with.
         on_end: Told if the peer ends the flow.
@@ -106,12 +107,18 @@ class DatagramTarget:
     """
 
     def __init__(
-        self, sock: socket.socket, session: Session, flow: FlowKey, on_end: Callable[[], object]
+        self,
+        sock: socket.socket,
+        target: Address,
+        session: Session,
+        flow: FlowKey,
+        on_end: Callable[[], object],
     ) -> None:
         self._driver = Driver.current()
         self._session, self._flow = session, flow
         try:
-            self._id = self._driver.core.join_target(flow, sock.detach())
+            core = self._driver.core
+            self._id = core.join_target(flow, target.host, target.port, sock.detach())
         except OSError as error:
             raise TransportError(str(error), peer=session.peer) from error
         session.join_flow(flow, on_end)

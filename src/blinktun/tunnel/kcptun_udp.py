@@ -231,7 +231,7 @@ class UdpExit:
     def _connect(self, session: kcp.Session, flow: FlowKey, where: Address) -> None:
         try:
             close = partial(self._close, flow)
-            target = DatagramTarget(_connected(where), session, flow, close)
+            target = DatagramTarget(_unbound(where), where, session, flow, close)
         except TransportError as error:
             self._background.warn(str(error))
             session.end_flow(flow)
@@ -250,20 +250,16 @@ class UdpExit:
                     self._close(flow)
 
 
-def _connected(where: Address) -> socket.socket:
-    """A UDP socket that is connected to an IP address.
+def _unbound(where: Address) -> socket.socket:
+    """A UDP socket on a port of the system's choice, of the family of an IP address.
 
     Raises:
-        TransportError: the system has none, or no route.
+        TransportError: the system has none.
     """
-    made = None
     try:
         family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
         made = keep_reserve(socket.socket(family, socket.SOCK_DGRAM))
-        made.setblocking(False)
-        made.connect((where.host, where.port))
+        made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104
     except OSError as error:
-        if made:
-            made.close()
-        raise TransportError(str(error), peer=str(where)) from error
+        raise TransportError(f"no UDP socket: {error.strerror}", peer=str(where)) from error
     return made

@@ -73,9 +73,8 @@ async def test_a_target_gets_what_came_before_it() -> None:
 
         async def connect(flow: kcp.Flow) -> None:
             (far,) = server.sessions.values()
-            made = udp()
-            made.connect(target.getsockname())
-            targets.append(DatagramTarget(made, far, flow.key, lambda: None))
+            where = Address(*target.getsockname())
+            targets.append(DatagramTarget(udp(), where, far, flow.key, lambda: None))
             await asyncio.Event().wait()
 
         server = await kcp.serve(echo, "127.0.0.1:0", SETTINGS, datagrams=connect)
@@ -91,4 +90,4 @@ async def test_a_target_gets_what_came_before_it() -> None:
             await until(lambda: not session.flows)
             (far,) = server.sessions.values()
             with pytest.raises(TransportError):
-                DatagramTarget(udp(), far, flow.key, lambda: None)
+                DatagramTarget(udp(), Address("127.0.0.1", 9), far, flow.key, lambda: None)

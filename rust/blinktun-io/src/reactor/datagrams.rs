@@ -120,14 +120,18 @@ impl Reactor {
         }
     }
 
-    /// Join a flow and a UDP socket that is connected to a target.
+    /// Join a flow and a target, by a bound UDP socket for these two alone.
     ///
     /// # Errors
     /// `NotConnected` if the flow is gone, or what the system says.
-    pub fn join_target(&mut self, key: FlowKey, socket: OwnedFd) -> io::Result<PortId> {
+    pub fn join_target(
+        &mut self,
+        key: FlowKey,
+        target: SocketAddr,
+        socket: OwnedFd,
+    ) -> io::Result<PortId> {
         self.flow(key).ok_or_else(gone)?;
-        let mut port = Port::new(socket)?;
-        port.join_only(key, self.now());
+        let port = Port::to_target(socket, target, key, self.now())?;
         let id = self.watch_port(port)?;
         self.flow_ports.insert(key, id);
         Ok(id)
@@ -194,9 +198,9 @@ impl Reactor {
             let Some(port) = self.ports.get_mut(&id) else {
                 continue;
             };
-            port.pump_out(&mut self.sockets, now);
+            port.pump_out(&mut self.sockets, &mut self.outbox, now);
             let stranger = |source| self.events.push_back(Event::NewSource(id, source));
-            if port.pump_in(&mut self.sockets, stranger, &mut self.scratch, now) {
+            if port.pump_in(&mut self.sockets, stranger, &mut self.inbox, now) {
                 self.active_ports.push_back(id);
             }
         }

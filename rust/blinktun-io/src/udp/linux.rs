@@ -270,7 +270,7 @@ pub fn receive(socket: &UdpSocket, bytes: &mut [u8], runs: &mut Vec<Run>) -> io:
     for index in 0..count as usize {
         let len = (messages[index].msg_len as usize).min(BUFFER);
         let Told { stride, local_ip } = told(&messages[index].msg_hdr);
-        if let Some(remote) = source(&names[index]).filter(|_| len > 0) {
+        if let Some(remote) = source(&names[index]) {
             runs.push(Run {
                 path: FourTuple { remote, local_ip },
                 start: index * BUFFER,

@@ -141,6 +141,16 @@ impl Udp {
         self.fragments.sent(done, transmit.to, HEADER)
     }
 
+    /// Send a datagram without bytes, or lose it.
+    pub fn send_empty(&self, path: FourTuple) {
+        let _ = attempt(|| match system::send(&self.socket, path, &[], None) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                system::send_each(&self.socket, path, &[], 0).map(|_| ())
+            }
+            sent => sent,
+        });
+    }
+
     /// Send with one call, if the system can; else one by one. Returns how many bytes are dealt with.
     fn send_run(&mut self, transmit: &Transmit, datagrams: &[u8], now: Time) -> usize {
         let (to, stride) = (transmit.to, transmit.stride);

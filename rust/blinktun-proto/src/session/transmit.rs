@@ -142,10 +142,8 @@ impl Session {
         if emitted.is_paced {
             self.path.note_sent(len);
         }
-        if emitted.has_data {
-            if header > 0 && !self.fec.has_open_group() {
-                self.kcp.note_full_group(now);
-            }
+        if emitted.has_data && header > 0 && !self.fec.has_open_group() {
+            self.kcp.note_full_group(now);
         }
         Some((len, self.path.forbids_fragments(len)))
     }
