@@ -44,6 +44,7 @@ class Core:
         self.reactor = _core.Reactor()
         self.session = self.reactor.dial("127.0.0.1", 9, CONFIG)
         self.stream = self.reactor.open_stream(self.session)
+        self.flow = self.reactor.open_flow(self.session, b"", _core.DatagramClass.PLAIN)
 
 
 def likely(name: str, core: Core) -> st.SearchStrategy[Any]:
@@ -54,6 +55,10 @@ def likely(name: str, core: Core) -> st.SearchStrategy[Any]:
         "config": [CONFIG],
         "session": [core.session],
         "stream": [core.stream],
+        "flow": [core.flow],
+        "label": [b"", b"x" * 255, b"x" * 256],
+        "class_": list(_core.DatagramClass),
+        "datagram_port": [0, 1, 2**64 - 1],
         "endpoint": [core.session[0]],
         "openings": [_core.OpeningMemory()],
         "local": ["127.0.0.1", ("127.0.0.1", 0), ("", 0)],
@@ -101,7 +106,7 @@ VALID: dict[str, Any] = {
     "nocomp": False, "smuxver": 1, "session_buffer": 4194304, "framesize": 8192,
     "stream_buffer": 2097152, "acknodelay": False, "is_auto": False, "searches_mtu": False,
     "up_rate": None, "down_rate": 1000000, "overhead_share": 0.2,
-    "keepalive": 10.0, "closewait": 0.0, "sockbuf": 65536, "dscp": 0,
+    "keepalive": 10.0, "closewait": 0.0, "sockbuf": 65536, "dscp": 0, "datagrams": True,
 }  # fmt: skip
 BESIDE: dict[str, Any] = {"pass_": bytes(32), "pads": None}
 
@@ -146,7 +151,11 @@ def test_keys_and_pads(key: Any, count: Any, revision: Any) -> None:
 
 # --- the library --------------------------------------------------------------------------------
 
-KEYS = {field.name: field.name.replace("_", "-") for field in fields(blinktun.KcpSettings)}
+KEYS = {
+    field.name: field.name.replace("_", "-")
+    for field in fields(blinktun.KcpSettings)
+    if field.name != "datagrams"  # a file says udp
+}
 JSON = st.one_of(
     st.none(), st.booleans(), st.integers(), LENGTHS, st.floats(allow_nan=False),
     st.text(max_size=8), st.lists(st.integers(), max_size=2),
@@ -178,6 +187,16 @@ def test_what_a_file_cannot_say_the_library_does_not_take(field: str, value: Any
         core_config(settings_)
     else:
         with pytest.raises(ConfigError, match=f"^KcpSettings: {field} = .*: is not"):
+            core_config(settings_)
+
+
+@given(JSON)
+def test_datagrams_are_wanted_or_not(value: Any) -> None:
+    settings_ = replace(SETTINGS, datagrams=value)
+    if isinstance(value, bool):
+        core_config(settings_)
+    else:
+        with pytest.raises(ConfigError, match=r"^KcpSettings: datagrams = .*: is not true"):
             core_config(settings_)
 
 

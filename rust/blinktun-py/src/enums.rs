@@ -127,6 +127,8 @@ pub fn export(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add(RELAY_END.name, &RELAY_END.get(py, relay_ends)?.0)?;
     module.add(COUNTER_KIND.name, kind)?;
     let classes = &DATAGRAM_CLASS.get(py, datagram_classes)?.0;
+    let about = "What is done for a datagram that the path may lose.";
+    classes.bind(py).setattr("__doc__", about)?;
     module.add(DATAGRAM_CLASS.name, classes)?;
     module.add(LIMIT_KIND.name, &LIMIT_KIND.get(py, limit_kinds)?.0)?;
     let counters = PyDict::new(py);

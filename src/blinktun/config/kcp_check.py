@@ -43,6 +43,11 @@ def check_settings(settings: KcpSettings) -> None:
             raise _origin(settings, field, option).error(problem, fix=fix)
         option.check(value, _origin(settings, field, option))
 
+    given: object = settings.datagrams
+    if not isinstance(given, bool):
+        origin = Origin("KcpSettings", "datagrams", shown(given))
+        raise origin.error("is not true or false", fix="write True or False")
+
     def refuse(name: str, problem: str, fix: str) -> ConfigError:
         return _origin(settings, name, OPTION_OF[name]).error(problem, fix=fix)
 

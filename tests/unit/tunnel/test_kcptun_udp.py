@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -43,8 +44,8 @@ class Application:
     def send(self, data: bytes) -> None:
         self._socket.send(data)
 
-    async def receive(self) -> bytes:
-        async with asyncio.timeout(PATIENCE):
+    async def receive(self, within: float = PATIENCE) -> bytes:
+        async with asyncio.timeout(within):
             return await asyncio.get_running_loop().sock_recv(self._socket, 70_000)
 
     def echo(self) -> None:
@@ -57,8 +58,12 @@ class Application:
         asyncio.get_running_loop().add_reader(self._socket, answer)
 
     async def ask(self, data: bytes) -> bytes:
-        self.send(data)
-        return await self.receive()
+        """The answer. It is asked again, as applications do: one may be lost when a flow ends."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                self.send(data)
+                with contextlib.suppress(TimeoutError):
+                    return await self.receive(within=1.0)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
