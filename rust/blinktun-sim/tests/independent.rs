@@ -1,5 +1,6 @@
 //! Between two blinktun no stream waits for what another has lost.
 
+use blinktun_proto::session::Config;
 use blinktun_proto::smux::Version;
 use blinktun_proto::time::Duration;
 use blinktun_sim::{Flow, Setup, Side, Weather, World, for_each_seed};
@@ -104,5 +105,39 @@ fn a_paused_stream_is_not_reset_because_another_loses_segments() {
         let busy = world.add(Flow::new(0, 20_000_000));
         world.run_until(15 * SECOND, |world| world.flows[busy].is_done());
         world.run(60 * SECOND);
+    });
+}
+
+#[test]
+fn connections_of_30_kb_in_turn_do_not_wait_for_two_downloads() {
+    for_each_seed(|seed| {
+        let weather = Weather {
+            rate: Some(12_500_000),
+            queue: 1_250_000,
+            ..Weather::perfect(50 * MILLI).with_loss(0.05)
+        };
+        let tuned = |config: &mut Config| *config = config.clone().tuning_itself();
+        let mut world = Setup::new(seed).weather(weather).both(tuned).build();
+        world.meet();
+        for _ in 0..2 {
+            let mut download = Flow::new(0, 1 << 40);
+            download.down.is_random = true;
+            world.add(download);
+        }
+        world.pass(3 * SECOND);
+        let mut took = Vec::new();
+        for _ in 0..200 {
+            let begun = world.now;
+            let mut fetch = Flow::new(200, 30_000);
+            fetch.down.is_random = true;
+            let fetch = world.add(fetch);
+            world.run_until(10 * SECOND, |world| world.flows[fetch].is_done());
+            took.push(world.now.since(begun));
+        }
+        took.sort();
+        assert!(
+            took[100] < 130 * MILLI && took[190] <= 250 * MILLI,
+            "{took:?}"
+        );
     });
 }

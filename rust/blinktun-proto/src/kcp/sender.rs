@@ -127,6 +127,7 @@ impl Sender {
         self.queue.seal();
         if let Detection::Time(by) = &mut self.detection {
             by.copies.begin_independent();
+            by.overhead.begin_independent();
         }
     }
 
