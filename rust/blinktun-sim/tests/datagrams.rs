@@ -326,3 +326,26 @@ fn copies_do_not_slow_a_session_down() {
         }
     });
 }
+
+#[test]
+fn a_label_that_is_too_long_for_the_path_loses_datagrams_and_nothing_else() {
+    let mut setup = setup(1, 0.0);
+    setup = setup.both(|config| (config.mtu, config.searches_mtu) = (200, false));
+    let mut world = met(&setup);
+    let label = [7; 255];
+    let flow = with(&mut world, Side::Client, |session, _| {
+        session.open_flow(&label, Class::Reliable)
+    });
+    let flow = flow.expect("there is room for it");
+    for size in [0, 10, 1000] {
+        let data = vec![1; size];
+        with(&mut world, Side::Client, |session, now| {
+            session.send_datagram(flow, &data, now)
+        })
+        .expect("it waits");
+    }
+    let mut beats = [Beat::new(&mut world, Side::Client, Class::Reliable, 1000)];
+    beat(&mut world, &mut beats, (1, 50 * MILLI), SECOND);
+    assert_eq!(beats[0].lost(), 0.0);
+    assert_eq!(counts(&world, Side::Client).dropped, 3);
+}

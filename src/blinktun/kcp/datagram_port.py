@@ -54,12 +54,14 @@ class DatagramPort:
         core = self._driver.core
         try:
             flow = session.open_flow_key(*told)
-            core.join_source(self._id, source.host, source.port, flow)
-        except OSError as error:
-            raise TransportError(str(error), peer=session.peer) from error
         except TransportError:
             self.refuse(source)
             raise
+        try:
+            core.join_source(self._id, source.host, source.port, flow)
+        except OSError as error:  # the port is closed, or the session has just ended
+            session.end_flow(flow)
+            raise TransportError(str(error), peer=session.peer) from error
 
         def ended() -> None:
             self._flows.pop(flow, None)

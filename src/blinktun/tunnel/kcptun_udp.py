@@ -18,7 +18,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp import DatagramClass
 from blinktun.kcp.datagram_port import DatagramPort, DatagramTarget
-from blinktun.net.limits import keep_reserve
+from blinktun.net.limits import charge_to, keep_reserve, source_key
 from blinktun.net.resolve import Resolver
 from blinktun.net.udp import bind
 
@@ -43,6 +43,8 @@ _PATIENCE = 10.0
 _AT_ONCE = 5.0
 """A flow that its server ends sooner was refused; for `_REST` seconds none is tried again."""
 _REST = 10.0
+_MOST = 256
+"""Sources that wait for a session, or flows for the address of their target."""
 _PAUSE = 60.0
 """Seconds between two warnings of one kind."""
 _PORT = struct.Struct("!H")
@@ -57,6 +59,11 @@ class _Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
         self._silent_until: dict[str, float] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is enough to do."""
+        return len(self._tasks) >= _MOST
 
     def run(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -130,6 +137,8 @@ class UdpEntrance:
         session = self._pool.pick()
         if session is not None and session.takes_datagrams:
             self._join(port, label, source, session)
+        elif self._background.is_full:
+            port.refuse(source)
         else:
             self._background.run(self._ask(port, label, source, session))
 
@@ -206,6 +215,8 @@ class UdpExit:
             self._background.run(self._sweep())
         if self._target.ip:
             self._connect(session, flow, Address(self._target.host, port))
+        elif self._background.is_full:
+            session.end_flow(flow)
         else:
             self._background.run(self._resolve(session, flow, port))
 
@@ -221,6 +232,7 @@ class UdpExit:
         return int(_PORT.unpack(label)[0]) if len(label) == _PORT.size else None
 
     async def _resolve(self, session: kcp.Session, flow: FlowKey, port: int) -> None:
+        charge_to(source_key(Address.parse(session.peer).host))
         try:
             found = await Resolver.shared().resolve(self._target.host or "localhost")
             self._connect(session, flow, Address(found[0], port))

@@ -194,7 +194,10 @@ impl Reactor {
     /// Let each port that may have something to do move datagrams.
     pub(super) fn pump_ports(&mut self) {
         let now = self.now();
-        for id in core::mem::take(&mut self.active_ports) {
+        let mut active = Vec::from(core::mem::take(&mut self.active_ports));
+        active.sort_unstable();
+        active.dedup();
+        for id in active {
             let Some(port) = self.ports.get_mut(&id) else {
                 continue;
             };

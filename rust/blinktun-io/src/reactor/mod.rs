@@ -317,6 +317,7 @@ impl Reactor {
         for session in socket.endpoint.session_ids() {
             socket.remove_session(session);
             let key = SessionKey { endpoint, session };
+            self.leave_ports(key);
             let event = session::Event::Closed(CloseReason::Local);
             self.events.push_back(Event::Session(key, event));
         }

@@ -343,6 +343,12 @@ impl Flows {
                 self.line.pop_front();
             } else if any {
                 self.line.rotate_left(1);
+            } else if class.is_none() {
+                // Not even a part of it fits into a segment: its label is too long for this MTU.
+                self.held -= flow.held();
+                flow.pop_unsent();
+                self.held += flow.held();
+                self.counts.dropped += 1;
             } else {
                 break; // nothing more fits
             }
