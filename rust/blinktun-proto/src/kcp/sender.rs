@@ -127,7 +127,6 @@ impl Sender {
         self.queue.seal();
         if let Detection::Time(by) = &mut self.detection {
             by.copies.begin_independent();
-            by.overhead.begin_independent();
         }
     }
 

@@ -2,13 +2,9 @@
 
 /// What was not used is kept, up to so many bytes.
 const KEPT: f64 = 64_000.0;
-/// So many if segments are independent: pages of some 30 KB are copied whole.
-const KEPT_INDEPENDENT: f64 = 128_000.0;
 
 /// Copies may have this part of it: where they do not pay, as on a path that loses in bursts, nothing shows that.
 const COPIES: f64 = 0.5;
-/// If segments are independent: nobody waits for most of what parity is for.
-const COPIES_INDEPENDENT: f64 = 0.8;
 
 /// An account: what leaves for the first time earns a share of its bytes, copies and parity spend them.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +13,6 @@ pub(crate) struct Overhead {
     allowed: f64,
     /// What copies may spend of it.
     for_copies: f64,
-    kept: f64,
-    copies: f64,
 }
 
 impl Overhead {
@@ -29,14 +23,7 @@ impl Overhead {
             share,
             allowed,
             for_copies: COPIES * allowed,
-            kept: KEPT,
-            copies: COPIES,
         }
-    }
-
-    /// From now on segments are independent.
-    pub(crate) fn begin_independent(&mut self) {
-        (self.kept, self.copies) = (KEPT_INDEPENDENT, COPIES_INDEPENDENT);
     }
 
     /// Whether there may be any at all.
@@ -52,8 +39,8 @@ impl Overhead {
     /// So many bytes leave for the first time.
     pub(crate) fn note_payload(&mut self, bytes: usize) {
         let earned = self.share * bytes as f64;
-        self.allowed = (self.allowed + earned).min(self.kept);
-        self.for_copies = (self.for_copies + self.copies * earned).min(self.copies * self.kept);
+        self.allowed = (self.allowed + earned).min(KEPT);
+        self.for_copies = (self.for_copies + COPIES * earned).min(COPIES * KEPT);
     }
 
     /// Bytes that may be spent now; below zero they were spent on credit.
