@@ -98,7 +98,7 @@ fn busy_streams_share_the_wire_evenly() {
     );
     let ids: Vec<_> = (0..50).map(|_| mux.open().expect("few")).collect();
     for id in &ids[1..] {
-        mux.write(*id, &[0; 340_000]).expect("open");
+        mux.write(*id, &[0; 300_000]).expect("open");
     }
     transmit_some(&mut mux, 3 << 20);
     // A newcomer among 49 that have a lot to send waits for one round at most.

@@ -19,7 +19,7 @@ pub(super) struct Turn {
 }
 
 /// A stream that has sent so many bytes, and had always more to send, stands behind sparse ones.
-const SPARSE: u32 = 32 << 10;
+const SPARSE: u32 = 16 << 10;
 
 /// Streams that open or are sparse may send so many bytes before others have a turn.
 const AHEAD: usize = 1 << 20;
