@@ -399,6 +399,8 @@ class Session:
                 if on_end := self._joined.pop(key, None):
                     on_end()
             case FlowOpened():
+                if self._driver.core.flow(key) is None:
+                    return  # it has ended already, which the next event says
                 if self.on_flow:
                     self.on_flow(self, key)
                 else:

@@ -200,10 +200,14 @@ class UdpExit:
         self._allowed = frozenset(config.udp or (target.port,))
         self._targets: dict[FlowKey, tuple[DatagramTarget, float]] = {}
         self._is_swept = False
+        self._is_closed = False
         self._background = _Background()
 
     def on_flow(self, session: kcp.Session, flow: FlowKey) -> None:
         """A client has opened a flow: give it a socket, or end it."""
+        if self._is_closed:
+            session.end_flow(flow)
+            return
         port = self._port_of(session.flow_label(flow))
         if port not in self._allowed:
             asked = "an unreadable port" if port is None else f"port {port}"
@@ -221,7 +225,8 @@ class UdpExit:
             self._background.run(self._resolve(session, flow, port))
 
     async def aclose(self) -> None:
-        """End all flows."""
+        """End all flows, and take no more."""
+        self._is_closed = True
         await self._background.aclose()
         for flow in tuple(self._targets):
             self._close(flow)

@@ -159,3 +159,19 @@ async def test_the_newest_wait_for_a_reader_that_is_slow() -> None:
 def _count(session: kcp.Session) -> int:
     stats = session.stats()
     return stats.sent_datagrams if stats else 0
+
+
+async def test_a_flow_that_has_ended_before_anybody_looks_is_nobody_s() -> None:
+    async with flows() as (session, opened):
+        first = session.open_flow()
+        await first.send(b"x")
+        await opened.get()
+        for _ in range(20):
+            short = session.open_flow()
+            await short.send(b"gone at once")
+            short.close()  # before its datagram leaves, or together with it
+        last = session.open_flow()
+        await last.send(b"y")
+        async with asyncio.timeout(PATIENCE):
+            while (await opened.get()).key[2] != last.key[2]:
+                pass
