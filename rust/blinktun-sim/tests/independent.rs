@@ -136,8 +136,9 @@ fn connections_of_30_kb_in_turn_do_not_wait_for_two_downloads() {
         }
         took.sort();
         assert!(
-            took[100] < 150 * MILLI && took[190] <= 320 * MILLI,
-            "{took:?}"
+            took[100] < 240 * MILLI && took[190] <= 340 * MILLI,
+            "{:?}",
+            (took[100], took[190])
         );
     });
 }
