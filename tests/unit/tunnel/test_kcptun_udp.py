@@ -166,6 +166,7 @@ async def test_a_server_without_udp(far: Ports, caplog: pytest.LogCaptureFixture
 async def test_what_is_idle_ends_at_both_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kcptun_udp, "IDLE", 0.3)
     monkeypatch.setattr(kcptun_udp, "_LOOK", 0.01)
+    monkeypatch.setattr(kcptun_udp, "_AT_ONCE", 0.0)  # such a short life is no refusal here
     async with tunnel() as both:
         application = both.application()
         for _ in range(3):
