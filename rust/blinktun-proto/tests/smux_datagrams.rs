@@ -117,6 +117,106 @@ fn what_comes_behind_an_end_opens_nothing() {
 }
 
 #[test]
+fn an_end_that_overtakes_the_first_datagram_is_an_end() {
+    let [mut client, mut server] = pair();
+    let flow = client.open_flow(b"", Class::Plain).expect("room");
+    client.send_datagram(flow, b"late", NOW).expect("open");
+    let late = segments(&mut client, NOW);
+    client.end_flow(flow);
+    take(&mut server, &segments(&mut client, NOW));
+    take(&mut server, &late);
+    assert_eq!((server.flow_count(), events(&mut server)), (0, vec![]));
+    let next = client.open_flow(b"", Class::Plain).expect("room");
+    client.send_datagram(next, b"x", NOW).expect("open");
+    take(&mut server, &segments(&mut client, NOW));
+    assert_eq!(events(&mut server)[0], Event::FlowOpened(next));
+}
+
+#[test]
+fn a_reliable_datagram_that_comes_twice_is_taken_once() {
+    let [mut client, mut server] = pair();
+    let flow = client.open_flow(b"", Class::Reliable).expect("room");
+    for number in 0..60u8 {
+        let data = vec![number; 30 * usize::from(number)];
+        client.send_datagram(flow, &data, NOW).expect("open");
+    }
+    let mut sent = segments(&mut client, NOW);
+    // The same frames may come again in other segments, and in another order.
+    let again = sent.iter().rev().cloned().collect::<Vec<_>>();
+    sent.extend(again);
+    take(&mut server, &sent);
+    let seen = core::iter::from_fn(|| server.take_datagram(flow));
+    let mut lens: Vec<usize> = seen.map(|it| it.len()).collect();
+    lens.sort_unstable();
+    assert!(lens.into_iter().eq((0..60).map(|it| it * 30)));
+    assert_eq!(server.datagrams_held(), 0, "no part of what has come waits");
+}
+
+/// A first part of a plain datagram of 65,535 bytes that never gets whole.
+fn stray(flow: u8, number: u16) -> Vec<u8> {
+    let [low, high] = number.to_le_bytes();
+    let mut frame = vec![36, flow, low, high, 0, 0, 0, 0, 0xff, 0xff];
+    frame.resize(1400, 7);
+    frame
+}
+
+#[test]
+fn parts_that_never_join_take_no_room_from_other_flows() {
+    let [mut client, mut server] = pair();
+    for number in 0..8000 {
+        let frame = stray(3 + 2 * (number % 2) as u8, number);
+        server.receive_independent(&frame, NOW).expect("proper");
+    }
+    assert!(server.datagrams_held() > 1 << 20);
+    for _ in 0..2 {
+        client.open_flow(b"", Class::Plain).expect("room");
+    }
+    let flow = client.open_flow(b"", Class::Plain).expect("room");
+    for turn in 0..40u8 {
+        assert_eq!(client.send_datagram(flow, &[turn; 9000], NOW), Ok(true));
+        take(&mut server, &segments(&mut client, NOW));
+        assert_eq!(server.take_datagram(flow), Some(vec![turn; 9000]));
+    }
+    let later = NOW + Duration::from_secs(60);
+    server.handle_timeout(later).ok();
+    assert_eq!(server.datagrams_held(), 0);
+}
+
+#[test]
+fn a_blinktun_that_speaks_and_never_offers_takes_no_datagrams() {
+    let mut client = end(Role::Client);
+    let old = config_with(Role::Server, Some(Version::V2), |settings| {
+        settings.independent = false;
+    });
+    let mut old = Mux::new(old, NOW);
+    let flow = client.open_flow(b"", Class::Reliable).expect("unknown");
+    assert_eq!(client.send_datagram(flow, b"x", NOW), Ok(true));
+    let mut sent = 0;
+    for second in 0..8 {
+        let now = NOW + Duration::from_secs(second);
+        old.ping(); // as its keepalive does
+        for _ in 0..4 {
+            let mut bytes = Vec::new();
+            while client.transmit(1000, &mut bytes, now).bytes > 0 {}
+            sent += bytes.len();
+            old.receive(&bytes, now).expect("proper");
+            let mut bytes = Vec::new();
+            while old.transmit(1000, &mut bytes, now).bytes > 0 {}
+            client.receive(&bytes, now).expect("proper");
+        }
+        let is_late = second >= 3;
+        let expected = if is_late { Support::No } else { Support::Unknown };
+        assert_eq!(client.datagram_support(), expected, "{second}");
+    }
+    assert!(sent < 100, "it asks once: {sent}");
+    assert!(events(&mut client).contains(&Event::FlowEnded(flow)));
+    assert_eq!(
+        client.send_datagram(flow, b"x", NOW),
+        Err(FlowError::Unsupported)
+    );
+}
+
+#[test]
 fn there_are_as_many_flows_as_there_may_be() {
     let [mut client, mut server] = pair();
     let flows: Vec<FlowId> = (0..FLOWS)
@@ -154,6 +254,9 @@ fn what_a_peer_can_make_us_hold_has_a_bound() {
                 36 + class,
                 flow,
                 place[0],
+                0,
+                0,
+                0,
                 place[2],
                 place[1],
                 place[2],

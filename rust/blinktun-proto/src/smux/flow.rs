@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::assembly::Assembly;
+use super::seen::Seen;
 use crate::time::{Duration, Time};
 
 /// The number of a flow within its session. The client's are odd, the server's even; each is used once.
@@ -44,6 +44,11 @@ pub const MAX_LABEL: usize = 255;
 const QUEUE: usize = 256 << 10;
 /// What a datagram counts beside its bytes.
 const EACH: usize = 64;
+/// The bytes that a datagram counts.
+pub(super) fn cost(data: &[u8]) -> usize {
+    data.len() + EACH
+}
+
 /// One that is not reliable leaves within this time, or not at all.
 const LATEST: Duration = Duration::from_secs(1);
 
@@ -79,7 +84,7 @@ impl Datagrams {
 
     /// Append one.
     pub(super) fn push(&mut self, data: Vec<u8>, now: Time) {
-        self.bytes += data.len() + EACH;
+        self.bytes += cost(&data);
         self.waiting.push_back((now, data));
     }
 
@@ -92,7 +97,7 @@ impl Datagrams {
     /// Take the oldest.
     pub(super) fn pop(&mut self) -> Option<Vec<u8>> {
         let (_, data) = self.waiting.pop_front()?;
-        self.bytes -= data.len() + EACH;
+        self.bytes -= cost(&data);
         Some(data)
     }
 }
@@ -107,11 +112,12 @@ pub(super) struct Flow {
     pub(super) class: Class,
     pub(super) unsent: Datagrams,
     pub(super) unread: Datagrams,
-    pub(super) assembly: Assembly,
+    /// The numbers of the reliable datagrams that have come.
+    pub(super) seen: Seen,
     /// How many bytes of the first one that is unsent have left, in parts.
     pub(super) begun: usize,
     /// The number of the next datagram that has one.
-    pub(super) next_number: u16,
+    pub(super) next_number: u32,
     /// It stands in line to send.
     pub(super) is_in_line: bool,
     /// Somebody waits until it takes more.
@@ -129,18 +135,13 @@ impl Flow {
             class,
             unsent: Datagrams::default(),
             unread: Datagrams::default(),
-            assembly: Assembly::default(),
+            seen: Seen::default(),
             begun: 0,
             next_number: 0,
             is_in_line: false,
             is_blocked: false,
             is_announced: false,
         }
-    }
-
-    /// Bytes that it holds.
-    pub(super) fn held(&self) -> usize {
-        self.unsent.bytes() + self.unread.bytes() + self.assembly.bytes()
     }
 
     /// Take the oldest datagram that has not left; none of it leaves any more.

@@ -5,18 +5,21 @@
 
 use std::collections::VecDeque;
 
-use super::assembly::Part;
-use super::flow::{Class, Flow, FlowId, MAX_DATAGRAM, MAX_LABEL};
+use super::assembly::{Assembly, Part};
+use super::flow::{Class, Flow, FlowId, MAX_DATAGRAM, MAX_LABEL, cost};
 use super::independent::Writer;
+use super::opened::OpenedIds;
 use super::table::{Table, hasher};
 use super::{Event, FlowError, Role};
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::work;
 
-/// All flows together hold at most so many bytes.
-const HELD: usize = 8 << 20;
-/// So many flows that have ended are remembered, so that a late datagram does not open them again.
-const ENDED: usize = 64;
+/// All flows together hold at most so many bytes that leave, and as many that have come.
+const HELD: usize = 4 << 20;
+/// A datagram that is not reliable is given up so long after its first part has come.
+const LIFETIME: Duration = Duration::from_secs(3);
+/// So many numbers of flows that have ended may stay in line.
+const IN_LINE: usize = 64;
 /// So many ends may wait to be told.
 const ENDS: usize = 4096;
 /// Datagrams may leave before streams while they have sent so many bytes more, or so many less.
@@ -44,10 +47,10 @@ pub(super) struct Arrived<'a> {
 
 /// The flows of a session.
 ///
-/// Bounds: `most` flows; [`HELD`] bytes in all, and beyond these one datagram of each reliable flow; [`ENDED`] and [`ENDS`] numbers.
+/// Bounds: `most` flows; [`HELD`] bytes each way, and beyond these one datagram that leaves of each reliable flow;
+/// [`ENDS`] numbers.
 #[derive(Debug)]
 pub(super) struct Flows {
-    role: Role,
     table: Table<Flow>,
     most: usize,
     last_id: u32,
@@ -55,8 +58,15 @@ pub(super) struct Flows {
     line: VecDeque<u32>,
     /// Those of which the peer must be told that they have ended.
     ends: VecDeque<u32>,
-    ended: VecDeque<u32>,
-    held: usize,
+    /// The peer's flows that have come.
+    opened: OpenedIds,
+    /// Bytes that wait to leave.
+    unsent: usize,
+    /// Bytes of whole datagrams that wait to be taken.
+    unread: usize,
+    /// Datagrams of which parts have come, and reliable ones.
+    partial: Assembly,
+    partial_reliable: Assembly,
     /// What datagrams have sent more than streams, while both had something to send.
     ahead: i64,
     /// When the first datagram could leave.
@@ -68,7 +78,6 @@ impl Flows {
     /// At most `most` flows.
     pub(super) fn new(role: Role, most: usize, seed: u64) -> Flows {
         Flows {
-            role,
             table: Table::with_hasher(hasher(seed)),
             most,
             last_id: match role {
@@ -77,8 +86,11 @@ impl Flows {
             },
             line: VecDeque::new(),
             ends: VecDeque::new(),
-            ended: VecDeque::new(),
-            held: 0,
+            opened: OpenedIds::new(role),
+            unsent: 0,
+            unread: 0,
+            partial: Assembly::new(Some(LIFETIME)),
+            partial_reliable: Assembly::new(None),
             ahead: 0,
             open_since: None,
             counts: DatagramCounts::default(),
@@ -92,7 +104,12 @@ impl Flows {
 
     /// Bytes of all datagrams that wait.
     pub(super) fn held(&self) -> usize {
-        self.held
+        self.unsent + self.received()
+    }
+
+    /// Bytes of all datagrams that have come and wait.
+    fn received(&self) -> usize {
+        self.unread + self.partial.cost() + self.partial_reliable.cost()
     }
 
     /// Their numbers, in no order.
@@ -138,9 +155,11 @@ impl Flows {
             return Err(FlowError::Length(data.len()));
         }
         let flow = self.table.get_mut(&id.0).ok_or(FlowError::Unknown)?;
-        let of_others = self.held - flow.held();
+        let of_others = self.unsent - flow.unsent.bytes();
         let is_reliable = flow.class == Class::Reliable;
-        while !flow.unsent.has_room(data.len()) || of_others + flow.held() + data.len() > HELD {
+        while !flow.unsent.has_room(data.len())
+            || of_others + flow.unsent.bytes() + data.len() > HELD
+        {
             if is_reliable && flow.unsent.is_empty() {
                 break;
             }
@@ -152,10 +171,10 @@ impl Flows {
             if flow.pop_unsent().is_none() {
                 return Ok(true); // others hold all that there is
             }
-            self.held = of_others + flow.held();
+            self.unsent = of_others + flow.unsent.bytes();
         }
         flow.unsent.push(data.to_vec(), now);
-        self.held = of_others + flow.held();
+        self.unsent = of_others + flow.unsent.bytes();
         if !core::mem::replace(&mut flow.is_in_line, true) {
             self.line.push_back(id.0);
         }
@@ -171,10 +190,9 @@ impl Flows {
     /// Take the oldest datagram that has come.
     pub(super) fn take(&mut self, id: FlowId) -> Option<Vec<u8>> {
         let flow = self.table.get_mut(&id.0)?;
-        let before = flow.held();
-        let data = flow.unread.pop();
-        self.held = self.held + flow.held() - before;
-        data
+        let data = flow.unread.pop()?;
+        self.unread -= cost(&data);
+        Some(data)
     }
 
     /// An event that said that there is something to take has been taken itself.
@@ -195,12 +213,20 @@ impl Flows {
         let Some(flow) = self.table.remove(&id) else {
             return false;
         };
-        self.held -= flow.held();
-        if self.ended.len() == ENDED {
-            self.ended.pop_front();
+        self.unsent -= flow.unsent.bytes();
+        self.unread -= flow.unread.bytes();
+        self.partial.forget(id);
+        self.partial_reliable.forget(id);
+        // A number that stays in line is passed over in its turn, which may be far.
+        if self.line.len() > 2 * self.table.len() + IN_LINE {
+            self.line.retain(|id| self.table.contains_key(id));
         }
-        self.ended.push_back(id);
         true
+    }
+
+    /// Act on the clock: give up parts of datagrams that are too old.
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        self.counts.dropped += self.partial.expire(now);
     }
 
     // --- from the wire --------------------------------------------------------------------
@@ -221,37 +247,50 @@ impl Flows {
         let Some(flow) = self.table.get_mut(&id) else {
             return;
         };
-        let before = flow.held();
+        let is_reliable = arrived.class == Class::Reliable;
         let data = match arrived.part {
             None => Some(arrived.data.to_vec()),
             Some(part) => {
-                let assembled = flow.assembly.add(part, arrived.data);
+                let assembly = match is_reliable {
+                    true => &mut self.partial_reliable,
+                    false => &mut self.partial,
+                };
+                let assembled = assembly.add(id, part, arrived.data, now);
                 self.counts.dropped += assembled.dropped;
-                assembled.complete
+                let is_new = |_: &Vec<u8>| !is_reliable || flow.seen.note(part.number);
+                assembled.complete.filter(is_new)
             }
         };
         if let Some(data) = data {
             self.counts.received += 1;
             while !flow.unread.has_room(data.len()) {
-                flow.unread.pop(); // the newest are worth most
+                self.unread -= flow.unread.pop().as_deref().map_or(0, cost); // the newest are worth most
                 self.counts.dropped += 1;
             }
+            self.unread += cost(&data);
             flow.unread.push(data, now);
             if !core::mem::replace(&mut flow.is_announced, true) {
                 events.push_back(Event::DatagramsReadable(FlowId(id)));
             }
         }
-        while self.held + flow.held() - before > HELD {
-            let dropped = match flow.unread.pop() {
-                Some(_) => 1,
-                None => flow.assembly.clear(),
-            };
-            self.counts.dropped += dropped;
-            if dropped == 0 {
-                break;
-            }
+        while self.received() > HELD && self.give_up(id) {
+            self.counts.dropped += 1;
         }
-        self.held = self.held + flow.held() - before;
+    }
+
+    /// Give up a datagram to make room: an incomplete one of any flow, else the oldest of this flow.
+    fn give_up(&mut self, id: u32) -> bool {
+        if self.partial.drop_oldest() {
+            return true;
+        }
+        let unread = self.table.get_mut(&id).and_then(|it| it.unread.pop());
+        match unread {
+            Some(data) => {
+                self.unread -= cost(&data);
+                true
+            }
+            None => self.partial_reliable.drop_oldest(),
+        }
     }
 
     /// Open a flow of the peer; `false`: it is ours, has ended, or is one too many.
@@ -261,9 +300,8 @@ impl Flows {
         arrived: &Arrived<'_>,
         events: &mut VecDeque<Event>,
     ) -> bool {
-        let is_ours = (id % 2 == 1) == (self.role == Role::Client);
-        if is_ours || id < 2 || self.table.len() >= self.most || self.ended.contains(&id) {
-            return false;
+        if self.table.len() >= self.most || !self.opened.note(id) {
+            return false; // if there are too many, a later datagram may open it
         }
         let flow = Flow::new(arrived.label, false, arrived.class);
         self.table.insert(id, flow);
@@ -271,8 +309,9 @@ impl Flows {
         true
     }
 
-    /// The peer has ended a flow.
+    /// The peer has ended a flow. Its datagrams may come later, even the first.
     pub(super) fn on_end(&mut self, id: u32, events: &mut VecDeque<Event>) {
+        self.opened.note(id);
         if self.forget(id) {
             events.push_back(Event::FlowEnded(FlowId(id)));
         }
@@ -327,10 +366,10 @@ impl Flows {
             if class.is_some_and(|class| class != flow.class) {
                 break;
             }
-            let of_others = self.held - flow.held();
+            let of_others = self.unsent - flow.unsent.bytes();
             self.counts.dropped += flow.drop_late(open, now);
             let any = write(id, flow, class.is_none(), frames, &mut self.counts);
-            self.held = of_others + flow.held();
+            self.unsent = of_others + flow.unsent.bytes();
             if flow.is_blocked && flow.unsent.is_half_empty() {
                 flow.is_blocked = false;
                 events.push_back(Event::DatagramsWritable(FlowId(id)));
@@ -345,9 +384,8 @@ impl Flows {
                 self.line.rotate_left(1);
             } else if class.is_none() {
                 // Not even a part of it fits into a segment: its label is too long for this MTU.
-                self.held -= flow.held();
                 flow.pop_unsent();
-                self.held += flow.held();
+                self.unsent = of_others + flow.unsent.bytes();
                 self.counts.dropped += 1;
             } else {
                 break; // nothing more fits
@@ -410,4 +448,21 @@ fn write(
         }
     }
     any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_that_end_before_their_turn_leave_nothing_behind() {
+        let mut flows = Flows::new(Role::Client, 4, 1);
+        for _ in 0..10_000 {
+            let flow = flows.open(b"", Class::Plain).expect("room");
+            assert_eq!(flows.send(flow, b"x", Time::ZERO), Ok(true));
+            flows.end(flow);
+            assert!(flows.line.len() <= IN_LINE + 1 && flows.ends.len() <= ENDS);
+            assert_eq!(flows.held(), 0);
+        }
+    }
 }

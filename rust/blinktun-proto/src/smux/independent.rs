@@ -12,8 +12,8 @@
 //!
 //! Bit 0 of a STREAM frame's type says that the stream ends behind its data, bit 1 that there is a length; else
 //! the data ends with the segment. So does that of a DATAGRAM without a length (bit 1). Its bit 0 says that there is a
-//! label: its length (8 bits) and its bytes; bit 2, that there is a place: the number of the datagram, the offset of
-//! the data, and the length of the whole (16 bits each). Bits 3 and 4 are its class.
+//! label: its length (8 bits) and its bytes; bit 2, that there is a place: the number of the datagram (32 bits), the
+//! offset of the data, and the length of the whole (16 bits each). Bits 3 and 4 are its class.
 //!
 //! The number of a stream or flow has 7 bits a byte, the lowest first, and bit 7 says
 //! that more follow. All other numbers are little-endian, counts of bytes are modulo 2^32.
@@ -36,6 +36,8 @@ const END: u8 = 8;
 const DATAGRAM: u8 = 32;
 const HAS_LABEL: u8 = 1;
 const HAS_PLACE: u8 = 4;
+/// A place takes so many bytes.
+const PLACE: usize = 8;
 /// Where the class begins.
 const CLASS: u32 = 3;
 
@@ -165,11 +167,11 @@ impl<'a> Frames<'a> {
         };
         let part = match has(HAS_PLACE) {
             true => {
-                let fields = self.take(6)?;
+                let fields = self.take(PLACE)?;
                 Some(Part {
-                    number: u16_at(fields, 0),
-                    offset: u16_at(fields, 2),
-                    whole: u16_at(fields, 4),
+                    number: u32_at(fields, 0),
+                    offset: u16_at(fields, 4),
+                    whole: u16_at(fields, 6),
                 })
             }
             false => None,
@@ -358,9 +360,9 @@ impl<'a> Writer<'a> {
             self.out.extend_from_slice(label);
         }
         if let Some(part) = part {
-            for field in [part.number, part.offset, part.whole] {
-                self.out.extend_from_slice(&field.to_le_bytes());
-            }
+            self.out.extend_from_slice(&part.number.to_le_bytes());
+            self.out.extend_from_slice(&part.offset.to_le_bytes());
+            self.out.extend_from_slice(&part.whole.to_le_bytes());
         }
         if !fills {
             self.out
@@ -491,7 +493,7 @@ fn datagram_header(flow: u32, label: &[u8], has_place: bool) -> usize {
         0 => 0,
         len => 1 + len,
     };
-    1 + length_of(flow) + label + if has_place { 6 } else { 0 }
+    1 + length_of(flow) + label + if has_place { PLACE } else { 0 }
 }
 
 /// The bytes that a stream's number takes.
@@ -519,7 +521,7 @@ mod tests {
         Window(u32, u32, u32),
         Stream(u32, u32, usize, bool),
         End(u32),
-        Datagram(u32, Class, usize, Option<u16>, usize),
+        Datagram(u32, Class, usize, Option<u32>, usize),
     }
 
     fn spec() -> impl Strategy<Value = Spec> {
@@ -531,7 +533,7 @@ mod tests {
             (id(), any::<u32>(), 0usize..3000, any::<bool>())
                 .prop_map(|(id, at, n, is_last)| Spec::Stream(id, at, n, is_last)),
             id().prop_map(Spec::End),
-            (id(), 0usize..3, 0usize..5, any::<u16>(), 0usize..3000).prop_map(
+            (id(), 0usize..3, 0usize..5, any::<u32>(), 0usize..3000).prop_map(
                 |(id, class, label, number, n)| {
                     let class = Class::ALL[class];
                     Spec::Datagram(id, class, label, Some(number), n)

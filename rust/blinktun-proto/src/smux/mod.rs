@@ -14,7 +14,8 @@
 //! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
 //! | `receive_buffer` | what arrives and waits unread, and when it fills the session's buffer |
 //! | [`independent`], `out` | frames of segments that stand for themselves; either form |
-//! | `flows`, `flow`, `assembly` | datagrams beside the streams; one flow of them; those that come in parts |
+//! | `flows`, `flow` | datagrams beside the streams; one flow of them |
+//! | `assembly`, `seen` | datagrams that come in parts; reliable ones that have come |
 //! | `ahead`, `gaps`, `opened` | what comes before something that is missing: bytes, ends, streams |
 //! | `stuck` | streams that are not read, once they have filled the buffer |
 //! | `fin`, `holds` | when a FIN may leave, depending on who the peer is; the streams that wait for it |
@@ -61,6 +62,7 @@ mod receive_buffer;
 mod receiving;
 mod report;
 mod scheduler;
+mod seen;
 mod sending;
 mod stream;
 mod stuck;

@@ -21,7 +21,7 @@ use super::{
     Version,
 };
 use crate::qpp::StreamPads;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::timers::{Timer, Timers};
 use crate::work;
 use std::collections::VecDeque;
@@ -46,7 +46,8 @@ pub(super) enum Form {
 /// Bounds, in bytes: unread data `receive_buffer` and 28 MiB plus one delivery (held in chunks of at most
 /// twice that, and 128 KiB per stream), and as much ahead of missing bytes; unsent data `send_buffer` per stream, and
 /// 16 MiB plus 8 KiB per stream together; streams
-/// `max_streams` of [`STREAM_BYTES`](super::STREAM_BYTES); `max_flows` flows of datagrams with 8 MiB together; 1024 dropped streams and 1024 refusals
+/// `max_streams` of [`STREAM_BYTES`](super::STREAM_BYTES); `max_flows` flows of datagrams of 1 KiB each, with 4 MiB each way and, of reliable flows, one
+/// unsent datagram each; 1024 dropped streams and 1024 refusals
 /// of some 20 bytes each, the latter plus what one delivery holds. Events are bounded by the bytes
 /// delivered since they were last drained.
 #[derive(Debug)]
@@ -74,7 +75,12 @@ pub struct Mux {
     pub(super) flows: Flows,
     /// The last id that we opened.
     last_id: u32,
+    /// Since when datagrams wait for the word of a peer that said hello.
+    asked_since: Option<Time>,
 }
+
+/// A blinktun that speaks, and has not said for so long that it takes datagrams, takes none.
+const ANSWER: Duration = Duration::from_secs(3);
 
 /// Whether datagrams can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +119,7 @@ impl Mux {
             opened: OpenedIds::new(config.role),
             flows: Flows::new(config.role, config.settings.max_flows, config.hash_seed),
             last_id,
+            asked_since: None,
             config,
         }
     }
@@ -156,6 +163,7 @@ impl Mux {
     pub fn handle_timeout(&mut self, now: Time) -> Result<(), Error> {
         let choked = self.receive_buffer.space(self.streams.len()) == 0;
         self.reset_stuck(now);
+        self.flows.handle_timeout(now);
         // Other programs give the session up themselves, soon.
         let is_used = !self.streams.is_empty() || self.flows.len() > 0;
         let is_worth_waiting = self.peer_is_blinktun() && is_used;
@@ -248,15 +256,9 @@ impl Mux {
 
     /// Whether datagrams can be sent.
     pub fn datagram_support(&self) -> Support {
-        let is_blinktun = self.peer.kind() == PeerKind::Blinktun;
-        match (self.peer.kind(), self.peer.takes_datagrams()) {
-            _ if !self.config.settings.independent || self.config.settings.max_flows == 0 => {
-                Support::No
-            }
-            (PeerKind::Plain, _) => Support::No,
-            (_, true) => Support::Yes,
-            (_, false) if is_blinktun && self.peer.has_offered() => Support::No,
-            (_, false) => Support::Unknown,
+        match self.config.settings.independent && self.config.settings.max_flows > 0 {
+            true => self.peer.datagrams(),
+            false => Support::No,
         }
     }
 
@@ -284,17 +286,36 @@ impl Mux {
             return Err(FlowError::Unsupported);
         }
         let taken = self.flows.send(id, data, now)?;
-        self.look_after_flows();
+        self.look_after_flows(now);
         Ok(taken)
     }
 
     /// Datagrams wait until both ends have said what they take: say it, though there is nothing else to say. If
     /// the peer takes none, end the flows.
-    pub(super) fn look_after_flows(&mut self) {
-        if self.datagram_support() == Support::No {
-            self.flows.abandon(&mut self.events);
-        } else if self.form == Form::Ordered && self.flows.is_waiting() {
+    pub(super) fn look_after_flows(&mut self, now: Time) {
+        let support = self.datagram_support();
+        if support == Support::No {
+            return self.flows.abandon(&mut self.events);
+        }
+        if self.form == Form::Independent || !self.flows.is_waiting() {
+            return;
+        }
+        let mut has_asked = self.asked_since.is_some();
+        if self.peer_is_blinktun() {
+            self.asked_since.get_or_insert(now);
+        } else {
+            has_asked = false;
+        }
+        if support == Support::Yes || self.control.begins() || !has_asked {
             self.control.queue_nop();
+        }
+    }
+
+    /// The peer has spoken. If it was asked long ago whether it takes datagrams, it does not know the question.
+    pub(super) fn note_unanswered(&mut self, now: Time) {
+        let is_late = |since: Time| now.since(since) >= ANSWER;
+        if self.datagram_support() == Support::Unknown && self.asked_since.is_some_and(is_late) {
+            self.peer.take_for_refusal();
         }
     }
 
@@ -311,7 +332,6 @@ impl Mux {
     /// End a flow: what waits is given up, and the peer sees [`Event::FlowEnded`].
     pub fn end_flow(&mut self, id: FlowId) {
         self.flows.end(id);
-        self.look_after_flows();
     }
 
     /// What its opener says of a flow; `None` if there is no such flow.

@@ -1,7 +1,7 @@
 //! The other end: the frames that it sends, and what is known of it by them.
 
 use super::frame::{DATAGRAMS, Decoder, Frame, HELLO, OFFER, SWITCH};
-use super::{Error, Version};
+use super::{Error, Support, Version};
 
 /// Which program the other end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,8 @@ pub(super) struct Peer {
     has_offered: bool,
     /// It sends nothing else.
     has_switched: bool,
-    takes_datagrams: bool,
+    /// Whether it takes datagrams, as far as it has said.
+    datagrams: Support,
 }
 
 impl Peer {
@@ -61,7 +62,7 @@ impl Peer {
             mark: None,
             has_offered: false,
             has_switched: false,
-            takes_datagrams: false,
+            datagrams: Support::Unknown,
         }
     }
 
@@ -88,9 +89,17 @@ impl Peer {
         self.has_offered
     }
 
-    /// Whether it takes datagrams in them.
-    pub(super) fn takes_datagrams(&self) -> bool {
-        self.takes_datagrams
+    /// Whether it takes datagrams.
+    pub(super) fn datagrams(&self) -> Support {
+        match self.kind {
+            PeerKind::Plain => Support::No,
+            PeerKind::Unheard | PeerKind::Blinktun => self.datagrams,
+        }
+    }
+
+    /// It does not say whether it takes datagrams, and had time to.
+    pub(super) fn take_for_refusal(&mut self) {
+        self.datagrams = Support::No;
     }
 
     /// Whether its segments are independent.
@@ -115,7 +124,11 @@ impl Peer {
         };
         let last_mark = core::mem::replace(&mut self.mark, mark);
         self.has_offered |= mark == Some(OFFER);
-        self.takes_datagrams |= mark == Some(DATAGRAMS);
+        self.datagrams = match mark {
+            Some(DATAGRAMS) => Support::Yes,
+            Some(OFFER) if self.datagrams == Support::Unknown => Support::No,
+            _ => self.datagrams,
+        };
         Ok(Some(match frame {
             _ if before != kind && kind == PeerKind::Blinktun => {
                 self.decoder.allow_upgrade();
@@ -193,7 +206,7 @@ mod tests {
             while peer.next(&mut data).expect("proper").is_some() {}
             let expected = kind == PeerKind::Blinktun;
             let said = [
-                peer.takes_datagrams(),
+                peer.datagrams() == Support::Yes,
                 peer.has_offered(),
                 peer.has_switched(),
             ];

@@ -6,7 +6,7 @@ use super::frame::Frame;
 use super::independent::{self, Frames};
 use super::peer::Said;
 use super::sending::SendState;
-use super::{Error, Event, INITIAL_WINDOW, Mux, StreamId, Version, WINDOW_SLACK};
+use super::{Error, Event, INITIAL_WINDOW, Mux, StreamId, Support, Version, WINDOW_SLACK};
 use crate::time::Time;
 
 impl Mux {
@@ -38,9 +38,10 @@ impl Mux {
         }
         self.note_taken(now);
         if self.flows.len() > 0 {
-            self.look_after_flows();
+            self.note_unanswered(now);
+            self.look_after_flows(now);
         }
-        if self.peer.takes_datagrams() && self.control.begins() {
+        if self.peer.datagrams() == Support::Yes && self.control.begins() {
             self.control.queue_nop(); // it may wait for our word with datagrams, and have nothing else to say
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::peer::PeerKind;
 use super::scheduler::Turn;
 use super::sending::SendInput;
 use super::stream::Stream;
-use super::{Event, Mux, Role, StreamId, Version};
+use super::{Event, Mux, Role, StreamId, Support, Version};
 use crate::time::Time;
 use crate::work;
 
@@ -36,7 +36,7 @@ impl Mux {
     }
 
     fn may_send_datagrams(&self) -> bool {
-        self.form == Form::Independent && self.peer.takes_datagrams()
+        self.form == Form::Independent && self.peer.datagrams() == Support::Yes
     }
 
     fn streams_wait(&self) -> bool {
