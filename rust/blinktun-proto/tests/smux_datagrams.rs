@@ -205,7 +205,11 @@ fn a_blinktun_that_speaks_and_never_offers_takes_no_datagrams() {
             client.receive(&bytes, now).expect("proper");
         }
         let is_late = second >= 3;
-        let expected = if is_late { Support::No } else { Support::Unknown };
+        let expected = if is_late {
+            Support::No
+        } else {
+            Support::Unknown
+        };
         assert_eq!(client.datagram_support(), expected, "{second}");
     }
     assert!(sent < 100, "it asks once: {sent}");

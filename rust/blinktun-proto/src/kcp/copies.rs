@@ -37,8 +37,9 @@ const GAPS: core::ops::RangeInclusive<Duration> =
 #[derive(Debug, Default)]
 pub(super) struct Copies {
     waiting: VecDeque<(Time, Transmission)>,
-    /// Copies since the last loss.
+    /// Copies of requests since the last loss, and of protected datagrams.
     in_vain: u32,
+    in_vain_protected: u32,
     /// The newest segment that somebody waits for, and when it left.
     urgent: Option<(Sn, Time)>,
     /// When data of no request left last.
@@ -59,7 +60,7 @@ pub(super) struct Conditions {
 impl Copies {
     /// A transmission is lost, even if a copy or parity has replaced it.
     pub(super) fn note_loss(&mut self) {
-        self.in_vain = 0;
+        (self.in_vain, self.in_vain_protected) = (0, 0);
     }
 
     /// From now on segments are independent.
@@ -95,7 +96,13 @@ impl Copies {
         match again {
             None if segment.care == Care::Urgent => self.urgent = Some((sn, now)),
             None => self.last_bulk = Some(now),
-            Some(Again::Copy) => self.in_vain = self.in_vain.saturating_add(1),
+            Some(Again::Copy) => {
+                let in_vain = match segment.care {
+                    Care::Protected => &mut self.in_vain_protected,
+                    _ => &mut self.in_vain,
+                };
+                *in_vain = in_vain.saturating_add(1);
+            }
             Some(_) => {}
         }
         let order = segment.last.order;
@@ -105,7 +112,7 @@ impl Copies {
             let sent = segment.earlier.len();
             let is_wanted = matches!(again, None | Some(Again::Copy));
             let most = copies(conditions.loss, RESIDUAL_PROTECTED);
-            if is_wanted && sent < most && self.in_vain < IN_VAIN_PROTECTED {
+            if is_wanted && sent < most && self.in_vain_protected < IN_VAIN_PROTECTED {
                 self.add(transmission, conditions.smoothed, now);
             }
             return;

@@ -26,6 +26,8 @@ pub(super) struct Departure {
     pub(super) snapshot: Snapshot,
     /// How long its datagram was.
     pub(super) length: Length,
+    /// The bytes of the segment in it.
+    pub(super) bytes: u32,
 }
 
 impl Departure {
@@ -49,6 +51,8 @@ pub(super) struct Outgoing {
     pub(super) earlier: Vec<Departure>,
     /// The clock it first left with.
     pub(super) first_ts: Millis,
+    /// The bytes with which it first left.
+    pub(super) first_bytes: u32,
     /// When to send it again if nothing is heard.
     pub(super) due: Time,
     pub(super) rto: Duration,
@@ -118,6 +122,7 @@ impl Outgoing {
             last: Departure::default(),
             earlier: Vec::new(),
             first_ts: Millis(0),
+            first_bytes: 0,
             due: now,
             rto,
             transmissions: 0,
@@ -136,6 +141,17 @@ impl Outgoing {
         let first = found.next().copied();
         // Two transmissions of one millisecond have the same clock.
         first.filter(|_| found.next().is_none())
+    }
+
+    /// The bytes that have arrived, if `departed` is the transmission that brought them.
+    pub(super) fn arrived(&self, departed: Option<Departure>) -> u64 {
+        let bytes = match departed {
+            Some(departed) => departed.bytes,
+            None if self.transmissions == 1 => self.last.bytes,
+            // It left earlier, and perhaps with more.
+            None => self.first_bytes,
+        };
+        bytes.into()
     }
 
     /// What an acknowledgement with the clock `ts` tells: a copy may have arrived in place of what it copies.
@@ -168,12 +184,25 @@ impl Outgoing {
 
     /// Let it leave again, for this reason. If it is expendable and lost, nothing of it is left but its number.
     pub(super) fn queue(&mut self, why: Again, in_flight: &mut InFlight) {
-        self.queued = Some(why);
         if why != Again::Copy && self.care.is_expendable() {
-            let before = self.data.len();
-            self.data.truncate(HUSK);
-            in_flight.shrink(before - self.data.len());
+            self.empty(in_flight);
         }
+        // A copy of an empty segment could overtake the full one.
+        if why != Again::Copy || !self.is_empty() {
+            self.queued = Some(why);
+        }
+    }
+
+    /// Leave nothing of an expendable segment but its number.
+    pub(super) fn empty(&mut self, in_flight: &mut InFlight) {
+        let before = self.data.len();
+        self.data.truncate(HUSK);
+        in_flight.shrink(before - self.data.len());
+        self.queued.take_if(|why| *why == Again::Copy);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.care.is_expendable() && self.data.len() <= HUSK
     }
 
     /// Wait longer after a timeout; an early repetition says nothing about the path's time.
@@ -187,9 +216,9 @@ impl Outgoing {
 }
 
 impl Batch {
-    pub(super) fn note(&mut self, segment: &Outgoing) {
+    pub(super) fn note(&mut self, bytes: u64) {
         self.segments += 1;
-        self.bytes += segment.data.len() as u64;
+        self.bytes += bytes;
     }
 
     pub(super) fn note_exact(&mut self, sent: Time, rtt: Duration) {

@@ -170,6 +170,13 @@ impl Sender {
             if segment.acked || !segment.is_whole || segment.data.len() <= mss {
                 continue;
             }
+            if segment.care.is_expendable() {
+                // It may have arrived: the parts under new numbers would bring it twice.
+                self.lost -= segment.waits_as_lost();
+                segment.empty(&mut self.in_flight);
+                self.lost += segment.waits_as_lost();
+                continue;
+            }
             let before = segment.data.len();
             self.lost -= segment.waits_as_lost();
             let mut rest = cut(core::mem::take(&mut segment.data)).into_iter();
@@ -264,9 +271,10 @@ impl Sender {
             if !segment.acked {
                 self.in_flight.remove(segment.data.len());
                 self.lost -= segment.waits_as_lost();
-                self.batch.note(&segment);
                 // After several transmissions it is unknown which one arrived.
                 let only = (segment.transmissions == 1).then_some(segment.last);
+                let bytes = only.map_or(segment.data.len() as u64, |only| only.bytes.into());
+                self.batch.note(bytes);
                 if let Some(departure) = only {
                     let order = departure.order;
                     if !segment.is_suspected {
@@ -278,8 +286,7 @@ impl Sender {
                     path.note_lengths_unclear(segment.lengths(), segment.last.at);
                 }
                 let transmission = only.map(|departure| (departure.snapshot, departure.at));
-                self.delivery
-                    .note_acked(segment.data.len() as u64, transmission, now);
+                self.delivery.note_acked(bytes, transmission, now);
             }
             pool.give(segment.data);
             self.una = self.una.plus(1);
@@ -308,8 +315,8 @@ impl Sender {
         if !was_suspected {
             self.detection.note_fate(segment.fate(ts));
         }
-        let bytes = segment.data.len() as u64;
         let departed = segment.departed_with(ts);
+        let bytes = segment.arrived(departed);
         let exact = departed.map(|departure| now.since(departure.at));
         let genuine = segment.echoes(ts);
         if exact.is_none() && segment.transmissions > 1 {
@@ -345,7 +352,7 @@ impl Sender {
         path.note_lengths_lost(segment.lengths(), now);
         let transmission = known.map(|departure| (departure.snapshot, departure.at));
         self.delivery.note_acked(bytes, transmission, now);
-        self.batch.note(segment);
+        self.batch.note(bytes);
         if let (Some(departure), Some(rtt)) = (departed, exact) {
             self.batch.note_exact(departure.at, rtt);
         }
@@ -459,11 +466,12 @@ impl Sender {
             order: self.next_order,
             snapshot: self.delivery.note_sent(in_flight.bytes, now),
             length,
+            bytes: segment.data.len() as u32,
         };
         path.note_length_sent(length, now);
         let bytes = segment.data.len() as u64;
         if segment.transmissions == 0 {
-            segment.first_ts = ts;
+            (segment.first_ts, segment.first_bytes) = (ts, segment.last.bytes);
         }
         segment.transmissions += 1;
         self.lost -= segment.waits_as_lost();
@@ -628,8 +636,7 @@ mod tests {
 
     const MSS: usize = 1000;
 
-    #[test]
-    fn a_paced_sender_takes_portions_from_the_streams() {
+    fn path() -> Path {
         let settings = Settings {
             nodelay: true,
             interval_ms: 10,
@@ -642,9 +649,75 @@ mod tests {
         let peer = SocketAddr::from(([192, 0, 2, 1], 1)).into();
         let mut path = Path::new(settings, peer, (MSS, MSS));
         path.begin_batch(Time::ZERO);
+        path
+    }
+
+    fn sender() -> Sender {
         let policy = (true, LossDetection::Time(0.0));
         let mut sender = Sender::new(MSS, 1000, policy, Time::ZERO);
         sender.set_remote_window(1000);
+        sender
+    }
+
+    /// Let the next segment leave at this millisecond; returns its number and data.
+    fn leave(sender: &mut Sender, path: &mut Path, millis: u32) -> Option<(Sn, Vec<u8>)> {
+        let now = Time::from_millis(millis.into());
+        let how = (Millis(millis), Length::Short);
+        sender.peek(path)?;
+        let taken = sender.take(path, how, now, &mut Stats::default())?;
+        Some((taken.sn, taken.data.to_vec()))
+    }
+
+    #[test]
+    fn a_lost_datagram_leaves_again_as_its_number_and_counts_whole_if_it_comes_late() {
+        for care in [Care::Expendable, Care::Protected] {
+            let (mut sender, mut path) = (sender(), path());
+            sender.push_whole(vec![0; MSS], care);
+            assert_eq!(
+                leave(&mut sender, &mut path, 1),
+                Some((Sn(0), vec![0; MSS]))
+            );
+            sender.repeat_first();
+            assert_eq!(leave(&mut sender, &mut path, 50), Some((Sn(0), vec![0])));
+            assert_eq!(sender.in_flight.bytes, 1);
+            let now = Time::from_millis(60);
+            let ack = (Sn(0), Millis(1));
+            sender.handle_ack(ack, &mut path, now, &mut Stats::default());
+            assert_eq!(sender.delivery.delivered(), MSS as u64, "{care:?}");
+            assert_eq!((sender.in_flight.bytes, sender.lost), (0, 0));
+        }
+    }
+
+    #[test]
+    fn a_datagram_that_is_too_long_for_a_new_mtu_never_leaves_under_two_numbers() {
+        let halves = |segment: Vec<u8>| segment.chunks(MSS / 2).map(<[u8]>::to_vec).collect();
+        for (care, segments) in [
+            (Care::Ordinary, 2),
+            (Care::Expendable, 1),
+            (Care::Protected, 1),
+        ] {
+            let (mut sender, mut path) = (sender(), path());
+            sender.push_whole(vec![0; MSS], care);
+            leave(&mut sender, &mut path, 1);
+            sender.queue_again(Sn(0), Again::Copy);
+            let _ = sender.set_mss(MSS / 2, &mut Pool::default());
+            sender.cut_numbered(halves);
+            assert_eq!(sender.waiting(), segments, "{care:?}");
+            // An empty copy could overtake the full one.
+            let copy = leave(&mut sender, &mut path, 5).map(|(sn, _)| sn);
+            let expected = (care == Care::Ordinary).then_some(Sn(0));
+            assert_eq!(copy, expected, "{care:?}");
+            let now = Time::from_millis(60);
+            let ack = (Sn(0), Millis(1));
+            sender.handle_ack(ack, &mut path, now, &mut Stats::default());
+            assert_eq!(sender.delivery.delivered(), MSS as u64, "{care:?}");
+            assert_eq!((sender.in_flight.bytes, sender.lost), (0, 0), "{care:?}");
+        }
+    }
+
+    #[test]
+    fn a_paced_sender_takes_portions_from_the_streams() {
+        let (mut sender, path) = (sender(), path());
         let rooms = (0..3).map(|_| {
             let room = sender.room(&path);
             sender.push(&vec![0; 3 * MSS / 2], false, &mut Pool::default());

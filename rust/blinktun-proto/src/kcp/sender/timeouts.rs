@@ -180,7 +180,7 @@ impl Sender {
         if let Some((index, first)) = out.find(is_out)
             && first.queued.is_none()
         {
-            first.queued = Some(Again::Timeout);
+            first.queue(Again::Timeout, &mut self.in_flight);
             self.lost += first.waits_as_lost();
             self.again.push_front(self.una.plus(index as u32));
         }
