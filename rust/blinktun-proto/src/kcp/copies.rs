@@ -68,6 +68,11 @@ impl Copies {
         self.is_independent = true;
     }
 
+    /// Whether parity may do for requests what copies do: segments are independent, and other data leaves too.
+    pub(super) fn may_be_parity(&self, now: Time) -> bool {
+        self.is_independent && !self.is_alone(now)
+    }
+
     /// Whether somebody waits for what left behind `sn`, and for `sn` because of that.
     pub(super) fn is_awaited(&self, sn: Sn) -> bool {
         !self.is_independent && self.urgent.is_some_and(|(urgent, _)| !urgent.before(sn))
@@ -117,14 +122,15 @@ impl Copies {
             }
             return;
         }
-        let (is_alone, is_urgent) = (self.is_alone(now), segment.care == Care::Urgent);
+        let (is_alone, is_awaited) = (self.is_alone(now), segment.care.is_awaited());
         let is_wanted = match again {
-            None => is_urgent,
+            // If each segment stands for itself, parity of its group does the same for less.
+            None => is_awaited && (is_alone || !self.is_independent || segment.group.is_none()),
             Some(Again::Copy) => {
-                let may_follow = is_alone || (self.is_independent && is_urgent);
+                let may_follow = is_alone || (self.is_independent && is_awaited);
                 may_follow && segment.earlier.len() < copies(conditions.loss, RESIDUAL)
             }
-            Some(_) if self.is_independent => is_urgent,
+            Some(_) if self.is_independent => is_awaited,
             Some(_) => self.is_awaited(sn) && segment.group.is_none(),
         };
         let is_paid = is_alone || overhead.allows_copy(segment.transmissions >= REPEATED);

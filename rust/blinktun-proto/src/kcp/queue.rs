@@ -70,6 +70,12 @@ impl Queue {
         self.segments.front()
     }
 
+    /// How many of the first `most` segments somebody waits for, from the first one on.
+    pub(super) fn awaited(&self, most: usize) -> usize {
+        let first = self.segments.iter().take(most);
+        first.take_while(|it| it.care.is_awaited()).count()
+    }
+
     /// Take the segment that leaves next.
     pub(super) fn pop(&mut self) -> Option<Unnumbered> {
         self.segments.pop_front()

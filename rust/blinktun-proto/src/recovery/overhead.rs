@@ -1,28 +1,29 @@
 //! How many bytes may leave that bring nothing new, in case others are lost.
 
-/// What was not used is kept, up to so many bytes.
-const KEPT: f64 = 64_000.0;
+/// Each account keeps so many bytes that were not used.
+const KEPT: f64 = 32_000.0;
 
-/// Copies may have this part of it: where they do not pay, as on a path that loses in bursts, nothing shows that.
+/// Copies earn this part: where they do not pay, as on a path that loses in bursts, nothing shows that.
 const COPIES: f64 = 0.5;
 
-/// An account: what leaves for the first time earns a share of its bytes, copies and parity spend them.
+/// Two accounts: bytes that leave for the first time earn a share, copies and parity spend it. Parity takes
+/// all that it can get, so copies have an account of their own: those of a request are paid at once. Parity
+/// earns whatever does not fit into it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Overhead {
     share: f64,
-    allowed: f64,
-    /// What copies may spend of it.
+    for_parity: f64,
     for_copies: f64,
 }
 
 impl Overhead {
     /// Copies and parity may have this share of the payload. With 0 there are none.
     pub(crate) fn new(share: f64) -> Overhead {
-        let allowed = if share > 0.0 { KEPT } else { 0.0 };
+        let kept = if share > 0.0 { KEPT } else { 0.0 };
         Overhead {
             share,
-            allowed,
-            for_copies: COPIES * allowed,
+            for_parity: kept,
+            for_copies: kept,
         }
     }
 
@@ -39,30 +40,30 @@ impl Overhead {
     /// So many bytes leave for the first time.
     pub(crate) fn note_payload(&mut self, bytes: usize) {
         let earned = self.share * bytes as f64;
-        self.allowed = (self.allowed + earned).min(KEPT);
-        self.for_copies = (self.for_copies + COPIES * earned).min(COPIES * KEPT);
+        let for_copies = (COPIES * earned).min(KEPT - self.for_copies);
+        self.for_copies += for_copies;
+        self.for_parity = (self.for_parity + earned - for_copies).min(KEPT);
     }
 
-    /// Bytes that may be spent now; below zero they were spent on credit.
+    /// Bytes that parity may spend now; below zero they were spent on credit.
     pub(crate) fn allowed(&self) -> f64 {
-        self.allowed
+        self.for_parity
     }
 
     /// Whether a copy may be sent now; one that matters much is sent on credit if it has to be.
     pub(crate) fn allows_copy(&self, on_credit: bool) -> bool {
         let least = if on_credit { -KEPT } else { 0.0 };
-        self.is_wanted() && self.allowed.min(self.for_copies) > least
+        self.is_wanted() && self.for_copies > least
     }
 
     /// Spend so many bytes on a copy.
     pub(crate) fn spend_on_copy(&mut self, bytes: usize) {
-        self.spend(bytes);
         self.for_copies -= bytes as f64;
     }
 
-    /// Spend so many bytes.
+    /// Spend so many bytes on parity.
     pub(crate) fn spend(&mut self, bytes: usize) {
-        self.allowed -= bytes as f64;
+        self.for_parity -= bytes as f64;
     }
 }
 
@@ -81,6 +82,10 @@ mod tests {
             }
         }
         assert!((1_000_000..=1_065_000).contains(&spent), "{spent}");
+        assert!(
+            overhead.allows_copy(false),
+            "parity leaves their part to copies"
+        );
     }
 
     #[test]
@@ -94,7 +99,7 @@ mod tests {
             }
         }
         assert!((500_000..=540_000).contains(&copied), "{copied}");
-        assert!(overhead.allowed() > 50_000.0);
+        assert!(overhead.allowed() > 31_000.0);
     }
 
     #[test]
@@ -105,7 +110,7 @@ mod tests {
             overhead.spend_on_copy(1000);
             sent += 1000;
         }
-        assert_eq!(sent, 96_000);
+        assert_eq!(sent, 64_000);
         let mut none = Overhead::new(0.0);
         none.note_payload(1_000_000);
         assert!(none.allowed() <= 0.0 && !none.allows_copy(true) && !none.is_wanted());

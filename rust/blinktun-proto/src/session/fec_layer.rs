@@ -400,6 +400,7 @@ mod tests {
             loss: 0.01,
             flight: 900,
             round_trip: Duration::from_millis(100),
+            is_run: false,
             is_asked: true,
             share: 0.9,
             allowed: 64_000.0,

@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | everything | there are requests, and the setting allows as much parity as everything needs |
 //! | what leaves again while a request waits behind it | the setting allows as much as that needs |
+//! | a request of several segments, and what fills its last group | segments are independent, and a group fills soon |
 //! | nothing | otherwise, or if groups would take too long to fill |
 //!
 //! If all streams share one order, a request beside a download waits for whatever was lost before it. Parity over
 //! everything spares it a round trip. Parity over what leaves again spares it the second one, and costs a part of
-//! the lost bytes alone. If each segment stands for itself, only parity over everything can spare it something.
+//! the lost bytes alone. If each segment stands for itself, a request waits for its own segments only. A copy of one
+//! segment is cheap, but a page of 30 KB needs all of its twenty: parity costs a quarter of what copies cost.
 
 use crate::fec::Shards;
 use crate::fec::redundancy::Redundancy;
@@ -17,6 +19,8 @@ use crate::time::{Duration, Time};
 
 /// Everything is protected only if so many groups leave in a round trip: each then has its parity soon.
 const GROUPS_A_ROUND: f64 = 4.0;
+/// A request is protected only if so many groups leave in a round trip: data beside it fills its last group.
+const GROUPS_FOR_A_RUN: f64 = 2.0;
 /// What leaves again is protected only if it fills so many groups in a round trip.
 const REPEATED_GROUPS_A_ROUND: f64 = 2.0;
 /// Everything is protected only if so much is lost, or if groups fail.
@@ -36,6 +40,8 @@ const REMINDER: u32 = 16;
 pub(super) struct Repair {
     need: Need,
     protects_all: bool,
+    /// A group was begun for a request.
+    is_run: bool,
     /// Groups that have begun.
     groups: u32,
     /// What leaves again is not protected until then.
@@ -72,6 +78,13 @@ impl Repair {
         if self.protects_all {
             return true;
         }
+        self.is_run = match outlook.is_run {
+            true => self.is_run || (loses && flight >= GROUPS_FOR_A_RUN * data),
+            false => self.is_run && is_open,
+        };
+        if self.is_run && outlook.next == NextUp::New {
+            return true;
+        }
         let NextUp::Again { is_awaited } = outlook.next else {
             return false;
         };
@@ -103,7 +116,13 @@ impl Repair {
         }
         let is_whole = self.groups < TEACHING || self.groups.is_multiple_of(REMINDER);
         self.groups = self.groups.wrapping_add(1);
-        let wanted = if is_whole { shards.parity() } else { needed };
+        let wanted = match (is_whole, self.is_run) {
+            (true, _) => shards.parity(),
+            (false, false) => needed,
+            // A request needs all of its groups, so each gets more.
+            (false, true) => needed.max(at_first(outlook.loss, shards.data() as f64) as usize + 2),
+        };
+        let wanted = wanted.min(shards.parity());
         let affordable = (outlook.allowed / len.max(1) as f64).max(0.0) as usize;
         if affordable < wanted {
             self.need.note_short();
@@ -195,6 +214,7 @@ mod tests {
             loss: 0.1,
             flight: 900,
             round_trip: ROUND,
+            is_run: false,
             is_asked: true,
             share: 0.05,
             allowed: 64_000.0,
@@ -230,6 +250,44 @@ mod tests {
             };
             assert_eq!(protects(outlook, is_open), expected, "{outlook:?}");
         }
+    }
+
+    #[test]
+    fn a_request_of_several_segments_is_protected_to_the_end_of_its_group() {
+        let mut repair = Repair::default();
+        let download = Outlook {
+            share: 0.05,
+            loss: 0.05,
+            ..outlook(NextUp::New)
+        };
+        let page = Outlook {
+            is_run: true,
+            ..download
+        };
+        let copy = Outlook {
+            next: NextUp::Copy,
+            ..download
+        };
+        let mut protects = |outlook: &Outlook, is_open| {
+            let is_protected = repair.protects(outlook, shards(), is_open, Time::ZERO);
+            let parity = repair.begin_group(outlook, shards(), 1000);
+            (is_protected, parity)
+        };
+        assert!(!protects(&download, false).0);
+        for _ in 0..TEACHING {
+            assert!(protects(&page, false).0);
+        }
+        // A group of 16 loses 0.8 on average.
+        let (is_protected, parity) = protects(&page, false);
+        assert!(
+            is_protected && parity == Redundancy::Punctured(5),
+            "{parity:?}"
+        );
+        assert!(!protects(&copy, true).0);
+        assert!(protects(&download, true).0, "it fills the group");
+        assert!(!protects(&download, false).0);
+        let slow = Outlook { flight: 20, ..page };
+        assert!(!protects(&slow, false).0);
     }
 
     #[test]

@@ -244,7 +244,7 @@ impl Session {
             let buffers = (&mut cx.pool, &mut cx.packed);
             self.packing.pack(segment, mss, buffers, |segment| {
                 cx.stats.bytes_sent += segment.len() as u64;
-                let care = Care::of_stream(moved.urgent > 0);
+                let care = Care::of_segment(moved.urgent > 0, moved.is_prompt);
                 self.kcp.send_whole(segment, care);
                 free = free.saturating_sub(1);
             });

@@ -18,6 +18,9 @@ use crate::work;
 /// cannot be cut.
 pub const MIN_TRANSMIT: usize = UPDATE;
 
+/// A stream that has sent so many bytes, and had always more to send, is a download: most pages are shorter.
+const PROMPT: u32 = 48 << 10;
+
 /// What [`Mux::transmit`] has appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
@@ -26,6 +29,8 @@ pub struct Moved {
     /// So many of them, the first ones, hold control frames, or frames of streams that open or are sparse:
     /// somebody waits for these.
     pub urgent: usize,
+    /// The first stream has sent little without a pause: somebody may wait for it.
+    pub is_prompt: bool,
 }
 
 impl Mux {
@@ -69,7 +74,7 @@ impl Mux {
         let Some(version) = self.version().filter(|_| self.streams_wait()) else {
             return Moved::default();
         };
-        let (before, mut urgent) = (out.len(), 0);
+        let (before, mut urgent, mut is_prompt) = (out.len(), 0, false);
         let mut frames = match self.form {
             Form::Ordered => Out::Ordered(Writer::new(version, out, max)),
             Form::Independent => Out::Independent(independent::Writer::new(out, max)),
@@ -84,6 +89,10 @@ impl Mux {
             {
                 work::count(1);
                 let start = frames.position();
+                if start == before {
+                    let first = self.streams.get(&turn.id);
+                    is_prompt = first.is_some_and(|it| it.sending.without_pause < PROMPT);
+                }
                 self.serve(turn, version, &mut frames, now);
                 let sent = frames.position() - start;
                 self.scheduler.note_sent(sent, is_urgent);
@@ -95,7 +104,11 @@ impl Mux {
         }
         let bytes = out.len() - before;
         self.flows.note_streams(bytes);
-        Moved { bytes, urgent }
+        Moved {
+            bytes,
+            urgent,
+            is_prompt,
+        }
     }
 
     /// Whether our segments can become independent: the peer takes them, and what must be said in order was.

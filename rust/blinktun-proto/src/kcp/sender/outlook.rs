@@ -9,6 +9,9 @@ use crate::time::{Duration, Time};
 /// Somebody who has asked so long ago may ask again.
 const ASKED: Duration = Duration::from_secs(10);
 
+/// So many segments of requests in a row are worth parity: a copy of one costs less.
+const RUN: usize = 2;
+
 /// What leaves next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextUp {
@@ -34,6 +37,8 @@ pub struct Outlook {
     pub flight: u32,
     /// The round trip.
     pub round_trip: Duration,
+    /// Several segments leave next that somebody waits for, beside other data.
+    pub is_run: bool,
     /// There are requests.
     pub is_asked: bool,
     /// The share of the payload that copies and parity may have.
@@ -65,6 +70,9 @@ impl Sender {
             next,
             loss: by.loss.share(),
             flight: self.in_flight.segments,
+            is_run: next == NextUp::New
+                && by.copies.may_be_parity(now)
+                && self.queue.awaited(RUN) == RUN,
             round_trip: path.rtt.smoothed(),
             is_asked: by.copies.asked_within(ASKED, now),
             share: by.overhead.share(),
