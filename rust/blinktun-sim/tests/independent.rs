@@ -146,3 +146,28 @@ fn connections_of_30_kb_in_turn_do_not_wait_for_two_downloads() {
         );
     });
 }
+
+#[test]
+fn a_request_does_not_wait_for_the_first_flights_of_a_download() {
+    let weather = Weather {
+        rate: Some(5_000_000),
+        queue: 1_000_000,
+        ..Weather::perfect(140 * MILLI)
+    };
+    let tuned = |config: &mut Config| *config = config.clone().tuning_itself();
+    let mut world = Setup::new(1).weather(weather).both(tuned).build();
+    world.meet();
+    let begun = world.now;
+    world.add(Flow::new(0, 1 << 40));
+    for turn in 1..=6 {
+        let mut request = Flow::new(1000, 1000);
+        // Until then the server has not heard whether the client takes independent segments.
+        request.opens = begun + (200 + 100 * turn) * MILLI;
+        world.add(request);
+    }
+    world.pass(3 * SECOND);
+    for request in &world.flows[world.flows.len() - 6..] {
+        let took = request.down.done_at.map(|at| at.since(request.opens));
+        assert!(took.is_some_and(|it| it < 300 * MILLI), "{took:?}");
+    }
+}

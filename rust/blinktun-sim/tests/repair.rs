@@ -19,7 +19,7 @@ use blinktun_sim::{
 
 const SECONDS: u64 = 15;
 /// Luck makes a difference.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=2;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
 
 /// As with another program at one end: there all streams wait for what one has lost.
 fn download(link: &str, max_overhead: f64, seed: u64) -> Download {
@@ -46,7 +46,7 @@ fn means(link: &str, max_overhead: f64) -> (f64, f64) {
 fn requests_beside_a_download_wait_less_for_a_few_percent() {
     let (without, _) = means("loss10", 0.0);
     let (wait, cost) = means("loss10", DEFAULT_OVERHEAD);
-    assert!(without > 350.0 && wait < 260.0, "{without}, {wait} ms");
+    assert!(without > 350.0 && wait < 290.0, "{without}, {wait} ms");
     assert!(cost < 1.24, "{cost}");
 }
 

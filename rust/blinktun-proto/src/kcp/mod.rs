@@ -16,6 +16,7 @@ mod emit;
 mod hold;
 mod in_flight;
 mod input;
+mod overdraft;
 mod overtaken;
 pub mod pool;
 pub mod probe;

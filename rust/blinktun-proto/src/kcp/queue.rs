@@ -34,11 +34,16 @@ enum Joint {
     Whole,
 }
 
+/// So many segments that somebody waits for may overtake each of the others.
+const OVERTAKING: u32 = 8;
+
 /// The segments without a number, in order, cut for the largest segment.
 #[derive(Debug)]
 pub(super) struct Queue {
     mss: usize,
     segments: VecDeque<Unnumbered>,
+    /// Segments that have overtaken others since the last of those left.
+    overtaking: u32,
 }
 
 impl Queue {
@@ -47,6 +52,7 @@ impl Queue {
         Queue {
             mss,
             segments: VecDeque::new(),
+            overtaking: 0,
         }
     }
 
@@ -78,7 +84,11 @@ impl Queue {
 
     /// Take the segment that leaves next.
     pub(super) fn pop(&mut self) -> Option<Unnumbered> {
-        self.segments.pop_front()
+        let segment = self.segments.pop_front()?;
+        if !segment.care.is_awaited() {
+            self.overtaking = 0;
+        }
+        Some(segment)
     }
 
     // --- the ordered stream ---------------------------------------------------------------
@@ -119,10 +129,19 @@ impl Queue {
 
     // --- independent segments -------------------------------------------------------------
 
-    /// Append an independent segment.
+    /// Append an independent segment. One that somebody waits for overtakes others.
     pub(super) fn push_whole(&mut self, data: Vec<u8>, care: Care) {
         let joint = Joint::Whole;
-        self.segments.push_back(Unnumbered { data, care, joint });
+        let segment = Unnumbered { data, care, joint };
+        let overtakes =
+            |it: &&Unnumbered| care.is_awaited() && it.is_whole() && !it.care.is_awaited();
+        let overtaken = match self.overtaking < OVERTAKING {
+            true => self.segments.iter().rev().take_while(overtakes).count(),
+            false => 0,
+        };
+        self.overtaking += u32::from(overtaken > 0);
+        self.segments
+            .insert(self.segments.len() - overtaken, segment);
     }
 
     /// Let an independent segment leave next.
@@ -200,6 +219,27 @@ mod tests {
         queue.seal();
         queue.push_whole(vec![2; 700], Care::Urgent);
         queue
+    }
+
+    #[test]
+    fn awaited_segments_overtake_others_so_often_and_no_more() {
+        let mut queue = Queue::new(MSS);
+        for len in [1, 2] {
+            queue.push_whole(vec![0; len], Care::Ordinary);
+        }
+        for len in 3..15 {
+            queue.push_whole(vec![0; len], Care::Urgent);
+        }
+        let overtaking = 3 + OVERTAKING as usize;
+        let expected = (3..overtaking).chain([1, 2]).chain(overtaking..15);
+        assert!(lengths(&queue).into_iter().eq(expected));
+        while queue.pop().is_some_and(|it| it.care == Care::Urgent) {}
+        queue.push_whole(vec![0; 20], Care::Prompt);
+        assert_eq!(lengths(&queue)[0], 20);
+        // Bytes in one order cannot be overtaken.
+        let mut queue = switched(&mut Pool::default());
+        queue.push_whole(vec![0; 9], Care::Urgent);
+        assert_eq!(lengths(&queue), [1000, 300, 700, 9]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::detection::{Detection, LossDetection};
 use super::hold::Hold;
 pub use super::in_flight::Echo;
 use super::in_flight::{Again, Batch, Departure, Outgoing};
+use super::overdraft::Overdraft;
 use super::overtaken::Transmission;
 use super::pool::Pool;
 use super::queue::{Queue, Unnumbered};
@@ -56,6 +57,16 @@ pub struct Sender {
     last_progress: Time,
     advanced_ever: bool,
     batch: Batch,
+    overdraft: Overdraft,
+}
+
+/// The segment that leaves next.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// That at this place of the buffer, again.
+    Again(usize),
+    /// The first of the queue.
+    New,
 }
 
 /// A segment that leaves.
@@ -96,6 +107,7 @@ impl Sender {
             last_progress: now,
             advanced_ever: false,
             batch: Batch::default(),
+            overdraft: Overdraft::default(),
         }
     }
 
@@ -127,6 +139,7 @@ impl Sender {
         self.queue.seal();
         if let Detection::Time(by) = &mut self.detection {
             by.copies.begin_independent();
+            by.overhead.keep_for_copies();
         }
     }
 
@@ -405,18 +418,45 @@ impl Sender {
 
     /// The data length of the next segment that must leave.
     pub fn peek(&mut self, path: &Path) -> Option<usize> {
+        match self.next_up(path)? {
+            Next::Again(index) => Some(self.buffer[index].data.len()),
+            Next::New => self.queue.first().map(|first| first.data.len()),
+        }
+    }
+
+    /// The segment that leaves next. That of a request goes ahead of lost data that nobody waits for, and leaves
+    /// though the path is full, as far as the overdraft goes.
+    fn next_up(&mut self, path: &Path) -> Option<Next> {
+        let again = self.first_again();
+        let is_full = path.is_full(self.in_flight.bytes - self.lost);
+        if again.is_none() && !is_full {
+            self.overdraft.clear();
+        }
+        let first = self.queue.first();
+        let has_room = !self.dark && self.buffer.len() < self.effective_window(path) as usize;
+        let goes_ahead = has_room
+            && self.overdraft.is_allowed(path.most_on_way())
+            && first.is_some_and(|first| first.is_whole() && first.care == Care::Urgent);
+        match again {
+            Some(index) if self.buffer[index].care.is_awaited() || !goes_ahead => {
+                Some(Next::Again(index))
+            }
+            Some(_) => Some(Next::New),
+            None if first.is_some() && has_room && (goes_ahead || !is_full) => Some(Next::New),
+            None => None,
+        }
+    }
+
+    /// The first segment that leaves again.
+    fn first_again(&mut self) -> Option<usize> {
         while let Some(sn) = self.again.front() {
             work::count(1);
             match self.index_again(*sn) {
-                Some(index) => return Some(self.buffer[index].data.len()),
+                Some(index) => return Some(index),
                 None => self.again.pop_front(),
             };
         }
-        let may_leave = !self.dark
-            && !path.is_full(self.in_flight.bytes - self.lost)
-            && self.buffer.len() < self.effective_window(path) as usize;
-        let new = self.queue.first().filter(|_| may_leave);
-        new.map(|first| first.data.len())
+        None
     }
 
     /// Whether something new may leave, and nothing leaves again before it.
@@ -451,9 +491,17 @@ impl Sender {
         stats: &mut Stats,
     ) -> Option<Taken<'_>> {
         let in_flight = self.in_flight;
-        let index = match self.again.pop_front() {
-            Some(sn) => self.index_again(sn)?,
-            None => self.take_new(&path.rtt, now)?,
+        let index = match self.next_up(path)? {
+            Next::Again(index) => {
+                self.again.pop_front();
+                self.overdraft.repay(self.buffer[index].data.len());
+                index
+            }
+            Next::New => {
+                let index = self.take_new(&path.rtt, now)?;
+                self.overdraft.spend(self.buffer[index].data.len());
+                index
+            }
         };
         let segment = &mut self.buffer[index];
         if segment.waits_as_lost() > 0 {

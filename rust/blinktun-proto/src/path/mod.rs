@@ -163,6 +163,11 @@ impl Path {
         self.most_on_way = self.controller.most_on_way();
     }
 
+    /// Bytes that may be on the way, neither acknowledged nor found lost.
+    pub fn most_on_way(&self) -> u64 {
+        self.most_on_way
+    }
+
     /// Whether no new data may leave while so many bytes are neither acknowledged nor found lost.
     pub fn is_full(&self, on_way: u64) -> bool {
         on_way >= self.most_on_way
@@ -227,7 +232,12 @@ impl Path {
     /// Segments that a paced session takes from its streams when none waits. What waits in the streams instead can
     /// still be overtaken. `None`: as many as its windows let leave.
     pub fn portion(&self) -> Option<usize> {
-        let segments = PORTION * self.pacer.quantum()? / self.mss as u64;
+        let is_limited = self.most_on_way < u64::MAX; // long before there is a rate
+        let bytes = match self.pacer.quantum() {
+            None if is_limited => 0,
+            quantum => PORTION * quantum?,
+        };
+        let segments = bytes / self.mss as u64;
         Some(segments.max(MIN_PORTION) as usize)
     }
 

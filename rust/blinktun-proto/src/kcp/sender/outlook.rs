@@ -1,6 +1,6 @@
 //! What the sender knows of whether parity pays.
 
-use super::Sender;
+use super::{Next, Sender};
 use crate::kcp::detection::Detection;
 use crate::kcp::in_flight::Again;
 use crate::path::Path;
@@ -52,19 +52,19 @@ pub struct Outlook {
 impl Sender {
     /// See [`crate::kcp::Kcp::outlook`].
     pub fn outlook(&mut self, path: &Path, now: Time) -> Option<Outlook> {
-        self.peek(path)?;
-        let again = self.again.front().copied();
-        let segment = again.and_then(|sn| self.buffer.get(self.index_again(sn)?));
-        let why = segment.and_then(|segment| segment.queued);
+        let again = match self.next_up(path)? {
+            Next::Again(index) => self.again.front().zip(self.buffer[index].queued),
+            Next::New => None,
+        };
         let Detection::Time(by) = &mut self.detection else {
             return None;
         };
-        let next = match (again, why) {
-            (Some(_), Some(Again::Copy)) => NextUp::Copy,
-            (Some(sn), Some(_)) => NextUp::Again {
-                is_awaited: by.copies.is_awaited(sn),
+        let next = match again {
+            Some((_, Again::Copy)) => NextUp::Copy,
+            Some((sn, _)) => NextUp::Again {
+                is_awaited: by.copies.is_awaited(*sn),
             },
-            _ => NextUp::New,
+            None => NextUp::New,
         };
         Some(Outlook {
             next,
