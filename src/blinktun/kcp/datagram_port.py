@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class DatagramPort:
     """The bound UDP socket of applications: each source can get a flow of its own.
 
-    What a source sends before it has one waits for a few seconds, up to 8 datagrams.
+    What a source sends before it has one waits for 5 seconds, up to 8 datagrams. Then it is
+    forgotten, and ``on_source`` gets it again with its next datagram.
 
     Attributes:
         address: Where it is bound.
@@ -48,6 +49,8 @@ class DatagramPort:
     ) -> None:
         """Give a source a flow with a class and a label; ``on_end`` is told if the peer ends it.
 
+        A source that has one already, or has been forgotten, gets none.
+
         Raises:
             TransportError: the session is over, or opens no more flows. The source is refused.
         """
@@ -58,10 +61,14 @@ class DatagramPort:
             self.refuse(source)
             raise
         try:
-            core.join_source(self._id, source.host, source.port, flow)
+            is_joined = core.join_source(self._id, source.host, source.port, flow)
         except OSError as error:  # the port is closed, or the session has just ended
             session.end_flow(flow)
+            self.refuse(source)
             raise TransportError(str(error), peer=session.peer) from error
+        if not is_joined:
+            session.end_flow(flow)
+            return
 
         def ended() -> None:
             self._flows.pop(flow, None)

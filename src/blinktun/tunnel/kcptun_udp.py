@@ -96,6 +96,7 @@ class UdpEntrance:
         self._pool = pool
         self._ports: list[tuple[DatagramPort, float]] = []
         self._refused: dict[bytes, float] = {}
+        self._dialling: set[tuple[DatagramPort, Address]] = set()
         self._background = _Background()
 
     @property
@@ -137,17 +138,23 @@ class UdpEntrance:
         session = self._pool.pick()
         if session is not None and session.takes_datagrams:
             self._join(port, label, source, session)
+        elif (port, source) in self._dialling:
+            return  # it gets the session that is being made
         elif self._background.is_full:
             port.refuse(source)
         else:
+            self._dialling.add((port, source))
             self._background.run(self._ask(port, label, source, session))
 
     async def _ask(
         self, port: DatagramPort, label: bytes, source: Address, session: kcp.Session | None
     ) -> None:
         """Make a session, if there is none; the server says with its first frames what it takes."""
-        if session is None:
-            session = await self._pool.dial()
+        try:
+            if session is None:
+                session = await self._pool.dial()
+        finally:
+            self._dialling.discard((port, source))
         if session.takes_datagrams is not False:
             self._join(port, label, source, session)  # its datagrams wait for the server's word
         with contextlib.suppress(TimeoutError):

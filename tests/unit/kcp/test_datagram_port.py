@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 import pytest
-from tests.unit.kcp.support import SETTINGS, echo
+from tests.unit.kcp.support import SETTINGS, descriptors, echo
 from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
@@ -66,6 +66,28 @@ async def test_what_a_source_has_sent_waits_for_its_flow() -> None:
         port.close()
 
 
+async def test_a_source_has_one_flow_however_often_it_is_joined() -> None:
+    sources: asyncio.Queue[Address] = asyncio.Queue()
+    server = await kcp.serve(echo, "127.0.0.1:0", SETTINGS, datagrams=back)
+    async with server, await kcp.connect(server.address, SETTINGS) as session:
+        port = DatagramPort(udp(), sources.put_nowait)
+        with udp() as application:
+            application.connect((port.address.host, port.address.port))
+            application.send(b"once")
+            source = await sources.get()
+            for _ in range(3):
+                port.join(source, session, TOLD, lambda: None)
+            assert session.flows == 1
+            stats = session.stats()
+            assert stats
+            assert stats.flows == 1
+            port.end_idle(0.0)
+            assert session.flows == 0
+            port.join(source, session, TOLD, lambda: None)  # nobody asks for it any more
+            assert session.flows == 0
+        port.close()
+
+
 async def test_a_target_gets_what_came_before_it() -> None:
     targets: list[DatagramTarget] = []
 
@@ -86,6 +108,11 @@ async def test_a_target_gets_what_came_before_it() -> None:
             async with asyncio.timeout(PATIENCE):
                 assert [await loop.sock_recv(target, 10) for _ in range(2)] == [b"one", b"two"]
             assert not targets[0].is_idle(1000.0)
+            (far,) = server.sessions.values()
+            before = descriptors()
+            with pytest.raises(TransportError, match="has a UDP socket already"):
+                DatagramTarget(udp(), Address("127.0.0.1", 9), far, targets[0]._flow, lambda: None)
+            assert descriptors() == before
             targets[0].close()
             await until(lambda: not session.flows)
             (far,) = server.sessions.values()

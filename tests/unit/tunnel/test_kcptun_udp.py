@@ -17,12 +17,15 @@ from tests.unit.waiting import PATIENCE, until
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp.driver import Driver
+from blinktun.kcp.pool import SessionPool
 from blinktun.tunnel import kcptun_udp
 from blinktun.tunnel.kcptun_client import KcptunClientRole
 from blinktun.tunnel.kcptun_server import KcptunServerRole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from blinktun import kcp
 
 Ports = tuple[int, ...] | None
 
@@ -187,6 +190,32 @@ async def test_a_session_that_ends_takes_no_source_with_it() -> None:
             session.close()
         await until(lambda: not both.client._pool.sessions())
         assert await application.ask(b"def") == b"fed"
+
+
+async def test_a_source_that_waits_is_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    dialled = asyncio.Event()
+    original = SessionPool.dial
+    waiting: list[SessionPool] = []
+
+    async def dial(pool: SessionPool) -> kcp.Session:
+        waiting.append(pool)
+        await dialled.wait()
+        return await original(pool)
+
+    monkeypatch.setattr(SessionPool, "dial", dial)
+    async with tunnel() as both:
+        application = both.application()
+        assert both.client._udp
+        ((port, _),) = both.client._udp._ports
+        source = application.address
+        for _ in range(3):  # as the core does when a source has waited for 5 seconds
+            both.client._udp._on_source(port, b"", source)
+        application.send(b"abc")
+        await until(lambda: waiting)
+        dialled.set()
+        assert await application.ask(b"abc") == b"cba"
+        assert len(waiting) == 1
+        assert flows_in_use() == 2, "one, as both ends see it"
 
 
 async def test_a_port_that_is_taken() -> None:
