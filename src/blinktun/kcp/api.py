@@ -237,7 +237,7 @@ class Server:
         return [Address(*self._driver.core.local_address(endpoint)) for endpoint in self._udp]
 
     async def aclose(self, within: float = FLUSH) -> None:
-        """Take no more streams, cancel the handlers, end all sessions, and stop listening.
+        """Take no more streams or flows, cancel the handlers, end all sessions, stop listening.
 
         Args:
             within: Seconds that peers get to acknowledge the end of their sessions.
@@ -326,7 +326,8 @@ class Server:
                 assert_never(event)
 
     def _open(self, session: SessionKey, peer: str) -> None:
-        made = Session(self._driver, session, peer, on_stream=self._accept, on_flow=self._on_flow)
+        on_flow = self._accept_flow if self._on_flow else None
+        made = Session(self._driver, session, peer, on_stream=self._accept, on_flow=on_flow)
         self.sessions[session] = made
         made.on_end = self._forget
         if self.on_new_session:
@@ -337,6 +338,12 @@ class Server:
             session.reset(stream)
         else:
             self._on_stream(session, stream)
+
+    def _accept_flow(self, session: Session, flow: FlowKey) -> None:
+        if self._closing or self._on_flow is None:
+            session.end_flow(flow)
+        else:
+            self._on_flow(session, flow)
 
     def _forget(self, session: Session) -> None:
         self.sessions.pop(session.key, None)

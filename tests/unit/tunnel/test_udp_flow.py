@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.unit.waiting import until
@@ -27,6 +28,8 @@ from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    from blinktun.tunnel.udp_server import Service
 
 SETTINGS = KcpSettings(key="unit tests", crypt="aes-128-gcm")
 AEAD = PresetSpec("ss-aead-cipher", {"method": "aes-256-gcm", "info": "ss-subkey"})
@@ -132,6 +135,21 @@ async def test_there_are_as_many_flows_as_associations(monkeypatch: pytest.Monke
         assert await ask(first, target, b"hello") == b"HELLO"
         first.close()
         second.close()
+
+
+async def test_a_server_that_has_stopped_takes_no_flows() -> None:
+    class Offered:
+        peer = "127.0.0.1:9"
+        is_closed = False
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    flow = Offered()
+    server = udp_flow.FlowServer(cast("Service", SimpleNamespace(key="a key")))
+    server.stop()
+    server.take(cast("kcp.Flow", flow))
+    assert flow.is_closed
 
 
 async def test_noise_in_a_flow_is_dropped() -> None:
