@@ -37,7 +37,7 @@ class DatagramPort:
         self._flows: dict[FlowKey, Session] = {}
         self.address = Address(*sock.getsockname()[:2])
         self._id = self._driver.core.add_datagram_port(sock.detach())
-        self._driver.ports[self._id] = self._on_event
+        self._driver.ports[self._id] = self
         self._driver.wake()
 
     def join(
@@ -78,27 +78,42 @@ class DatagramPort:
         session.join_flow(flow, ended)
         self._driver.wake()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the socket is closed."""
+        return self._id not in self._driver.ports
+
     def refuse(self, source: Address) -> None:
         """Drop what a source without a flow has sent."""
-        self._driver.core.refuse_source(self._id, source.host, source.port)
+        if not self.is_closed:
+            self._driver.core.refuse_source(self._id, source.host, source.port)
 
     def end_idle(self, idle: float) -> None:
         """End the flows on which nothing has passed for ``idle`` seconds."""
+        if self.is_closed:
+            return
         for flow in self._driver.core.end_idle_flows(self._id, idle):
             if session := self._flows.pop(flow, None):
                 session.end_flow(flow)
 
     def close(self) -> None:
         """Close the socket, and end its flows."""
-        self._driver.ports.pop(self._id, None)
-        self._driver.core.close_datagram_port(self._id)
+        if self._driver.ports.pop(self._id, None):
+            self._driver.core.close_datagram_port(self._id)
+            self._driver.wake()
+            self.on_closed()
+
+    # --- PortOwner ------------------------------------------------------------------------
+
+    def on_event(self, event: PortEvent) -> None:
+        """A source that has no flow sends datagrams."""
+        self._on_source(Address(event.host, event.port))
+
+    def on_closed(self) -> None:
+        """The socket is closed: its flows have no use any more."""
         flows, self._flows = self._flows, {}
         for flow, session in flows.items():
             session.end_flow(flow)
-        self._driver.wake()
-
-    def _on_event(self, event: PortEvent) -> None:
-        self._on_source(Address(event.host, event.port))
 
 
 class DatagramTarget:
@@ -130,15 +145,28 @@ class DatagramTarget:
             self._id = core.join_target(flow, target.host, target.port, sock.detach())
         except OSError as error:
             raise TransportError(str(error), peer=session.peer) from error
+        self._driver.ports[self._id] = self
         session.join_flow(flow, on_end)
         self._driver.wake()
 
     def is_idle(self, idle: float) -> bool:
         """Whether nothing has passed for ``idle`` seconds: then the flow is ended."""
+        if self._id not in self._driver.ports:
+            return False
         return bool(self._driver.core.end_idle_flows(self._id, idle))
 
     def close(self) -> None:
         """Close the socket, and end the flow."""
+        if self._driver.ports.pop(self._id, None):
+            self._driver.core.close_datagram_port(self._id)
+            self._driver.wake()
+            self.on_closed()
+
+    # --- PortOwner ------------------------------------------------------------------------
+
+    def on_event(self, event: PortEvent) -> None:
+        """Nothing: the socket takes datagrams of its target alone."""
+
+    def on_closed(self) -> None:
+        """The socket is closed: the flow has no use any more."""
         self._session.end_flow(self._flow)
-        self._driver.core.close_datagram_port(self._id)
-        self._driver.wake()

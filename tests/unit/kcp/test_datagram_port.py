@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.kcp.support import SETTINGS, descriptors, echo
@@ -11,9 +12,12 @@ from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
 from blinktun.address import Address
-from blinktun.errors import TransportError
+from blinktun.errors import InternalError, TransportError
 from blinktun.kcp import DatagramClass
 from blinktun.kcp.datagram_port import DatagramPort, DatagramTarget
+
+if TYPE_CHECKING:
+    from blinktun.kcp.keys import FlowKey
 
 TOLD = (DatagramClass.PLAIN, b"")
 
@@ -118,3 +122,68 @@ async def test_a_target_gets_what_came_before_it() -> None:
             (far,) = server.sessions.values()
             with pytest.raises(TransportError):
                 DatagramTarget(udp(), Address("127.0.0.1", 9), far, flow.key, lambda: None)
+
+
+async def test_a_failure_of_the_core_ends_ports_targets_and_flows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    driver = kcp.Driver.current()
+    sources: asyncio.Queue[Address] = asyncio.Queue()
+    targets: asyncio.Queue[DatagramTarget] = asyncio.Queue()
+    ends: list[str] = []
+
+    def connect(session: kcp.Session, flow: FlowKey) -> None:
+        where = Address("127.0.0.1", 9)
+        made = DatagramTarget(udp(), where, session, flow, lambda: ends.append("target"))
+        targets.put_nowait(made)
+
+    server = kcp.Server(
+        Address("127.0.0.1", 0), SETTINGS, lambda session, key: session.reset(key), on_flow=connect
+    )
+    session = await kcp.connect(server.address, SETTINGS)
+    port = DatagramPort(udp(), sources.put_nowait)
+    with udp() as application:
+        application.connect((port.address.host, port.address.port))
+        application.send(b"x")
+        source = await sources.get()
+        port.join(source, session, TOLD, lambda: ends.append("source"))
+        async with asyncio.timeout(PATIENCE):
+            target = await targets.get()
+        with pytest.raises(InternalError, match="as a test wants it"):
+            driver.core.fail_for_tests()
+        driver.wake()
+        await until(lambda: session.is_closed and not server.sessions)
+        assert sorted(ends) == ["source", "target"]
+        assert session.takes_datagrams is False
+        # All of this is too late, and harmless.
+        port.end_idle(0.0)
+        port.refuse(source)
+        with pytest.raises(TransportError):
+            port.join(source, session, TOLD, lambda: None)
+        port.close()
+        assert not target.is_idle(0.0)
+        target.close()
+        session.close()
+        await session.aclose()
+        assert (session.flows, session.stats(), driver.ports) == (0, None, {})
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_the_end_of_a_loop_closes_ports() -> None:
+    """Though the loop was only closed, and somebody still has the port."""
+
+    async def leave_open() -> tuple[DatagramPort, kcp.Session]:
+        return DatagramPort(udp(), lambda _: None), await kcp.connect("127.0.0.1:9", SETTINGS)
+
+    async def next_driver() -> None:
+        kcp.Driver.current()
+
+    loop = asyncio.new_event_loop()
+    port, _session = loop.run_until_complete(leave_open())
+    where = port.address
+    loop.close()
+    asyncio.run(next_driver())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as successor:
+        successor.bind((where.host, where.port))
+    assert port.is_closed
+    port.close()
