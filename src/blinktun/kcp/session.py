@@ -205,7 +205,7 @@ class Session:
         return told[0] if told else b""
 
     def join_flow(self, key: FlowKey, on_end: Callable[[], object]) -> None:
-        """A UDP socket has the flow ``key``: ``on_end`` is told when the other end ends it."""
+        """A UDP socket has the flow ``key``; ``on_end`` is told if another than that ends it."""
         self._joined[key] = on_end
 
     def end_flow(self, key: FlowKey) -> None:
@@ -214,6 +214,17 @@ class Session:
         if not self.is_closed:
             self._driver.core.end_flow(key)
             self._driver.wake()
+
+    def end_flows(self, reason: str) -> None:
+        """End all flows: whoever has one is told, and may open another in another session."""
+        joined, self._joined = self._joined, {}
+        for key, on_end in joined.items():
+            self._driver.core.end_flow(key)
+            _tell(on_end)
+        for flow in tuple(self._flows.values()):
+            self._driver.core.end_flow(flow.key)
+            _tell(partial(flow.on_over, reason))
+        self._driver.wake()
 
     @property
     def flows(self) -> int:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.unit.waiting import until
+from tests.unit.kcp.support import Way
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
 from blinktun.address import Address
@@ -20,6 +22,7 @@ from blinktun.config.model import (
     PresetSpec,
     ServerLink,
 )
+from blinktun.kcp import pool
 from blinktun.kcp.driver import Driver
 from blinktun.testing.loopback import ANY_PORT, Datagrams, answering
 from blinktun.tunnel import udp_flow
@@ -45,17 +48,28 @@ async def tunnel(
     takes_flows: bool = True,
 ) -> AsyncIterator[Address]:
     """A client and a server over kcp://; yields where the client takes SOCKS5."""
+    async with tunnel_over(presets, takes_flows=takes_flows) as (proxy, _):
+        yield proxy
+
+
+@asynccontextmanager
+async def tunnel_over(
+    presets: Sequence[PresetSpec] = PLAIN, *, takes_flows: bool = True
+) -> AsyncIterator[tuple[Address, Way]]:
+    """The same with the way between the two."""
     link = ServerLink("kcp", ANY_PORT, "a key", tuple(presets), kcp=KcpLink(SETTINGS))
     theirs = replace(link, kcp=KcpLink(replace(SETTINGS, datagrams=takes_flows)))
     server = BlinksocksServerRole(BlinksocksServer(theirs, state_dir="off"))
     await server.start()
-    ours = replace(link, address=server.addresses[0])
+    way = Way(server.addresses[0])
+    ours = replace(link, address=way.address)
     client = BlinksocksClientRole(BlinksocksClient(Inbound.SOCKS, ANY_PORT, ours))
     await client.start()
     try:
-        yield client.addresses[0]
+        yield client.addresses[0], way
     finally:
         await client.stop()
+        way.close()
         await server.stop()
 
 
@@ -114,6 +128,22 @@ async def test_a_session_that_ends_is_replaced() -> None:
         app.close()
 
 
+async def test_a_session_whose_path_is_dead_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_FLOW_PATIENCE", 0.0)
+    async with tunnel_over() as (proxy, way), answering(bytes.upper) as target:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"hello") == b"HELLO"
+        way.cut()
+        answer = b""
+        async with asyncio.timeout(PATIENCE):
+            while not answer:  # as applications do
+                app.send(target, b"again")
+                with contextlib.suppress(TimeoutError):
+                    _, answer = await app.receive(within=1.0)
+        assert answer == b"AGAIN"
+        app.close()
+
+
 async def test_what_is_idle_ends_at_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udp_flow.FlowServer.__init__, "__kwdefaults__", {"idle": 0.2})
     async with tunnel() as proxy, answering(bytes.upper) as target:
@@ -153,22 +183,15 @@ async def test_a_server_that_has_stopped_takes_no_flows() -> None:
 
 
 async def test_noise_in_a_flow_is_dropped() -> None:
-    async with tunnel() as proxy, answering(bytes.upper) as target:
+    async with tunnel_over() as (proxy, way), answering(bytes.upper) as target:
         app = await Datagrams.associate(proxy)
         assert await ask(app, target, b"hello") == b"HELLO"
-        (near,) = [session for session in sessions() if session.peer.endswith(_server_port())]
+        (near,) = [session for session in sessions() if session.peer == str(way.address)]
         async with near.open_flow() as flow:
             for size in (0, 1, 100):
                 await flow.send(bytes(size))
             assert await ask(app, target, b"again") == b"AGAIN"
         app.close()
-
-
-def _server_port() -> str:
-    """The port that the client's session leads to: that of no other session's own end."""
-    own = {str(session.local.port) for session in sessions()}
-    ports = [session.peer.rsplit(":", 1)[1] for session in sessions()]
-    return next(port for port in ports if port in own)
 
 
 async def test_waiting_is_bounded() -> None:
