@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
+from blinktun.kcp.core_config import core_host
 from blinktun.kcp.driver import Driver
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class DatagramTarget:
         on_end: Told if the peer ends the flow.
 
     Raises:
-        TransportError: the flow is over.
+        TransportError: the flow is over or has a socket already, or the target has no such scope.
     """
 
     def __init__(
@@ -141,9 +142,10 @@ class DatagramTarget:
         self._driver = Driver.current()
         self._session, self._flow = session, flow
         try:
-            core = self._driver.core
-            self._id = core.join_target(flow, target.host, target.port, sock.detach())
+            host = core_host(target.host)
+            self._id = self._driver.core.join_target(flow, host, target.port, sock.detach())
         except OSError as error:
+            sock.close()
             raise TransportError(str(error), peer=session.peer) from error
         self._driver.ports[self._id] = self
         session.join_flow(flow, on_end)

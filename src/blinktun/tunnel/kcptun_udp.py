@@ -20,7 +20,7 @@ from blinktun.kcp import DatagramClass
 from blinktun.kcp.datagram_port import DatagramPort, DatagramTarget
 from blinktun.net.limits import charge_to, keep_reserve, source_key
 from blinktun.net.resolve import Resolver
-from blinktun.net.udp import bind
+from blinktun.net.udp import bind, routed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -262,7 +262,10 @@ class UdpEntrance:
 
 
 class UdpExit:
-    """The UDP sockets of a kcptun server, one for each flow, connected to the target's host.
+    """The UDP sockets of a kcptun server, one for each flow, which leads to the target's host.
+
+    A socket is not connected, but it sends to its target alone, and drops what comes from
+    elsewhere. An ICMP error ends no flow.
 
     Bound: as many as the sessions have flows, 4096 each. One on which nothing passes for `IDLE`
     seconds is closed.
@@ -295,7 +298,8 @@ class UdpExit:
         elif self._background.is_full:
             session.end_flow(flow)
         else:
-            self._background.run(self._resolve(session, flow, port))
+            resolving = self._background.run(self._resolve(session, flow, port))
+            session.join_flow(flow, resolving.cancel)  # a later flow may have its number
 
     async def aclose(self) -> None:
         """End all flows, and take no more."""
@@ -313,24 +317,28 @@ class UdpExit:
         charge_to(source_key(Address.parse(session.peer).host))
         try:
             found = await Resolver.shared().resolve(self._target.host or "localhost")
-            self._connect(session, flow, Address(found[0], port))
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError) as error:
             self._background.warn(f"{self._target.host}: {error}")
             session.end_flow(flow)
+        else:
+            self._connect(session, flow, Address(routed(found), port))
 
     def _connect(self, session: kcp.Session, flow: FlowKey, where: Address) -> None:
         try:
+            where = _dialable(where)
             close = partial(self._close, flow)
             target = DatagramTarget(_unbound(where), where, session, flow, close)
         except TransportError as error:
             self._background.warn(str(error))
             session.end_flow(flow)
+            self._close(flow)
             return
         self._targets[flow] = target, IDLE_DNS if where.port == _DNS else IDLE
 
     def _close(self, flow: FlowKey) -> None:
-        target, _ = self._targets.pop(flow)
-        target.close()
+        if had := self._targets.pop(flow, None):
+            target, _ = had
+            target.close()
 
     async def _sweep(self) -> None:
         while True:
@@ -338,6 +346,16 @@ class UdpExit:
             for flow, (target, idle) in tuple(self._targets.items()):
                 if target.is_idle(idle):
                     self._close(flow)
+
+
+def _dialable(where: Address) -> Address:
+    """Every address of this machine is its loopback address to one who sends, as with TCP.
+
+    The system sends there, too, but answers come from the loopback address.
+    """
+    if where.ip is None or not where.ip.is_unspecified:
+        return where
+    return Address("::1" if ":" in where.host else "127.0.0.1", where.port)
 
 
 def _unbound(where: Address) -> socket.socket:
@@ -349,7 +367,11 @@ def _unbound(where: Address) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
         made = keep_reserve(socket.socket(family, socket.SOCK_DGRAM))
-        made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104
+        try:
+            made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104
+        except BaseException:
+            made.close()
+            raise
     except OSError as error:
         raise TransportError(f"no UDP socket: {error.strerror}", peer=str(where)) from error
     return made

@@ -124,6 +124,28 @@ async def test_a_target_gets_what_came_before_it() -> None:
                 DatagramTarget(udp(), Address("127.0.0.1", 9), far, flow.key, lambda: None)
 
 
+async def test_a_target_may_have_a_scope() -> None:
+    made: list[DatagramTarget | TransportError] = []
+
+    def connect(session: kcp.Session, flow: FlowKey) -> None:
+        for host in ("fe80::1%nowhere", "fe80::1%lo"):
+            try:
+                made.append(DatagramTarget(udp(), Address(host, 9), session, flow, lambda: None))
+            except TransportError as error:
+                made.append(error)
+
+    server = kcp.Server(
+        Address("127.0.0.1", 0), SETTINGS, lambda session, key: session.reset(key), on_flow=connect
+    )
+    async with server, await kcp.connect(server.address, SETTINGS) as session:
+        await session.open_flow().send(b"x")
+        await until(lambda: len(made) == 2)
+        failure, target = made
+        assert isinstance(failure, TransportError)
+        assert isinstance(target, DatagramTarget)
+        target.close()
+
+
 async def test_a_failure_of_the_core_ends_ports_targets_and_flows(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -12,23 +12,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.kcp.support import Way, deaf_port
-from tests.unit.tunnel.kcptun import client_config, server_config
+from tests.unit.tunnel.kcptun import SETTINGS, client_config, server_config
 from tests.unit.waiting import PATIENCE, until
 
+from blinktun import kcp
 from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp import pool
 from blinktun.kcp.datagram_port import DatagramPort
 from blinktun.kcp.driver import Driver
 from blinktun.kcp.pool import SessionPool
+from blinktun.net.resolve import Resolver
 from blinktun.tunnel import kcptun_udp
 from blinktun.tunnel.kcptun_client import KcptunClientRole
 from blinktun.tunnel.kcptun_server import KcptunServerRole
+from blinktun.tunnel.kcptun_udp import UdpExit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from blinktun import kcp
+    from blinktun.kcp.keys import StreamKey
 
 Ports = tuple[int, ...] | None
 
@@ -110,7 +113,7 @@ async def tunnel(near: Ports = (), far: Ports = (), *, host: str = "") -> AsyncI
         yield Tunnel(client, server, way, target, stack)
 
 
-@pytest.mark.parametrize("host", ["", "localhost"])
+@pytest.mark.parametrize("host", ["", "localhost", "0.0.0.0"])
 async def test_each_source_gets_its_answers(host: str) -> None:
     async with tunnel(host=host) as both:
         applications = [both.application() for _ in range(20)]
@@ -301,6 +304,92 @@ async def test_a_source_that_waits_is_asked_about_once(monkeypatch: pytest.Monke
         assert await application.ask(b"abc") == b"cba"
         assert len(waiting) == 1
         assert flows_in_use() == 2, "one, as both ends see it"
+
+
+async def test_an_address_of_the_target_without_a_route_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def resolve(_resolver: Resolver, _host: str, **_: bool) -> list[str]:
+        return ["255.255.255.255", "127.0.0.1"]
+
+    monkeypatch.setattr(Resolver, "resolve", resolve)
+    async with tunnel(host="two.example") as both:
+        assert await both.application().ask(b"abc") == b"cba"
+
+
+@pytest.mark.parametrize(
+    ("host", "dialled"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("192.0.2.1", "192.0.2.1")],
+)
+def test_every_address_is_the_loopback_address_to_a_sender(host: str, dialled: str) -> None:
+    assert kcptun_udp._dialable(Address(host, 53)) == Address(dialled, 53)
+
+
+@asynccontextmanager
+async def exit_to(host: str) -> AsyncIterator[tuple[UdpExit, kcp.Session, kcp.Server]]:
+    """The UDP of a server, and a client's session with it."""
+    way_out = UdpExit(server_config(Address(host, 9)), Address(host, 9))
+    near, far = SETTINGS, replace(SETTINGS, smuxver=None)
+
+    def refuse(session: kcp.Session, key: StreamKey) -> None:
+        session.reset(key)
+
+    server = kcp.Server(Address("127.0.0.1", 0), far, refuse, on_flow=way_out.on_flow)
+    async with server, await kcp.connect(server.address, near) as session:
+        yield way_out, session, server
+        await way_out.aclose()
+
+
+async def test_two_openings_of_one_flow_leave_no_socket_behind() -> None:
+    async with exit_to("127.0.0.1") as (way_out, session, server):
+        driver = Driver.current()
+        flow = session.open_flow()
+        await flow.send(b"x")
+        await until(lambda: way_out._targets)
+        assert len(driver.ports) == 1
+        (far,) = server.sessions.values()
+        (key,) = way_out._targets
+        way_out.on_flow(far, key)  # as if the end between the two had been forgotten
+        assert (way_out._targets, driver.ports, far.flows) == ({}, {}, 0)
+
+
+async def test_a_flow_that_ends_while_its_target_is_looked_up_gets_no_socket(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+    found = asyncio.Event()
+
+    async def resolve(_resolver: Resolver, host: str, **_: bool) -> list[str]:
+        asked.append(host)
+        await found.wait()
+        return ["127.0.0.1"]
+
+    monkeypatch.setattr(Resolver, "resolve", resolve)
+    async with exit_to("slow.example") as (way_out, session, server):
+        flow = session.open_flow()
+        await flow.send(b"x")
+        await until(lambda: asked)
+        (far,) = server.sessions.values()
+        assert far.flows == 1
+        (key,) = far._joined
+        flow.close()
+        await until(lambda: not far.flows)
+        way_out.on_flow(far, key)  # gone already, as one that was opened and ended in one turn
+        found.set()
+        await until(lambda: len(way_out._background._tasks) == 1)  # that which looks for idle ones
+        assert not way_out._targets
+        assert not Driver.current().ports
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_server_that_stops_takes_no_more_flows() -> None:
+    async with tunnel() as both:
+        assert both.client._udp
+        both.server._stopping = True
+        both.application().send(b"x")
+        await until(lambda: both.client._udp and both.client._udp._refusals[b""]._in_a_row)
+        assert both.server._udp
+        assert not both.server._udp._targets
 
 
 async def test_a_port_that_is_taken() -> None:
