@@ -113,7 +113,7 @@ class FlowPath(Path):
         finally:
             flow.close()
             self._flow = None
-        if _takes_none(session) and not session.is_closed:
+        if _takes_none(session):
             self._use_stream()
         else:
             self._waiting.clear()
@@ -137,7 +137,8 @@ class FlowPath(Path):
 
 
 def _takes_none(session: kcp.Session) -> bool:
-    return session.takes_datagrams is False
+    """Whether a living session's peer takes no flows."""
+    return session.takes_datagrams is False and not session.is_closed
 
 
 class FlowServer:

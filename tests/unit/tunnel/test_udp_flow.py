@@ -22,6 +22,7 @@ from blinktun.config.model import (
     PresetSpec,
     ServerLink,
 )
+from blinktun.errors import TransportError
 from blinktun.kcp import pool
 from blinktun.kcp.driver import Driver
 from blinktun.testing.loopback import ANY_PORT, Datagrams, answering
@@ -192,6 +193,33 @@ async def test_noise_in_a_flow_is_dropped() -> None:
                 await flow.send(bytes(size))
             assert await ask(app, target, b"again") == b"AGAIN"
         app.close()
+
+
+async def test_a_session_that_is_over_says_nothing_of_its_server() -> None:
+    asked: list[str] = []
+
+    class Over:
+        takes_datagrams = False
+        is_closed = True
+
+        def open_flow(self) -> kcp.Flow:
+            raise TransportError("closed here")
+
+    async def over() -> kcp.Session:
+        asked.append("session")
+        return cast("kcp.Session", Over())
+
+    path = udp_flow.FlowPath(
+        over,
+        None,  # type: ignore[arg-type]
+        lambda _: pytest.fail("no stream is wanted"),
+        lambda _origin, _payload: None,
+    )
+    for count in (1, 2):
+        path.send(Address("192.0.2.1", 53), b"x")
+        await until(lambda: not path._waiting)
+        assert len(asked) == count
+    path.close()
 
 
 async def test_waiting_is_bounded() -> None:
