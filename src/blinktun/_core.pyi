@@ -1095,11 +1095,14 @@ class Reactor:
             OSError: what the system says.
         """
 
-    def join_source(self, datagram_port: int, host: str, port: int, flow: _FlowKey) -> None:
-        """Give a source a flow, with what has waited for that.
+    def join_source(self, datagram_port: int, host: str, port: int, flow: _FlowKey) -> bool:
+        """Give a source that waits for one a flow, with what has waited for that.
+
+        Returns:
+            False, and nothing is done, if the source has a flow already or is forgotten.
 
         Raises:
-            OSError: the port or the flow is gone.
+            OSError: the port or the flow is gone, or the flow has a UDP socket already.
         """
 
     def refuse_source(self, datagram_port: int, host: str, port: int) -> None:
@@ -1109,7 +1112,7 @@ class Reactor:
         """Join a flow and a target by a bound UDP socket, which the core owns from now on: a port.
 
         Raises:
-            OSError: the flow is gone, or what the system says.
+            OSError: the flow is gone or has a UDP socket already, or what the system says.
         """
 
     def end_idle_flows(self, datagram_port: int, idle: float) -> list[_FlowKey]:

@@ -100,21 +100,18 @@ impl Port {
         Ok(port)
     }
 
-    /// Give a source a flow. Returns the datagrams that have waited for that.
-    pub fn join(&mut self, source: SocketAddr, flow: FlowKey, now: Time) -> Vec<Vec<u8>> {
-        let stranger = self.forget_stranger(source);
-        let (source, kept) = match stranger {
-            Some(stranger) => (stranger.source, stranger.datagrams),
-            None => (source.into(), Vec::new()),
-        };
-        self.enter(flow, source, now);
-        kept
+    /// Give a source that waits for one a flow. Returns the datagrams that have waited for that; `None` if the source
+    /// has a flow already, or is forgotten.
+    pub fn join(&mut self, source: SocketAddr, flow: FlowKey, now: Time) -> Option<Vec<Vec<u8>>> {
+        self.forget_old_strangers(now);
+        let stranger = self.forget_stranger(source)?;
+        self.enter(flow, stranger.source, now);
+        Some(stranger.datagrams)
     }
 
+    /// Neither the flow nor the source is known yet: a stranger is a source without a flow.
     fn enter(&mut self, flow: FlowKey, source: FourTuple, now: Time) {
-        if let Some(before) = self.sources.insert(source, flow) {
-            self.flows.remove(&before);
-        }
+        self.sources.insert(source, flow);
         let association = Association {
             source,
             used: now,
@@ -135,11 +132,17 @@ impl Port {
         self.strangers.remove(at)
     }
 
+    fn forget_old_strangers(&mut self, now: Time) {
+        while let Some(oldest) = self.strangers.front()
+            && now.since(oldest.since) >= FORGOTTEN
+        {
+            self.strangers.pop_front();
+        }
+    }
+
     /// A flow has ended.
     pub fn remove(&mut self, flow: FlowKey) {
-        if let Some(association) = self.flows.remove(&flow)
-            && self.sources.get(&association.source) == Some(&flow)
-        {
+        if let Some(association) = self.flows.remove(&flow) {
             self.sources.remove(&association.source);
         }
     }
@@ -251,11 +254,7 @@ impl Port {
 
     /// Keep a datagram of a source without a flow; whether the owner must be asked.
     fn note_stranger(&mut self, source: FourTuple, datagram: &[u8], now: Time) -> bool {
-        while let Some(oldest) = self.strangers.front()
-            && now.since(oldest.since) >= FORGOTTEN
-        {
-            self.strangers.pop_front();
-        }
+        self.forget_old_strangers(now);
         let known = self.strangers.iter_mut().find(|it| it.source == source);
         if let Some(stranger) = known {
             if stranger.datagrams.len() < KEPT {
@@ -343,6 +342,39 @@ fn is_same(one: SocketAddr, other: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{EndpointId, SessionKey};
+    use blinktun_proto::endpoint::SessionId;
+    use blinktun_proto::smux::FlowId;
+
+    fn flow(id: u32) -> FlowKey {
+        let (endpoint, session) = (EndpointId(1), SessionId(1));
+        let session = SessionKey { endpoint, session };
+        let flow = FlowId(id);
+        FlowKey { session, flow }
+    }
+
+    #[test]
+    fn a_source_has_one_flow_however_often_its_owner_was_asked() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut port = Port::new(socket.into()).unwrap();
+        let source = SocketAddr::from(([127, 0, 0, 1], 9));
+        let (begin, later) = (Time::ZERO, Time::ZERO + FORGOTTEN);
+        assert!(port.note_stranger(source.into(), b"a", begin));
+        assert!(!port.note_stranger(source.into(), b"b", begin));
+        assert!(port.note_stranger(source.into(), b"c", later), "asked anew");
+        assert_eq!(port.join(source, flow(3), later), Some(vec![b"c".to_vec()]));
+        assert_eq!(port.join(source, flow(5), later), None);
+        assert_eq!(port.flows(), [flow(3)]);
+        assert_eq!(port.sources.len(), 1);
+        port.remove(flow(3));
+        assert!(port.flows().is_empty() && port.sources.is_empty());
+        assert!(port.note_stranger(source.into(), b"d", later));
+        assert_eq!(
+            port.join(source, flow(7), later + FORGOTTEN),
+            None,
+            "too late"
+        );
+    }
 
     #[test]
     fn a_run_has_datagrams_of_one_length_and_a_shorter_one_ends_it() {

@@ -305,7 +305,7 @@ impl Reactor {
         host: &str,
         port: u16,
         flow: FlowKey,
-    ) -> PyResult<()> {
+    ) -> PyResult<bool> {
         let source = address(host, port)?;
         self.inner.change(|inner| {
             let id = io::PortId(datagram_port);

@@ -12,7 +12,7 @@ from blinktun._core import SessionOpened, Undecryptable
 from blinktun.address import Address
 from blinktun.config.model import KcpSettings
 from blinktun.errors import TransportError
-from blinktun.kcp.core_config import core_config
+from blinktun.kcp.core_config import core_config, core_host
 from blinktun.kcp.driver import Driver
 from blinktun.kcp.raw_tcp import TcpPort, dial_tcp
 from blinktun.kcp.session import FLUSH, Session
@@ -26,7 +26,6 @@ from blinktun.net.listen import (
     reason_of,
 )
 from blinktun.net.resolve import Resolver
-from blinktun.net.system_names import ip_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -95,11 +94,11 @@ async def resolve(address: Address) -> list[str]:
     """
     try:
         if address.ip is not None:
-            return [_core_host(address.host)]
+            return [core_host(address.host)]
         found = await Resolver.shared().resolve(address.host or "localhost", fresh=True)
     except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
         raise TransportError(f"cannot resolve: {reason_of(error)}", peer=str(address)) from error
-    return [_core_host(ip) for ip in sorted(found, key=lambda ip: ":" in ip)]
+    return [core_host(ip) for ip in sorted(found, key=lambda ip: ":" in ip)]
 
 
 async def serve(
@@ -237,7 +236,7 @@ class Server:
         return [Address(*self._driver.core.local_address(endpoint)) for endpoint in self._udp]
 
     async def aclose(self, within: float = FLUSH) -> None:
-        """Take no more streams, cancel the handlers, end all sessions, and stop listening.
+        """Take no more streams or flows, cancel the handlers, end all sessions, stop listening.
 
         Args:
             within: Seconds that peers get to acknowledge the end of their sessions.
@@ -326,7 +325,8 @@ class Server:
                 assert_never(event)
 
     def _open(self, session: SessionKey, peer: str) -> None:
-        made = Session(self._driver, session, peer, on_stream=self._accept, on_flow=self._on_flow)
+        on_flow = self._accept_flow if self._on_flow else None
+        made = Session(self._driver, session, peer, on_stream=self._accept, on_flow=on_flow)
         self.sessions[session] = made
         made.on_end = self._forget
         if self.on_new_session:
@@ -337,6 +337,12 @@ class Server:
             session.reset(stream)
         else:
             self._on_stream(session, stream)
+
+    def _accept_flow(self, session: Session, flow: FlowKey) -> None:
+        if self._closing or self._on_flow is None:
+            session.end_flow(flow)
+        else:
+            self._on_flow(session, flow)
 
     def _forget(self, session: Session) -> None:
         self.sessions.pop(session.key, None)
@@ -351,13 +357,13 @@ def udp_hosts(address: Address) -> list[str]:
     """
     if is_everywhere(address.host):
         return ["::"] if _has_ipv6() else ["0.0.0.0"]  # noqa: S104 - as configured
-    return [_core_host(host) for host in listen_hosts(address)]
+    return [core_host(host) for host in listen_hosts(address)]
 
 
 def _tcp_hosts(address: Address) -> list[str]:
     """The IP addresses for TCP ports: each family of the system has its own, as raw sockets do."""
     has_ipv6 = _has_ipv6()
-    return [_core_host(host) for host in listen_hosts(address) if has_ipv6 or ":" not in host]
+    return [core_host(host) for host in listen_hosts(address) if has_ipv6 or ":" not in host]
 
 
 def _has_ipv6() -> bool:
@@ -377,12 +383,3 @@ def _check_family(host: str) -> None:
     family, where = numeric(host, 0)
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         probe.bind(where)
-
-
-def _core_host(ip: str) -> str:
-    """An IP address as the core reads it: with the scope's number, if any.
-
-    Raises:
-        OSError: there is no such scope.
-    """
-    return ip_text(numeric(ip, 0)[1]) if "%" in ip else ip

@@ -1,4 +1,4 @@
-"""Settings as a person writes them into settings as the core takes them."""
+"""Settings and addresses as a person writes them into those that the core takes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from blinktun import _core
 from blinktun.config.kcp_check import check_settings
 from blinktun.errors import ConfigError
+from blinktun.net.dial import numeric
+from blinktun.net.system_names import ip_text
 
 if TYPE_CHECKING:
     from blinktun.config.model import KcpSettings
@@ -33,6 +35,15 @@ def core_config(settings: KcpSettings) -> _core.Config:
         return _core.Config(settings, pass_, pads, _trace_folder())
     except ValueError as error:
         raise ConfigError(str(error), fix="change the KCP settings") from error
+
+
+def core_host(ip: str) -> str:
+    """An IP address as the core reads it: with the scope's number, if any.
+
+    Raises:
+        OSError: there is no such scope.
+    """
+    return ip_text(numeric(ip, 0)[1]) if "%" in ip else ip
 
 
 def _trace_folder() -> Path | None:

@@ -27,7 +27,7 @@ from blinktun._core import (
 from blinktun.errors import InternalError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from blinktun._core import Event
     from blinktun.kcp.keys import SessionKey, StreamKey
@@ -63,6 +63,16 @@ class SocketOwner(Protocol):
         """Something happened on the socket."""
 
 
+class PortOwner(Protocol):
+    """Whoever has a UDP socket that is joined with flows of datagrams."""
+
+    def on_event(self, event: PortEvent) -> None:
+        """Something happened on the socket."""
+
+    def on_closed(self) -> None:
+        """The driver has closed the socket."""
+
+
 class Driver:
     """The reactor of one event loop, and who owns what in it.
 
@@ -74,7 +84,7 @@ class Driver:
         self.core = Reactor()
         self.sessions: dict[SessionKey, SessionOwner] = {}
         self.sockets: dict[int, SocketOwner] = {}
-        self.ports: dict[int, Callable[[PortEvent], None]] = {}
+        self.ports: dict[int, PortOwner] = {}
         self.openings: set[Openings] = set()
         self._relays: dict[int, Callable[[RelayFinished | CoreFailed], None]] = {}
         self._tokens = itertools.count(1)
@@ -116,6 +126,10 @@ class Driver:
                 self.core.close_session(session)
             for socket in self.sockets:
                 self.core.close_endpoint(socket)
+            for port in self.ports:
+                self.core.close_datagram_port(port)
+            ports, self.ports = self.ports, {}
+            self._tell_ports(ports)
             if self._loop.is_closed():
                 self.core.turn()  # nobody is left who could be told
                 return
@@ -201,12 +215,21 @@ class Driver:
 
     def _tell_of_failure(self, failure: CoreFailed) -> None:
         """Tell every owner: the core says nothing any more."""
+        ports, self.ports = self.ports, {}  # so that nobody asks the core to close one
         relays, self._relays = self._relays, {}
         sessions, self.sessions = self.sessions, {}
         for done in relays.values():
             self._tell(done, failure)
         for session in sessions.values():
             self._tell(session.on_event, failure)
+        self._tell_ports(ports)
+
+    def _tell_ports(self, ports: Mapping[int, PortOwner]) -> None:
+        for port in ports.values():
+            try:
+                port.on_closed()
+            except Exception:  # as in `_tell`
+                _log.exception("bug: the owner of a UDP socket failed")
 
     def _arm(self) -> None:
         if self._closed:
@@ -242,7 +265,7 @@ class Driver:
             self._relays.pop(event.token)(event)
         elif isinstance(event, PortEvent):
             if port := self.ports.get(event.datagram_port):
-                port(event)
+                port.on_event(event)
         elif isinstance(event, SocketEvent):
             key = event.session[0] if isinstance(event, SessionOpened) else event.endpoint
             if socket := self.sockets.get(key):

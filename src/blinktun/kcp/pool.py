@@ -4,6 +4,10 @@
 is over, when ``autoexpire`` has passed, or when its peer has gone silent; streams that live on a
 replaced session stay there. So a server that was restarted is found again without waiting for the
 old session to be given up.
+
+Flows of datagrams do not stay: what waits for a silent peer is worth nothing when it answers. They
+end when a session has been silent for 3 seconds, and whoever has one takes a new session with the
+next datagram.
 """
 
 from __future__ import annotations
@@ -36,6 +40,8 @@ _COMPLAINT_PAUSE = 60.0
 """Seconds between two log lines about that."""
 _UNHEARD_PATIENCE = 4.0
 """Seconds after which a session that was never answered is dialled anew: a name may have moved."""
+_FLOW_PATIENCE = 3.0
+"""Seconds of silence after which the flows of a session end."""
 _SCAVENGE = 1.0
 """Seconds between looks at expired sessions."""
 
@@ -173,6 +179,8 @@ class SessionPool:
         _report_silence(session)
         if not session.heard and self._has_other_way(session):
             session.close()
+        else:
+            asyncio.get_running_loop().call_later(_FLOW_PATIENCE, _end_flows, session)
 
     def _server(self) -> Address:
         remote = self._remote
@@ -199,6 +207,11 @@ class SessionPool:
             _log.info("scavenger: session closed due to ttl: %s", session.peer)
             return True
         return False
+
+
+def _end_flows(session: Session) -> None:
+    if session.silent:
+        session.end_flows("the other end has stopped answering")
 
 
 def _report_silence(session: Session) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, assert_never
 
 from blinktun._core import (
@@ -144,6 +145,7 @@ class Session:
         Raises:
             TransportError: the session is over, or has as many streams as it can.
         """
+        self._check()
         try:
             key = self._driver.core.open_stream(self.key)
         except OSError as error:
@@ -153,7 +155,12 @@ class Session:
 
     @property
     def takes_datagrams(self) -> bool | None:
-        """Whether the peer takes datagrams, as a blinktun may; None while it has not said."""
+        """Whether the peer takes datagrams, as a blinktun may; None while it has not said.
+
+        False when the session is over.
+        """
+        if self.is_closed:
+            return False
         try:
             return self._driver.core.takes_datagrams(self.key)
         except OSError:
@@ -173,6 +180,7 @@ class Session:
 
     def open_flow_key(self, class_: DatagramClass, label: bytes) -> FlowKey:
         """Open a flow for a UDP socket; arguments and errors as of `open_flow`."""
+        self._check()
         try:
             return self._driver.core.open_flow(self.key, label, class_)
         except OSError as error:
@@ -184,6 +192,7 @@ class Session:
         Raises:
             TransportError: it is over.
         """
+        self._check()
         told = self._driver.core.flow(key)
         if told is None:
             raise TransportError(self.reason or "the flow is over", peer=self.peer)
@@ -196,13 +205,25 @@ class Session:
         return told[0] if told else b""
 
     def join_flow(self, key: FlowKey, on_end: Callable[[], object]) -> None:
-        """A UDP socket has the flow ``key``: ``on_end`` is told when the other end ends it."""
+        """A UDP socket has the flow ``key``; ``on_end`` is told if another than that ends it."""
         self._joined[key] = on_end
 
     def end_flow(self, key: FlowKey) -> None:
         """End a flow that a UDP socket has, or that nobody wants."""
         self._joined.pop(key, None)
-        self._driver.core.end_flow(key)
+        if not self.is_closed:
+            self._driver.core.end_flow(key)
+            self._driver.wake()
+
+    def end_flows(self, reason: str) -> None:
+        """End all flows: whoever has one is told, and may open another in another session."""
+        joined, self._joined = self._joined, {}
+        for key, on_end in joined.items():
+            self._driver.core.end_flow(key)
+            _tell(on_end)
+        for flow in tuple(self._flows.values()):
+            self._driver.core.end_flow(flow.key)
+            _tell(partial(flow.on_over, reason))
         self._driver.wake()
 
     @property
@@ -280,9 +301,10 @@ class Session:
     def reset(self, key: StreamKey) -> None:
         """Break a stream off, with its relay if it has one."""
         self._watched.pop(key, None)
-        self._driver.core.abort_relay(key)
-        self._driver.core.reset(key)
-        self._driver.wake()
+        if not self.is_closed:
+            self._driver.core.abort_relay(key)
+            self._driver.core.reset(key)
+            self._driver.wake()
 
     @property
     def is_closed(self) -> bool:
@@ -302,12 +324,13 @@ class Session:
 
     def stats(self) -> SessionStats | None:
         """How the session stands now, and what it has counted; None when it is over."""
-        return self._driver.core.session_stats(self.key)
+        return None if self.is_closed else self._driver.core.session_stats(self.key)
 
     def close(self) -> None:
         """End the session at once, without a word to the peer; its streams break."""
-        self._driver.core.close_session(self.key)
-        self._driver.wake()
+        if not self.is_closed:
+            self._driver.core.close_session(self.key)
+            self._driver.wake()
 
     async def aclose(self, within: float = FLUSH) -> None:
         """End the session: what finished streams wrote is delivered, open streams are broken off.
@@ -315,6 +338,8 @@ class Session:
         Args:
             within: Seconds that the peer gets to acknowledge that.
         """
+        if self.is_closed:
+            return
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within):
@@ -335,7 +360,7 @@ class Session:
 
     async def drain(self) -> None:
         """Wait until all that was written is acknowledged, or the peer is silent."""
-        while not (self.silent or self._driver.core.is_drained(self.key)):
+        while not (self.is_closed or self.silent or self._driver.core.is_drained(self.key)):
             await self._driver.next_turn()
 
     async def __aenter__(self) -> Self:
@@ -355,6 +380,10 @@ class Session:
     def _abort(self, streams: Iterable[Stream]) -> None:
         for stream in tuple(streams):
             stream.abort()
+
+    def _check(self) -> None:
+        if self.is_closed:
+            raise TransportError(self.reason, peer=self.peer)
 
     def _forget_flow(self, flow: FlowKey) -> None:
         self._flows.pop(flow, None)
@@ -434,21 +463,22 @@ class Session:
                 assert_never(event)
 
     def _end(self, reason: str, close_reason: CloseReason | None) -> None:
-        """The core has ended the session."""
+        """The core has ended the session: from now on it is not asked any more."""
         self.reason, self.close_reason = reason, close_reason
-        if self._carrier:
-            self._carrier.close()
-        for stream in tuple(self._owned.values()):
-            stream.on_lost(reason)
-        for flow in tuple(self._flows.values()):
-            flow.on_over(reason)
+        self.closed.set()
+        streams, flows = tuple(self._owned.values()), tuple(self._flows.values())
         watched, self._watched = self._watched, {}
         joined, self._joined = self._joined, {}
+        if self._carrier:
+            _tell(self._carrier.close)
+        for stream in streams:
+            _tell(partial(stream.on_lost, reason))
+        for flow in flows:
+            _tell(partial(flow.on_over, reason))
         for on_lost in (*watched.values(), *joined.values()):
-            on_lost()
-        self.closed.set()
+            _tell(on_lost)
         if self.on_end:
-            self.on_end(self)
+            _tell(partial(self.on_end, self))
 
     def _move(self, now: str) -> None:
         """The peer has another address, and proved it."""
@@ -468,6 +498,14 @@ class Session:
         self.heard = heard
         if self.on_silence:
             self.on_silence(self)
+
+
+def _tell(whom: Callable[[], object]) -> None:
+    """Say that something is over; the bug of one who is told must not stop the others."""
+    try:
+        whom()
+    except Exception:
+        _log.exception("bug: one who was told of an end failed")
 
 
 def _result(event: RelayFinished | CoreFailed) -> RelayResult:

@@ -20,13 +20,15 @@ from blinktun.net.limits import keep_reserve
 from blinktun.net.listen import bind_on_one_port, listen_failure, listen_hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _BATCH = 64
 """Datagrams received in one go before others have their turn."""
 _MAX = 65536
 """More than any datagram holds."""
 _BUFFERS = 1 << 20
+_ANY_TARGET = 9
+"""A route depends on no port number, but some systems connect to none that is 0."""
 
 
 class UdpSocket:
@@ -116,6 +118,20 @@ def bind(address: Address) -> list[socket.socket]:
         return bind_on_one_port(address, listen_hosts(address), _bound)
     except (OSError, ValueError) as error:
         raise listen_failure("udp", address, error) from error
+
+
+def routed(ips: Sequence[str]) -> str:
+    """The first of these IP addresses that this machine has a route to; if none, the first of all.
+
+    Nothing is sent: the system looks its route up when a UDP socket is connected (RFC 6724, 5).
+    """
+    for ip in ips if len(ips) > 1 else ():
+        with contextlib.suppress(OSError):
+            family, where = numeric(ip, _ANY_TARGET)
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect(where)
+                return ip
+    return ips[0]
 
 
 class Route(NamedTuple):

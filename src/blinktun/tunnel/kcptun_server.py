@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from blinktun.config.model import KcptunServer, StreamAddress
-    from blinktun.kcp.keys import StreamKey
+    from blinktun.kcp.keys import FlowKey, StreamKey
     from blinktun.transports.base import OnStream
 
 _log = logging.getLogger("blinktun.kcptun")
@@ -105,7 +105,7 @@ class KcptunServerRole:
         _log.info("%s", start_line(self._config, listens))
 
     async def stop(self, grace: float = 0.0) -> None:
-        """Take no new streams, let the others end for ``grace`` seconds, break off the rest."""
+        """Take no new streams or flows, give the streams ``grace`` seconds, break off the rest."""
         self._stopping = True
         if not self._servers:
             return
@@ -126,7 +126,7 @@ class KcptunServerRole:
         return [session for server in self._servers for session in server.sessions.values()]
 
     def _listen(self, where: Address | socket.socket) -> kcp.Server:
-        on_flow = self._udp.on_flow if self._udp else None
+        on_flow = self._on_flow if self._udp else None
         server = kcp.Server(
             where, self._kcp, self._on_stream, openings=self._openings, on_flow=on_flow
         )
@@ -157,6 +157,12 @@ class KcptunServerRole:
         self._dials[task] = session, key
         session.watch(key, task.cancel)  # a target that nobody wants any more is not dialled
         task.add_done_callback(self._dials.pop)
+
+    def _on_flow(self, session: kcp.Session, flow: FlowKey) -> None:
+        if self._stopping or self._udp is None:
+            session.end_flow(flow)
+        else:
+            self._udp.on_flow(session, flow)
 
     def _connect(self, session: kcp.Session, key: StreamKey, address: Address) -> None:
         try:

@@ -7,10 +7,10 @@ goes, and when one ends.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import struct
+from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from blinktun.kcp import DatagramClass
 from blinktun.kcp.datagram_port import DatagramPort, DatagramTarget
 from blinktun.net.limits import charge_to, keep_reserve, source_key
 from blinktun.net.resolve import Resolver
-from blinktun.net.udp import bind
+from blinktun.net.udp import bind, routed
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -41,8 +41,14 @@ _LOOK = 5.0
 _PATIENCE = 10.0
 """Seconds in which a server that takes datagrams has said so."""
 _AT_ONCE = 5.0
-"""A flow that its server ends sooner was refused; for `_REST` seconds none is tried again."""
+"""A flow that its server ends within so many seconds was refused."""
+_REFUSALS = 3
+"""So many attempts in a row are refused before the next has to wait."""
 _REST = 10.0
+"""Seconds that it waits; twice as many each time that it is refused again."""
+_LONGEST_REST = 60.0
+_IN_A_ROW = 10.0
+"""Seconds within which another refusal counts as the next in a row."""
 _MOST = 256
 """Sources that wait for a session, or flows for the address of their target."""
 _PAUSE = 60.0
@@ -65,10 +71,11 @@ class _Background:
         """Whether there is enough to do."""
         return len(self._tasks) >= _MOST
 
-    def run(self, work: Coroutine[None, None, None]) -> None:
+    def run(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def warn(self, what: str) -> None:
         now = asyncio.get_running_loop().time()
@@ -84,6 +91,40 @@ class _Background:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+class _Refusals:
+    """The flows with one label that the server has refused, and until when none is tried.
+
+    One refusal stops nobody: a server ends a flow at once for other reasons, too, such as a moment
+    without descriptors.
+    """
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._latest = 0.0
+        self._rests_until = 0.0
+
+    def blocks(self, now: float) -> bool:
+        """Whether no flow is tried now."""
+        return now < self._rests_until
+
+    def add(self, began: float, now: float) -> bool:
+        """Count a flow that was tried at ``began``; returns whether the next has to wait.
+
+        Flows that are tried together count as one.
+        """
+        if now >= max(self._latest, self._rests_until) + _IN_A_ROW:
+            self._in_a_row = 0
+        elif began <= self._latest:
+            return False
+        self._in_a_row += 1
+        self._latest = now
+        doublings = self._in_a_row - _REFUSALS
+        if doublings < 0:
+            return False
+        self._rests_until = now + min(_REST * 2 ** min(doublings, 10), _LONGEST_REST)
+        return True
+
+
 class UdpEntrance:
     """The UDP ports of a kcptun client.
 
@@ -95,7 +136,9 @@ class UdpEntrance:
         self._config = config
         self._pool = pool
         self._ports: list[tuple[DatagramPort, float]] = []
-        self._refused: dict[bytes, float] = {}
+        self._refusals: defaultdict[bytes, _Refusals] = defaultdict(_Refusals)
+        self._dialling: set[tuple[DatagramPort, Address]] = set()
+        self._unsure: set[kcp.Session] = set()
         self._background = _Background()
 
     @property
@@ -135,51 +178,81 @@ class UdpEntrance:
 
     def _on_source(self, port: DatagramPort, label: bytes, source: Address) -> None:
         session = self._pool.pick()
-        if session is not None and session.takes_datagrams:
+        if session is not None:
             self._join(port, label, source, session)
+        elif (port, source) in self._dialling:
+            return  # it gets the session that is being made
         elif self._background.is_full:
             port.refuse(source)
         else:
-            self._background.run(self._ask(port, label, source, session))
+            self._dialling.add((port, source))
+            self._background.run(self._dial(port, label, source))
 
-    async def _ask(
-        self, port: DatagramPort, label: bytes, source: Address, session: kcp.Session | None
-    ) -> None:
-        """Make a session, if there is none; the server says with its first frames what it takes."""
-        if session is None:
+    async def _dial(self, port: DatagramPort, label: bytes, source: Address) -> None:
+        try:
             session = await self._pool.dial()
-        if session.takes_datagrams is not False:
-            self._join(port, label, source, session)  # its datagrams wait for the server's word
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                while session.takes_datagrams is None and not session.is_closed:
-                    await session.next_turn()
-        if not session.takes_datagrams and not session.is_closed:
-            port.refuse(source)
-            self._background.warn(
-                f"{session.peer} takes no datagrams: it needs blinktun's kcptun-server with udp"
-            )
+        finally:
+            self._dialling.discard((port, source))
+        self._join(port, label, source, session)
 
     def _join(
         self, port: DatagramPort, label: bytes, source: Address, session: kcp.Session
     ) -> None:
         now = asyncio.get_running_loop().time()
-        if now < self._refused.get(label, 0.0):
+        if self._refusals[label].blocks(now):
             port.refuse(source)
+            return
+        if session.takes_datagrams is False and not session.is_closed:
+            port.refuse(source)
+            self._warn_of_none(session)
             return
         told = (DatagramClass(self._config.udp_class), label)
         try:
             port.join(source, session, told, partial(self._on_end, session, label, now))
         except TransportError as error:
             self._background.warn(str(error))
+            return
+        if session.takes_datagrams is None and session not in self._unsure:
+            self._unsure.add(session)
+            self._background.run(self._await_word(session))
+
+    async def _await_word(self, session: kcp.Session) -> None:
+        """End the flows of a session whose server does not say whether it takes datagrams.
+
+        They wait for that word, which comes with the first frames. The next datagrams of their
+        sources try again.
+        """
+        try:
+            await asyncio.sleep(_PATIENCE)
+        finally:
+            self._unsure.discard(session)
+        if session.takes_datagrams is None:
+            self._background.warn(
+                f"{session.peer} has not said for {_PATIENCE:g} s whether it takes datagrams: "
+                "is it reachable, and blinktun's kcptun-server with udp?"
+            )
+            session.end_flows("the server has not said whether it takes datagrams")
 
     def _on_end(self, session: kcp.Session, label: bytes, began: float) -> None:
-        """The server, or the session, has ended a flow."""
+        """A flow has ended, and not by its socket."""
+        if session.silent or session.is_closed:
+            return  # it had to go, but nobody has refused it
         now = asyncio.get_running_loop().time()
-        if session.takes_datagrams and now < began + _AT_ONCE:
-            self._refused[label] = now + _REST
-            port = _PORT.unpack(label)[0] if label else "its target's port"
-            self._background.warn(f"{session.peer} has no udp for {port}")
+        if session.takes_datagrams is False:
+            self._warn_of_none(session)
+        elif not session.takes_datagrams or now >= began + _AT_ONCE:
+            return
+        elif self._refusals[label].add(began, now):
+            port = f"port {_PORT.unpack(label)[0]}" if label else "its target's port"
+            self._background.warn(
+                f"{session.peer} refuses {port}: "
+                "its udp does not name it, or it has no descriptors left"
+            )
+
+    def _warn_of_none(self, session: kcp.Session) -> None:
+        self._background.warn(
+            f"{session.peer} takes no datagrams: it needs blinktun's kcptun-server with udp"
+        )
 
     async def _sweep(self) -> None:
         while True:
@@ -189,7 +262,10 @@ class UdpEntrance:
 
 
 class UdpExit:
-    """The UDP sockets of a kcptun server, one for each flow, connected to the target's host.
+    """The UDP sockets of a kcptun server, one for each flow, which leads to the target's host.
+
+    A socket is not connected, but it sends to its target alone, and drops what comes from
+    elsewhere. An ICMP error ends no flow.
 
     Bound: as many as the sessions have flows, 4096 each. One on which nothing passes for `IDLE`
     seconds is closed.
@@ -222,7 +298,8 @@ class UdpExit:
         elif self._background.is_full:
             session.end_flow(flow)
         else:
-            self._background.run(self._resolve(session, flow, port))
+            resolving = self._background.run(self._resolve(session, flow, port))
+            session.join_flow(flow, resolving.cancel)  # a later flow may have its number
 
     async def aclose(self) -> None:
         """End all flows, and take no more."""
@@ -240,24 +317,28 @@ class UdpExit:
         charge_to(source_key(Address.parse(session.peer).host))
         try:
             found = await Resolver.shared().resolve(self._target.host or "localhost")
-            self._connect(session, flow, Address(found[0], port))
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError) as error:
             self._background.warn(f"{self._target.host}: {error}")
             session.end_flow(flow)
+        else:
+            self._connect(session, flow, Address(routed(found), port))
 
     def _connect(self, session: kcp.Session, flow: FlowKey, where: Address) -> None:
         try:
+            where = _dialable(where)
             close = partial(self._close, flow)
             target = DatagramTarget(_unbound(where), where, session, flow, close)
         except TransportError as error:
             self._background.warn(str(error))
             session.end_flow(flow)
+            self._close(flow)
             return
         self._targets[flow] = target, IDLE_DNS if where.port == _DNS else IDLE
 
     def _close(self, flow: FlowKey) -> None:
-        target, _ = self._targets.pop(flow)
-        target.close()
+        if had := self._targets.pop(flow, None):
+            target, _ = had
+            target.close()
 
     async def _sweep(self) -> None:
         while True:
@@ -265,6 +346,16 @@ class UdpExit:
             for flow, (target, idle) in tuple(self._targets.items()):
                 if target.is_idle(idle):
                     self._close(flow)
+
+
+def _dialable(where: Address) -> Address:
+    """Every address of this machine is its loopback address to one who sends, as with TCP.
+
+    The system sends there, too, but answers come from the loopback address.
+    """
+    if where.ip is None or not where.ip.is_unspecified:
+        return where
+    return Address("::1" if ":" in where.host else "127.0.0.1", where.port)
 
 
 def _unbound(where: Address) -> socket.socket:
@@ -276,7 +367,11 @@ def _unbound(where: Address) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
         made = keep_reserve(socket.socket(family, socket.SOCK_DGRAM))
-        made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104
+        try:
+            made.bind(("::" if family == socket.AF_INET6 else "0.0.0.0", 0))  # noqa: S104
+        except BaseException:
+            made.close()
+            raise
     except OSError as error:
         raise TransportError(f"no UDP socket: {error.strerror}", peer=str(where)) from error
     return made

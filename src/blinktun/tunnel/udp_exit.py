@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.net.udp import UdpSocket
+from blinktun.net.udp import UdpSocket, routed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ class UdpExit:
         if not ips:
             _log.debug("a datagram for %s is lost: a rule bans where it leads", target)
             return
-        where = Address(ips[0], target.port)
+        where = Address(routed(ips), target.port)
         if len(self._names) >= _MAX_NAMES:
             del self._names[next(iter(self._names))]
         self._names[where] = target

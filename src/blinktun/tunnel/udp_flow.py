@@ -113,7 +113,7 @@ class FlowPath(Path):
         finally:
             flow.close()
             self._flow = None
-        if _takes_none(session) and not session.is_closed:
+        if _takes_none(session):
             self._use_stream()
         else:
             self._waiting.clear()
@@ -137,7 +137,8 @@ class FlowPath(Path):
 
 
 def _takes_none(session: kcp.Session) -> bool:
-    return session.takes_datagrams is False
+    """Whether a living session's peer takes no flows."""
+    return session.takes_datagrams is False and not session.is_closed
 
 
 class FlowServer:
@@ -152,10 +153,11 @@ class FlowServer:
         self._idle = idle
         self._context = PresetContext(Role.SERVER, service.key)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
 
     def take(self, flow: kcp.Flow) -> None:
-        """Serve a flow that a client has opened."""
-        if len(self._tasks) >= MAX_ASSOCIATIONS:
+        """Serve a flow that a client has opened, or end it."""
+        if self._is_stopped or len(self._tasks) >= MAX_ASSOCIATIONS:
             flow.close()
             return
         task = asyncio.get_running_loop().create_task(self._serve(flow))
@@ -163,7 +165,8 @@ class FlowServer:
         task.add_done_callback(self._tasks.discard)
 
     def stop(self) -> None:
-        """End all of them."""
+        """End all of them, and take no more."""
+        self._is_stopped = True
         for task in self._tasks:
             task.cancel()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from blinktun.address import Address
 from blinktun.errors import LocalError, RemoteError, TransportError
-from blinktun.net.udp import UdpSocket
+from blinktun.net.udp import UdpSocket, routed
 from blinktun.presets.base import PresetContext, Role
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class UdpPath(Path):
 
     async def _open(self, resolver: Resolver) -> None:
         try:
-            ip = (await resolver.resolve(self._server.host))[0]
+            ip = routed(await resolver.resolve(self._server.host))
             self._server = Address(ip, self._server.port)
             self._socket = UdpSocket.unbound(ip, self._receive)
         except (OSError, ValueError, TransportError) as error:

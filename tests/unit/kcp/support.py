@@ -16,6 +16,7 @@ from tests.unit.waiting import PATIENCE
 from blinktun import kcp
 from blinktun.address import Address
 from blinktun.config.model import KcpSettings
+from blinktun.net.udp import UdpSocket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -114,6 +115,37 @@ def tcp_pair() -> tuple[socket.socket, socket.socket]:
     app.setblocking(False)
     ours.setblocking(False)
     return app, ours
+
+
+class Way:
+    """A UDP port that leads to a server; after `cut` only for clients that come later."""
+
+    def __init__(self, server: Address) -> None:
+        self._server = server
+        self._near = UdpSocket.unbound("127.0.0.1", self._forward)
+        self._far: dict[Address, UdpSocket] = {}
+        self._is_cut: set[Address] = set()
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", self._near.address.port)
+
+    def cut(self) -> None:
+        self._is_cut.update(self._far)
+
+    def close(self) -> None:
+        for each in (self._near, *self._far.values()):
+            each.close()
+
+    def _forward(self, data: bytes, client: Address) -> None:
+        if client not in self._far:
+
+            def answer(data: bytes, _: Address) -> None:
+                self._near.send(data, client)
+
+            self._far[client] = UdpSocket.unbound("127.0.0.1", answer)
+        if client not in self._is_cut:
+            self._far[client].send(data, self._server)
 
 
 def deaf_port() -> socket.socket:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -336,3 +337,31 @@ async def test_a_closing_server_takes_no_more_streams() -> None:
         await closing
         assert len(streams) == 1
         late.abort()
+
+
+async def test_a_closing_server_takes_no_more_flows() -> None:
+    flows: list[kcp.Flow] = []
+    release = asyncio.Event()
+
+    async def keep(flow: kcp.Flow) -> None:
+        flows.append(flow)
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await release.wait()
+
+    server = await kcp.serve(echo, ANY_PORT, SETTINGS, datagrams=keep)
+    async with await kcp.connect(server.address, SETTINGS) as session:
+        first = session.open_flow()
+        await first.send(b"x")
+        await until(lambda: flows)
+        closing = asyncio.create_task(server.aclose())
+        await until(lambda: server._closing)
+        late = session.open_flow()
+        await late.send(b"y")
+        try:
+            with pytest.raises(TransportError, match="the flow has ended"):
+                await asyncio.wait_for(late.receive(), PATIENCE)
+        finally:
+            release.set()
+            await closing
+        assert len(flows) == 1

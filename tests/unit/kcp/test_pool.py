@@ -44,6 +44,10 @@ class FakeSession:
     def close(self) -> None:
         self.is_closed = True
 
+    def end_flows(self, reason: str) -> None:
+        assert "stopped answering" in reason
+        self.flows = 0
+
     def age(self, seconds: float) -> None:
         self.born -= seconds
 
@@ -242,6 +246,23 @@ async def test_a_silent_session_is_replaced_for_new_streams_only(
         await until(lambda: old.is_closed)
         assert not new.is_closed
     assert "server:1 has stopped answering" in caplog.text
+
+
+async def test_the_flows_of_a_silent_session_end_unless_it_answers_soon(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "_FLOW_PATIENCE", 0.01)
+    async with pool(2) as sessions:
+        dead, alive = await next_session(sessions), await next_session(sessions)
+        for session in (dead, alive):
+            session.flows = session.streams = 1
+            session.fall_silent(heard=True)
+        alive.silent = False
+        await until(lambda: not dead.flows)
+        assert (alive.flows, dead.streams, dead.is_closed) == (1, 1, False)
+        await next_session(sessions)
+        dead.streams = 0
+        await until(lambda: dead.is_closed)
 
 
 async def test_a_session_that_answers_again_takes_streams(network: Network) -> None:

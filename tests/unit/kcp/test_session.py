@@ -91,6 +91,29 @@ async def test_a_closed_session_opens_nothing() -> None:
             both.near.open_stream()
 
 
+async def test_the_bug_of_one_who_is_told_of_an_end_stops_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told: list[str] = []
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async with peers() as both:
+        stream, _ = await both.stream()
+        near = both.near
+        stream._on_broken = fail
+        for on_end in (fail, lambda: told.append("flow")):
+            near.join_flow(near.open_flow_key(kcp.DatagramClass.PLAIN, b""), on_end)
+        near.on_end = fail
+        near.close()
+        await asyncio.wait_for(near.closed.wait(), PATIENCE)
+        await until(lambda: told)
+    bugs = [record for record in caplog.records if record.exc_info]
+    assert [record.message[:4] for record in bugs] == ["bug:"] * 3
+    assert told == ["flow"]
+
+
 async def test_streams_that_nobody_wants_are_refused() -> None:
     async with peers() as both:
         await both.stream()

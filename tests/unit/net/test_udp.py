@@ -7,7 +7,7 @@ from tests.unit.waiting import until
 
 from blinktun.address import Address
 from blinktun.errors import TransportError
-from blinktun.net.udp import Route, UdpPort, UdpSocket
+from blinktun.net.udp import Route, UdpPort, UdpSocket, routed
 
 Received = asyncio.Queue[tuple[bytes, Address]]
 
@@ -125,3 +125,10 @@ async def test_an_address_that_is_gone_is_not_insisted_on() -> None:
     assert (await asyncio.wait_for(back.get(), 10))[0] == b"hello"
     client.close()
     port.close()
+
+
+def test_of_several_addresses_the_first_with_a_route_is_taken() -> None:
+    nowhere = ["fe80::1", "255.255.255.255"]  # need a scope, and a right
+    assert routed([*nowhere, "127.0.0.1", "127.0.0.2"]) == "127.0.0.1"
+    assert routed(nowhere) == "fe80::1"
+    assert routed(["fe80::1"]) == "fe80::1"

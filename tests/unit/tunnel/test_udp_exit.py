@@ -34,6 +34,21 @@ async def test_addresses_and_names_answer_as_they_were_asked() -> None:
     way.close()
 
 
+async def test_an_address_of_a_name_without_a_route_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def resolve(_resolver: Resolver, _host: str, **_: bool) -> list[str]:
+        return ["255.255.255.255", "127.0.0.1"]
+
+    monkeypatch.setattr(Resolver, "resolve", resolve)
+    way, answers = _exit()
+    async with answering(bytes.upper) as where:
+        target = Address("two.example", where.port)
+        way.send(target, b"a")
+        assert await asyncio.wait_for(answers.get(), 10) == (target, b"A")
+    way.close()
+
+
 async def test_names_that_do_not_resolve_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "_MAX_ASKING", 3)
     way, answers = _exit()

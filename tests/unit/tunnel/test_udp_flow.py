@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.unit.waiting import until
+from tests.unit.kcp.support import Way
+from tests.unit.waiting import PATIENCE, until
 
 from blinktun import kcp
 from blinktun.address import Address
@@ -19,6 +22,8 @@ from blinktun.config.model import (
     PresetSpec,
     ServerLink,
 )
+from blinktun.errors import TransportError
+from blinktun.kcp import pool
 from blinktun.kcp.driver import Driver
 from blinktun.testing.loopback import ANY_PORT, Datagrams, answering
 from blinktun.tunnel import udp_flow
@@ -27,6 +32,8 @@ from blinktun.tunnel.blinksocks_server import BlinksocksServerRole
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
+    from blinktun.tunnel.udp_server import Service
 
 SETTINGS = KcpSettings(key="unit tests", crypt="aes-128-gcm")
 AEAD = PresetSpec("ss-aead-cipher", {"method": "aes-256-gcm", "info": "ss-subkey"})
@@ -42,17 +49,28 @@ async def tunnel(
     takes_flows: bool = True,
 ) -> AsyncIterator[Address]:
     """A client and a server over kcp://; yields where the client takes SOCKS5."""
+    async with tunnel_over(presets, takes_flows=takes_flows) as (proxy, _):
+        yield proxy
+
+
+@asynccontextmanager
+async def tunnel_over(
+    presets: Sequence[PresetSpec] = PLAIN, *, takes_flows: bool = True
+) -> AsyncIterator[tuple[Address, Way]]:
+    """The same with the way between the two."""
     link = ServerLink("kcp", ANY_PORT, "a key", tuple(presets), kcp=KcpLink(SETTINGS))
     theirs = replace(link, kcp=KcpLink(replace(SETTINGS, datagrams=takes_flows)))
     server = BlinksocksServerRole(BlinksocksServer(theirs, state_dir="off"))
     await server.start()
-    ours = replace(link, address=server.addresses[0])
+    way = Way(server.addresses[0])
+    ours = replace(link, address=way.address)
     client = BlinksocksClientRole(BlinksocksClient(Inbound.SOCKS, ANY_PORT, ours))
     await client.start()
     try:
-        yield client.addresses[0]
+        yield client.addresses[0], way
     finally:
         await client.stop()
+        way.close()
         await server.stop()
 
 
@@ -111,6 +129,22 @@ async def test_a_session_that_ends_is_replaced() -> None:
         app.close()
 
 
+async def test_a_session_whose_path_is_dead_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_FLOW_PATIENCE", 0.0)
+    async with tunnel_over() as (proxy, way), answering(bytes.upper) as target:
+        app = await Datagrams.associate(proxy)
+        assert await ask(app, target, b"hello") == b"HELLO"
+        way.cut()
+        answer = b""
+        async with asyncio.timeout(PATIENCE):
+            while not answer:  # as applications do
+                app.send(target, b"again")
+                with contextlib.suppress(TimeoutError):
+                    _, answer = await app.receive(within=1.0)
+        assert answer == b"AGAIN"
+        app.close()
+
+
 async def test_what_is_idle_ends_at_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udp_flow.FlowServer.__init__, "__kwdefaults__", {"idle": 0.2})
     async with tunnel() as proxy, answering(bytes.upper) as target:
@@ -134,11 +168,26 @@ async def test_there_are_as_many_flows_as_associations(monkeypatch: pytest.Monke
         second.close()
 
 
+async def test_a_server_that_has_stopped_takes_no_flows() -> None:
+    class Offered:
+        peer = "127.0.0.1:9"
+        is_closed = False
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    flow = Offered()
+    server = udp_flow.FlowServer(cast("Service", SimpleNamespace(key="a key")))
+    server.stop()
+    server.take(cast("kcp.Flow", flow))
+    assert flow.is_closed
+
+
 async def test_noise_in_a_flow_is_dropped() -> None:
-    async with tunnel() as proxy, answering(bytes.upper) as target:
+    async with tunnel_over() as (proxy, way), answering(bytes.upper) as target:
         app = await Datagrams.associate(proxy)
         assert await ask(app, target, b"hello") == b"HELLO"
-        (near,) = [session for session in sessions() if session.peer.endswith(_server_port())]
+        (near,) = [session for session in sessions() if session.peer == str(way.address)]
         async with near.open_flow() as flow:
             for size in (0, 1, 100):
                 await flow.send(bytes(size))
@@ -146,11 +195,31 @@ async def test_noise_in_a_flow_is_dropped() -> None:
         app.close()
 
 
-def _server_port() -> str:
-    """The port that the client's session leads to: that of no other session's own end."""
-    own = {str(session.local.port) for session in sessions()}
-    ports = [session.peer.rsplit(":", 1)[1] for session in sessions()]
-    return next(port for port in ports if port in own)
+async def test_a_session_that_is_over_says_nothing_of_its_server() -> None:
+    asked: list[str] = []
+
+    class Over:
+        takes_datagrams = False
+        is_closed = True
+
+        def open_flow(self) -> kcp.Flow:
+            raise TransportError("closed here")
+
+    async def over() -> kcp.Session:
+        asked.append("session")
+        return cast("kcp.Session", Over())
+
+    path = udp_flow.FlowPath(
+        over,
+        None,  # type: ignore[arg-type]
+        lambda _: pytest.fail("no stream is wanted"),
+        lambda _origin, _payload: None,
+    )
+    for count in (1, 2):
+        path.send(Address("192.0.2.1", 53), b"x")
+        await until(lambda: not path._waiting)
+        assert len(asked) == count
+    path.close()
 
 
 async def test_waiting_is_bounded() -> None:

@@ -51,6 +51,20 @@ async def test_there_and_back_by_name() -> None:
         path.close()
 
 
+async def test_an_address_of_the_server_without_a_route_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def resolve(_resolver: Resolver, _host: str, **_: bool) -> list[str]:
+        return ["255.255.255.255", "127.0.0.1"]
+
+    monkeypatch.setattr(Resolver, "resolve", resolve)
+    async with answering(bytes) as address:
+        path, answers = _path(Address("two.example", address.port))
+        path.send(TARGET, b"hello")
+        assert await asyncio.wait_for(answers.get(), 10)
+        path.close()
+
+
 async def test_answers_that_are_none() -> None:
     async with answering(lambda _data: b"noise") as address:
         path, answers = _path(address)

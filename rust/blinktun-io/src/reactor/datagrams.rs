@@ -96,20 +96,37 @@ impl Reactor {
         Ok(id)
     }
 
-    /// Give a source of a port a flow, with what has waited for that.
+    /// Give a source of a port a flow, with what has waited for that. Returns `false`, and does nothing, if the
+    /// source waits for none any more.
     ///
     /// # Errors
-    /// `NotFound` for an unknown port, `NotConnected` if the flow is gone.
-    pub fn join_source(&mut self, id: PortId, source: SocketAddr, key: FlowKey) -> io::Result<()> {
+    /// `NotFound` for an unknown port, `NotConnected` if the flow is gone, `AlreadyExists` if it has a port.
+    pub fn join_source(
+        &mut self,
+        id: PortId,
+        source: SocketAddr,
+        key: FlowKey,
+    ) -> io::Result<bool> {
         let now = self.now();
-        self.flow(key).ok_or_else(gone)?;
+        self.check_unjoined(key)?;
         let port = self.ports.get_mut(&id).ok_or_else(not_found)?;
-        let kept = port.join(source, key, now);
+        let Some(kept) = port.join(source, key, now) else {
+            return Ok(false);
+        };
         self.flow_ports.insert(key, id);
         for datagram in kept {
             self.send_datagram(key, &datagram)?;
         }
         self.active_ports.push_back(id);
+        Ok(true)
+    }
+
+    fn check_unjoined(&self, key: FlowKey) -> io::Result<()> {
+        self.flow(key).ok_or_else(gone)?;
+        if self.flow_ports.contains_key(&key) {
+            let kind = io::ErrorKind::AlreadyExists;
+            return Err(io::Error::new(kind, "the flow has a UDP socket already"));
+        }
         Ok(())
     }
 
@@ -123,14 +140,14 @@ impl Reactor {
     /// Join a flow and a target, by a bound UDP socket for these two alone.
     ///
     /// # Errors
-    /// `NotConnected` if the flow is gone, or what the system says.
+    /// `NotConnected` if the flow is gone, `AlreadyExists` if it has a port, or what the system says.
     pub fn join_target(
         &mut self,
         key: FlowKey,
         target: SocketAddr,
         socket: OwnedFd,
     ) -> io::Result<PortId> {
-        self.flow(key).ok_or_else(gone)?;
+        self.check_unjoined(key)?;
         let port = Port::to_target(socket, target, key, self.now())?;
         let id = self.watch_port(port)?;
         self.flow_ports.insert(key, id);
