@@ -34,7 +34,16 @@ from blinktun.errors import (
     RemoteError,
     TransportError,
 )
-from blinktun.kcp import DatagramClass, Flow, Server, Session, Stream, connect, serve
+from blinktun.kcp import (
+    DatagramClass,
+    Flow,
+    Server,
+    Session,
+    Stream,
+    StreamClass,
+    connect,
+    serve,
+)
 
 __all__ = [
     "AccessDenied",
@@ -51,6 +60,7 @@ __all__ = [
     "Server",
     "Session",
     "Stream",
+    "StreamClass",
     "TransportError",
     "__version__",
     "connect",

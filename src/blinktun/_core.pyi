@@ -60,6 +60,7 @@ __all__ = [
     "SessionSilent",
     "SessionStats",
     "SocketEvent",
+    "StreamClass",
     "StreamFinished",
     "StreamOpened",
     "StreamReadable",
@@ -363,6 +364,17 @@ class DatagramClass(Enum):
     """Copies leave at once, as many as the loss asks for."""
     RELIABLE = ...
     """It leaves until it has arrived, in no order."""
+
+class StreamClass(Enum):
+    """How soon a stream of a session has its turns; the value is its name in settings."""
+
+    _value_: str
+    LEARNED = ...
+    """As it behaves: soon while it sends little, in turn with others once it always has more."""
+    INTERACTIVE = ...
+    """Soon, whatever it sends."""
+    BULK = ...
+    """Behind all others, from its first byte on; an eighth of what they send is left to it."""
 
 class CounterKind(Enum):
     """What a counter counts; the value is what a person reads."""
@@ -899,11 +911,25 @@ class Session:
         no addresses: ``host`` and ``port`` in events mean nothing.
         """
 
-    def open_stream(self) -> _StreamKey:
-        """Open a stream.
+    def open_stream(self, class_: StreamClass | None = None) -> _StreamKey:
+        """Open a stream; None: of class ``LEARNED``.
 
         Raises:
             OSError: there is no session, or it has too many streams.
+        """
+
+    def set_class(self, stream: _StreamKey, class_: StreamClass) -> None:
+        """Say how soon a stream has its turns; another blinktun hears it. An unknown one stays so.
+
+        Raises:
+            OSError: there is no session.
+        """
+
+    def stream_class(self, stream: _StreamKey) -> StreamClass | None:
+        """What either end has said last; None if the stream is unknown.
+
+        Raises:
+            OSError: there is no session.
         """
 
     def write(self, stream: _StreamKey, data: bytes) -> int:
@@ -1017,8 +1043,17 @@ class Reactor:
     def session_stats(self, session: _SessionKey) -> SessionStats | None:
         """How a session stands now; None if it is gone."""
 
-    def open_stream(self, session: _SessionKey) -> _StreamKey:
-        """Open a stream."""
+    def open_stream(self, session: _SessionKey, class_: StreamClass | None = None) -> _StreamKey:
+        """Open a stream; None: of class ``LEARNED``."""
+
+    def set_class(self, stream: _StreamKey, class_: StreamClass) -> None:
+        """Say how soon a stream has its turns; another blinktun hears it.
+
+        One that is gone stays so.
+        """
+
+    def stream_class(self, stream: _StreamKey) -> StreamClass | None:
+        """What either end has said last of a stream; None if it is gone."""
 
     def relay(self, stream: _StreamKey, descriptor: int, token: int, connecting: bool) -> None:
         """Join a stream and a stream socket, connected or connecting; the core owns it from now on.

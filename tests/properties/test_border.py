@@ -57,7 +57,7 @@ def likely(name: str, core: Core) -> st.SearchStrategy[Any]:
         "stream": [core.stream],
         "flow": [core.flow],
         "label": [b"", b"x" * 255, b"x" * 256],
-        "class_": list(_core.DatagramClass),
+        "class_": [*_core.DatagramClass, *_core.StreamClass],
         "datagram_port": [0, 1, 2**64 - 1],
         "endpoint": [core.session[0]],
         "openings": [_core.OpeningMemory()],

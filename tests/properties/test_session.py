@@ -270,6 +270,7 @@ _USUAL: dict[str, st.SearchStrategy[Any]] = {
     "now": st.one_of(st.floats(0, 100), st.floats(0, 1e20)),
     "data": st.one_of(st.binary(max_size=200), st.sampled_from((bytes(65535), bytes(65536)))),
     "max_bytes": st.sampled_from((0, 1, 2**64 - 1)),
+    "class_": st.sampled_from(_core.StreamClass),
 }
 _METHODS = {
     name: tuple(inspect.signature(method).parameters)[1:]

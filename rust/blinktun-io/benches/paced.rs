@@ -11,6 +11,7 @@ use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::session::Config;
 use blinktun_proto::session::Event::Stream;
 use blinktun_proto::smux::Event::{Readable, Writable};
+use blinktun_proto::smux::StreamClass;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Bytes of data a second that all sessions send together.
@@ -61,7 +62,7 @@ impl Pair {
         let mut dial = || client.dial(to, &config).expect("a socket");
         let _idle: Vec<_> = (0..idle).map(|_| dial()).collect();
         let sessions: Vec<_> = (0..paced).map(|_| dial()).collect();
-        let open = |&key| client.open_stream(key).expect("room");
+        let open = |&key| client.open_stream(key, StreamClass::Learned).expect("room");
         let streams = sessions.iter().map(open).collect();
         Pair {
             client,

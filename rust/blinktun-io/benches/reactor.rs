@@ -13,6 +13,7 @@ use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::session::Config;
 use blinktun_proto::session::Event::Stream;
 use blinktun_proto::smux::Event::Readable;
+use blinktun_proto::smux::StreamClass;
 
 const MESSAGE: [u8; 1000] = [0x55; 1000];
 
@@ -46,7 +47,7 @@ impl Pair {
         let busy: Vec<SessionKey> = (0..busy).map(|_| dial()).collect();
         let streams = busy
             .iter()
-            .map(|&key| client.open_stream(key).expect("room"));
+            .map(|&key| client.open_stream(key, StreamClass::Learned).expect("room"));
         let streams = streams.collect();
         Pair {
             client,

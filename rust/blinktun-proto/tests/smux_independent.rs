@@ -4,8 +4,11 @@ mod smux_support;
 
 use std::collections::BTreeMap;
 
-use blinktun_proto::smux::{Error, Event, Mux, Role, StreamId, Version};
+use blinktun_proto::smux::frame::{OFFER, SWITCH};
+use blinktun_proto::smux::independent::{Frame, Frames};
+use blinktun_proto::smux::{Error, Event, HELLO, Mux, Role, StreamClass, StreamId, Version};
 use blinktun_proto::time::{Duration, Time};
+use blinktun_proto::work;
 use proptest::prelude::*;
 use smux_support::config_with;
 
@@ -30,8 +33,13 @@ fn ordered(from: &mut Mux, to: &mut Mux) {
 
 /// A client and a server that have both switched, and a stream of the client.
 fn pair() -> (Mux, Mux, StreamId) {
+    pair_with(StreamClass::Learned)
+}
+
+/// The same if that stream is of this class.
+fn pair_with(class: StreamClass) -> (Mux, Mux, StreamId) {
     let (mut client, mut server) = (end(Role::Client), end(Role::Server));
-    let first = client.open().expect("the first");
+    let first = client.open_as(class).expect("the first");
     ordered(&mut client, &mut server);
     ordered(&mut server, &mut client);
     client.ping();
@@ -453,4 +461,120 @@ fn silence_is_noticed_and_pings_count_as_life() {
         server.transmit(SEGMENT, &mut back, now);
         client.receive_independent(&back, now).expect("proper");
     }
+}
+
+/// What an end has to say, a segment.
+fn segment(end: &mut Mux) -> Vec<u8> {
+    let mut segment = Vec::new();
+    while end.wants_transmit() && end.transmit(SEGMENT, &mut segment, NOW).bytes > 0 {}
+    segment
+}
+
+/// How many words about classes stand in a segment.
+fn words(segment: &[u8]) -> usize {
+    let (mut frames, mut count) = (Frames::new(segment), 0);
+    while let Some(frame) = frames.next_frame().expect("proper") {
+        count += usize::from(matches!(frame, Frame::Class { .. }));
+    }
+    count
+}
+
+#[test]
+fn a_class_arrives_with_its_stream() {
+    for class in StreamClass::ALL {
+        let (mut client, mut server, _) = pair();
+        let stream = client.open_as(class).expect("another");
+        let said = segment(&mut client);
+        assert_eq!(words(&said), usize::from(class != StreamClass::Learned));
+        take(&mut server, &said);
+        assert_eq!(server.class(stream), Some(class));
+        assert_eq!(words(&segment(&mut server)), 0, "it is no news");
+    }
+}
+
+#[test]
+fn a_word_that_overtakes_the_opening_holds() {
+    let (_, mut server, _) = pair();
+    take(&mut server, &[9, 5, 1, 2]);
+    assert_eq!(server.next_event(), Some(Event::Opened(StreamId(5))));
+    take(&mut server, &stream(5, 0, b"", false));
+    assert_eq!(server.next_event(), None, "it opens once");
+    assert_eq!(server.class(StreamId(5)), Some(StreamClass::Bulk));
+}
+
+#[test]
+fn classes_that_are_older_than_the_switch_are_told_at_it() {
+    for class in StreamClass::ALL {
+        let (mut client, mut server, first) = pair_with(class);
+        assert_eq!(server.class(first), Some(StreamClass::Learned));
+        take(&mut server, &segment(&mut client));
+        assert_eq!(server.class(first), Some(class));
+        assert!(!client.wants_transmit());
+    }
+}
+
+#[test]
+fn the_last_word_counts_whoever_says_it_and_whatever_comes_first() {
+    let (mut client, mut server, first) = pair();
+    client.set_class(first, StreamClass::Bulk);
+    let earlier = segment(&mut client);
+    client.set_class(first, StreamClass::Interactive);
+    let later = segment(&mut client);
+    take(&mut server, &later);
+    take(&mut server, &earlier);
+    assert_eq!(server.class(first), Some(StreamClass::Interactive));
+    server.set_class(first, StreamClass::Bulk);
+    take(&mut client, &segment(&mut server));
+    assert_eq!(client.class(first), Some(StreamClass::Bulk));
+}
+
+#[test]
+fn a_class_can_change_when_nothing_more_is_sent() {
+    let (mut client, mut server, first) = pair();
+    client.finish(first);
+    take(&mut server, &segment(&mut client));
+    client.set_class(first, StreamClass::Bulk);
+    take(&mut server, &segment(&mut client));
+    assert_eq!(server.class(first), Some(StreamClass::Bulk));
+}
+
+#[test]
+fn whoever_does_not_listen_hears_nothing() {
+    let nop = |id| smux_support::frame(Version::V2, smux_support::NOP, id, &[]);
+    let mut client = end(Role::Client);
+    let first = client.open_as(StreamClass::Bulk).expect("the first");
+    // A blinktun of before there were classes.
+    let said = [nop(HELLO), nop(OFFER), nop(SWITCH)].concat();
+    client.receive(&said, NOW).expect("proper");
+    let mut bytes = Vec::new();
+    while client.wants_transmit() && client.transmit(1000, &mut bytes, NOW).bytes > 0 {}
+    client.switch(&mut bytes);
+    client.set_class(first, StreamClass::Interactive);
+    assert!(!client.wants_transmit());
+    let second = client.open_as(StreamClass::Bulk).expect("another");
+    client.write(second, b"x").expect("open");
+    assert_eq!(words(&segment(&mut client)), 0);
+    assert_eq!(client.class(second), Some(StreamClass::Bulk));
+}
+
+#[test]
+fn a_peer_that_changes_classes_all_the_time_costs_nothing_more() {
+    let (_, mut server, first) = pair();
+    server.write(first, &[0; 50_000]).expect("open");
+    let before = work::steps();
+    let words: u64 = 100_000;
+    for number in 0..words {
+        take(
+            &mut server,
+            &[9, first.0 as u8, number as u8, (number % 3) as u8],
+        );
+    }
+    assert!(work::steps() - before <= 4 * words);
+    let mut sent = 0;
+    while server.wants_transmit() {
+        let before = server.all_unsent();
+        segment(&mut server);
+        sent += before - server.all_unsent();
+    }
+    assert_eq!(sent, 50_000);
 }

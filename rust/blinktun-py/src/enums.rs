@@ -5,7 +5,7 @@
 use blinktun_io::RelayEnd;
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::session::LimitKind;
-use blinktun_proto::smux::Class;
+use blinktun_proto::smux::{Class, StreamClass};
 use blinktun_proto::stats::{Kind, Stats};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -52,6 +52,7 @@ static RELAY_END: Enum = Enum::new("RelayEnd");
 static COUNTER_KIND: Enum = Enum::new("CounterKind");
 static DATAGRAM_CLASS: Enum = Enum::new("DatagramClass");
 static LIMIT_KIND: Enum = Enum::new("LimitKind");
+static STREAM_CLASS: Enum = Enum::new("StreamClass");
 
 fn close_reasons() -> Vec<(&'static str, String)> {
     let all = CloseReason::ALL.iter();
@@ -82,6 +83,12 @@ const CLASSES: [(&str, Class); 3] = [
     ("RELIABLE", Class::Reliable),
 ];
 
+const STREAM_CLASSES: [(&str, StreamClass); 3] = [
+    ("LEARNED", StreamClass::Learned),
+    ("INTERACTIVE", StreamClass::Interactive),
+    ("BULK", StreamClass::Bulk),
+];
+
 fn datagram_classes() -> Vec<(&'static str, String)> {
     CLASSES.map(|(name, _)| (name, name.to_lowercase())).into()
 }
@@ -99,6 +106,30 @@ pub fn class_of(py: Python<'_>, member: &Bound<'_, PyAny>) -> PyResult<Class> {
     let at = members.iter().position(|it| it.bind(py).is(member));
     at.map(|at| CLASSES[at].1)
         .ok_or_else(|| PyTypeError::new_err("a class of datagrams must be a DatagramClass"))
+}
+
+fn stream_classes() -> Vec<(&'static str, String)> {
+    STREAM_CLASSES
+        .map(|(name, _)| (name, name.to_lowercase()))
+        .into()
+}
+
+/// The member for a class of streams.
+pub fn stream_class(py: Python<'_>, class: StreamClass) -> PyResult<Py<PyAny>> {
+    let (_, members) = STREAM_CLASS.get(py, stream_classes)?;
+    let at = STREAM_CLASSES.iter().position(|(_, it)| *it == class);
+    Ok(members[at.unwrap_or(0)].clone_ref(py))
+}
+
+/// The class of streams that is this member; `None`: nothing is said of it.
+pub fn stream_class_of(py: Python<'_>, member: Option<&Bound<'_, PyAny>>) -> PyResult<StreamClass> {
+    let Some(member) = member else {
+        return Ok(StreamClass::Learned);
+    };
+    let (_, members) = STREAM_CLASS.get(py, stream_classes)?;
+    let at = members.iter().position(|it| it.bind(py).is(member));
+    at.map(|at| STREAM_CLASSES[at].1)
+        .ok_or_else(|| PyTypeError::new_err("a class of streams must be a StreamClass"))
 }
 
 /// The member for a kind of limit.
@@ -130,6 +161,10 @@ pub fn export(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let about = "What is done for a datagram that the path may lose.";
     classes.bind(py).setattr("__doc__", about)?;
     module.add(DATAGRAM_CLASS.name, classes)?;
+    let classes = &STREAM_CLASS.get(py, stream_classes)?.0;
+    let about = "How soon a stream of a session has its turns.";
+    classes.bind(py).setattr("__doc__", about)?;
+    module.add(STREAM_CLASS.name, classes)?;
     module.add(LIMIT_KIND.name, &LIMIT_KIND.get(py, limit_kinds)?.0)?;
     let counters = PyDict::new(py);
     for (name, kind) in Stats::KINDS {

@@ -24,7 +24,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use config::{Config, Pads, seconds};
 use descriptors::owned;
-use enums::{class_of, datagram_class};
+use enums::{class_of, datagram_class, stream_class, stream_class_of};
 use guard::{Guarded, guard};
 use keys::{FlowKey, SessionKey, StreamKey, flow_key, from_flow, session_key, stream_key};
 use lab::{Emulator, Link, LinkCounts, LinkPhase};
@@ -171,10 +171,32 @@ impl Reactor {
         })
     }
 
-    fn open_stream(&mut self, session: SessionKey) -> PyResult<StreamKey> {
+    #[pyo3(signature = (session, class_=None))]
+    fn open_stream(
+        &mut self,
+        py: Python<'_>,
+        session: SessionKey,
+        class_: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<StreamKey> {
+        let class = stream_class_of(py, class_)?;
         self.inner.change(|inner| {
-            let key = inner.open_stream(session_key(session))?;
+            let key = inner.open_stream(session_key(session), class)?;
             Ok((session.0, session.1, key.stream.0))
+        })
+    }
+
+    fn set_class(&mut self, stream: StreamKey, class_: &Bound<'_, PyAny>) -> PyResult<()> {
+        let class = stream_class_of(class_.py(), Some(class_))?;
+        self.inner.change(|inner| {
+            inner.set_class(stream_key(stream), class);
+            Ok(())
+        })
+    }
+
+    fn stream_class(&self, py: Python<'_>, stream: StreamKey) -> PyResult<Option<Py<PyAny>>> {
+        self.inner.look(|inner| {
+            let class = inner.class(stream_key(stream));
+            class.map(|class| stream_class(py, class)).transpose()
         })
     }
 

@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::config::{Config, seconds};
+use crate::enums::{stream_class, stream_class_of};
 use crate::event;
 use crate::guard::{Guarded, guard};
 use crate::keys::{SessionKey, StreamKey, from_session, stream_key};
@@ -226,12 +227,35 @@ impl Session {
         })
     }
 
-    fn open_stream(&mut self) -> PyResult<StreamKey> {
+    #[pyo3(signature = (class_=None))]
+    fn open_stream(
+        &mut self,
+        py: Python<'_>,
+        class_: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<StreamKey> {
+        let class = stream_class_of(py, class_)?;
         self.inner.change(|inner| {
-            let stream = inner.change()?.0.open_stream();
+            let stream = inner.change()?.0.open_stream_as(class);
             let stream = stream.map_err(|_| std::io::Error::other("too many streams"))?;
             let (endpoint, session) = inner.key().map(from_session).unwrap_or_default();
             Ok((endpoint, session, stream.0))
+        })
+    }
+
+    fn set_class(&mut self, stream: StreamKey, class_: &Bound<'_, PyAny>) -> PyResult<()> {
+        let class = stream_class_of(class_.py(), Some(class_))?;
+        self.inner.change(|inner| {
+            let session = inner.of(stream)?.0;
+            session.set_class(stream_key(stream).stream, class);
+            Ok(())
+        })
+    }
+
+    fn stream_class(&mut self, py: Python<'_>, stream: StreamKey) -> PyResult<Option<Py<PyAny>>> {
+        self.inner.change(|inner| {
+            let session = inner.of(stream)?.0;
+            let class = session.mux().class(stream_key(stream).stream);
+            class.map(|class| stream_class(py, class)).transpose()
         })
     }
 

@@ -2,7 +2,7 @@
 
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Context, Session};
-use blinktun_proto::smux::StreamId;
+use blinktun_proto::smux::{StreamClass, StreamId};
 use blinktun_proto::time::{Duration, Time, earliest};
 
 /// An end of the path.
@@ -16,8 +16,8 @@ pub enum Side {
 
 /// What an application does with the streams of one conversation.
 pub trait Streams {
-    /// Open a stream, if there may be one more.
-    fn open(&mut self) -> Option<StreamId>;
+    /// Open a stream of this class, if there may be one more.
+    fn open(&mut self, class: StreamClass) -> Option<StreamId>;
     /// Whether the stream is open in any direction.
     fn contains(&self, stream: StreamId) -> bool;
     /// How many bytes [`Streams::write`] takes now.
@@ -33,8 +33,8 @@ pub trait Streams {
 }
 
 impl Streams for (&mut Session, &mut Context) {
-    fn open(&mut self) -> Option<StreamId> {
-        self.0.open_stream().ok()
+    fn open(&mut self, class: StreamClass) -> Option<StreamId> {
+        self.0.open_stream_as(class).ok()
     }
 
     fn contains(&self, stream: StreamId) -> bool {
@@ -63,8 +63,8 @@ impl Streams for (&mut Session, &mut Context) {
 }
 
 impl<T: Streams + ?Sized> Streams for &mut T {
-    fn open(&mut self) -> Option<StreamId> {
-        (**self).open()
+    fn open(&mut self, class: StreamClass) -> Option<StreamId> {
+        (**self).open(class)
     }
 
     fn contains(&self, stream: StreamId) -> bool {
@@ -129,6 +129,8 @@ pub struct Flow {
     pub stream: Option<StreamId>,
     /// When the client opens it.
     pub opens: Time,
+    /// What the client says of it.
+    pub class: StreamClass,
 }
 
 /// A slow reader looks this often.
@@ -142,6 +144,7 @@ impl Flow {
             down: Half::new(down),
             stream: None,
             opens: Time::ZERO,
+            class: StreamClass::Learned,
         }
     }
 
@@ -153,7 +156,7 @@ impl Flow {
     /// Let the application of one side open, write and read.
     pub(crate) fn apply(&mut self, side: Side, streams: &mut dyn Streams, now: Time) {
         if self.stream.is_none() && side == Side::Client {
-            self.stream = streams.open();
+            self.stream = streams.open(self.class);
         }
         if let Some(stream) = self.stream {
             self.written_by(side).write(streams, stream, now);

@@ -135,14 +135,12 @@ fn connections_of_30_kb_in_turn_do_not_wait_for_two_downloads() {
             took.push(world.now.since(begun));
         }
         took.sort();
-        eprintln!(
-            "PAGES {:?}",
-            [took[100], took[150], took[180], took[190], took[198]]
-        );
+        // Some lose a segment and its repair, and wait for a round trip more: 4 to 6 in a hundred.
+        let seen = [took[100], took[180], took[190]];
+        let bounds = [130, 170, 260].map(|most| most * MILLI);
         assert!(
-            took[100] < 130 * MILLI && took[190] <= 220 * MILLI,
-            "{:?}",
-            (took[100], took[190])
+            seen.iter().zip(bounds).all(|(it, most)| *it < most),
+            "{seen:?}"
         );
     });
 }

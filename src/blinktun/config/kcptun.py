@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
+from blinktun._core import StreamClass
 from blinktun.address import Address
 from blinktun.config.addresses import port_range, stream_address
 from blinktun.config.advice import advice_towards_auto
@@ -243,6 +244,7 @@ def client_link(settings: Settings) -> KcpLink:
         conn=settings.integer("conn"),
         autoexpire=settings.integer("autoexpire"),
         scavengettl=settings.integer("scavengettl"),
+        stream_class=StreamClass(settings.text("class")),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from blinktun._core import DEFAULT_MTU, DEFAULT_OVERHEAD
+from blinktun._core import DEFAULT_MTU, DEFAULT_OVERHEAD, StreamClass
 from blinktun.address import Address
 from blinktun.config.rates import parse_rate
 from blinktun.config.shares import parse_share
@@ -232,6 +232,8 @@ class KcpLink:
     """Seconds after which a session takes no more new streams; 0: never."""
     scavengettl: int = 600
     """Seconds that an expired session's streams may still live."""
+    stream_class: StreamClass = StreamClass.LEARNED
+    """What a client says of its streams."""
 
 
 UdpClass: TypeAlias = Literal["plain", "protected"]

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from blinktun import _core
+from blinktun._core import StreamClass
 from blinktun.config.model import BY_HAND, KcpSettings
 from blinktun.config.options import CLIENT, INT_MAX, SERVER, Kind, Option, both, only, sides
 
@@ -316,6 +317,16 @@ _FEC = (
 )
 
 _STREAMS = (
+    Option(
+        "class",
+        _TEXT,
+        "how soon the streams have their turns among those of their session, at both ends if both"
+        " are blinktun: interactive before others, bulk behind all; learned: as they behave"
+        " (blinktun's own)",
+        only(CLIENT, StreamClass.LEARNED.value),
+        metavar="NAME",
+        choices=tuple(class_.value for class_ in StreamClass),
+    ),
     Option("nocomp", _BOOLEAN, "no compression; the same at both ends", both(_DEFAULT.nocomp)),
     Option(
         "smuxver",

@@ -22,7 +22,15 @@ streams, between two blinktun; a `Server` accepts sessions; a
 
 from __future__ import annotations
 
-from blinktun._core import CloseReason, DatagramClass, Limit, LimitKind, RelayEnd, SessionStats
+from blinktun._core import (
+    CloseReason,
+    DatagramClass,
+    Limit,
+    LimitKind,
+    RelayEnd,
+    SessionStats,
+    StreamClass,
+)
 from blinktun.kcp.api import Server, connect, serve
 from blinktun.kcp.driver import Driver
 from blinktun.kcp.flow import Flow
@@ -45,6 +53,7 @@ __all__ = [
     "SessionPool",
     "SessionStats",
     "Stream",
+    "StreamClass",
     "connect",
     "explain",
     "serve",

@@ -54,6 +54,7 @@ class SessionPool:
 
     Attributes:
         on_mismatch: Told when a session's peer turns out to have other FEC numbers.
+        stream_class: The class that whoever opens a stream is to say of it.
 
     Raises:
         ConfigError: the settings cannot work.
@@ -63,6 +64,7 @@ class SessionPool:
         core_config(link.kcp)
         self._remote = remote
         self._link = link
+        self.stream_class = link.stream_class
         self._slots: list[Session | None] = [None] * link.conn
         self._dialing: list[asyncio.Task[Session] | None] = [None] * link.conn
         self._waiting = [0] * link.conn

@@ -25,6 +25,7 @@ from blinktun._core import (
     SessionMoved,
     SessionRecovered,
     SessionSilent,
+    StreamClass,
     StreamFinished,
     StreamOpened,
     StreamReadable,
@@ -131,23 +132,23 @@ class Session:
         self._joined: dict[FlowKey, Callable[[], object]] = {}
         driver.sessions[key] = self
 
-    def open_stream(self) -> Stream:
+    def open_stream(self, class_: StreamClass = StreamClass.LEARNED) -> Stream:
         """Open a stream to read and write.
 
-        Raises:
-            TransportError: the session is over, or has as many streams as it can.
-        """
-        return self.adopt(self.open_key())
-
-    def open_key(self) -> StreamKey:
-        """Open a stream for `relay`.
+        Args:
+            class_: How soon it has its turns among the streams of this session, at both ends if the
+                peer is a blinktun; `Stream.class_` changes it.
 
         Raises:
             TransportError: the session is over, or has as many streams as it can.
         """
+        return self.adopt(self.open_key(class_))
+
+    def open_key(self, class_: StreamClass = StreamClass.LEARNED) -> StreamKey:
+        """Open a stream for `relay`; arguments and errors as of `open_stream`."""
         self._check()
         try:
-            key = self._driver.core.open_stream(self.key)
+            key = self._driver.core.open_stream(self.key, class_)
         except OSError as error:
             raise TransportError(self.reason or str(error), peer=self.peer) from error
         self._driver.wake()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from blinktun._core import RelayEnd
+from blinktun._core import RelayEnd, StreamClass
 from blinktun.errors import TransportError
 
 if TYPE_CHECKING:
@@ -48,6 +48,20 @@ class Stream:
     def is_finished(self) -> bool:
         """Whether our direction is ended, or the stream broken."""
         return self._finished or bool(self._broken)
+
+    @property
+    def class_(self) -> StreamClass:
+        """How soon it has its turns among the streams of its session: what either end said last.
+
+        It may be set at any time, by either end. Another blinktun hears it; towards other programs
+        it counts for what is written here.
+        """
+        return self._driver.core.stream_class(self.key) or StreamClass.LEARNED
+
+    @class_.setter
+    def class_(self, class_: StreamClass) -> None:
+        self._driver.core.set_class(self.key, class_)
+        self._driver.wake()
 
     def watch(self, on_broken: Callable[[], None] | None) -> None:
         """Have ``on_broken`` called when the stream breaks, even if no task reads."""

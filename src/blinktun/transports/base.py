@@ -104,6 +104,14 @@ class Dialer(ABC):
             TransportError: there is no connection to be had; ``__cause__`` is the reason.
         """
 
+    async def connect_interactive(self, address: Address) -> Stream:
+        """Connect for bytes that go before others on the same way, where there is such a way.
+
+        Raises:
+            TransportError: as of `connect`.
+        """
+        return await self.connect(address)
+
     async def aclose(self) -> None:  # noqa: B027 - most have nothing to close
         """Let go of what the streams shared, when all of them are gone."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from blinktun import kcp
 from blinktun.config.model import KcpLink, KcpSettings, PortRange
 from blinktun.errors import TransportError
+from blinktun.kcp import StreamClass
 from blinktun.kcp.core_config import core_config
 from blinktun.net.dial import DIAL_TIMEOUT
 from blinktun.transports.base import Dialer, Listener, OnStream, Stream
@@ -87,7 +88,12 @@ class PoolDialer(Dialer):
     async def connect(self, address: Address) -> KcpStream:
         """Open a stream; whether somebody answers shows when it is used."""
         del address  # the pool knows
-        return await _open(self._pool)
+        return await _open(self._pool, self._pool.stream_class)
+
+    async def connect_interactive(self, address: Address) -> KcpStream:
+        """The same, of the class for this."""
+        del address
+        return await _open(self._pool, StreamClass.INTERACTIVE)
 
 
 class KcpDialer(Dialer):
@@ -100,7 +106,12 @@ class KcpDialer(Dialer):
 
     async def connect(self, address: Address) -> KcpStream:
         """Open a stream; whether somebody answers shows when it is used."""
-        return await _open(self._pool(address))
+        pool = self._pool(address)
+        return await _open(pool, pool.stream_class)
+
+    async def connect_interactive(self, address: Address) -> KcpStream:
+        """The same, of the class for this."""
+        return await _open(self._pool(address), StreamClass.INTERACTIVE)
 
     async def session(self, address: Address) -> kcp.Session:
         """The session for the next stream or flow of datagrams.
@@ -122,9 +133,9 @@ class KcpDialer(Dialer):
         await asyncio.gather(*(pool.aclose() for pool in self._pools.values()))
 
 
-async def _open(pool: kcp.SessionPool) -> KcpStream:
+async def _open(pool: kcp.SessionPool, class_: StreamClass) -> KcpStream:
     session = await _session(pool)
-    return KcpStream(session.open_stream())
+    return KcpStream(session.open_stream(class_))
 
 
 async def _session(pool: kcp.SessionPool) -> kcp.Session:

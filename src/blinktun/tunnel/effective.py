@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from blinktun.config.model import KcptunClient
+from blinktun.config.model import KcpLink, KcptunClient
 from blinktun.config.protection import (
     integrity_of_crypt,
     integrity_of_link,
@@ -91,6 +91,8 @@ def _role(config: KcptunClient | KcptunServer) -> Iterator[str]:
         yield f"conn: {config.link.conn}"
         yield f"autoexpire: {config.link.autoexpire}"
         yield f"scavengettl: {config.link.scavengettl}"
+        if config.link.stream_class is not KcpLink().stream_class:
+            yield f"class: {config.link.stream_class.value}"
     yield f"snmplog: {config.reports.snmplog}"
     yield f"snmpperiod: {config.reports.snmpperiod}"
     yield f"pprof: {_go(config.reports.pprof)}"

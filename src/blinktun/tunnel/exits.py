@@ -10,8 +10,9 @@ from blinktun.net.limits import charge_to, dial_budget, source_key
 from blinktun.relay.relay import relay
 from blinktun.transports.watching import unless_broken
 from blinktun.tunnel.paced_stream import paced
+from blinktun.tunnel.targets import DATAGRAMS
 from blinktun.tunnel.udp_limits import UdpGate
-from blinktun.tunnel.udp_stream import DATAGRAMS, carry_datagrams
+from blinktun.tunnel.udp_stream import carry_datagrams
 
 if TYPE_CHECKING:
     from blinktun.address import Address

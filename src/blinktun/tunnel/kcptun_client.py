@@ -122,7 +122,7 @@ class KcptunClientRole:
     def _relay(self, session: kcp.Session, connection: socket.socket) -> None:
         try:
             title = f"in: {self._name(connection)} out: {session.peer}"
-            key = session.open_key()
+            key = session.open_key(self._pool.stream_class)
             self._relays.join(session, key, connection, f"{title}({key[2]})")
         except (TransportError, OSError) as error:
             _log.warning("no stream: %s", error)

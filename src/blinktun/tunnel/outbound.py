@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from blinktun.presets.base import PresetContext, Role
 from blinktun.tunnel.preset_stream import PresetStream
+from blinktun.tunnel.targets import is_interactive
 
 if TYPE_CHECKING:
     from blinktun.address import Address
@@ -49,10 +50,12 @@ class DirectOutbound(Outbound):
         self.sends_lone_header = make_pipeline.sends_lone_header
 
     async def open(self, target: Address) -> Stream:
-        """Connect."""
+        """Connect. What somebody waits for goes before other streams."""
         pipeline = self._make_pipeline(self._context)
         pipeline.set_target(target)
-        return PresetStream(await self._dialer.connect(self._server), pipeline)
+        dialer = self._dialer
+        connect = dialer.connect_interactive if is_interactive(target) else dialer.connect
+        return PresetStream(await connect(self._server), pipeline)
 
     async def aclose(self) -> None:
         """Close what the connections shared."""

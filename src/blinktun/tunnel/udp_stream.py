@@ -12,13 +12,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from blinktun.address import Address
 from blinktun.errors import LocalError, RemoteError, TransportError
 from blinktun.presets.socks_address import pack, unpack
+from blinktun.tunnel.targets import DATAGRAMS
 from blinktun.tunnel.udp_exit import UdpExit
 from blinktun.tunnel.udp_path import Path
 
 if TYPE_CHECKING:
+    from blinktun.address import Address
     from blinktun.effects import Chunk
     from blinktun.net.resolve import Resolver
     from blinktun.relay.relay import Traffic
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("blinktun.blinksocks")
 
-DATAGRAMS = Address("datagrams.blinktun.invalid", 1)
-"""The target that means datagrams (names in ``.invalid`` never resolve: RFC 6761, 6.4)."""
 _WAITING = 256
 """Datagrams that may wait for the stream; more are lost."""
 

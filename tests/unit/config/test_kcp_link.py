@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from blinktun._core import StreamClass
 from blinktun.config.blinksocks import blinksocks_from_document
 from blinktun.config.document import parse_document
 from blinktun.config.model import BlinksocksClient, BlinksocksServer, KcpLink
@@ -54,6 +55,15 @@ def test_a_setting_without_effect_is_named() -> None:
     assert warning in config.warnings
 
 
+@pytest.mark.parametrize("class_", StreamClass)
+def test_the_class_of_its_streams(class_: StreamClass) -> None:
+    assert _client(f"kcp://h:1?class={class_.value}").stream_class is class_
+    assert _client("kcp://h:1").stream_class is StreamClass.LEARNED
+    with pytest.raises(ConfigError, match="is unknown") as caught:
+        _client("kcp://h:1?class=urgent")
+    assert caught.value.key == "server.service?class"
+
+
 def test_flags_of_kcptun() -> None:
     link = _client("kcp://h:1?crypt=aes-128-gcm&mode=fast3&ds=0&ps=0&conn=3&key=other&nocomp=false")
     assert link.kcp.crypt == "aes-128-gcm"
@@ -84,9 +94,10 @@ def test_errors_name_the_parameter(service: str, key: str, problem: str) -> None
     assert problem in caught.value.problem
 
 
-def test_conn_is_for_clients() -> None:
+@pytest.mark.parametrize("params", ["conn=2", "class=bulk"])
+def test_what_is_for_clients(params: str) -> None:
     with pytest.raises(ConfigError, match="there is no such option"):
-        _server("kcp://h:1?conn=2")
+        _server(f"kcp://h:1?{params}")
 
 
 def test_a_secret_is_not_shown() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from blinktun import _core
+from blinktun._core import StreamClass
 from blinktun.address import Address
 from blinktun.config import KcptunClient, KcptunServer, load
 from blinktun.config.document import parse_document
@@ -82,7 +83,7 @@ def test_every_key_reaches_the_model() -> None:
         "closewait": 30, "qpp": True, "qpp-count": 7, "qpp-revision": "M",
     }  # fmt: skip
     others = {"localaddr": "[::1]:1", "remoteaddr": "[2001:db8::1]:2", "conn": 3, "autoexpire": 60,
-              "scavengettl": 30, "log": "k.log", "quiet": True, "snmpperiod": 5,
+              "scavengettl": 30, "class": "bulk", "log": "k.log", "quiet": True, "snmpperiod": 5,
               "snmplog": "s-2006.csv", "tcp": False, "pprof": True}  # fmt: skip
     expected = {name.replace("-", "_"): value for name, value in values.items()}
     assert client(**values, **others) == KcptunClient(
@@ -93,6 +94,7 @@ def test_every_key_reaches_the_model() -> None:
             conn=3,
             autoexpire=60,
             scavengettl=30,
+            stream_class=StreamClass.BULK,
         ),
         log=LogSettings(path=Path("k.log"), quiet=True),
         reports=ReportSettings(snmplog="s-2006.csv", snmpperiod=5, pprof=True),

@@ -87,6 +87,11 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
         ("reliable", "known: plain"),
         ("", "known: plain"),
     ),
+    "class": (
+        ("Bulk", "did you mean bulk?"),
+        ("urgent", "known: learned, interactive, bulk"),
+        ("", "known: learned"),
+    ),
     # Numbers that have to fit others
     "datashard": ((253, "write at most 255 for both together"),),
     "parityshard": ((246, "write at most 255 for both together"),),

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.kcp.support import BIG, SETTINGS, Peers, echo, peers, read_all
 from tests.unit.waiting import PATIENCE, until
 
-from blinktun import kcp
+from blinktun import DatagramClass, StreamClass, kcp
 from blinktun.config.options_kcptun import CRYPTS
 from blinktun.errors import TransportError
 from blinktun.kcp import stream as stream_module
@@ -335,3 +335,36 @@ async def test_the_core_says_what_it_does_not_know() -> None:
             await stranger.write(b"x")
         async with asyncio.timeout(PATIENCE):
             await near.write(b"others go on")
+
+
+@pytest.mark.parametrize("class_", StreamClass)
+async def test_both_ends_know_the_class_of_a_stream(class_: StreamClass) -> None:
+    async with peers() as both:
+        near = both.near.open_stream(class_)
+        assert near.class_ is class_
+        await near.write(b"!")
+        far = await both.accept()
+        await until(lambda: far.class_ is class_)
+        late, later = await both.stream()
+        late.class_ = class_
+        await until(lambda: later.class_ is class_)
+        later.class_ = StreamClass.BULK
+        await until(lambda: late.class_ is StreamClass.BULK)
+
+
+async def test_the_class_of_a_stream_that_is_over_is_nobodys() -> None:
+    async with peers() as both:
+        near, _ = await both.stream()
+        near.abort()
+        near.class_ = StreamClass.BULK
+        assert near.class_ is StreamClass.LEARNED
+
+
+async def test_a_class_is_one_of_streams() -> None:
+    async with peers() as both:
+        near, _ = await both.stream()
+        for wrong in (DatagramClass.PLAIN, "bulk", None):
+            with pytest.raises(TypeError, match="StreamClass"):
+                near.class_ = wrong  # type: ignore[assignment]
+        with pytest.raises(TypeError, match="StreamClass"):
+            both.near.open_stream("bulk")  # type: ignore[arg-type]

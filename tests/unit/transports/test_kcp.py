@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.unit.transports.ends import link_over, listening
+from tests.unit.waiting import until
 
+from blinktun import StreamClass
 from blinktun.address import Address
 from blinktun.config.model import KcpLink, KcpSettings, ServerLink
 from blinktun.errors import ConfigError, TransportError
@@ -71,3 +74,26 @@ async def test_a_stream_waits_for_a_session_for_a_bounded_time(
         async with asyncio.timeout(5):
             await dialer.connect(Address("gone.example", 1))
     await dialer.aclose()
+
+
+async def test_streams_have_the_class_of_their_link_or_that_of_their_target() -> None:
+    link = replace(
+        link_over("kcp"), kcp=KcpLink(KcpSettings(key="k"), stream_class=StreamClass.BULK)
+    )
+    async with listening(link) as (listener, accepted):
+        dialer = kcp.dialer(link, Resolver())
+        where = listener.addresses[0]
+        near: list[Stream] = [await dialer.connect(where)]
+        near.append(await dialer.connect_interactive(where))
+        for stream in near:
+            await stream.send(b"x")
+        far = [await accepted.next() for _ in near]
+
+        def classes() -> set[StreamClass]:
+            streams = [stream for stream in far if isinstance(stream, kcp.KcpStream)]
+            return {stream._stream.class_ for stream in streams}
+
+        await until(lambda: classes() == {StreamClass.BULK, StreamClass.INTERACTIVE})
+        for stream in (*near, *far):
+            stream.abort()
+        await dialer.aclose()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.unit.waiting import PATIENCE
 
+from blinktun._core import StreamClass
 from blinktun.config.model import (
     KcpLink,
     KcpSettings,
@@ -68,11 +69,17 @@ class Tunnel:
         return self.apps[-1]
 
 
-def client_config(server: Address, *, conn: int = 1, quiet: bool = False) -> KcptunClient:
+def client_config(
+    server: Address,
+    *,
+    conn: int = 1,
+    class_: StreamClass = StreamClass.LEARNED,
+    quiet: bool = False,
+) -> KcptunClient:
     return KcptunClient(
         ANY_PORT,
         PortRange(server.host, server.port, server.port),
-        KcpLink(SETTINGS, conn=conn),
+        KcpLink(SETTINGS, conn=conn, stream_class=class_),
         log=LogSettings(quiet=quiet),
     )
 
@@ -86,12 +93,19 @@ def server_config(
 
 
 @asynccontextmanager
-async def tunnel(target: Address, *, conn: int = 1, quiet: bool = False) -> AsyncIterator[Tunnel]:
+async def tunnel(
+    target: Address,
+    *,
+    conn: int = 1,
+    class_: StreamClass = StreamClass.LEARNED,
+    quiet: bool = False,
+) -> AsyncIterator[Tunnel]:
     async with AsyncExitStack() as stack:
         server = KcptunServerRole(server_config(target, quiet=quiet))
         await server.start()
         stack.push_async_callback(server.stop)
-        client = KcptunClientRole(client_config(server.addresses[0], conn=conn, quiet=quiet))
+        config = client_config(server.addresses[0], conn=conn, class_=class_, quiet=quiet)
+        client = KcptunClientRole(config)
         await client.start()
         stack.push_async_callback(client.stop)
         made = Tunnel(client, server)

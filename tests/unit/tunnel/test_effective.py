@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from blinktun._core import StreamClass
 from blinktun.address import Address
 from blinktun.config.model import (
     KcpLink,
@@ -39,6 +40,12 @@ def test_the_line_of_the_defaults() -> None:
         " keepalive: 10, snmplog: ,"
         " snmpperiod: 60, pprof: false, quiet: false"
     )
+
+
+def test_a_class_that_is_told() -> None:
+    assert "class:" not in start_line(CLIENT, "x:1")
+    told = replace(CLIENT, link=replace(CLIENT.link, stream_class=StreamClass.BULK))
+    assert ", class: bulk," in start_line(told, "x:1")
 
 
 def test_the_line_of_settings_by_hand() -> None:

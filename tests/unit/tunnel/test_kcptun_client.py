@@ -20,6 +20,7 @@ from tests.unit.tunnel.kcptun import (
 )
 from tests.unit.waiting import PATIENCE, until
 
+from blinktun._core import StreamClass
 from blinktun.address import Address
 from blinktun.config.model import KcpLink, PortRange
 from blinktun.errors import ConfigError, TransportError
@@ -335,3 +336,15 @@ def descriptors() -> int:
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.parametrize("class_", StreamClass)
+async def test_connections_have_the_class_of_the_client(class_: StreamClass) -> None:
+    target = Target()
+    async with serving(target) as address, tunnel(address, class_=class_) as both:
+        app = await both.connect()
+        await app.send(b"x")
+        await target.accept()
+        (session,) = both.client._pool.sessions()
+        core = session._driver.core
+        assert [core.stream_class(key) for key in session._relayed] == [class_]

@@ -9,6 +9,7 @@ from blinktun.presets.registry import PipelineMaker
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.transports.base import Dialer, Stream
 from blinktun.tunnel.outbound import DirectOutbound
+from blinktun.tunnel.targets import DATAGRAMS
 
 SERVER = Address("192.0.2.1", 7000)
 TARGET = Address("192.0.2.9", 80)
@@ -19,12 +20,17 @@ class ScriptedDialer(Dialer):
     def __init__(self, stream: Stream | None) -> None:
         self.stream = stream
         self.asked: list[Address] = []
+        self.interactive = 0
 
     async def connect(self, address: Address) -> Stream:
         self.asked.append(address)
         if self.stream is None:
             raise TransportError("refused", peer=str(address))
         return self.stream
+
+    async def connect_interactive(self, address: Address) -> Stream:
+        self.interactive += 1
+        return await self.connect(address)
 
 
 def _outbound(stream: Stream | None) -> tuple[DirectOutbound, ScriptedDialer]:
@@ -45,6 +51,13 @@ async def test_a_connection_for_each_target() -> None:
     await outbound.open(TARGET)
     assert dialer.asked == [SERVER, SERVER]
     await outbound.aclose()
+
+
+async def test_names_and_datagrams_go_before_other_streams() -> None:
+    outbound, dialer = _outbound(ScriptedStream([]))
+    for target in (TARGET, Address("192.0.2.9", 53), DATAGRAMS):
+        await outbound.open(target)
+    assert (len(dialer.asked), dialer.interactive) == (3, 2)
 
 
 async def test_no_connection() -> None:

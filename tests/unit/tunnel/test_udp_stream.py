@@ -16,7 +16,8 @@ from blinktun.testing.duplex import DuplexStream
 from blinktun.testing.loopback import answering
 from blinktun.testing.scripted import ScriptedStream
 from blinktun.tunnel.outbound import Outbound
-from blinktun.tunnel.udp_stream import DATAGRAMS, StreamPath, carry_datagrams
+from blinktun.tunnel.targets import DATAGRAMS
+from blinktun.tunnel.udp_stream import StreamPath, carry_datagrams
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use blinktun_proto::endpoint::SessionId;
 use blinktun_proto::session::Session;
-use blinktun_proto::smux::StreamId;
+use blinktun_proto::smux::{StreamClass, StreamId};
 use blinktun_proto::time::Duration;
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -17,19 +17,31 @@ use crate::event::{EndpointId, RelayEnd, SessionKey, StreamKey};
 use crate::relay::Relay;
 
 impl Reactor {
-    /// Open a stream.
+    /// Open a stream of this class.
     ///
     /// # Errors
     /// `NotConnected` if the session is gone; `Other` if it can open no more.
-    pub fn open_stream(&mut self, key: SessionKey) -> io::Result<StreamKey> {
+    pub fn open_stream(&mut self, key: SessionKey, class: StreamClass) -> io::Result<StreamKey> {
         let (session, _) = self.session_mut(key).ok_or_else(gone)?;
         let stream = session
-            .open_stream()
+            .open_stream_as(class)
             .map_err(|_| io::Error::other("too many streams"))?;
         Ok(StreamKey {
             session: key,
             stream,
         })
+    }
+
+    /// Say how soon a stream has its turns. One that is gone stays gone.
+    pub fn set_class(&mut self, key: StreamKey, class: StreamClass) {
+        if let Some((session, _)) = self.session_mut(key.session) {
+            session.set_class(key.stream, class);
+        }
+    }
+
+    /// The class of a stream; `None`: it is gone.
+    pub fn class(&self, key: StreamKey) -> Option<StreamClass> {
+        self.session(key.session)?.mux().class(key.stream)
     }
 
     /// Join a stream and a connected stream socket. [`Event::RelayFinished`] reports the end,

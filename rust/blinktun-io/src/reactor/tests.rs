@@ -8,6 +8,7 @@ use blinktun_proto::crypt::{CryptKind, PacketCrypt};
 use blinktun_proto::session::Config;
 use blinktun_proto::session::Event::Stream;
 use blinktun_proto::smux::Event::Readable;
+use blinktun_proto::smux::StreamClass;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -58,7 +59,9 @@ fn next_turn(both: [&mut Reactor; 2]) -> [bool; 2] {
 /// Open a stream on each session and carry `data` over it.
 fn carry(client: &mut Reactor, sessions: &[SessionKey], server: &mut Reactor, data: &[u8]) {
     for &session in sessions {
-        let stream = client.open_stream(session).expect("room");
+        let stream = client
+            .open_stream(session, StreamClass::Learned)
+            .expect("room");
         assert_eq!(client.write(stream, data).expect("open"), data.len());
     }
     let mut missing = data.len() * sessions.len();
@@ -152,7 +155,9 @@ fn the_descriptor_is_readable_at_deadlines_below_a_millisecond() {
     let mut config = config();
     config.session.rate_limit = 5_000_000;
     let session = client.dial(to, &config).expect("a socket");
-    let stream = client.open_stream(session).expect("room");
+    let stream = client
+        .open_stream(session, StreamClass::Learned)
+        .expect("room");
     let data = [7; 200_000];
     assert_eq!(client.write(stream, &data).expect("open"), data.len());
     client.turn().expect("a turn");

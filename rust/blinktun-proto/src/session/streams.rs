@@ -1,7 +1,7 @@
 //! The streams, as the application sees them.
 
 use super::{Context, Session};
-use crate::smux::{OpenError, StreamError, StreamId};
+use crate::smux::{OpenError, StreamClass, StreamError, StreamId};
 use crate::time::Time;
 
 impl Session {
@@ -11,6 +11,19 @@ impl Session {
     /// [`OpenError`] if this session can open no more.
     pub fn open_stream(&mut self) -> Result<StreamId, OpenError> {
         self.mux.open()
+    }
+
+    /// Open a stream of this class.
+    ///
+    /// # Errors
+    /// [`OpenError`] if this session can open no more.
+    pub fn open_stream_as(&mut self, class: StreamClass) -> Result<StreamId, OpenError> {
+        self.mux.open_as(class)
+    }
+
+    /// Say how soon a stream has its turns ([`Mux::set_class`](crate::smux::Mux::set_class)).
+    pub fn set_class(&mut self, stream: StreamId, class: StreamClass) {
+        self.mux.set_class(stream, class);
     }
 
     /// Queue bytes; returns how many were taken. Fewer than given: an event

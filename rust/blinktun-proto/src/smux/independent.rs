@@ -8,6 +8,7 @@
 //! | 3 | WINDOW | stream, bytes consumed (32 bits), window beyond them (32 bits) |
 //! | 4 to 7 | STREAM | stream, offset (32 bits), perhaps a length (16 bits), data |
 //! | 8 | END | flow |
+//! | 9 | CLASS | stream, number (8 bits), class (8 bits) |
 //! | 32 to 55 | DATAGRAM | flow, perhaps a label, perhaps a place, perhaps a length (16 bits), data |
 //!
 //! Bit 0 of a STREAM frame's type says that the stream ends behind its data, bit 1 that there is a length; else
@@ -18,9 +19,9 @@
 //! The number of a stream or flow has 7 bits a byte, the lowest first, and bit 7 says
 //! that more follow. All other numbers are little-endian, counts of bytes are modulo 2^32.
 
-use super::Error;
 use super::assembly::Part;
 use super::flow::Class;
+use super::{Error, StreamClass};
 use crate::buffer::ByteQueue;
 use crate::wire::{u16_at, u32_at};
 use crate::work;
@@ -33,6 +34,7 @@ const STREAM: u8 = 4;
 const FIN: u8 = 1;
 const HAS_LENGTH: u8 = 2;
 const END: u8 = 8;
+const CLASS_OF_STREAM: u8 = 9;
 const DATAGRAM: u8 = 32;
 const HAS_LABEL: u8 = 1;
 const HAS_PLACE: u8 = 4;
@@ -79,6 +81,15 @@ pub enum Frame<'a> {
     },
     /// The sender has ended the flow.
     End(u32),
+    /// How soon the stream is to have its turns.
+    Class {
+        /// The stream.
+        id: u32,
+        /// How many words the sender has said of it with this one, modulo 256.
+        number: u8,
+        /// The class.
+        class: StreamClass,
+    },
     /// A datagram of the flow, or a part of one. The first one that arrives opens the flow.
     Datagram {
         /// The flow.
@@ -144,6 +155,12 @@ impl<'a> Frames<'a> {
                 }
             }
             END => Frame::End(id),
+            CLASS_OF_STREAM => {
+                let (number, class) = (self.take(1)?[0], self.take(1)?[0]);
+                let class = StreamClass::ALL.get(usize::from(class));
+                let class = *class.ok_or(Error::Segment)?;
+                Frame::Class { id, number, class }
+            }
             _ => self.datagram(kind, id)?,
         };
         Ok(Some(frame))
@@ -330,6 +347,16 @@ impl<'a> Writer<'a> {
         fits
     }
 
+    /// A CLASS; whether it fitted.
+    pub fn class(&mut self, id: u32, number: u8, class: StreamClass) -> bool {
+        let fits = self.room() > length_of(id) + 2;
+        if fits {
+            self.header(CLASS_OF_STREAM, id);
+            self.out.extend_from_slice(&[number, class.number()]);
+        }
+        fits
+    }
+
     /// A datagram of a flow with this class and label, or a part of one; whether it fitted.
     pub fn datagram(
         &mut self,
@@ -451,6 +478,7 @@ fn put<'a>(frame: Frame<'a>, part: &mut Vec<u8>, most: usize) -> Option<Frame<'a
             return (taken < data.len()).then_some(rest);
         }
         Frame::End(flow) => writer.end(flow),
+        Frame::Class { id, number, class } => writer.class(id, number, class),
         Frame::Datagram {
             flow,
             class,
@@ -521,6 +549,7 @@ mod tests {
         Window(u32, u32, u32),
         Stream(u32, u32, usize, bool),
         End(u32),
+        Class(u32, u8, StreamClass),
         Datagram(u32, Class, usize, Option<u32>, usize),
     }
 
@@ -533,6 +562,11 @@ mod tests {
             (id(), any::<u32>(), 0usize..3000, any::<bool>())
                 .prop_map(|(id, at, n, is_last)| Spec::Stream(id, at, n, is_last)),
             id().prop_map(Spec::End),
+            (id(), any::<u8>(), 0usize..3).prop_map(|(id, number, class)| Spec::Class(
+                id,
+                number,
+                StreamClass::ALL[class]
+            )),
             (id(), 0usize..3, 0usize..5, any::<u32>(), 0usize..3000).prop_map(
                 |(id, class, label, number, n)| {
                     let class = Class::ALL[class];
@@ -566,6 +600,7 @@ mod tests {
                 is_last,
             },
             Spec::End(id) => Frame::End(id),
+            Spec::Class(id, number, class) => Frame::Class { id, number, class },
             Spec::Datagram(flow, class, label, number, n) => Frame::Datagram {
                 flow,
                 class,
@@ -660,6 +695,8 @@ mod tests {
             &[56, 3],
             &[31, 3],
             &[END],
+            &[CLASS_OF_STREAM, 3, 1],
+            &[CLASS_OF_STREAM, 3, 1, 3],
             &[DATAGRAM | HAS_LABEL, 3, 4, 1, 2],
             &[DATAGRAM | HAS_PLACE, 3, 0, 0, 0, 0, 1],
             &[DATAGRAM | HAS_LENGTH, 3, 2, 0, 1],

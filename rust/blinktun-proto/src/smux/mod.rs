@@ -9,7 +9,7 @@
 //! | `stream` | one stream: its two parts, and what concerns both |
 //! | `sending`, `receiving` | each part's state machine, byte queue and flow control |
 //! | `report` | how much has come, and what the peer was told of it |
-//! | `scheduler` | whose turn it is to send |
+//! | `scheduler`, `class` | whose turn it is to send; what is told of a stream about that |
 //! | `budget` | how much of what was written may wait unsent |
 //! | `credit` | how much of what arrives may wait unread, told to the peer as windows |
 //! | `receive_buffer` | what arrives and waits unread, and when it fills the session's buffer |
@@ -32,11 +32,13 @@
 //!
 //! Extensions that other implementations do not see: the hello and the abort mark
 //! (`docs/decisions/0001-smux-marks.md`), the offer and the switch to independent segments
-//! (`docs/decisions/0037-independent-segments.md`).
+//! (`docs/decisions/0037-independent-segments.md`), and the classes of streams
+//! (`docs/decisions/0039-classes-of-streams.md`).
 
 mod ahead;
 mod assembly;
 mod budget;
+mod class;
 mod closing;
 mod config;
 mod control;
@@ -69,6 +71,7 @@ mod stuck;
 mod table;
 mod transmit;
 
+pub use class::StreamClass;
 pub use config::{Config, Role, Settings, Version};
 pub use credit::{INITIAL_WINDOW, WINDOW_SLACK};
 pub use error::{Error, FlowError, OpenError, StreamError};

@@ -17,8 +17,8 @@ use super::sending::{SendInput, SendState};
 use super::stream::Stream;
 use super::table::{Table, hasher};
 use super::{
-    Config, Error, Event, FlowError, INITIAL_WINDOW, OpenError, Role, StreamError, StreamId,
-    Version,
+    Config, Error, Event, FlowError, INITIAL_WINDOW, OpenError, Role, StreamClass, StreamError,
+    StreamId, Version,
 };
 use crate::qpp::StreamPads;
 use crate::time::{Duration, Time};
@@ -183,6 +183,14 @@ impl Mux {
     /// # Errors
     /// Too many streams are open, or all ids are used.
     pub fn open(&mut self) -> Result<StreamId, OpenError> {
+        self.open_as(StreamClass::Learned)
+    }
+
+    /// Open a stream of this class, as [`open`](Mux::open) does. The peer hears the class if it is a blinktun.
+    ///
+    /// # Errors
+    /// Too many streams are open, or all ids are used.
+    pub fn open_as(&mut self, class: StreamClass) -> Result<StreamId, OpenError> {
         if self.streams.len() >= self.config.settings.max_streams {
             return Err(OpenError::TooMany);
         }
@@ -191,10 +199,44 @@ impl Mux {
             id = id.checked_add(2).ok_or(OpenError::Exhausted)?;
         }
         self.last_id = id;
-        let stream = self.fresh_stream(id, SendState::Ready);
+        let mut stream = self.fresh_stream(id, SendState::Ready);
+        stream.set_class(class, self.tells_classes());
         let stream = self.streams.entry(id).insert_entry(stream).into_mut();
         self.scheduler.add(stream);
         Ok(StreamId(id))
+    }
+
+    /// Say how soon a stream has its turns, from its next one on. The peer hears it if it is a blinktun. Unknown
+    /// streams stay unknown.
+    pub fn set_class(&mut self, id: StreamId, class: StreamClass) {
+        let listens = self.tells_classes();
+        if let Some(stream) = self.streams.get_mut(&id.0) {
+            stream.set_class(class, listens);
+            self.give_turn(id.0);
+        }
+    }
+
+    /// The class of a stream: what either end has said last.
+    pub fn class(&self, id: StreamId) -> Option<StreamClass> {
+        self.streams.get(&id.0).map(|stream| stream.told.class())
+    }
+
+    fn tells_classes(&self) -> bool {
+        self.form == Form::Independent && self.peer.takes_classes()
+    }
+
+    /// Now that the form allows it, tell the classes of the streams that are open.
+    pub(super) fn begin_telling_classes(&mut self) {
+        if !self.tells_classes() {
+            return;
+        }
+        for stream in self.streams.values_mut() {
+            work::count(1);
+            stream.told.begin();
+            if stream.told.due().is_some() {
+                self.scheduler.add(stream);
+            }
+        }
     }
 
     /// Send a NOP, which the peer's KCP acknowledges.
@@ -445,7 +487,7 @@ impl Mux {
         // Without a version nothing can leave, and version 1 is the one without limits.
         let version = self.version().unwrap_or(Version::V1);
         if let Some(stream) = self.streams.get_mut(&id)
-            && stream.sending.wants_turn(version)
+            && stream.wants_turn(version)
         {
             self.scheduler.add(stream);
         }

@@ -1,7 +1,7 @@
 //! Where frames are written: to the one ordered stream, or to an independent segment.
 
-use super::frame::{self, DATAGRAMS, HELLO, OFFER};
-use super::{Version, independent};
+use super::frame::{self, CLASSES, DATAGRAMS, HELLO, OFFER};
+use super::{StreamClass, Version, independent};
 use crate::buffer::ByteQueue;
 
 /// A writer of either form. Each method writes its frame or, when the room does not suffice, nothing and says
@@ -55,10 +55,13 @@ impl Out<'_> {
         }
     }
 
-    /// That we take independent segments, and datagrams in them or not.
+    /// That we take independent segments, classes of streams in them, and datagrams or not.
     pub(super) fn offer(&mut self, with_datagrams: bool) -> bool {
         match self {
-            Out::Ordered(frames) => (!with_datagrams || frames.nop(DATAGRAMS)) && frames.nop(OFFER),
+            Out::Ordered(frames) => {
+                let has_said = !with_datagrams || frames.nop(DATAGRAMS);
+                has_said && frames.nop(CLASSES) && frames.nop(OFFER)
+            }
             Out::Independent(_) => true, // it left before the switch
         }
     }
@@ -76,6 +79,14 @@ impl Out<'_> {
         match self {
             Out::Ordered(frames) => frames.open(id),
             Out::Independent(frames) => frames.mark(id, 0, false),
+        }
+    }
+
+    /// The class of the stream, our word of this number.
+    pub(super) fn class(&mut self, id: u32, (number, class): (u8, StreamClass)) -> bool {
+        match self {
+            Out::Ordered(_) => true, // there are no words for it
+            Out::Independent(frames) => frames.class(id, number, class),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The other end: the frames that it sends, and what is known of it by them.
 
-use super::frame::{DATAGRAMS, Decoder, Frame, HELLO, OFFER, SWITCH};
+use super::frame::{CLASSES, DATAGRAMS, Decoder, Frame, HELLO, OFFER, SWITCH};
 use super::{Error, Support, Version};
 
 /// Which program the other end is.
@@ -51,6 +51,7 @@ pub(super) struct Peer {
     has_switched: bool,
     /// Whether it takes datagrams, as far as it has said.
     datagrams: Support,
+    takes_classes: bool,
 }
 
 impl Peer {
@@ -63,6 +64,7 @@ impl Peer {
             has_offered: false,
             has_switched: false,
             datagrams: Support::Unknown,
+            takes_classes: false,
         }
     }
 
@@ -102,6 +104,11 @@ impl Peer {
         self.datagrams = Support::No;
     }
 
+    /// Whether it listens to the classes of streams in them.
+    pub(super) fn takes_classes(&self) -> bool {
+        self.takes_classes
+    }
+
     /// Whether its segments are independent.
     pub(super) fn has_switched(&self) -> bool {
         self.has_switched
@@ -129,6 +136,7 @@ impl Peer {
             Some(OFFER) if self.datagrams == Support::Unknown => Support::No,
             _ => self.datagrams,
         };
+        self.takes_classes |= mark == Some(CLASSES);
         Ok(Some(match frame {
             _ if before != kind && kind == PeerKind::Blinktun => {
                 self.decoder.allow_upgrade();
@@ -197,7 +205,7 @@ mod tests {
     fn an_offer_and_a_switch_count_only_from_blinktun() {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(Version::V2, &mut bytes, usize::MAX);
-        for mark in [DATAGRAMS, OFFER, SWITCH] {
+        for mark in [DATAGRAMS, CLASSES, OFFER, SWITCH] {
             writer.nop(mark);
         }
         for kind in [PeerKind::Unheard, PeerKind::Plain, PeerKind::Blinktun] {
@@ -207,10 +215,11 @@ mod tests {
             let expected = kind == PeerKind::Blinktun;
             let said = [
                 peer.datagrams() == Support::Yes,
+                peer.takes_classes(),
                 peer.has_offered(),
                 peer.has_switched(),
             ];
-            assert_eq!(said, [expected; 3]);
+            assert_eq!(said, [expected; 4]);
         }
     }
 

@@ -84,6 +84,13 @@ impl Mux {
                     is_last,
                 } => self.on_piece(id, (offset, data, is_last), now)?,
                 independent::Frame::End(id) => self.flows.on_end(id, &mut self.events),
+                independent::Frame::Class { id, number, class } => {
+                    self.open_if_new(id);
+                    // A stream that waits keeps its place: to change the class costs nothing more.
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        stream.told.hear(number, class);
+                    }
+                }
                 independent::Frame::Datagram {
                     flow,
                     class,

@@ -1,6 +1,7 @@
 //! One stream: a sending and a receiving part.
 
 use super::ahead::Ahead;
+use super::class::{StreamClass, Told};
 use super::fin::Ending;
 use super::peer::PeerKind;
 use super::receiving::{ReceiveState, Receiving};
@@ -9,12 +10,17 @@ use super::{Error, Version};
 use crate::qpp::StreamPads;
 use crate::time::Time;
 
+/// A stream that has sent so many bytes, and had always more to send, is a download: most pages are shorter.
+const PROMPT: u32 = 48 << 10;
+
 /// The state of one stream. Idle, it owns no heap memory but its pads' two cursors.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) id: u32,
     pub(super) sending: Sending,
     pub(super) receiving: Receiving,
+    /// How soon it has its turn.
+    pub(super) told: Told,
     /// What the bytes go through on their way into the queues.
     pads: Option<Box<StreamPads>>,
     /// When the held FIN may leave, or the stream is given up; kept by [`super::holds::Holds`].
@@ -31,6 +37,7 @@ impl Stream {
             id,
             sending: Sending::new(state, floor),
             receiving: Receiving::new(floor),
+            told: Told::default(),
             pads: pads.map(Box::new),
             deadline: None,
             ticket: None,
@@ -79,6 +86,25 @@ impl Stream {
         let is_complete = place.is_complete();
         self.receiving.ahead = ahead.filter(|it| !it.is_idle() && !is_complete);
         Ok(is_complete)
+    }
+
+    /// We say how soon it has its turn. That counts from its next turn on, and the peer hears it if it `listens`.
+    pub(super) fn set_class(&mut self, class: StreamClass, listens: bool) {
+        self.told.set(class, listens);
+    }
+
+    /// Whether somebody may wait for its bytes.
+    pub(super) fn is_prompt(&self) -> bool {
+        match self.told.class() {
+            StreamClass::Interactive => true,
+            StreamClass::Learned => self.sending.without_pause < PROMPT,
+            StreamClass::Bulk => false,
+        }
+    }
+
+    /// Whether there is something that a turn would move.
+    pub(super) fn wants_turn(&self, version: Version) -> bool {
+        self.told.due().is_some() || self.sending.wants_turn(version)
     }
 
     /// Whether nothing more can happen on this stream.

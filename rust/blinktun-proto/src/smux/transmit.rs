@@ -18,9 +18,6 @@ use crate::work;
 /// cannot be cut.
 pub const MIN_TRANSMIT: usize = UPDATE;
 
-/// A stream that has sent so many bytes, and had always more to send, is a download: most pages are shorter.
-const PROMPT: u32 = 48 << 10;
-
 /// What [`Mux::transmit`] has appended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moved {
@@ -29,7 +26,7 @@ pub struct Moved {
     /// So many of them, the first ones, hold control frames, or frames of streams that open or are sparse:
     /// somebody waits for these.
     pub urgent: usize,
-    /// The first stream has sent little without a pause: somebody may wait for it.
+    /// The first stream has sent little without a pause, or is told to be interactive: somebody may wait for it.
     pub is_prompt: bool,
 }
 
@@ -85,18 +82,18 @@ impl Mux {
             let mut is_first = true;
             // A turn needs room for a header and one byte, else it would be wasted.
             while frames.room() > frames.header()
-                && let Some((turn, is_urgent)) = self.scheduler.next()
+                && let Some((turn, level)) = self.scheduler.next()
             {
                 work::count(1);
                 let start = frames.position();
                 if start == before {
                     let first = self.streams.get(&turn.id);
-                    is_prompt = first.is_some_and(|it| it.sending.without_pause < PROMPT);
+                    is_prompt = first.is_some_and(Stream::is_prompt);
                 }
                 self.serve(turn, version, &mut frames, now);
                 let sent = frames.position() - start;
-                self.scheduler.note_sent(sent, is_urgent);
-                is_first &= is_urgent;
+                self.scheduler.note_sent(sent, level);
+                is_first &= level.is_urgent();
                 if is_first && sent > 0 {
                     urgent = frames.position() - before;
                 }
@@ -124,6 +121,7 @@ impl Mux {
         let version = self.version().unwrap_or(Version::V2);
         if Writer::new(version, out, usize::MAX).nop(SWITCH) {
             self.form = Form::Independent;
+            self.begin_telling_classes();
         }
     }
 
@@ -152,8 +150,8 @@ impl Mux {
         })
     }
 
-    /// Give one stream its turn: its SYN if that is due, one data frame, its FIN if that is next. A turn that the
-    /// end of an independent segment cuts off goes on in the next one, so that the reader gets as much at once.
+    /// Give one stream its turn: its SYN and its class if they are due, one data frame, its FIN if that is next. A turn
+    /// that the end of an independent segment cuts off goes on in the next one, so that the reader gets as much at once.
     fn serve(&mut self, turn: Turn, version: Version, frames: &mut Out<'_>, now: Time) {
         let id = turn.id;
         let Some(stream) = self.streams.get_mut(&id) else {
@@ -169,6 +167,11 @@ impl Mux {
             if version == Version::V2 && stream.receiving.queue_first_update(first) {
                 self.control.queue_update(id); // behind the SYN, without which the peer ignores it
             }
+        }
+        if let Some(word) = stream.told.due()
+            && frames.class(id, word)
+        {
+            stream.told.note_said();
         }
         let left = match self.form {
             Form::Ordered => self.config.settings.frame_size,

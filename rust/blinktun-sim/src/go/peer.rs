@@ -6,7 +6,7 @@ use blinktun_proto::crypt::{PacketCrypt, Verdict};
 use blinktun_proto::fec;
 use blinktun_proto::random::Random;
 use blinktun_proto::session::{Config, Role};
-use blinktun_proto::smux::{self, Mux, StreamId, Version};
+use blinktun_proto::smux::{self, Mux, StreamClass, StreamId, Version};
 use blinktun_proto::snappy;
 use blinktun_proto::time::{Time, earliest};
 use blinktun_proto::wire::Payload;
@@ -256,8 +256,8 @@ impl GoPeer {
 }
 
 impl Streams for GoPeer {
-    fn open(&mut self) -> Option<StreamId> {
-        self.mux.open().ok()
+    fn open(&mut self, class: StreamClass) -> Option<StreamId> {
+        self.mux.open_as(class).ok()
     }
 
     fn contains(&self, stream: StreamId) -> bool {
