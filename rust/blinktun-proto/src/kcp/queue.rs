@@ -233,9 +233,11 @@ mod tests {
         let overtaking = 3 + OVERTAKING as usize;
         let expected = (3..overtaking).chain([1, 2]).chain(overtaking..15);
         assert!(lengths(&queue).into_iter().eq(expected));
-        while queue.pop().is_some_and(|it| it.care == Care::Urgent) {}
-        queue.push_whole(vec![0; 20], Care::Prompt);
-        assert_eq!(lengths(&queue)[0], 20);
+        while queue.pop().is_some() {}
+        for (len, care) in [(1, Care::Ordinary), (2, Care::Prompt), (3, Care::Urgent)] {
+            queue.push_whole(vec![0; len], care);
+        }
+        assert_eq!(lengths(&queue), [2, 3, 1]);
         // Bytes in one order cannot be overtaken.
         let mut queue = switched(&mut Pool::default());
         queue.push_whole(vec![0; 9], Care::Urgent);

@@ -79,7 +79,8 @@ pub use event::{Event, StreamId};
 pub use flow::{Class, FlowId, MAX_DATAGRAM, MAX_LABEL};
 pub use flows::DatagramCounts;
 pub use frame::HELLO;
-pub use mux::{Mux, Support};
+pub use mux::Mux;
+pub use peer::Support;
 pub use transmit::{MIN_TRANSMIT, Moved};
 
 /// Memory of one idle stream in the table, without heap, in bytes.

@@ -10,7 +10,7 @@ use super::forgotten::Forgotten;
 use super::holds::Holds;
 use super::keepalive::Keepalive;
 use super::opened::OpenedIds;
-use super::peer::{Peer, PeerKind};
+use super::peer::{Peer, PeerKind, Support};
 use super::receive_buffer::ReceiveBuffer;
 use super::scheduler::Scheduler;
 use super::sending::{SendInput, SendState};
@@ -81,17 +81,6 @@ pub struct Mux {
 
 /// A blinktun that speaks, and has not said for so long that it takes datagrams, takes none.
 const ANSWER: Duration = Duration::from_secs(3);
-
-/// Whether datagrams can be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Support {
-    /// The peer has not said; what is sent waits a while.
-    Unknown,
-    /// The peer takes them.
-    Yes,
-    /// The peer is another program, or takes none.
-    No,
-}
 
 impl Mux {
     /// A session without streams; its clocks start at `now`.

@@ -1,7 +1,7 @@
 //! The other end: the frames that it sends, and what is known of it by them.
 
 use super::frame::{CLASSES, DATAGRAMS, Decoder, Frame, HELLO, OFFER, SWITCH};
-use super::{Error, Support, Version};
+use super::{Error, Version};
 
 /// Which program the other end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,17 @@ impl PeerKind {
             (PeerKind::Unheard | PeerKind::Plain, _) => PeerKind::Plain,
         }
     }
+}
+
+/// Whether datagrams can be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// The peer has not said; what is sent waits a while.
+    Unknown,
+    /// The peer takes them.
+    Yes,
+    /// The peer is another program, or takes none.
+    No,
 }
 
 /// What the other end says.
