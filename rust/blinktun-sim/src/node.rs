@@ -101,6 +101,7 @@ impl Node for Lone {
         Some(Transmit {
             to: self.peer,
             src_ip: None,
+            socket: 0,
             len: batch.len,
             stride: batch.stride,
             whole: batch.is_whole.then_some(Lone::ID),

@@ -101,6 +101,7 @@ impl HalfOpen {
         mac.update(&octets(path.remote.ip()));
         mac.update(&path.remote.port().to_le_bytes());
         mac.update(&local);
+        mac.update(&path.socket.to_le_bytes());
         mac.update(&conv.to_le_bytes());
         mac.update(&epoch.to_le_bytes());
         mac.update(&version.to_le_bytes());

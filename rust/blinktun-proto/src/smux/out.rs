@@ -1,6 +1,7 @@
 //! Where frames are written: to the one ordered stream, or to an independent segment.
 
-use super::frame::{self, DATAGRAMS, HELLO, OFFER};
+use super::control::Offer;
+use super::frame::{self, DATAGRAMS, HELLO, MOVES, OFFER};
 use super::{Version, independent};
 use crate::buffer::ByteQueue;
 
@@ -55,11 +56,18 @@ impl Out<'_> {
         }
     }
 
-    /// That we take independent segments, and datagrams in them or not.
-    pub(super) fn offer(&mut self, with_datagrams: bool) -> bool {
-        match self {
-            Out::Ordered(frames) => (!with_datagrams || frames.nop(DATAGRAMS)) && frames.nop(OFFER),
-            Out::Independent(_) => true, // it left before the switch
+    /// What we offer the peer.
+    pub(super) fn offer(&mut self, offer: Offer) -> bool {
+        let Out::Ordered(frames) = self else {
+            return true; // it left before the switch
+        };
+        match offer {
+            Offer::Moves(token) => {
+                let fits = frames.room() >= 2 * frame::HEADER;
+                fits && frames.nop(MOVES) && frames.nop(token.get())
+            }
+            Offer::Datagrams => frames.nop(DATAGRAMS),
+            Offer::Segments => frames.nop(OFFER),
         }
     }
 

@@ -1,7 +1,8 @@
 //! The other end: the frames that it sends, and what is known of it by them.
 
-use super::frame::{DATAGRAMS, Decoder, Frame, HELLO, OFFER, SWITCH};
+use super::frame::{DATAGRAMS, Decoder, Frame, HELLO, MOVES, OFFER, SWITCH};
 use super::{Error, Version};
+use crate::wire::Token;
 
 /// Which program the other end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub(super) struct Peer {
     /// It sends nothing else.
     has_switched: bool,
     takes_datagrams: bool,
+    /// By this it follows us to another address.
+    token: Option<Token>,
 }
 
 impl Peer {
@@ -62,6 +65,7 @@ impl Peer {
             has_offered: false,
             has_switched: false,
             takes_datagrams: false,
+            token: None,
         }
     }
 
@@ -93,6 +97,11 @@ impl Peer {
         self.takes_datagrams
     }
 
+    /// The token by which it follows us to another address, if it does.
+    pub(super) fn token(&self) -> Option<Token> {
+        self.token
+    }
+
     /// Whether its segments are independent.
     pub(super) fn has_switched(&self) -> bool {
         self.has_switched
@@ -114,6 +123,11 @@ impl Peer {
             _ => None,
         };
         let last_mark = core::mem::replace(&mut self.mark, mark);
+        if let (Some(MOVES), Some(token)) = (last_mark, mark) {
+            self.token = Token::new(token);
+            self.mark = None; // a token means nothing else
+            return Ok(Some(Said::Frame(Frame::Nop(0))));
+        }
         self.has_offered |= mark == Some(OFFER);
         self.takes_datagrams |= mark == Some(DATAGRAMS);
         Ok(Some(match frame {
