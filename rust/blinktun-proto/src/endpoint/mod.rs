@@ -290,7 +290,7 @@ impl Endpoint {
         };
         let known = self.sessions.find(path, payload.conv());
         let elsewhere = match payload.segments() {
-            Some(segments) if known.is_none() => self.sessions.find_elsewhere(segments),
+            Some(segments) if known.is_none() => self.find_elsewhere(path, segments, now),
             _ => None,
         };
         if let Some(nonce) = self.crypt.nonce(datagram)

@@ -4,6 +4,7 @@ use super::arrived::Arrived;
 use super::{Endpoint, EndpointEvent, SessionId};
 use crate::path::FourTuple;
 use crate::path::candidate::{PathCandidate, Proof};
+use crate::session::Role;
 use crate::time::{Duration, Time};
 use crate::wire::Millis;
 use crate::wire::kcp::{Segments, WASK, WINS};
@@ -29,6 +30,24 @@ impl Endpoint {
     pub fn hop(&mut self, id: SessionId, to: FourTuple, now: Time) -> bool {
         let at = self.sessions.place(id);
         at.is_some_and(|at| self.sessions.wake(at).session.hop(to, now))
+    }
+
+    /// The place of the session that a payload from elsewhere belongs to: that of its token, or the only one of its
+    /// conversation, unless another one begins.
+    pub(super) fn find_elsewhere(
+        &self,
+        from: FourTuple,
+        segments: Segments<'_>,
+        now: Time,
+    ) -> Option<usize> {
+        let named = self.sessions.find_named(segments);
+        named.or_else(|| {
+            let numbered = self.sessions.find_by_number(segments.conv())?;
+            let key = (from, segments.conv());
+            let begins =
+                self.role == Role::Server && self.half_open.is_beginning(&key, segments, now);
+            (!begins).then_some(numbered)
+        })
     }
 
     /// A payload for a server's session; returns whether it is one.

@@ -108,11 +108,9 @@ impl Sessions {
         self.directory.find(path, conv)
     }
 
-    /// The place of the session that a payload from elsewhere belongs to: that of its token, or the only one of its
-    /// conversation.
-    pub fn find_elsewhere(&self, segments: Segments<'_>) -> Option<usize> {
-        let named = self.find_named(segments);
-        named.or_else(|| self.directory.find_by_number(segments.conv()))
+    /// The place of the only session of a conversation, wherever its peer is.
+    pub fn find_by_number(&self, conv: u32) -> Option<usize> {
+        self.directory.find_by_number(conv)
     }
 
     /// The place of the session whose token a payload holds.
@@ -123,7 +121,9 @@ impl Sessions {
 
     /// Whether a payload may belong to one of several sessions.
     pub fn is_ambiguous(&self, segments: Segments<'_>) -> bool {
-        self.directory.has_number(segments.conv()) && self.find_elsewhere(segments).is_none()
+        let conv = segments.conv();
+        let is_unknown = self.find_named(segments).is_none();
+        is_unknown && self.directory.has_number(conv) && self.find_by_number(conv).is_none()
     }
 
     /// How many there are.
