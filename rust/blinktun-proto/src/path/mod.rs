@@ -253,8 +253,13 @@ impl Path {
     /// Segments that a paced session takes from its streams when none waits. What waits in the streams instead can
     /// still be overtaken. `None`: as many as its windows let leave.
     pub fn portion(&self) -> Option<usize> {
-        let segments = PORTION * self.pacer.quantum()? / self.mss as u64;
-        Some(segments.max(MIN_PORTION) as usize)
+        let bytes = match self.pacer.quantum() {
+            Some(quantum) => PORTION * quantum,
+            // It is not paced yet: no more than this can leave before that.
+            None if self.settings.congestion == Algorithm::Adaptive => self.controller.window(),
+            None => return None,
+        };
+        Some((bytes / self.mss as u64).max(MIN_PORTION) as usize)
     }
 
     // --- how long datagrams may be --------------------------------------------------------
