@@ -150,6 +150,11 @@ impl Endpoint {
         }
     }
 
+    /// From now on it may hold so much.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Remember openings together with others that have the same key: what opened a session of one
     /// socket, or of an earlier process, opens none of another.
     pub fn share_openings(&mut self, openings: Openings) {

@@ -186,7 +186,7 @@ impl Config {
                 send_buffer: 256 << 10,
                 keepalive: Duration::from_secs(10),
                 keepalive_timeout: Duration::from_secs(30),
-                outage: Duration::from_secs(600),
+                outage: Duration::from_secs(1800),
                 independent: true,
                 max_streams: 65536,
                 max_flows: 0,
