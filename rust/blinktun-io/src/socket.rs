@@ -186,10 +186,10 @@ impl EndpointSocket {
         };
         self.lines.insert(number, line);
         self.readable.push_back(number);
-        let limits = Limits::default();
+        let (each, lines) = (Limits::default(), self.lines.len());
         self.endpoint.set_limits(Limits {
-            sessions: limits.sessions * self.lines.len(),
-            ..limits
+            sessions: each.sessions * lines,
+            sessions_per_source: each.sessions_per_source * lines,
         });
         number
     }

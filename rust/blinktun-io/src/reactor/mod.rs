@@ -281,15 +281,11 @@ impl Reactor {
         Ok(true)
     }
 
-    /// This machine has another network, or has slept: the sessions that it has begun ask their servers at once.
-    pub fn renew_paths(&mut self) {
+    /// This machine has another network, or has slept: the session that has this socket asks its server at once.
+    pub fn renew_paths(&mut self, endpoint: EndpointId) {
         let now = self.now();
-        for id in self.sockets.ids() {
-            if let Some(socket) = self.sockets.get_mut(id)
-                && socket.ends_with_session
-            {
-                socket.endpoint.renew_paths(now);
-            }
+        if let Some(socket) = self.sockets.get_mut(endpoint) {
+            socket.endpoint.renew_paths(now);
         }
     }
 

@@ -186,11 +186,6 @@ impl Sockets {
         Some(&mut entry.socket)
     }
 
-    /// The numbers of all.
-    pub fn ids(&self) -> Vec<EndpointId> {
-        self.table.keys().copied().collect()
-    }
-
     /// All sockets, to look at.
     pub fn iter(&self) -> impl Iterator<Item = &EndpointSocket> {
         self.table.values().map(|entry| &entry.socket)

@@ -210,7 +210,7 @@ fn a_client_hops_over_the_ports_of_a_server_and_keeps_few_sockets() {
         (server.stats().curr_estab, server.stats().passive_opens),
         (1, 1)
     );
-    client.renew_paths();
+    client.renew_paths(session.endpoint);
     carry(&mut client, &[session], &mut server, &[1; 10_000]);
     assert_eq!(server.stats().curr_estab, 1);
     client.close_endpoint(session.endpoint);

@@ -15,8 +15,8 @@ const UNDER_WAY: Duration = Duration::from_millis(100);
 const LATEST: Duration = Duration::from_secs(2);
 
 impl Endpoint {
-    /// This machine has another network, or has slept: each session of a client asks its server at once, and
-    /// begins again as on a path that it does not know.
+    /// This machine has another network, or has slept: each session asks its server at once, and begins again as on
+    /// a path that it does not know. For clients.
     pub fn renew_paths(&mut self, now: Time) {
         for id in self.sessions.ids() {
             if let Some(at) = self.sessions.place(id) {

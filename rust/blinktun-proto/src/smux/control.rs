@@ -2,6 +2,7 @@
 
 use super::Version;
 use super::closing::Closing;
+use super::offer::Offer;
 use super::out::Out;
 use crate::wire::Token;
 use crate::work;
@@ -10,17 +11,6 @@ use std::collections::VecDeque;
 /// Last words that may wait before we stop taking frames: a peer that makes us refuse streams
 /// faster than it takes the refusals must not fill our memory.
 const CLOSINGS: usize = 1024;
-
-/// What one blinktun offers another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offer {
-    /// To follow it to another address, by this token.
-    Moves(Token),
-    /// To take datagrams in independent segments.
-    Datagrams,
-    /// To take independent segments: the last of all offers.
-    Segments,
-}
 
 /// The control frames that wait to be sent.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Where frames are written: to the one ordered stream, or to an independent segment.
 
-use super::control::Offer;
 use super::frame::{self, DATAGRAMS, HELLO, MOVES, OFFER};
+use super::offer::Offer;
 use super::{Version, independent};
 use crate::buffer::ByteQueue;
 
