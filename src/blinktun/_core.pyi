@@ -997,6 +997,28 @@ class Reactor:
     def adopt(self, descriptor: int, config: Config) -> int:
         """Listen for sessions on a bound UDP socket, which the core owns from now on."""
 
+    def listen_too(self, endpoint: int, host: str, port: int) -> None:
+        """Have the sessions of a listening socket at one more IP address or port.
+
+        A client that changes from one to another keeps its session.
+        """
+
+    def adopt_too(self, endpoint: int, descriptor: int) -> None:
+        """The same on a bound UDP socket, which the core owns from now on."""
+
+    def hop(self, session: _SessionKey, host: str, port: int) -> bool:
+        """Have a dialled session go to another port of its server, by a new socket.
+
+        It goes as soon as its question there is answered, and stays where it is if that is not.
+        Returns False if the server does not follow.
+        """
+
+    def renew_paths(self, endpoint: int) -> None:
+        """Have a dialled session ask its server at once, on a path of which nothing is known.
+
+        Call it when this machine has another network, or has slept.
+        """
+
     def dial(self, host: str, port: int, config: Config) -> _SessionKey:
         """Begin a session with a server at an IP address. Nothing is sent before a stream opens."""
 
@@ -1026,7 +1048,10 @@ class Reactor:
         """Forget the admitted peers without traffic for ``idle`` seconds; returns them."""
 
     def local_address(self, endpoint: int) -> tuple[str, int]:
-        """The IP address and port that a socket is bound to."""
+        """The IP address and port that a socket is bound to, or the one of them in use."""
+
+    def local_addresses(self, endpoint: int) -> list[tuple[str, int]]:
+        """All of them: one for each port of a server's range."""
 
     def socket_buffer(self, endpoint: int) -> int:
         """Bytes that the system lets each of a socket's two queues hold."""

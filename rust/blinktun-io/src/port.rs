@@ -324,6 +324,7 @@ impl Run {
             let transmit = Transmit {
                 to: self.to.remote,
                 src_ip: self.to.local_ip,
+                socket: 0,
                 len: self.len,
                 stride: self.stride,
                 whole: None,

@@ -29,14 +29,19 @@ pub struct Link {
     /// When the last datagram came.
     last_sent: Time,
     sequence: u64,
-    on_way: BTreeMap<(Time, u64), Vec<u8>>,
+    on_way: BTreeMap<(Time, u64), Marked>,
     /// Memory of what is on its way, in bytes.
     held: usize,
     /// Bytes in front of each datagram that it carries too, and is not given: headers of the layers below.
     pub headers: usize,
+    /// What leaves from now on arrives with this: where it came from, or any other word of its sender.
+    pub mark: u64,
     /// What has happened so far.
     pub counts: Counts,
 }
+
+/// A datagram, behind the mark that it left with.
+type Marked = (u64, Vec<u8>);
 
 /// What a link has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,6 +92,7 @@ impl Link {
             on_way: BTreeMap::new(),
             held: 0,
             headers: 0,
+            mark: 0,
             counts: Counts::default(),
         }
     }
@@ -191,23 +197,28 @@ impl Link {
 
     /// A datagram that has arrived by `now`.
     pub fn receive(&mut self, now: Time) -> Option<Vec<u8>> {
+        self.receive_marked(now).map(|(_, datagram)| datagram)
+    }
+
+    /// The same, behind the mark that it left with.
+    pub fn receive_marked(&mut self, now: Time) -> Option<(u64, Vec<u8>)> {
         self.next_arrival().filter(|at| *at <= now)?;
-        let (_, datagram) = self.on_way.pop_first()?;
+        let (_, (mark, datagram)) = self.on_way.pop_first()?;
         self.held -= datagram.len() + OVERHEAD;
         self.counts.delivered += 1;
         self.counts.delivered_bytes += (self.headers + datagram.len()) as u64;
-        Some(datagram)
+        Some((mark, datagram))
     }
 
     /// Lose what is on its way and meets a condition.
     pub fn lose_if(&mut self, mut condition: impl FnMut(&[u8]) -> bool) {
         let before = self.on_way.len();
-        self.on_way.retain(|_, datagram| !condition(datagram));
+        self.on_way.retain(|_, (_, datagram)| !condition(datagram));
         self.counts.lost += (before - self.on_way.len()) as u64;
         self.held = self
             .on_way
             .values()
-            .map(|datagram| datagram.len() + OVERHEAD)
+            .map(|(_, datagram)| datagram.len() + OVERHEAD)
             .sum();
     }
 
@@ -269,7 +280,8 @@ impl Link {
         }
         self.sequence += 1;
         self.held += datagram.len() + OVERHEAD;
-        self.on_way.insert((at, self.sequence), datagram);
+        self.on_way
+            .insert((at, self.sequence), (self.mark, datagram));
     }
 
     fn chance(&mut self, chance: f64) -> bool {

@@ -34,11 +34,13 @@ pub enum Timer {
     FecIdle,
     /// A server that has not answered is given up.
     Answer,
+    /// The server is asked by another way, or that is given up.
+    Hop,
 }
 
 impl Timer {
     /// All of them.
-    pub const ALL: [Timer; 13] = [
+    pub const ALL: [Timer; 14] = [
         Timer::Retransmission,
         Timer::Stall,
         Timer::Liveness,
@@ -52,6 +54,7 @@ impl Timer {
         Timer::Memory,
         Timer::FecIdle,
         Timer::Answer,
+        Timer::Hop,
     ];
 
     /// Its name in a trace.
@@ -70,6 +73,7 @@ impl Timer {
             Timer::Memory => "memory",
             Timer::FecIdle => "fec_idle",
             Timer::Answer => "answer",
+            Timer::Hop => "hop",
         }
     }
 }
@@ -130,8 +134,8 @@ mod tests {
         }
         let running: Vec<_> = timers.running().map(|(timer, _)| timer).collect();
         assert_eq!(running, Timer::ALL);
+        assert_eq!(timers.next(), timers.get(Timer::Hop));
+        timers.set(Timer::Hop, None);
         assert_eq!(timers.next(), timers.get(Timer::Answer));
-        timers.set(Timer::Answer, None);
-        assert_eq!(timers.next(), timers.get(Timer::FecIdle));
     }
 }

@@ -37,6 +37,7 @@ fn path(local: &str) -> FourTuple {
     FourTuple {
         remote: address(CLIENT),
         local_ip: Some(ip(local)),
+        socket: 0,
     }
 }
 

@@ -197,7 +197,7 @@ fn resealed_mutations_panic_nothing_and_grow_nothing() {
                         Side::Client => &mut world.server,
                         Side::Server => &mut world.client,
                     };
-                    target.handle_datagram(from, &mut datagram, now);
+                    target.handle_datagram(from.into(), &mut datagram, now);
                     if n % 7 == 0 {
                         drive(&mut world.server, now, &mut buffer);
                         drive(&mut world.client, now, &mut buffer);
@@ -238,13 +238,13 @@ fn inject(world: &mut World, side: Side, from: Option<SocketAddr>, mut datagram:
         Side::Client => {
             world
                 .server
-                .handle_datagram(from.unwrap_or(CLIENT), &mut datagram, now);
+                .handle_datagram(from.unwrap_or(CLIENT).into(), &mut datagram, now);
             world.server.finish_input(now);
         }
         Side::Server => {
             world
                 .client
-                .handle_datagram(from.unwrap_or(SERVER), &mut datagram, now);
+                .handle_datagram(from.unwrap_or(SERVER).into(), &mut datagram, now);
             world.client.finish_input(now);
         }
     }

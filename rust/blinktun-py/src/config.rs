@@ -68,6 +68,7 @@ struct Settings {
     sockbuf: usize,
     dscp: u8,
     datagrams: bool,
+    follows: bool,
 }
 
 /// Flows of datagrams that a session has at once.
@@ -103,6 +104,7 @@ impl Settings {
             send_window: self.sndwnd,
             receive_window: self.rcvwnd,
             rate_limit: self.ratelimit,
+            follows: self.follows,
             smux: smux::Settings {
                 version,
                 frame_size: self.framesize,

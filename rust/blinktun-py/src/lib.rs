@@ -81,6 +81,31 @@ impl Reactor {
             .change(|inner| Ok(inner.adopt(socket, config.get())?.0))
     }
 
+    fn listen_too(&mut self, endpoint: u64, host: &str, port: u16) -> PyResult<()> {
+        let at = address(host, port)?;
+        self.inner
+            .change(|inner| Ok(inner.listen_too(io::EndpointId(endpoint), at)?))
+    }
+
+    fn adopt_too(&mut self, endpoint: u64, descriptor: RawFd) -> PyResult<()> {
+        let socket = owned(descriptor)?;
+        self.inner
+            .change(|inner| Ok(inner.adopt_too(io::EndpointId(endpoint), socket)?))
+    }
+
+    fn hop(&mut self, session: SessionKey, host: &str, port: u16) -> PyResult<bool> {
+        let to = address(host, port)?;
+        self.inner
+            .change(|inner| Ok(inner.hop(session_key(session), to)?))
+    }
+
+    fn renew_paths(&mut self, endpoint: u64) -> PyResult<()> {
+        self.inner.change(|inner| {
+            inner.renew_paths(io::EndpointId(endpoint));
+            Ok(())
+        })
+    }
+
     fn dial(&mut self, host: &str, port: u16, config: &Config) -> PyResult<SessionKey> {
         let to = address(host, port)?;
         self.inner.change(|inner| {
@@ -137,6 +162,15 @@ impl Reactor {
         self.inner.look(|inner| {
             let address = inner.link(io::EndpointId(endpoint))?.local_addr()?;
             Ok((address.ip().to_canonical().to_string(), address.port()))
+        })
+    }
+
+    fn local_addresses(&self, endpoint: u64) -> PyResult<Vec<(String, u16)>> {
+        self.inner.look(|inner| {
+            let all = inner.local_addresses(io::EndpointId(endpoint))?.into_iter();
+            Ok(all
+                .map(|it| (it.ip().to_canonical().to_string(), it.port()))
+                .collect())
         })
     }
 

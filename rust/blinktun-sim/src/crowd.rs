@@ -40,10 +40,10 @@ impl Client {
         let flows = self.flows.iter_mut();
         for flow in flows.filter(|flow| flow.opens <= now && !flow.is_done()) {
             if let Some(mut streams) = self.end.streams(crate::SERVER) {
-                flow.apply(Side::Client, &mut *streams, now);
+                flow.apply(Side::Client, &mut *streams, (now, now));
             }
             if let Some(mut streams) = server.streams(self.address) {
-                flow.apply(Side::Server, &mut *streams, now);
+                flow.apply(Side::Server, &mut *streams, (now, now));
             }
         }
     }

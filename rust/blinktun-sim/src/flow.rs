@@ -99,6 +99,8 @@ pub struct Half {
     pub total: u64,
     /// Bytes a second that the reader takes; `None` takes all at once.
     pub rate: Option<u64>,
+    /// Bytes a second that the writer has; `None`: all at once.
+    pub source: Option<u64>,
     /// The reader does nothing from the first moment until the second.
     pub pauses: Vec<(Time, Time)>,
     /// Nothing makes the bytes smaller; else compression makes them a little more than half as many.
@@ -153,14 +155,19 @@ impl Flow {
         self.up.is_done() && self.down.is_done()
     }
 
-    /// Let the application of one side open, write and read.
-    pub(crate) fn apply(&mut self, side: Side, streams: &mut dyn Streams, now: Time) {
+    /// Let the application of one side open, write and read, when it is `now` and the clock there shows `clock`.
+    pub(crate) fn apply(
+        &mut self,
+        side: Side,
+        streams: &mut dyn Streams,
+        (now, clock): (Time, Time),
+    ) {
         if self.stream.is_none() && side == Side::Client {
             self.stream = streams.open(self.class);
         }
         if let Some(stream) = self.stream {
             self.written_by(side).write(streams, stream, now);
-            self.read_by(side).read(streams, stream, now);
+            self.read_by(side).read(streams, stream, (now, clock));
         }
     }
 
@@ -201,6 +208,7 @@ impl Half {
         Half {
             total,
             rate: None,
+            source: None,
             pauses: Vec::new(),
             is_random: false,
             from: Time::ZERO,
@@ -223,9 +231,13 @@ impl Half {
         if now < self.from || self.finished || !streams.contains(stream) {
             return;
         }
+        // In portions: bytes that come one by one would leave one by one.
+        let tick =
+            Time::ZERO + TICK * (now.since(Time::ZERO).as_micros() / TICK.as_micros()) as u32;
+        let there = self.since_begin(self.source, tick).min(self.total);
         loop {
             let room = streams.write_room(stream) as u64;
-            let count = room.min(self.total - self.written).min(65536) as usize;
+            let count = room.min(there - self.written).min(65536) as usize;
             if count == 0 {
                 break;
             }
@@ -239,7 +251,7 @@ impl Half {
     }
 
     /// Read what the reader is in the mood for, and check it.
-    fn read(&mut self, streams: &mut dyn Streams, stream: StreamId, now: Time) {
+    fn read(&mut self, streams: &mut dyn Streams, stream: StreamId, (now, clock): (Time, Time)) {
         let mut allowed = self.allowance(now);
         loop {
             let front = streams.read_front(stream);
@@ -260,7 +272,7 @@ impl Half {
                 self.read,
                 self.read + count as u64
             );
-            streams.consume(stream, count, now);
+            streams.consume(stream, count, clock);
             self.read += count as u64;
             allowed -= count as u64;
             self.done_at = Some(now);
@@ -272,11 +284,13 @@ impl Half {
         if self.pauses.iter().any(|(a, b)| (*a..*b).contains(&now)) {
             return 0;
         }
-        let Some(rate) = self.rate else {
-            return u64::MAX;
-        };
-        let so_far = now.since(self.from).as_micros() as u64 * rate / 1_000_000;
-        so_far.saturating_sub(self.read)
+        self.since_begin(self.rate, now).saturating_sub(self.read)
+    }
+
+    /// The bytes that a rate has brought so far.
+    fn since_begin(&self, rate: Option<u64>, now: Time) -> u64 {
+        let micros = now.since(self.from).as_micros() as u64;
+        rate.map_or(u64::MAX, |rate| micros * rate / 1_000_000)
     }
 
     /// When this direction wants to be looked at although nothing happens on the network.
@@ -284,7 +298,8 @@ impl Half {
         let begins = Some(self.from).filter(|at| *at > now);
         let ends = self.pauses.iter().map(|(_, end)| *end);
         let resumes = ends.filter(|at| *at > now).min();
-        let ticks = self.rate.is_some() && self.read < self.written;
+        let reads = self.rate.is_some() && self.read < self.written;
+        let ticks = reads || (self.source.is_some() && !self.finished);
         let look = earliest(begins, resumes);
         earliest(look, ticks.then(|| now + TICK))
     }

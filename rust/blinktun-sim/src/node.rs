@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, SessionId, Transmit};
+use blinktun_proto::path::FourTuple;
 use blinktun_proto::session::{Context, Session};
 use blinktun_proto::time::Time;
 use blinktun_proto::wire::Payload;
@@ -10,7 +11,7 @@ use blinktun_proto::wire::Payload;
 /// One end: datagrams in and out, timers, events, sessions. The verbs are those of [`Endpoint`].
 pub trait Node {
     /// Take one datagram; after all at hand call [`Node::finish_input`].
-    fn handle_datagram(&mut self, from: SocketAddr, datagram: &mut [u8], now: Time);
+    fn handle_datagram(&mut self, path: FourTuple, datagram: &mut [u8], now: Time);
     /// All datagrams at hand were given.
     fn finish_input(&mut self, now: Time);
     /// Write the next datagrams to `out`.
@@ -30,9 +31,9 @@ pub trait Node {
 }
 
 impl Node for Endpoint {
-    fn handle_datagram(&mut self, from: SocketAddr, datagram: &mut [u8], now: Time) {
+    fn handle_datagram(&mut self, path: FourTuple, datagram: &mut [u8], now: Time) {
         let stride = datagram.len();
-        self.handle_datagrams(from, datagram, stride, now);
+        self.handle_datagrams(path, datagram, stride, now);
     }
 
     fn finish_input(&mut self, now: Time) {
@@ -85,7 +86,7 @@ impl Lone {
 }
 
 impl Node for Lone {
-    fn handle_datagram(&mut self, _from: SocketAddr, datagram: &mut [u8], now: Time) {
+    fn handle_datagram(&mut self, _path: FourTuple, datagram: &mut [u8], now: Time) {
         if let Ok(payload) = Payload::parse(datagram) {
             self.session.handle_payload(payload, now, &mut self.cx);
         }
@@ -101,6 +102,7 @@ impl Node for Lone {
         Some(Transmit {
             to: self.peer,
             src_ip: None,
+            socket: 0,
             len: batch.len,
             stride: batch.stride,
             whole: batch.is_whole.then_some(Lone::ID),

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use blinktun_proto::endpoint::{Endpoint, EndpointEvent, SessionId};
 use blinktun_proto::error::CloseReason;
 use blinktun_proto::fec::tuner::Tuner;
+use blinktun_proto::path::FourTuple;
 use blinktun_proto::session::{Event, Session};
 use blinktun_proto::smux;
 use blinktun_proto::time::{Duration, Time, earliest};
@@ -38,8 +39,15 @@ pub struct World<N: Node = Endpoint> {
     pub server: N,
     /// Whether the server runs. While it does not, what arrives there is lost.
     pub server_is_up: bool,
-    /// Where the client seems to be. What the server sends elsewhere is lost.
+    /// Where the client seems to be: its first socket. What the server sends to another host, or to a socket that
+    /// the client does not have, is lost.
     pub client_address: SocketAddr,
+    /// The client's sockets, which have ports one behind the other, and the first one that is still open.
+    pub sockets: std::ops::Range<u32>,
+    /// The client sleeps from then until then: nothing of it happens, and what arrives there is lost.
+    sleep: Option<(Time, Time)>,
+    /// For so long it has slept: its clock does not run meanwhile.
+    slept: Duration,
     /// From client to server.
     pub up: Link,
     /// From server to client.
@@ -66,6 +74,15 @@ pub struct World<N: Node = Endpoint> {
     buffer: Vec<u8>,
 }
 
+/// Which sockets a datagram goes between, as its mark: the client's and the server's.
+fn joined(of_client: u32, of_server: u32) -> u64 {
+    u64::from(of_client) << 32 | u64::from(of_server)
+}
+
+fn split(ports: u64) -> (u16, u16) {
+    ((ports >> 32) as u16, ports as u16)
+}
+
 impl<N: Node> World<N> {
     /// Two nodes at the ends of a path; the server's session may not exist yet.
     pub fn new(
@@ -79,6 +96,9 @@ impl<N: Node> World<N> {
             server,
             server_is_up: true,
             client_address: CLIENT,
+            sockets: 0..1,
+            sleep: None,
+            slept: Duration::ZERO,
             up: Link::new(setup.up.clone(), setup.seed),
             down: Link::new(setup.down.clone(), !setup.seed),
             cuts: false,
@@ -143,6 +163,12 @@ impl<N: Node> World<N> {
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.step(end) {}
+    }
+
+    /// The client sleeps for so long from now on.
+    pub fn sleep(&mut self, time: Duration) {
+        self.sleep = Some((self.now, self.now + time));
+        self.run_until(time, |world| world.sleep.is_none());
     }
 
     /// Why the client's or the server's sessions ended, in order.
@@ -249,9 +275,26 @@ impl<N: Node> World<N> {
         true
     }
 
+    /// When the client's timer fires, by the world's clock.
+    fn client_timeout(&self) -> Option<Time> {
+        let at = self.client.next_timeout()? + self.slept;
+        self.sleep.is_none().then_some(at)
+    }
+
+    /// The present by the clock of this side.
+    pub fn time_of(&self, side: Side) -> Time {
+        match side {
+            Side::Client => Time::ZERO + self.now.since(Time::ZERO + self.slept),
+            Side::Server => self.now,
+        }
+    }
+
     fn next_event(&self) -> Option<Time> {
         let mut next = earliest(self.up.next_arrival(), self.down.next_arrival());
-        next = earliest(next, self.client.next_timeout());
+        next = earliest(
+            next,
+            earliest(self.client_timeout(), self.sleep.map(|(_, until)| until)),
+        );
         if self.server_is_up {
             next = earliest(next, self.server.next_timeout());
         }
@@ -261,24 +304,43 @@ impl<N: Node> World<N> {
     }
 
     fn deliver(&mut self) {
-        while let Some(mut datagram) = self.up.receive(self.now) {
+        while let Some((ports, mut datagram)) = self.up.receive_marked(self.now) {
+            let (of_client, of_server) = split(ports);
             if self.server_is_up {
                 let from = self.client_address;
-                self.server.handle_datagram(from, &mut datagram, self.now);
+                let path = FourTuple {
+                    socket: u32::from(of_server),
+                    ..SocketAddr::new(from.ip(), from.port() + of_client).into()
+                };
+                self.server.handle_datagram(path, &mut datagram, self.now);
             }
         }
-        while let Some(mut datagram) = self.down.receive(self.now) {
-            self.client.handle_datagram(SERVER, &mut datagram, self.now);
+        let then = self.time_of(Side::Client);
+        while let Some((ports, mut datagram)) = self.down.receive_marked(self.now) {
+            let (of_client, of_server) = split(ports);
+            let socket = u32::from(of_client);
+            if self.sleep.is_none() && self.sockets.contains(&socket) {
+                let path = FourTuple {
+                    socket,
+                    ..SocketAddr::new(SERVER.ip(), SERVER.port() + of_server).into()
+                };
+                self.client.handle_datagram(path, &mut datagram, then);
+            }
         }
         self.server.finish_input(self.now);
-        self.client.finish_input(self.now);
+        if self.sleep.is_none() {
+            self.client.finish_input(then);
+        }
     }
 
     fn wake(&mut self) {
+        if let Some((from, until)) = self.sleep.take_if(|(_, until)| *until <= self.now) {
+            self.slept += until.since(from);
+        }
         let due = |at: Option<Time>| at.is_some_and(|at| at <= self.now);
-        if due(self.client.next_timeout()) {
+        if due(self.client_timeout()) {
             self.wakeups[0] += 1;
-            self.client.handle_timeout(self.now);
+            self.client.handle_timeout(self.time_of(Side::Client));
         }
         if self.server_is_up && due(self.server.next_timeout()) {
             self.wakeups[1] += 1;
@@ -315,16 +377,36 @@ impl<N: Node> World<N> {
 
     /// Send what the side has to send; returns whether there was anything.
     fn transmit(&mut self, side: Side) -> bool {
+        let now = self.time_of(side);
+        if side == Side::Client && self.sleep.is_some() {
+            return false;
+        }
         let (node, link) = match side {
             Side::Client => (&mut self.client, &mut self.up),
             Side::Server => (&mut self.server, &mut self.down),
         };
         let mut any = false;
-        while let Some(transmit) = node.poll_transmit(&mut self.buffer, self.now) {
+        let (home, sockets) = (self.client_address, &self.sockets);
+        while let Some(transmit) = node.poll_transmit(&mut self.buffer, now) {
             any = true;
-            if side == Side::Server && (!self.server_is_up || transmit.to != self.client_address) {
+            let of_client = u32::from(transmit.to.port().wrapping_sub(home.port()));
+            let is_lost = match side {
+                Side::Client => !sockets.contains(&transmit.socket),
+                Side::Server => {
+                    let is_home = transmit.to.ip() == home.ip() && sockets.contains(&of_client);
+                    !self.server_is_up || !is_home
+                }
+            };
+            if is_lost {
                 continue;
             }
+            link.mark = match side {
+                Side::Client => {
+                    let of_server = u32::from(transmit.to.port().wrapping_sub(SERVER.port()));
+                    joined(transmit.socket, of_server)
+                }
+                Side::Server => joined(of_client, transmit.socket),
+            };
             for datagram in self.buffer[..transmit.len].chunks(transmit.stride) {
                 if let Some(log) = &mut self.log {
                     log.push((side, datagram.to_vec()));
@@ -372,7 +454,10 @@ impl<N: Node> World<N> {
 
     /// Let the applications of one side write and read.
     fn apply(&mut self, side: Side) {
-        let now = self.now;
+        if side == Side::Client && self.sleep.is_some() {
+            return;
+        }
+        let (now, clock) = (self.now, self.time_of(side));
         let (id, node) = match side {
             Side::Client => (Some(self.dialed), &mut self.client),
             Side::Server => (self.accepted, &mut self.server),
@@ -386,7 +471,7 @@ impl<N: Node> World<N> {
             if session.0.closed().is_some() {
                 return;
             }
-            flow.apply(side, &mut session, now);
+            flow.apply(side, &mut session, (now, clock));
         }
     }
 }

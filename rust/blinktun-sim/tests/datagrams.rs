@@ -308,8 +308,8 @@ fn copies_do_not_slow_a_session_down() {
         // 20 Mbit/s of datagrams and as much of copies: the first link has room for that, the others have not.
         for (rate, least) in [
             (6_250_000, 2_590_000.0),
-            (3_750_000, 1_400_000.0),
-            (2_000_000, 700_000.0),
+            (3_750_000, 1_350_000.0),
+            (2_000_000, 640_000.0),
         ] {
             let mut setup = setup(seed, 0.02);
             for weather in [&mut setup.up, &mut setup.down] {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use blinktun_link::Description;
 use blinktun_proto::session::DEFAULT_OVERHEAD;
-use blinktun_sim::download::Download;
+use blinktun_sim::download::{Download, Measured};
 use blinktun_sim::goals::{Goal, goals};
 
 /// Long enough that the beginning costs little.
@@ -14,7 +14,8 @@ const SECONDS_IF_SLOW: u64 = 60;
 /// Bytes a second.
 const SLOW: u64 = 500_000;
 
-/// A goal is reached if most of these reach it: which datagrams a link loses makes a difference of a percent.
+/// A goal is reached if most of these reach it, or all together: which datagrams a link loses makes a difference of
+/// a percent.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 const MOST: usize = 3;
 
@@ -24,18 +25,21 @@ fn goodput_and_wire_bytes_are_as_good_as_the_goals_of_every_link() {
     let failures = Mutex::new(Vec::new());
     let work = || {
         while let Some(goal) = next(&waiting) {
-            let (mut reached, mut missed) = (0, Vec::new());
+            let (mut reached, mut all) = (0, Vec::new());
             for seed in SEEDS {
-                match judge(&goal, seed) {
-                    None => reached += 1,
-                    Some(what) => missed.push(what),
-                }
+                let seen = measure(&goal, seed);
+                reached += usize::from(is_reached(&goal, &seen));
+                all.push(seen);
                 if reached == MOST {
-                    missed.clear();
                     break;
                 }
             }
-            failures.lock().expect("a lock").extend(missed);
+            let mean = mean(&all);
+            if reached < MOST && !is_reached(&goal, &mean) {
+                let (rate, share, cost) = (mean.goodput, mean.share, mean.wire);
+                let told = format!("{rate:.3} Mbit/s, {share:.3}, {cost:.3}; {goal:?}");
+                failures.lock().expect("a lock").push(told);
+            }
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -48,25 +52,30 @@ fn next(waiting: &Mutex<Vec<Goal>>) -> Option<Goal> {
     waiting.lock().expect("a lock").pop()
 }
 
-/// What is not as it must be.
-fn judge(goal: &Goal, seed: u64) -> Option<String> {
+fn measure(goal: &Goal, seed: u64) -> Measured {
     let link = Description::parse([goal.link]).expect("a link");
     let is_slow = link.down.first.rate.is_some_and(|rate| rate < SLOW);
-    let seen = Download {
+    Download {
         link,
         seconds: if is_slow { SECONDS_IF_SLOW } else { SECONDS },
         max_overhead: DEFAULT_OVERHEAD,
         is_independent: true,
         seed,
     }
-    .measure();
+    .measure()
+}
+
+fn is_reached(goal: &Goal, seen: &Measured) -> bool {
     let is_cheap = goal.wire.is_none_or(|wire| seen.wire <= wire);
-    let is_fast = (goal.goodput.as_ref()).is_none_or(|goodput| goodput.is_reached(&seen));
-    (!is_cheap || !is_fast).then(|| {
-        let (rate, share, cost) = (seen.goodput, seen.share, seen.wire);
-        format!(
-            "{}: {rate:.1} Mbit/s, {share:.3}, {cost:.3}; {goal:?}",
-            goal.link
-        )
-    })
+    is_cheap && (goal.goodput.as_ref()).is_none_or(|goodput| goodput.is_reached(seen))
+}
+
+fn mean(all: &[Measured]) -> Measured {
+    let of = |value: fn(&Measured) -> f64| all.iter().map(value).sum::<f64>() / all.len() as f64;
+    Measured {
+        goodput: of(|it| it.goodput),
+        share: of(|it| it.share),
+        wire: of(|it| it.wire),
+        ..all[0].clone()
+    }
 }

@@ -373,7 +373,7 @@ fn a_program_of_go_gets_what_the_path_carries() {
                     let patience = 3 * SECOND;
                     crowd.run_until(patience, got(1_000_000));
                     let before = link(&crowd);
-                    crowd.run_until(patience, got(2_000_000));
+                    crowd.run_until(patience, got(4_000_000));
                     let now = link(&crowd);
                     let mean = (now.bytes - before.bytes) / (now.sent - before.sent);
                     assert!(mean > 1400, "{mean}, {habits:?}, loss {loss}");
@@ -387,9 +387,9 @@ fn a_program_of_go_gets_what_the_path_carries() {
                         });
                     }
                     // Nobody gets nothing for longer than `patience`.
-                    crowd.run_until(patience, got(5_000_000));
-                    let before = link(&crowd);
                     crowd.run_until(patience, got(6_000_000));
+                    let before = link(&crowd);
+                    crowd.run_until(patience, got(9_000_000));
                     let now = link(&crowd);
                     let mean = (now.bytes - before.bytes) / (now.sent - before.sent);
                     assert!(

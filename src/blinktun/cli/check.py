@@ -105,6 +105,7 @@ def _kcptun_client(config: KcptunClient) -> Iterator[tuple[str, str]]:
     link = config.link
     expiry = f"replaced after {link.autoexpire} s, closed {link.scavengettl} s later"
     yield "sessions", f"{link.conn}, {expiry if link.autoexpire else 'never replaced'}"
+    yield "hop", f"to other ports every {link.hop:g} s" if link.hop else ""
     yield from _kcp(link.kcp)
     yield from _log(config.log, console="standard error")
     yield from _reports(config.reports)

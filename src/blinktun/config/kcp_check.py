@@ -43,10 +43,11 @@ def check_settings(settings: KcpSettings) -> None:
             raise _origin(settings, field, option).error(problem, fix=fix)
         option.check(value, _origin(settings, field, option))
 
-    given: object = settings.datagrams
-    if not isinstance(given, bool):
-        origin = Origin("KcpSettings", "datagrams", shown(given))
-        raise origin.error("is not true or false", fix="write True or False")
+    for name in _WITHOUT_OPTION:
+        given: object = getattr(settings, name)
+        if not isinstance(given, bool):
+            origin = Origin("KcpSettings", name, shown(given))
+            raise origin.error("is not true or false", fix="write True or False")
 
     def refuse(name: str, problem: str, fix: str) -> ConfigError:
         return _origin(settings, name, OPTION_OF[name]).error(problem, fix=fix)
@@ -93,7 +94,11 @@ def _origin(settings: KcpSettings, field: str, option: Option) -> Origin:
 def _options() -> dict[str, Option]:
     by_name = {key.replace("-", "_"): option for key, option in by_key(KCPTUN_OPTIONS).items()}
     names = [field.name for field in fields(KcpSettings)]
-    return {name: by_name[name] for name in names if name != "datagrams"}  # udp has it
+    return {name: by_name[name] for name in names if name not in _WITHOUT_OPTION}
+
+
+_WITHOUT_OPTION = ("datagrams", "follows")
+"""Fields that follow from other options: ``udp``, ``workers``."""
 
 
 OPTION_OF = _options()

@@ -31,7 +31,7 @@ _DEFAULTS: Mapping[str, Mapping[str, object]] = {
 _OPTIONS = tuple(
     replace(option, defaults=_DEFAULTS.get(option.name, option.defaults))
     for option in KCPTUN_OPTIONS
-    if option.group not in _NOT_OF_A_LINK and option.name not in {"workers", "statedir"}
+    if option.group not in _NOT_OF_A_LINK and option.name not in {"workers", "statedir", "hop"}
 )
 
 

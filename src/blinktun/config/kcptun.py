@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
@@ -11,6 +12,7 @@ from blinktun.address import Address
 from blinktun.config.addresses import port_range, stream_address
 from blinktun.config.advice import advice_towards_auto
 from blinktun.config.document import read_document
+from blinktun.config.durations import parse_duration
 from blinktun.config.explain import COMMAND_LINE, Origin, shown
 from blinktun.config.files import output_path
 from blinktun.config.flags import CommandLine, flag_value, split_flags
@@ -37,12 +39,15 @@ if TYPE_CHECKING:
 
     from blinktun.config.document import Document
     from blinktun.config.flags import Flag
-    from blinktun.config.model import StreamAddress, UdpClass
+    from blinktun.config.model import PortRange, StreamAddress, UdpClass
     from blinktun.config.sip003 import Plugin
     from blinktun.errors import ConfigError
 
 KEY_VARIABLE = "KCPTUN_KEY"
 """The environment variable that replaces the default key."""
+
+_SHORTEST_HOP = 1.0
+_HOP_FIX = "write a time of at least a second, for example 30s"
 
 ROLE_OF_ADDRESS: Mapping[str, str] = {
     "localaddr": CLIENT,
@@ -172,9 +177,11 @@ def _client(settings: Settings, source: str) -> KcptunClient:
     udp = _udp(settings, localaddr, "localaddr")
     if udp is None and settings.given("udpclass"):
         warnings.append(f"{settings.origin('udpclass').key} has no effect without udp")
+    remoteaddr = port_range(settings, "remoteaddr", empty_host="127.0.0.1")
+    link = replace(link, hop=_hop(settings, remoteaddr, is_tcp=link.kcp.tcp))
     return KcptunClient(
         localaddr=localaddr,
-        remoteaddr=port_range(settings, "remoteaddr", empty_host="127.0.0.1"),
+        remoteaddr=remoteaddr,
         link=link,
         udp=udp,
         udp_class=cast("UdpClass", settings.text("udpclass")),
@@ -186,6 +193,24 @@ def _client(settings: Settings, source: str) -> KcptunClient:
         warnings=tuple(warnings),
         advice=tuple(settings.advice),
     )
+
+
+def _hop(settings: Settings, remote: PortRange, *, is_tcp: bool) -> float:
+    """How often sessions change their ports, in seconds."""
+    try:
+        hop = parse_duration(settings.text("hop"))
+    except ValueError as error:
+        raise settings.error("hop", str(error), fix=_HOP_FIX) from None
+    if 0 < hop < _SHORTEST_HOP:
+        raise settings.error("hop", "is shorter than a second", fix=_HOP_FIX)
+    if hop and remote.first == remote.last:
+        problem = f"needs several ports, and remoteaddr has one, {remote.first}"
+        fix = "write a range, for example example.com:3000-4000, which the server listens on"
+        raise settings.error("hop", problem, fix=fix)
+    if hop and is_tcp:
+        problem = "cannot move a session whose datagrams are disguised as TCP"
+        raise settings.error("hop", problem, fix="leave out one of hop and tcp")
+    return hop
 
 
 def _server(settings: Settings, source: str) -> KcptunServer:

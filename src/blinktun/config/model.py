@@ -132,6 +132,8 @@ class KcpSettings:
     """A, M or B: how the pads are made, which nothing on the wire tells."""
     datagrams: bool = True
     """Whether another blinktun may send datagrams beside the streams."""
+    follows: bool = True
+    """Whether a server follows a blinktun to other addresses, and to its other ports."""
 
     @property
     def is_auto(self) -> bool:
@@ -234,6 +236,8 @@ class KcpLink:
     """Seconds that an expired session's streams may still live."""
     stream_class: StreamClass = StreamClass.LEARNED
     """What a client says of its streams."""
+    hop: float = 0.0
+    """Seconds between changes of a session's ports; 0: never."""
 
 
 UdpClass: TypeAlias = Literal["plain", "protected"]

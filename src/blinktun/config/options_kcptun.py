@@ -157,6 +157,16 @@ _SESSIONS = (
         example="/var/lib/blinktun",
     ),
     Option(
+        "hop",
+        _TEXT,
+        "how often sessions change to another port of remoteaddr, a range, and to a new one of this"
+        " machine, while their streams go on; needs a server that is blinktun; empty: never"
+        " (blinktun's own)",
+        only(CLIENT, ""),
+        metavar="TIME",
+        example="30s",
+    ),
+    Option(
         "autoexpire",
         _INTEGER,
         "age at which a session takes no more new connections; 0: never",

@@ -69,13 +69,13 @@ async def connect(
     peer = str(Address(host, where.port))
     if settings.tcp:
         key, carrier = await dial_tcp(driver, host, where.port, config)
-        return Session(driver, key, peer, carrier=carrier, alternatives=len(hosts) - 1)
+        return Session(driver, key, peer, carrier=carrier, alternatives=len(hosts) - 1, host=host)
     try:
         key = driver.core.dial(host, where.port, config)
     except OSError as error:
         raise TransportError(error.strerror or str(error), peer=str(where)) from error
     check_buffer(driver, key[0], settings.sockbuf)
-    return Session(driver, key, peer, alternatives=len(hosts) - 1)
+    return Session(driver, key, peer, alternatives=len(hosts) - 1, host=host)
 
 
 def _address(address: str | Address) -> Address:
@@ -103,19 +103,21 @@ async def resolve(address: Address) -> list[str]:
 
 async def serve(
     handler: Callable[[Stream], Awaitable[None]],
-    address: str | Address,
+    address: str | Address | Sequence[str | Address],
     settings: KcpSettings | None = None,
     *,
     datagrams: Callable[[Flow], Awaitable[None]] | None = None,
 ) -> Server:
     """Accept sessions at ``address`` and run ``handler`` for each stream.
 
+    With several addresses a client that is blinktun can go from one to another (`Session.hop`).
+
     When the handler returns, the stream is closed as by `Stream.aclose`; when it raises, it is
     broken off. A handler that raises anything but `TransportError` is logged as a bug.
 
     Args:
         handler: Run for each stream that a client opens.
-        address: Where to listen.
+        address: Where to listen; several are one server.
         settings: What both ends must agree on; None: the defaults.
         datagrams: Run for each flow of datagrams that a client opens, which is closed when it
             returns or raises; None: flows are refused.
@@ -126,7 +128,8 @@ async def serve(
         ValueError: the address cannot be read.
         TypeError: an argument is of another type.
     """
-    where = _address(address)
+    several = [address] if isinstance(address, str | Address) else address
+    where = [_address(one) for one in several]
     if not callable(handler):
         raise TypeError("a handler is called with each stream")
     tasks: set[asyncio.Task[None]] = set()
@@ -169,13 +172,14 @@ async def _handle_flow(handler: Callable[[Flow], Awaitable[None]], flow: Flow) -
 
 
 class Server:
-    """A UDP port that accepts sessions; ``async with`` ends it as `aclose` does.
+    """UDP ports that accept sessions; ``async with`` ends it as `aclose` does.
 
-    It is an address to bind, or a bound UDP socket, which is taken over. With ``tcp`` it accepts
-    disguised sessions at the same address as well; a bound socket goes without.
+    Each is an address to bind, or a bound UDP socket, which is taken over. With ``tcp`` it accepts
+    disguised sessions at the same addresses as well; a bound socket goes without. A client that is
+    blinktun can change from one port to another.
 
     Args:
-        where: The address or socket.
+        where: The address or socket, or several.
         settings: Of its sessions.
         on_stream: Gets each new stream.
         tasks: Handlers of streams, which end with it.
@@ -189,7 +193,7 @@ class Server:
 
     def __init__(
         self,
-        where: Address | socket.socket,
+        where: Address | socket.socket | Sequence[Address | socket.socket],
         settings: KcpSettings,
         on_stream: Callable[[Session, StreamKey], None],
         tasks: set[asyncio.Task[None]] | None = None,
@@ -204,14 +208,16 @@ class Server:
         self.sessions: dict[SessionKey, Session] = {}
         self.on_new_session: Callable[[Session], None] | None = None
         self._closing = False
-        self._udp: list[int] = []
+        self._udp: int | None = None
         self._tcp_ports: list[TcpPort] = []
         with contextlib.ExitStack() as undo:
             undo.callback(self._close_tcp)
-            if settings.tcp and isinstance(where, Address):
-                where = self._open_tcp(where, settings)
             undo.callback(self._close_udp)
-            self._bind(where, settings)
+            several = [where] if isinstance(where, Address | socket.socket) else where
+            for one in several:
+                if settings.tcp and isinstance(one, Address):
+                    one = self._open_tcp(one, settings)  # noqa: PLW2901 - its port is known now
+                self._bind(one, settings)
             for port in self._tcp_ports:
                 port.listen()
             undo.pop_all()
@@ -233,7 +239,9 @@ class Server:
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens on UDP."""
-        return [Address(*self._driver.core.local_address(endpoint)) for endpoint in self._udp]
+        if self._udp is None:
+            return []
+        return [Address(*where) for where in self._driver.core.local_addresses(self._udp)]
 
     async def aclose(self, within: float = FLUSH) -> None:
         """Take no more streams or flows, cancel the handlers, end all sessions, stop listening.
@@ -264,7 +272,8 @@ class Server:
         await self.aclose()
 
     def _endpoints(self) -> list[int]:
-        return [*self._udp, *(port.endpoint for port in self._tcp_ports)]
+        udp = [] if self._udp is None else [self._udp]
+        return [*udp, *(port.endpoint for port in self._tcp_ports)]
 
     def _open_tcp(self, where: Address, settings: KcpSettings) -> Address:
         """Make the TCP ports; returns the address for UDP, whose port is theirs."""
@@ -280,8 +289,9 @@ class Server:
         return where
 
     def _close_udp(self) -> None:
-        for endpoint in self._udp:
-            self._driver.core.close_endpoint(endpoint)
+        if self._udp is not None:
+            self._driver.core.close_endpoint(self._udp)
+            self._udp = None
 
     def _close_tcp(self) -> None:
         for port in self._tcp_ports:
@@ -296,13 +306,22 @@ class Server:
         config = core_config(settings)
         core = self._driver.core
         if isinstance(where, socket.socket):
-            self._udp.append(core.adopt(where.detach(), config))
+            if self._udp is None:
+                self._udp = core.adopt(where.detach(), config)
+            else:
+                core.adopt_too(self._udp, where.detach())
             return
+        made: int | None = None
 
         def bind(host: str) -> None:
+            nonlocal made
             _check_family(host)
-            port = core.local_address(self._udp[0])[1] if self._udp else where.port
-            self._udp.append(core.listen(host, port, config))
+            port = where.port if made is None else made
+            if self._udp is None:
+                self._udp = core.listen(host, port, config)
+            else:
+                core.listen_too(self._udp, host, port)
+            made = core.local_addresses(self._udp)[-1][1]
 
         try:
             bind_each(where, udp_hosts(where), bind)

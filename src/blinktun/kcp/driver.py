@@ -25,6 +25,7 @@ from blinktun._core import (
     SocketEvent,
 )
 from blinktun.errors import InternalError
+from blinktun.kcp.roaming import Roaming
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -78,6 +79,7 @@ class Driver:
 
     Attributes:
         buffer_is_reported: The log says that the system grants too small socket buffers.
+        roaming: The dialled sessions, which another network concerns.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -89,6 +91,7 @@ class Driver:
         self._relays: dict[int, Callable[[RelayFinished | CoreFailed], None]] = {}
         self._tokens = itertools.count(1)
         self.buffer_is_reported = False
+        self.roaming = Roaming()
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -137,6 +140,7 @@ class Driver:
 
     def _let_go(self) -> None:
         self._closed = True
+        self.roaming.close()
         _drivers.pop(self._loop, None)
         if self._timer is not None:
             self._timer.cancel()

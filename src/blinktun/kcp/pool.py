@@ -22,6 +22,7 @@ from blinktun.address import Address
 from blinktun.errors import TransportError
 from blinktun.kcp import api
 from blinktun.kcp.core_config import core_config
+from blinktun.kcp.driver import Driver
 from blinktun.kcp.session import wait_idle
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ _FLOW_PATIENCE = 3.0
 """Seconds of silence after which the flows of a session end."""
 _SCAVENGE = 1.0
 """Seconds between looks at expired sessions."""
+_FORGOTTEN = 25.0
+"""A server may have forgotten a machine that has slept so many seconds: it gives a session up that
+has no stream and says nothing for 30."""
+_JITTER = 0.25
+"""Hops come so much earlier or later, as a part of their time: nobody sees a clock in them."""
 
 
 class SessionPool:
@@ -74,6 +80,8 @@ class SessionPool:
         self._replaced: set[Session] = set()
         self._next = 0
         self._scavenger: asyncio.Task[None] | None = None
+        self._hopper: asyncio.Task[None] | None = None
+        self._told = False
         self.on_mismatch: Callable[[Session, Shards | None], None] | None = None
 
     def pick(self) -> Session | None:
@@ -91,6 +99,8 @@ class SessionPool:
         """
         if self._scavenger is None:
             self._scavenger = asyncio.get_running_loop().create_task(self._scavenge())
+        if self._hopper is None and self._link.hop:
+            self._hopper = asyncio.get_running_loop().create_task(self._hop())
         slot = self._next % len(self._slots)
         self._next += 1
         task = self._dialing[slot]
@@ -108,7 +118,7 @@ class SessionPool:
 
     async def aclose(self) -> None:
         """End all sessions, as `Session.aclose` does."""
-        tasks = [task for task in (self._scavenger, *self._dialing) if task]
+        tasks = [task for task in (self._scavenger, self._hopper, *self._dialing) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -159,16 +169,22 @@ class SessionPool:
                 session.smux_version, session.local, session.peer,
             )  # fmt: skip
             session.on_silence = self._on_silence
+            session.on_wake = self._on_wake
             session.on_mismatch = self.on_mismatch
             self._slots[slot] = session
             return session
 
     async def _rest(self, pause: float) -> None:
-        """Wait before the next attempt; one second is enough when another stream comes."""
-        await asyncio.sleep(_RETRY)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(pause - _RETRY):
-                await self._arrived.wait()
+        """Wait before the next attempt; one second is enough if another stream or network comes."""
+        roaming = Driver.current().roaming
+        roaming.wait(self._arrived.set)
+        try:
+            await asyncio.sleep(_RETRY)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause - _RETRY):
+                    await self._arrived.wait()
+        finally:
+            roaming.forget(self._arrived.set)
 
     def _complain(self, error: TransportError) -> None:
         now = asyncio.get_running_loop().time()
@@ -184,10 +200,33 @@ class SessionPool:
         else:
             asyncio.get_running_loop().call_later(_FLOW_PATIENCE, _end_flows, session)
 
+    def _on_wake(self, session: Session, slept: float) -> None:
+        """A session without streams is made anew for the next one: its server has given it up."""
+        if slept >= _FORGOTTEN and not (session.streams or session.flows):
+            session.close()
+
     def _server(self) -> Address:
+        return Address(random.choice(self._remote.hosts), self._port())  # noqa: S311 - as below
+
+    def _port(self) -> int:
         remote = self._remote
-        port = random.randint(remote.first, remote.last)  # noqa: S311 - spreads load, hides nothing
-        return Address(random.choice(remote.hosts), port)  # noqa: S311 - as above
+        return random.randint(remote.first, remote.last)  # noqa: S311 - spreads load, hides nothing
+
+    async def _hop(self) -> None:
+        """Have each session change its ports now and then."""
+        while True:
+            spread = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - as above
+            await asyncio.sleep(self._link.hop * spread)
+            for session in self.sessions():
+                if not session.silent and not session.hop(self._port()):
+                    self._note_that_nobody_follows(session)
+
+    def _note_that_nobody_follows(self, session: Session) -> None:
+        """The server has said what it is, and nothing of that."""
+        stats = session.stats()
+        if stats and stats.rtt is not None and not self._told:
+            self._told = True
+            _log.warning("%s does not follow to other ports: hop has no effect", session.peer)
 
     async def _scavenge(self) -> None:
         while True:

@@ -89,6 +89,8 @@ class Session:
     Attributes:
         peer: The other end, as text.
         alternatives: How many other addresses the server's name has.
+        host: The IP address that was dialled; empty in a session that was accepted.
+        on_wake: Told how many seconds the machine has slept, if it has.
         silent: Data in flight has made no progress for a second or more.
         heard: The peer has answered at least once.
         born: When it was made, on the event loop's clock.
@@ -108,11 +110,13 @@ class Session:
         on_flow: Callable[[Session, FlowKey], None] | None = None,
         carrier: Carrier | None = None,
         alternatives: int = 0,
+        host: str = "",
     ) -> None:
         self._driver = driver
         self.key = key
         self.peer = peer
         self.alternatives = alternatives
+        self.host = host
         self.silent = False
         self.heard = False
         self.born = asyncio.get_running_loop().time()
@@ -122,6 +126,7 @@ class Session:
         self.on_silence: Callable[[Session], None] | None = None
         self.on_mismatch: Callable[[Session, Shards | None], None] | None = None
         self.on_end: Callable[[Session], None] | None = None
+        self.on_wake: Callable[[Session, float], None] | None = None
         self._on_stream = on_stream
         self.on_flow = on_flow
         self._carrier = carrier
@@ -131,6 +136,8 @@ class Session:
         self._flows: dict[FlowKey, Flow] = {}
         self._joined: dict[FlowKey, Callable[[], object]] = {}
         driver.sessions[key] = self
+        if host:
+            driver.roaming.add(self)
 
     def open_stream(self, class_: StreamClass = StreamClass.LEARNED) -> Stream:
         """Open a stream to read and write.
@@ -349,6 +356,22 @@ class Session:
             self.close()
         await self.closed.wait()
 
+    def hop(self, port: int) -> bool:
+        """Go to another port of the server, by a new port of this machine; streams go on.
+
+        It goes as soon as the server has answered there, and stays where it is if nothing comes.
+
+        Returns:
+            False if the server does not follow: it is another program, or an older blinktun.
+        """
+        try:
+            return self._driver.core.hop(self.key, self.host, port)
+        except OSError as error:  # the system has no socket left
+            _log.debug("%s: no hop: %s", self.peer, error)
+            return True
+        finally:
+            self._driver.wake()
+
     async def next_turn(self) -> None:
         """Wait until the core has had its next turn: something may have come."""
         await self._driver.next_turn()
@@ -391,6 +414,20 @@ class Session:
 
     def _forget(self, stream: StreamKey) -> None:
         self._owned.pop(stream, None)
+
+    # --- Traveller ------------------------------------------------------------------------
+
+    def on_network(self) -> None:
+        """Another network leads to the server."""
+        self._driver.core.renew_paths(self.key[0])
+        self._driver.wake()
+
+    def on_resume(self, slept: float) -> None:
+        """The machine has slept."""
+        if self.on_wake:
+            self.on_wake(self, slept)
+        if not self.is_closed:
+            self.on_network()
 
     # --- SessionOwner ---------------------------------------------------------------------
 
@@ -467,6 +504,8 @@ class Session:
         """The core has ended the session: from now on it is not asked any more."""
         self.reason, self.close_reason = reason, close_reason
         self.closed.set()
+        if self.host:
+            self._driver.roaming.remove(self)
         streams, flows = tuple(self._owned.values()), tuple(self._flows.values())
         watched, self._watched = self._watched, {}
         joined, self._joined = self._joined, {}
@@ -483,7 +522,9 @@ class Session:
 
     def _move(self, now: str) -> None:
         """The peer has another address, and proved it."""
-        _log.info("%s has moved to %s", self.peer, now)
+        is_same_host = Address.parse(self.peer).host == Address.parse(now).host
+        level = logging.DEBUG if is_same_host else logging.INFO  # hops are many
+        _log.log(level, "%s has moved to %s", self.peer, now)
         self.peer = now
 
     def _report_limit(self, kind: LimitKind) -> None:

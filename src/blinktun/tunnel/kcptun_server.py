@@ -38,7 +38,7 @@ _log = logging.getLogger("blinktun.kcptun")
 class KcptunServerRole:
     """A kcptun server at work, on its own UDP ports or on bound sockets that it is given.
 
-    Every port has a socket and sessions of its own.
+    Every port has a socket of its own; a client can change from one to another.
 
     Args:
         config: What to serve.
@@ -58,14 +58,16 @@ class KcptunServerRole:
     ) -> None:
         core_config(config.kcp)
         self._config = config
-        self._kcp = replace(config.kcp, datagrams=config.udp is not None)
+        # What another worker gets, this one does not know.
+        follows = config.workers == 1
+        self._kcp = replace(config.kcp, datagrams=config.udp is not None, follows=follows)
         self._bound = bound
         self._deliver = deliver
         self._relays = Relays(quiet=config.log.quiet)
         self._fec_notice = fec_notice(config.kcp)
         self._dials: dict[asyncio.Task[None], tuple[kcp.Session, StreamKey]] = {}
         self._budget = dial_budget()
-        self._servers: list[kcp.Server] = []
+        self._server: kcp.Server | None = None
         self._stopping = False
         self._openings: Openings | None = None
         self._target = str(config.target)
@@ -79,7 +81,7 @@ class KcptunServerRole:
     @property
     def addresses(self) -> Sequence[Address]:
         """Where it listens, while it runs."""
-        return tuple(where for server in self._servers for where in server.addresses)
+        return tuple(self._server.addresses) if self._server else ()
 
     @property
     def traffic(self) -> tuple[int, int]:
@@ -95,19 +97,18 @@ class KcptunServerRole:
         key = f"{self._config.kcp.crypt}\0{self._config.kcp.key}"
         self._openings = Openings(self._config.state_dir, "kcptun", key.encode())
         try:
-            for where in self._bound or self._config.listen.addresses:
-                self._servers.append(self._listen(where))
+            self._server = self._listen(self._bound or self._config.listen.addresses)
         except TransportError:
             await self._close()
             raise
-        several = len(self._servers) > 1
+        several = len(self._bound or self._config.listen.addresses) > 1
         listens = self._config.listen if several else " and ".join(map(str, self.addresses))
         _log.info("%s", start_line(self._config, listens))
 
     async def stop(self, grace: float = 0.0) -> None:
         """Take no new streams or flows, give the streams ``grace`` seconds, break off the rest."""
         self._stopping = True
-        if not self._servers:
+        if not self._server:
             return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace):
@@ -123,9 +124,9 @@ class KcptunServerRole:
         await self._close()
 
     def _sessions(self) -> list[kcp.Session]:
-        return [session for server in self._servers for session in server.sessions.values()]
+        return list(self._server.sessions.values()) if self._server else []
 
-    def _listen(self, where: Address | socket.socket) -> kcp.Server:
+    def _listen(self, where: Sequence[Address | socket.socket]) -> kcp.Server:
         on_flow = self._on_flow if self._udp else None
         server = kcp.Server(
             where, self._kcp, self._on_stream, openings=self._openings, on_flow=on_flow
@@ -134,8 +135,9 @@ class KcptunServerRole:
         return server
 
     async def _close(self) -> None:
-        await asyncio.gather(*(server.aclose() for server in self._servers))
-        self._servers.clear()
+        if self._server:
+            await self._server.aclose()
+            self._server = None
         if self._openings:
             self._openings.close()
 

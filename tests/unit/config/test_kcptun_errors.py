@@ -76,6 +76,11 @@ ROWS: Mapping[str, Sequence[tuple[object, str]]] = {
     "down": (("20", "20mbit or 2.5 MB/s"), ("20mb/s", "20mbit or 2.5 MB/s")),
     "memory": (("256", "256mb or 1.5 GiB"), ("256m", "256mb or 1.5 GiB")),
     "max_overhead": (("20", "0.2 or 20%"), ("much", "0.2 or 20%")),
+    "hop": (
+        ("soon", "for example 30s"),
+        ("500ms", "at least a second"),
+        ("30s", "write a range"),
+    ),
     # Texts
     "key": (("\ud800", "write a string"),),
     "log": (("a\0b", "write a string"),),

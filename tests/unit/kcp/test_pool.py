@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -37,6 +38,16 @@ class FakeSession:
         self.alternatives = 0
         self.local = Address("127.0.0.1", 1)
         self.on_silence: Callable[[kcp.Session], None] | None = None
+        self.on_wake: Callable[[kcp.Session, float], None] | None = None
+        self.follows = True
+        self.hops: list[int] = []
+
+    def hop(self, port: int) -> bool:
+        self.hops.append(port)
+        return self.follows
+
+    def stats(self) -> SimpleNamespace:
+        return SimpleNamespace(rtt=0.1)
 
     async def aclose(self) -> None:
         self.is_closed = True
@@ -95,9 +106,16 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Network:
 
 @asynccontextmanager
 async def pool(
-    conn: int = 1, *, autoexpire: int = 0, scavengettl: int = 600, ports: tuple[int, int] = (1, 1)
+    conn: int = 1,
+    *,
+    autoexpire: int = 0,
+    scavengettl: int = 600,
+    ports: tuple[int, int] = (1, 1),
+    hop: float = 0.0,
 ) -> AsyncIterator[SessionPool]:
-    link = KcpLink(KcpSettings(), conn=conn, autoexpire=autoexpire, scavengettl=scavengettl)
+    link = KcpLink(
+        KcpSettings(), conn=conn, autoexpire=autoexpire, scavengettl=scavengettl, hop=hop
+    )
     made = SessionPool(PortRange("server", *ports), link)
     try:
         yield made
@@ -366,3 +384,30 @@ async def test_the_end_of_the_pool_ends_waiting_streams(network: Network) -> Non
         await until(lambda: network.failures < 10**9)
     await asyncio.wait([waiting])
     assert waiting.cancelled()
+
+
+async def test_sessions_hop_over_the_range_while_they_are_heard(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with pool(2, ports=(10, 13), hop=0.001) as sessions:
+        near, silent = await next_session(sessions), await next_session(sessions)
+        assert network.dialled == [near, silent]
+        silent.fall_silent(heard=True)
+        before = len(silent.hops)
+        await until(lambda: set(near.hops) == {10, 11, 12, 13})
+        assert len(silent.hops) == before
+        near.follows = False
+        count = len(near.hops)
+        await until(lambda: len(near.hops) > count + 5)
+    told = [line for line in caplog.messages if "hop has no effect" in line]
+    assert len(told) == 1
+
+
+async def test_a_session_without_streams_is_made_anew_behind_a_sleep(network: Network) -> None:
+    async with pool(3) as sessions:
+        used, idle, rested = [await next_session(sessions) for _ in range(3)]
+        used.streams = 1
+        for session, slept in ((used, 600.0), (idle, 600.0), (rested, 5.0)):
+            assert session.on_wake
+            session.on_wake(cast("kcp.Session", session), slept)
+        assert [each.is_closed for each in network.dialled] == [False, True, False]

@@ -184,7 +184,8 @@ async def test_a_restarted_server_serves_new_connections_at_once() -> None:
         old = await both.connect()
         await old.send(b"before")
         assert await read_exactly(await target.accept(), 6) == b"before"
-        (server,) = both.server._servers
+        server = both.server._server
+        assert server
         # As if the process had been killed: nobody is told.
         server._close_udp()
         server._driver.wake()

@@ -21,7 +21,6 @@ use blinktun_proto::memory::Budget;
 use blinktun_proto::session::{self, Context, Role, Session, SessionStats};
 use blinktun_proto::stats::Stats;
 use blinktun_proto::time::{Time, earliest};
-use mio::unix::SourceFd;
 use mio::{Events, Poll};
 use slab::Slab;
 
@@ -30,7 +29,7 @@ use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::port::Port;
 use crate::relay::{Progress, Relay};
-use crate::socket::{EndpointSocket, SocketConfig};
+use crate::socket::{EndpointSocket, SocketConfig, unspecified};
 use crate::udp::LONGEST_RUN;
 use alarm::Alarm;
 use sockets::Sockets;
@@ -165,11 +164,7 @@ impl Reactor {
                 continue; // what is due is found by the clock
             }
             match watched(event.token()) {
-                Watched::Socket(id) => {
-                    if let Some(socket) = self.sockets.get_mut(id) {
-                        socket.note_readable();
-                    }
-                }
+                Watched::Line(place) => self.sockets.note_ready(place),
                 Watched::Relay(index) => {
                     if let Some(relay) = self.relays.get_mut(index) {
                         relay.note_ready(event);
@@ -246,17 +241,61 @@ impl Reactor {
         self.add_socket(socket)
     }
 
+    /// Have the sessions of `endpoint` at one more address. They go on when their peers change from one to another.
+    ///
+    /// # Errors
+    /// What the system says of binding the address; `NotFound` for an unknown socket.
+    pub fn listen_too(&mut self, endpoint: EndpointId, at: SocketAddr) -> io::Result<()> {
+        let now = self.now();
+        let socket = self.sockets.get_mut(endpoint).ok_or_else(not_found)?;
+        let line = socket.bind_too(at, now)?;
+        self.sockets
+            .watch_line(endpoint, line, self.poll.registry())
+    }
+
+    /// The same on a UDP socket that is bound already.
+    ///
+    /// # Errors
+    /// What the system says of the socket, which is closed then; `NotFound` for an unknown socket.
+    pub fn adopt_too(&mut self, endpoint: EndpointId, bound: OwnedFd) -> io::Result<()> {
+        let now = self.now();
+        let socket = self.sockets.get_mut(endpoint).ok_or_else(not_found)?;
+        let line = socket.adopt_too(bound, now)?;
+        self.sockets
+            .watch_line(endpoint, line, self.poll.registry())
+    }
+
+    /// Have a client's session go to another port of its server, by a new socket, as soon as that has answered
+    /// there. Returns false if the server does not follow.
+    ///
+    /// # Errors
+    /// What the system says of making the socket; `NotFound` for an unknown session.
+    pub fn hop(&mut self, key: SessionKey, to: SocketAddr) -> io::Result<bool> {
+        let now = self.now();
+        let socket = self.sockets.get_mut(key.endpoint).ok_or_else(not_found)?;
+        let Some(hopped) = socket.hop(key.session, to, now)? else {
+            return Ok(false);
+        };
+        self.sockets
+            .follow_hop(key.endpoint, &hopped, self.poll.registry())?;
+        Ok(true)
+    }
+
+    /// This machine has another network, or has slept: the session that has this socket asks its server at once.
+    pub fn renew_paths(&mut self, endpoint: EndpointId) {
+        let now = self.now();
+        if let Some(socket) = self.sockets.get_mut(endpoint) {
+            socket.endpoint.renew_paths(now);
+        }
+    }
+
     /// Begin a session with the server at `to`, from a socket of its own.
     ///
     /// # Errors
     /// What the system says of making the socket. That nobody answers is no error here.
     pub fn dial(&mut self, to: SocketAddr, config: &SocketConfig) -> io::Result<SessionKey> {
-        let local = match to {
-            SocketAddr::V4(_) => SocketAddr::from(([0, 0, 0, 0], 0)),
-            SocketAddr::V6(_) => SocketAddr::from(([0u16; 8], 0)),
-        };
         let now = self.now();
-        let socket = EndpointSocket::bind(local, Role::Client, config, now)?;
+        let socket = EndpointSocket::bind(unspecified(to), Role::Client, config, now)?;
         self.begin(socket, to, now)
     }
 
@@ -295,7 +334,17 @@ impl Reactor {
     /// `NotFound` for an unknown socket.
     pub fn link(&self, endpoint: EndpointId) -> io::Result<&Link> {
         let socket = self.sockets.get(endpoint).ok_or_else(not_found)?;
-        Ok(&socket.link)
+        socket.link().ok_or_else(not_found)
+    }
+
+    /// The addresses that a socket is bound to.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown socket, or what the system says.
+    pub fn local_addresses(&self, endpoint: EndpointId) -> io::Result<Vec<SocketAddr>> {
+        let socket = self.sockets.get(endpoint).ok_or_else(not_found)?;
+        let lines = socket.lines();
+        lines.map(|(_, line)| line.link.local_addr()).collect()
     }
 
     /// Close a socket and all its sessions; their relays are aborted. `Closed` follows for each.
@@ -307,13 +356,9 @@ impl Reactor {
         for relay in relays {
             self.end_relay(relay, RelayEnd::SessionLost(CloseReason::Local));
         }
-        let Some(mut socket) = self.sockets.remove(endpoint) else {
+        let Some(mut socket) = self.sockets.remove(endpoint, self.poll.registry()) else {
             return;
         };
-        let _ = self
-            .poll
-            .registry()
-            .deregister(&mut SourceFd(&socket.link.as_raw_fd()));
         for session in socket.endpoint.session_ids() {
             socket.remove_session(session);
             let key = SessionKey { endpoint, session };

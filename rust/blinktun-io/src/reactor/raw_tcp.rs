@@ -60,6 +60,7 @@ impl Reactor {
     }
 
     fn raw_tcp_mut(&mut self, endpoint: EndpointId) -> Option<&mut RawTcp> {
-        self.sockets.get_mut(endpoint)?.link.raw_tcp_mut()
+        let line = self.sockets.get_mut(endpoint)?.line_mut(0)?;
+        line.link.raw_tcp_mut()
     }
 }

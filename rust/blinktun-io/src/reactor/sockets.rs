@@ -12,16 +12,19 @@ use blinktun_proto::endpoint::{EndpointEvent, SessionId};
 use blinktun_proto::time::Time;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry};
+use slab::Slab;
 
 use super::timers::Timers;
-use super::tokens::socket_token;
+use super::tokens::line_token;
 use crate::event::EndpointId;
 use crate::inbox::Inbox;
-use crate::socket::EndpointSocket;
+use crate::socket::{EndpointSocket, Hopped, Line};
 
 /// All sockets, the ready list and the timers.
 pub struct Sockets {
     table: BTreeMap<EndpointId, Entry>,
+    /// Which line of which socket the poller means.
+    lines: Slab<(EndpointId, u32)>,
     next_id: u64,
     /// Those that may have something to do, each once. One that has been closed may still be here.
     ready: VecDeque<EndpointId>,
@@ -39,8 +42,8 @@ pub struct Sockets {
 struct Entry {
     socket: EndpointSocket,
     is_ready: bool,
-    /// Whether the poller tells when the kernel has room for datagrams.
-    awaits_room: bool,
+    /// The line for which the poller tells when the kernel has room for datagrams.
+    awaits_room: Option<u32>,
     /// The sessions that it had when they were counted last.
     sessions: u64,
 }
@@ -49,6 +52,7 @@ impl Sockets {
     pub fn new() -> Sockets {
         Sockets {
             table: BTreeMap::new(),
+            lines: Slab::new(),
             next_id: 0,
             ready: VecDeque::new(),
             timers: Timers::new(),
@@ -69,29 +73,86 @@ impl Sockets {
         registry: &Registry,
     ) -> io::Result<EndpointId> {
         let id = EndpointId(self.next_id);
-        let descriptor = socket.link.as_raw_fd();
-        registry.register(
-            &mut SourceFd(&descriptor),
-            socket_token(id),
-            Interest::READABLE,
-        )?;
         self.next_id += 1;
         let mut entry = Entry {
             socket,
             is_ready: true,
-            awaits_room: false,
+            awaits_room: None,
             sessions: 0,
         };
         entry.count_sessions(&mut self.sessions);
         self.most_sessions = self.most_sessions.max(self.sessions);
         self.ready.push_back(id);
         self.table.insert(id, entry);
+        self.watch_line(id, 0, registry)
+            .inspect_err(|_| drop(self.remove(id, registry)))?;
         Ok(id)
     }
 
+    /// Have the poller watch a line of a socket.
+    pub fn watch_line(
+        &mut self,
+        id: EndpointId,
+        number: u32,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        let Some(line) = self.get_mut(id).and_then(|it| it.line_mut(number)) else {
+            return Ok(());
+        };
+        let descriptor = line.link.as_raw_fd();
+        let place = self.lines.insert((id, number));
+        let token = line_token(place);
+        let watched = registry.register(&mut SourceFd(&descriptor), token, Interest::READABLE);
+        if watched.is_err() {
+            self.lines.remove(place);
+        } else if let Some(line) = self.get_mut(id).and_then(|it| it.line_mut(number)) {
+            line.token = Some(place);
+        }
+        watched
+    }
+
+    /// The poller watches a line no more.
+    fn forget_line(&mut self, line: &Line, registry: &Registry) {
+        if let Some(place) = line.token {
+            self.lines.try_remove(place);
+            let _ = registry.deregister(&mut SourceFd(&line.link.as_raw_fd()));
+        }
+    }
+
+    /// Go on by what a client's hop has opened and closed.
+    pub fn follow_hop(
+        &mut self,
+        id: EndpointId,
+        hopped: &Hopped,
+        registry: &Registry,
+    ) -> io::Result<()> {
+        for line in &hopped.closed {
+            self.forget_line(line, registry);
+        }
+        self.watch_line(id, hopped.opened, registry)
+    }
+
+    /// How many lines the poller watches.
+    #[cfg(test)]
+    pub fn lines_watched(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// The poller has something to say of a line: whether there are datagrams is looked up.
+    pub fn note_ready(&mut self, place: usize) {
+        if let Some(&(id, number)) = self.lines.get(place)
+            && let Some(socket) = self.get_mut(id)
+        {
+            socket.note_readable(number);
+        }
+    }
+
     /// Take a socket out.
-    pub fn remove(&mut self, id: EndpointId) -> Option<EndpointSocket> {
+    pub fn remove(&mut self, id: EndpointId, registry: &Registry) -> Option<EndpointSocket> {
         let entry = self.table.remove(&id)?;
+        for (_, line) in entry.socket.lines() {
+            self.forget_line(line, registry);
+        }
         self.timers.set(id, None);
         self.sessions -= entry.sessions;
         Some(entry.socket)
@@ -189,7 +250,7 @@ impl Sockets {
             if entry.is_ready {
                 self.ready.push_back(id);
             }
-            entry.watch(id, registry);
+            entry.watch(registry);
             #[cfg(test)]
             self.visited.push(id);
         }
@@ -222,19 +283,28 @@ impl Entry {
     ///
     /// If the system refuses, datagrams that wait are given up, and too many wake-ups are borne until
     /// the next try: one socket must not end the others.
-    fn watch(&mut self, id: EndpointId, registry: &Registry) {
-        if self.awaits_room == self.socket.is_full() {
+    fn watch(&mut self, registry: &Registry) {
+        let wanted = self.socket.full_line();
+        if self.awaits_room == wanted {
             return;
         }
-        let descriptor = self.socket.link.as_raw_fd();
-        let mut interest = Interest::READABLE;
-        if self.socket.is_full() {
-            interest |= Interest::WRITABLE;
+        for (number, interest) in [
+            (self.awaits_room, Interest::READABLE),
+            (wanted, Interest::READABLE | Interest::WRITABLE),
+        ] {
+            let Some(line) = number.and_then(|number| self.socket.line_mut(number)) else {
+                continue; // it may have been closed
+            };
+            let (descriptor, token) = (line.link.as_raw_fd(), line.token.map(line_token));
+            let watched = token.map_or(Ok(()), |token| {
+                registry.reregister(&mut SourceFd(&descriptor), token, interest)
+            });
+            if watched.is_err() {
+                self.socket.give_up_unsent();
+                return;
+            }
         }
-        match registry.reregister(&mut SourceFd(&descriptor), socket_token(id), interest) {
-            Ok(()) => self.awaits_room = self.socket.is_full(),
-            Err(_) => self.socket.give_up_unsent(),
-        }
+        self.awaits_room = wanted;
     }
 
     /// Bring the sum of all sessions up to date.

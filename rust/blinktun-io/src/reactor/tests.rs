@@ -180,3 +180,44 @@ fn the_descriptor_is_readable_at_deadlines_below_a_millisecond() {
     }
     assert!(shortest < Duration::from_millis(1), "{shortest:?}");
 }
+
+#[test]
+fn a_client_hops_over_the_ports_of_a_server_and_keeps_few_sockets() {
+    let (mut client, mut server) = (Reactor::new().unwrap(), Reactor::new().unwrap());
+    let endpoint = server.listen(HERE, &config()).expect("a socket");
+    for _ in 1..5 {
+        server.listen_too(endpoint, HERE).expect("a socket");
+    }
+    let ports = server.local_addresses(endpoint).expect("it is open");
+    assert_eq!(ports.len(), 5);
+    let session = client.dial(ports[0], &config()).expect("a socket");
+    // The client knows only now that the server follows.
+    carry(&mut client, &[session], &mut server, b"hello");
+    carry(&mut client, &[session], &mut server, b"hello");
+    let mut sources = BTreeSet::new();
+    for turn in 1..40 {
+        assert!(client.hop(session, ports[turn % 5]).expect("a socket"));
+        carry(&mut client, &[session], &mut server, &[turn as u8; 10_000]);
+        while client.stats().moves < turn as u64 || server.stats().moves < turn as u64 {
+            next_turn([&mut client, &mut server]);
+        }
+        let local = client.link(session.endpoint).unwrap().local_addr().unwrap();
+        sources.insert(local.port());
+        let sockets = client.local_addresses(session.endpoint).unwrap().len();
+        assert!(sockets <= 4, "{sockets}");
+    }
+    assert!(sources.len() > 30, "another socket each time");
+    assert_eq!(
+        client.sockets.lines_watched(),
+        client.local_addresses(session.endpoint).unwrap().len()
+    );
+    assert_eq!(
+        (server.stats().curr_estab, server.stats().passive_opens),
+        (1, 1)
+    );
+    client.renew_paths(session.endpoint);
+    carry(&mut client, &[session], &mut server, &[1; 10_000]);
+    assert_eq!(server.stats().curr_estab, 1);
+    client.close_endpoint(session.endpoint);
+    assert_eq!(client.sockets.lines_watched(), 0);
+}

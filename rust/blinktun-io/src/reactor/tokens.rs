@@ -2,7 +2,7 @@
 
 use mio::Token;
 
-use crate::event::{EndpointId, PortId};
+use crate::event::PortId;
 
 /// The alarm. No relay gets so far.
 pub const ALARM: Token = Token(usize::MAX);
@@ -10,17 +10,17 @@ pub const ALARM: Token = Token(usize::MAX);
 /// What a token is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watched {
-    /// A socket with sessions.
-    Socket(EndpointId),
+    /// A line of a socket with sessions, by its place in the table.
+    Line(usize),
     /// A relay, by its place in the table.
     Relay(usize),
     /// A port.
     Port(PortId),
 }
 
-/// A socket.
-pub fn socket_token(id: EndpointId) -> Token {
-    Token((id.0 as usize) << 2)
+/// A line of a socket, by its place in the table.
+pub fn line_token(index: usize) -> Token {
+    Token(index << 2)
 }
 
 /// A relay, by its place in the table.
@@ -37,7 +37,7 @@ pub fn port_token(id: PortId) -> Token {
 pub fn watched(token: Token) -> Watched {
     let index = token.0 >> 2;
     match token.0 & 3 {
-        0 => Watched::Socket(EndpointId(index as u64)),
+        0 => Watched::Line(index),
         1 => Watched::Relay(index),
         _ => Watched::Port(PortId(index as u64)),
     }

@@ -272,7 +272,11 @@ pub fn receive(socket: &UdpSocket, bytes: &mut [u8], runs: &mut Vec<Run>) -> io:
         let Told { stride, local_ip } = told(&messages[index].msg_hdr);
         if let Some(remote) = source(&names[index]) {
             runs.push(Run {
-                path: FourTuple { remote, local_ip },
+                path: FourTuple {
+                    remote,
+                    local_ip,
+                    socket: 0,
+                },
                 start: index * BUFFER,
                 len,
                 stride: stride.unwrap_or(len),

@@ -157,6 +157,7 @@ impl Udp {
         let path = FourTuple {
             remote: to,
             local_ip: transmit.src_ip,
+            socket: transmit.socket,
         };
         let path = self.refusals.usable(path, now);
         let is_run = self.segmentation && datagrams.len() > stride;

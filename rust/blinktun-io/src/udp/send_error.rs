@@ -169,6 +169,7 @@ mod tests {
         let path = |local, remote| FourTuple {
             remote: (ip(remote), 1).into(),
             local_ip: Some(ip(local)),
+            socket: 0,
         };
         let mut refusals = Refusals::default();
         refusals.note_source(path(1, 9), at(0));

@@ -21,6 +21,7 @@ fn run_to(to: SocketAddr, source: Option<&str>) -> Transmit {
     Transmit {
         to,
         src_ip: source.map(|ip| ip.parse().expect("an address")),
+        socket: 0,
         len: COUNT * STRIDE,
         stride: STRIDE,
         whole: None,
@@ -43,6 +44,7 @@ fn the_longest_run_is_not_refused() {
     let transmit = Transmit {
         to,
         src_ip: None,
+        socket: 0,
         len: LONGEST_RUN,
         stride: STRIDE,
         whole: None,
@@ -228,6 +230,7 @@ fn one_that_is_too_long_is_told_and_tried_so_that_it_may_be_cut() {
     let transmit = Transmit {
         to: receiver.local_addr().expect("bound"),
         src_ip: None,
+        socket: 0,
         len: datagram.len(),
         stride: datagram.len(),
         whole: Some(SessionId(7)),

@@ -1,5 +1,7 @@
 //! One session of an endpoint: where its peer is, and how much may be sent there.
 
+use std::collections::VecDeque;
+
 use crate::path::FourTuple;
 use crate::path::candidate::PathCandidate;
 use crate::replay::Recent;
@@ -30,6 +32,8 @@ pub struct Entry {
     pub other_source: Option<FourTuple>,
     /// Where the peer may have moved to.
     pub candidate: Option<PathCandidate>,
+    /// Where it was before, the latest last, and when it left: what is still under way comes from there.
+    pub earlier: VecDeque<(FourTuple, Time)>,
     /// Its latest datagrams. What is older changes nothing: its numbers were taken already, and its
     /// window is that of an old `una`.
     pub seen: Recent,
@@ -43,7 +47,7 @@ impl Entry {
     /// Where to send now, and how many bytes at most.
     pub fn destination(&mut self, now: Time) -> (FourTuple, usize) {
         self.candidate.take_if(|candidate| candidate.is_stale(now));
-        match &self.candidate {
+        match self.candidate.as_ref().filter(|it| it.diverts()) {
             None => (self.session.path().address, usize::MAX),
             Some(candidate) => (candidate.address, candidate.allowance()),
         }
@@ -51,8 +55,15 @@ impl Entry {
 
     /// Count bytes that went to the destination.
     pub fn note_sent(&mut self, size: usize) {
-        if let Some(candidate) = &mut self.candidate {
+        if let Some(candidate) = self.candidate.as_mut().filter(|it| it.diverts()) {
             candidate.sent += size;
         }
+    }
+
+    /// When the peer left this address, if it was there before.
+    pub fn left(&self, address: FourTuple) -> Option<Time> {
+        let mut earlier = self.earlier.iter();
+        let found = earlier.find(|(known, _)| *known == address);
+        found.map(|(_, at)| *at)
     }
 }

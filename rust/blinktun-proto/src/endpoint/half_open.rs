@@ -77,6 +77,15 @@ impl HalfOpen {
         }
     }
 
+    /// Whether this source begins a conversation, though there is another of the same number: it has heard nothing
+    /// of us, or no more than our greeting.
+    pub fn is_beginning(&self, key: &Key, segments: Segments<'_>, now: Time) -> bool {
+        let mut all = segments.into_iter();
+        let has_heard_nothing = all.all(|segment| segment.una == Sn(0));
+        (has_heard_nothing && opening(segments).is_some())
+            || self.proof(key, segments, now).is_some()
+    }
+
     /// What this source was greeted with, and the clock of that, if `segments` echo it. The first
     /// acknowledgement counts alone: a datagram is one guess.
     fn proof(&self, key: &Key, segments: Segments<'_>, now: Time) -> Option<(Version, Millis)> {
@@ -101,6 +110,7 @@ impl HalfOpen {
         mac.update(&octets(path.remote.ip()));
         mac.update(&path.remote.port().to_le_bytes());
         mac.update(&local);
+        mac.update(&path.socket.to_le_bytes());
         mac.update(&conv.to_le_bytes());
         mac.update(&epoch.to_le_bytes());
         mac.update(&version.to_le_bytes());

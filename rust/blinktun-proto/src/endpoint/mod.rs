@@ -9,6 +9,7 @@
 mod arrived;
 pub mod directory;
 mod entry;
+mod moves;
 
 pub mod half_open;
 
@@ -84,6 +85,8 @@ pub struct Transmit {
     pub to: SocketAddr,
     /// Which of our addresses they must come from; `None` leaves it to the system.
     pub src_ip: Option<IpAddr>,
+    /// Which of our sockets they must leave by.
+    pub socket: u32,
     /// Bytes.
     pub len: usize,
     /// Length of each; the last may be shorter.
@@ -145,6 +148,11 @@ impl Endpoint {
             traces: Traces::default(),
             verdicts: Vec::new(),
         }
+    }
+
+    /// From now on it may hold so much.
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     /// Remember openings together with others that have the same key: what opened a session of one
@@ -286,19 +294,22 @@ impl Endpoint {
             Err(error) => return self.note_malformed(bytes, error),
         };
         let known = self.sessions.find(path, payload.conv());
+        let elsewhere = match payload.segments() {
+            Some(segments) if known.is_none() => self.find_elsewhere(path, segments, now),
+            _ => None,
+        };
         if let Some(nonce) = self.crypt.nonce(datagram)
-            && self.is_replay(nonce, known, &payload)
+            && self.is_replay(nonce, known.or(elsewhere), &payload)
         {
             self.cx.stats.replays += 1;
             return;
         }
         self.note_taken(bytes);
-        if let Some(index) = known {
-            self.sessions[index].candidate = None;
-            return self.feed(index, payload, now);
-        }
         let Some(segments) = payload.segments() else {
-            return self.note_nameless();
+            return match known {
+                Some(index) => self.feed(index, payload, now),
+                None => self.note_nameless(),
+            };
         };
         let arrived = Arrived {
             key: (path, segments.conv()),
@@ -307,15 +318,17 @@ impl Endpoint {
             bytes,
             size,
         };
-        match self.role {
-            Role::Server => self.handle_unknown(&arrived, now),
-            Role::Client => self.handle_other_source(&arrived, now),
+        match (known.or(elsewhere), self.role) {
+            (Some(index), Role::Client) => self.handle_servers(index, &arrived, now),
+            (None, Role::Client) => self.cx.stats.in_errs += 1,
+            (Some(index), Role::Server) if self.handle_clients(index, &arrived, now) => {}
+            (_, Role::Server) => self.handle_unknown(&arrived, now),
         }
     }
 
     /// Whether a datagram comes a second time, or was sent here. KCP has no directions: what we sent
     /// must not come back to us as the peer's.
-    fn is_replay(&mut self, nonce: u64, known: Option<usize>, payload: &Payload<'_>) -> bool {
+    fn is_replay(&mut self, nonce: u64, session: Option<usize>, payload: &Payload<'_>) -> bool {
         if self.replays.is_own(nonce) {
             return true;
         }
@@ -326,7 +339,6 @@ impl Endpoint {
         if may_open && !self.replays.remember_opening(nonce) {
             return true;
         }
-        let session = known.or_else(|| self.sessions.find_anywhere(payload.conv()?));
         session.is_some_and(|index| !self.sessions[index].seen.insert(nonce))
     }
 

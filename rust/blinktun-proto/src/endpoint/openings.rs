@@ -1,10 +1,10 @@
 //! Payloads of conversations that the endpoint does not have at this address.
 
+use super::Endpoint;
 use super::arrived::Arrived;
 use super::directory::Key;
 use super::half_open::Approach;
-use super::{Endpoint, EndpointEvent};
-use crate::path::candidate::{AMPLIFICATION, PathCandidate};
+use crate::path::candidate::AMPLIFICATION;
 use crate::path::{FourTuple, network};
 use crate::session::{Greeting, Session};
 use crate::smux::Version;
@@ -16,12 +16,9 @@ use crate::wire::{Millis, Payload, Sn};
 const MAX_ANSWERS: usize = 1024;
 
 impl Endpoint {
-    /// A payload from an address that has no such conversation: a moved peer, a proof, an opening or
-    /// what follows it, or a stray.
+    /// A payload from an address that has no such conversation, and not from a session's peer: a proof, an opening
+    /// or what follows it, or a stray.
     pub(super) fn handle_unknown(&mut self, arrived: &Arrived<'_>, now: Time) {
-        if self.handle_migration(arrived, now) {
-            return;
-        }
         let (key, segments) = (arrived.key, arrived.segments);
         match self.half_open.approach(&key, segments, now) {
             Approach::Proof(version, clock) => {
@@ -31,6 +28,9 @@ impl Endpoint {
             Approach::Other if self.half_open.kept.add(&key, arrived.bytes, now) => {}
             Approach::Other => {
                 self.cx.stats.strays += 1;
+                if self.sessions.is_ambiguous(segments) {
+                    return; // one of these sessions must not be told that it is unknown
+                }
                 if let Some(answer) = self.resets.answer(segments, now) {
                     self.answer(key.0, &answer);
                 }
@@ -94,6 +94,9 @@ impl Endpoint {
         self.cx.stats.bytes_sent += greeting.bytes().len() as u64;
         let session = Session::greeted(&self.config, key, (greeting, clock), now);
         let id = self.accept(session, now);
+        if self.config.follows {
+            self.sessions.name(id.index());
+        }
         self.feed(id.index(), proof, now);
         for bytes in self.half_open.kept.take(&key, now) {
             if let Ok(payload) = Payload::parse(&bytes) {
@@ -103,59 +106,12 @@ impl Endpoint {
     }
 
     /// Queue one small datagram that belongs to no session.
-    fn answer(&mut self, to: FourTuple, payload: &[u8]) {
+    pub(super) fn answer(&mut self, to: FourTuple, payload: &[u8]) {
         if self.answers.len() >= MAX_ANSWERS {
             return;
         }
         let mut datagram = vec![0; self.crypt.head() + payload.len() + self.crypt.tail()];
         datagram[self.crypt.head()..][..payload.len()].copy_from_slice(payload);
         self.answers.push_back((to, datagram));
-    }
-
-    // --- moves ------------------------------------------------------------------------------
-
-    /// A payload of a known conversation from another address; returns whether it is one.
-    fn handle_migration(&mut self, arrived: &Arrived<'_>, now: Time) -> bool {
-        let ((from, conv), segments) = (arrived.key, arrived.segments);
-        let Some(index) = self.sessions.find_anywhere(conv) else {
-            return false;
-        };
-        let entry = &mut self.sessions[index];
-        let kcp = entry.session.kcp();
-        if kcp.check(segments).is_err() {
-            return false;
-        }
-        let is_candidate = entry.candidate.as_ref().is_some_and(|c| c.address == from);
-        if !is_candidate && !kcp.is_news(segments, entry.session.path()) {
-            self.cx.stats.strays += 1;
-            return true; // a copy of an old datagram diverts nothing
-        }
-        let clock = kcp.clock(now);
-        let candidate = match entry.candidate.take() {
-            Some(candidate) if candidate.address == from => candidate,
-            _ => {
-                entry.session.ping(); // something that a true peer will acknowledge
-                PathCandidate::new(from, clock, now)
-            }
-        };
-        entry.candidate.insert(candidate).received += arrived.size;
-        self.feed(index, arrived.payload, now);
-        self.migrate_if_validated(index, now);
-        true
-    }
-
-    fn migrate_if_validated(&mut self, index: usize, now: Time) {
-        let entry = &mut self.sessions[index];
-        let echo = entry.session.path().validation.echoed();
-        let Some(candidate) = entry.candidate.take_if(|c| c.is_validated_by(echo)) else {
-            return;
-        };
-        let id = entry.id;
-        let old = self.sessions.migrate(index, candidate.address, now);
-        if candidate.address.remote != old.remote {
-            self.cx.stats.moves += 1;
-            self.events
-                .push_back(EndpointEvent::Moved(id, candidate.address.remote));
-        }
     }
 }

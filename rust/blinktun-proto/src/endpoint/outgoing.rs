@@ -14,6 +14,10 @@ impl Endpoint {
         }
         while let Some(index) = self.sessions.first_dirty() {
             let entry = &mut self.sessions[index];
+            if let Some((to, question)) = entry.session.poll_hop(now) {
+                let len = self.lay(out, &question);
+                return Some(self.seal(out, to, (len, len), None));
+            }
             let (to, limit) = entry.destination(now);
             if let Some(batch) = entry.session.poll_transmit(out, limit, now, &mut self.cx) {
                 entry.note_sent(batch.len);
@@ -24,6 +28,13 @@ impl Endpoint {
             self.sessions.settle_first();
         }
         None
+    }
+
+    /// Lay one small payload into `out`; returns the length of its datagram.
+    fn lay(&self, out: &mut [u8], payload: &[u8]) -> usize {
+        let start = self.crypt.head();
+        out[start..start + payload.len()].copy_from_slice(payload);
+        start + payload.len() + self.crypt.tail()
     }
 
     fn seal(
@@ -43,6 +54,7 @@ impl Endpoint {
         Transmit {
             to: path.remote,
             src_ip: path.local_ip,
+            socket: path.socket,
             len,
             stride,
             whole,

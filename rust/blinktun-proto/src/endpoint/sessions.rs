@@ -9,9 +9,14 @@ use slab::Slab;
 use super::directory::Directory;
 use super::entry::{Entry, SEEN, SessionId};
 use crate::path::FourTuple;
+use crate::path::candidate::Proof;
 use crate::replay::Recent;
 use crate::session::Session;
 use crate::time::Time;
+use crate::wire::kcp::Segments;
+
+/// Addresses of a peer that are remembered when it has left them.
+const EARLIER: usize = 2;
 
 /// The sessions. A place is an index into the table; it stays that of its session until
 /// [`Sessions::remove`].
@@ -54,6 +59,7 @@ impl Sessions {
             session,
             other_source: None,
             candidate: None,
+            earlier: VecDeque::new(),
             seen: Recent::new(SEEN, seeds),
             timer: None,
             dirty: true,
@@ -70,8 +76,13 @@ impl Sessions {
             self.timers.remove(&(due, at));
         }
         let (path, conv) = (entry.session.path().address, entry.session.conv());
-        for path in [Some(path), entry.other_source].into_iter().flatten() {
-            self.directory.remove(at, (path, conv));
+        self.directory.remove(at, (path, conv));
+        let earlier = entry.earlier.iter().map(|(path, _)| *path);
+        for path in earlier.chain(entry.other_source) {
+            self.directory.remove_alias(at, (path, conv));
+        }
+        if let Some(token) = entry.session.token() {
+            self.directory.remove_token(conv, token);
         }
         Some(entry)
     }
@@ -97,9 +108,22 @@ impl Sessions {
         self.directory.find(path, conv)
     }
 
-    /// The place of the session of a conversation, wherever its peer is.
-    pub fn find_anywhere(&self, conv: u32) -> Option<usize> {
-        self.directory.find_anywhere(conv)
+    /// The place of the only session of a conversation, wherever its peer is.
+    pub fn find_by_number(&self, conv: u32) -> Option<usize> {
+        self.directory.find_by_number(conv)
+    }
+
+    /// The place of the session whose token a payload holds.
+    pub fn find_named(&self, segments: Segments<'_>) -> Option<usize> {
+        let token = segments.into_iter().find_map(|segment| segment.token())?;
+        self.directory.find_by_token(segments.conv(), token)
+    }
+
+    /// Whether a payload may belong to one of several sessions.
+    pub fn is_ambiguous(&self, segments: Segments<'_>) -> bool {
+        let conv = segments.conv();
+        let is_unknown = self.find_named(segments).is_none();
+        is_unknown && self.directory.has_number(conv) && self.find_by_number(conv).is_none()
     }
 
     /// How many there are.
@@ -119,13 +143,42 @@ impl Sessions {
 
     // --- addresses ------------------------------------------------------------------------
 
-    /// The peer of a session is at another address. Returns the old one.
-    pub fn migrate(&mut self, at: usize, to: FourTuple, now: Time) -> FourTuple {
-        let session = &mut self.table[at].session;
-        let (old, conv) = (session.migrate(to, now), session.conv());
+    /// The peer of a session is at another address, which has proved itself. Returns the old one, from which what
+    /// is under way still comes.
+    pub fn migrate(&mut self, at: usize, to: FourTuple, proof: Proof, now: Time) -> FourTuple {
+        let entry = &mut self.table[at];
+        let (old, conv) = (entry.session.migrate(to, proof, now), entry.session.conv());
         self.directory.remove(at, (old, conv));
+        self.forget_earlier(at, to);
         self.directory.add(at, (to, conv));
+        let entry = &mut self.table[at];
+        entry.earlier.push_back((old, now));
+        self.directory.add_alias(at, (old, conv));
+        if entry.earlier.len() > EARLIER
+            && let Some((oldest, _)) = entry.earlier.pop_front()
+        {
+            self.directory.remove_alias(at, (oldest, conv));
+        }
         old
+    }
+
+    /// Nothing comes from this address any more that was under way when the peer left it.
+    pub fn forget_earlier(&mut self, at: usize, path: FourTuple) {
+        let entry = &mut self.table[at];
+        let before = entry.earlier.len();
+        entry.earlier.retain(|(known, _)| *known != path);
+        if entry.earlier.len() < before {
+            self.directory
+                .remove_alias(at, (path, entry.session.conv()));
+        }
+    }
+
+    /// Name a session by a token as well.
+    pub fn name(&mut self, at: usize) {
+        let session = &mut self.table[at].session;
+        if let Some(token) = self.directory.draw_token(at, session.conv()) {
+            session.offer_moves(token);
+        }
     }
 
     /// The peer of a session sends from this address as well, and from no other besides its own.
@@ -133,9 +186,9 @@ impl Sessions {
         let entry = &mut self.table[at];
         let conv = entry.session.conv();
         if let Some(old) = entry.other_source.replace(path) {
-            self.directory.remove(at, (old, conv));
+            self.directory.remove_alias(at, (old, conv));
         }
-        self.directory.add(at, (path, conv));
+        self.directory.add_alias(at, (path, conv));
     }
 
     // --- whose turn it is -----------------------------------------------------------------

@@ -178,6 +178,7 @@ impl Kcp {
                 at += Segment {
                     cmd: WASK,
                     ts: clock,
+                    sn: self.token_number(),
                     ..template
                 }
                 .write(&mut out[at..]);
@@ -186,6 +187,7 @@ impl Kcp {
                 at += Segment {
                     cmd: WINS,
                     ts,
+                    sn: self.token_number(),
                     ..template
                 }
                 .write(&mut out[at..]);
@@ -232,7 +234,7 @@ impl Kcp {
         written
     }
 
-    fn template(&mut self) -> Segment<'static> {
+    pub(super) fn template(&mut self) -> Segment<'static> {
         Segment {
             conv: self.conv,
             cmd: WINS,

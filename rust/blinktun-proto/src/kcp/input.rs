@@ -6,7 +6,7 @@ use super::receiver::{Arrival, Pushed, Sink};
 use crate::path::Path;
 use crate::path::mtu_search::Length;
 use crate::stats::Stats;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::wire::Millis;
 use crate::wire::kcp::{ACK, PUSH, Segment, Segments, WASK, WINS};
 
@@ -138,7 +138,7 @@ impl Kcp {
         path: &mut Path,
         now: Time,
         stats: &mut Stats,
-    ) -> Option<(u32, Option<crate::time::Duration>)> {
+    ) -> Option<(u32, Option<Duration>)> {
         self.notice_restart(segment, path, now);
         let ack = (segment.sn, segment.ts);
         let echo = self.sender.handle_ack(ack, path, now, stats)?;
@@ -149,7 +149,9 @@ impl Kcp {
         }
         // Only a clock that its segment left with proves anything: a guess is one in millions.
         path.validation.note_echo(segment.ts, echo.genuine);
-        Some((age_ms, echo.exact))
+        // What left by another network, or was acknowledged there, says nothing of this one.
+        let age = Duration::from_millis(age_ms.into());
+        (path.is_older_than(age, now)).then_some((age_ms, echo.exact))
     }
 
     /// A window tell echoes the clock of the question, if the peer is blinktun.

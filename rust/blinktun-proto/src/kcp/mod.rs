@@ -41,8 +41,8 @@ use crate::path::liveness::STALL;
 use crate::stats::Stats;
 use crate::time::{Duration, Time};
 use crate::timers::{Timer, Timers};
-use crate::wire::kcp::HEADER;
-use crate::wire::{Millis, Sn};
+use crate::wire::kcp::{HEADER, Segment, WASK, WINS};
+use crate::wire::{Millis, Sn, Token};
 use ack_delay::AckDelay;
 use pool::Pool;
 use probe::Probe;
@@ -84,6 +84,8 @@ pub struct Kcp {
     probe: Probe,
     /// A window report (WINS) is due; it echoes this clock.
     window_report: Option<Millis>,
+    /// The peer knows us by this at another address; in our questions and window tells.
+    token: Option<Token>,
     /// Our clock when `una` first moved.
     first_una: Option<Millis>,
     forgotten: bool,
@@ -128,6 +130,7 @@ impl Kcp {
             ack_delay: AckDelay::new(config.ack_delay, config.block / HEADER),
             probe: Probe::default(),
             window_report: None,
+            token: None,
             first_una: None,
             forgotten: false,
             answered: false,
@@ -333,10 +336,54 @@ impl Kcp {
         }
     }
 
-    /// The path is another: what waits for an acknowledgement gets the time that it takes there.
-    pub fn retime(&mut self, path: &Path) {
+    /// From now on our questions and window tells name the session by this.
+    pub fn set_token(&mut self, token: Token) {
+        self.token = Some(token);
+    }
+
+    /// The path is another: what waits for an acknowledgement gets the time that it takes there, and asks at once.
+    pub fn begin_path(&mut self, path: &mut Path, now: Time) {
         self.sender.forget_reordering();
         self.sender.retime(&path.rtt);
+        self.sender.note_progress(now);
+        self.sender.resume(path, now);
+        self.sender.repeat_first();
+    }
+
+    /// A question by another way, in a payload of its own.
+    pub fn question(&mut self, now: Time) -> [u8; HEADER] {
+        let mut payload = [0; HEADER];
+        Segment {
+            cmd: WASK,
+            ts: self.clock(now),
+            sn: self.token_number(),
+            ..self.template()
+        }
+        .write(&mut payload);
+        payload
+    }
+
+    /// The answer to a question that came by another way, which echoes its clock, and a question with the clock
+    /// `challenge`.
+    pub fn answer_and_challenge(&mut self, asked: Millis, challenge: Millis) -> [u8; 2 * HEADER] {
+        let mut payload = [0; 2 * HEADER];
+        let template = self.template();
+        for ((cmd, ts), place) in [(WINS, asked), (WASK, challenge)]
+            .into_iter()
+            .zip(payload.chunks_exact_mut(HEADER))
+        {
+            Segment {
+                cmd,
+                ts,
+                ..template
+            }
+            .write(place);
+        }
+        payload
+    }
+
+    fn token_number(&self) -> Sn {
+        Sn(self.token.map_or(0, Token::get))
     }
 
     /// Our clock as it stands on the wire.

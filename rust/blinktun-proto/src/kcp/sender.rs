@@ -366,7 +366,9 @@ impl Sender {
         let transmission = known.map(|departure| (departure.snapshot, departure.at));
         self.delivery.note_acked(bytes, transmission, now);
         self.batch.note(bytes);
-        if let (Some(departure), Some(rtt)) = (departed, exact) {
+        if let (Some(departure), Some(rtt)) = (departed, exact)
+            && path.has_carried(departure.at)
+        {
             self.batch.note_exact(departure.at, rtt);
         }
         self.note_progress(now);

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// Where a peer is, and which of our addresses it uses. The local port is the socket's.
+/// Where a peer is, and which of our addresses and sockets it uses. The local port is the socket's.
 ///
 /// A server that listens on all addresses of its machine must answer from the address that was
 /// asked: a client, or a firewall before it, may drop what comes from another one.
@@ -12,14 +12,18 @@ pub struct FourTuple {
     pub remote: SocketAddr,
     /// Our address. `None` leaves it to the system, on a socket with one address for example.
     pub local_ip: Option<IpAddr>,
+    /// Which of the endpoint's sockets: a server has one for each port of its range, a client a new one when it
+    /// changes its port.
+    pub socket: u32,
 }
 
 impl From<SocketAddr> for FourTuple {
-    /// The system chooses our address.
+    /// The system chooses our address; the socket is the first.
     fn from(remote: SocketAddr) -> FourTuple {
         FourTuple {
             remote,
             local_ip: None,
+            socket: 0,
         }
     }
 }

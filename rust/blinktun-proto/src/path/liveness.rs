@@ -75,6 +75,13 @@ impl Liveness {
         }
     }
 
+    /// The path is another: a client asks at once, and again until something comes.
+    pub fn begin_path(&mut self, now: Time) {
+        if self.asks_after_data {
+            (self.download, self.asking) = (Download::Paused(now), None);
+        }
+    }
+
     /// From now on the peer is known to ask us as well while it hears nothing.
     pub fn note_peer_asks(&mut self) {
         self.peer_asks = true;

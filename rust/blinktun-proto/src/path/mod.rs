@@ -6,6 +6,7 @@
 
 pub mod candidate;
 pub mod four_tuple;
+pub mod hop;
 pub mod liveness;
 pub mod mtu_search;
 pub mod pacer;
@@ -13,10 +14,11 @@ pub mod validation;
 
 use crate::congestion::{Acked, Algorithm, Controller, Lost};
 use crate::recovery::rtt::Rtt;
-use crate::time::Time;
+use crate::time::{Duration, Time};
 use crate::trace::{Event, Trace};
 use crate::wire::fec;
 use crate::wire::kcp::HEADER;
+use candidate::Proof;
 use liveness::Liveness;
 use mtu_search::{BASE, Length, MtuSearch, Reason};
 use pacer::Pacer;
@@ -68,6 +70,8 @@ pub struct Path {
     /// What happens on it is written down, if somebody wants to know.
     trace: Option<Box<Trace>>,
     settings: Settings,
+    /// What left before this left by another network.
+    began: Time,
     mtu: usize,
     mss: usize,
 }
@@ -87,27 +91,47 @@ impl Path {
             mtu_search: (settings.searches_mtu).then(|| MtuSearch::new(address.remote)),
             trace: None,
             settings,
+            began: Time::ZERO,
             mtu,
             mss,
         }
     }
 
-    /// Become the path of a peer that has moved, and has echoed a clock there after `round_trip` milliseconds.
+    /// The peer is at another address, which has proved itself.
     ///
     /// If only the port has changed, a NAT box has forgotten the peer and the network is the same. Otherwise
-    /// round trip, controller and pacer start again (RFC 9000, 9.4).
-    pub fn migrate(&mut self, address: FourTuple, round_trip: u32, now: Time) {
-        if address.remote.ip() != self.address.remote.ip() {
-            // The peer is the same, and so are its clocks; the network is another.
-            let fresh = Path::new(self.settings, address, (self.mtu, self.mss));
-            (self.rtt, self.controller, self.pacer) = (fresh.rtt, fresh.controller, fresh.pacer);
-            self.rtt.sample(round_trip, None, now);
-            if let Some(search) = &mut self.mtu_search {
-                search.migrate(address.remote);
-            }
-        }
+    /// all begins again (RFC 9000, 9.4). Returns whether it did.
+    pub fn migrate(&mut self, address: FourTuple, proof: Proof, now: Time) -> bool {
+        let is_other = address.remote.ip() != self.address.remote.ip();
         self.address = address;
+        if is_other {
+            self.begin_again(proof.began);
+            let millis = u32::try_from(proof.round_trip.as_millis()).unwrap_or(u32::MAX);
+            self.rtt.sample(millis, None, now);
+        }
         self.note(Event::Migrated, now);
+        is_other
+    }
+
+    /// What leaves since `began` leaves by another network, of which nothing is known: round trip, controller, pacer
+    /// and MTU start again. The peer is the same, and so are its clocks.
+    pub fn begin_again(&mut self, began: Time) {
+        let fresh = Path::new(self.settings, self.address, (self.mtu, self.mss));
+        (self.rtt, self.controller, self.pacer) = (fresh.rtt, fresh.controller, fresh.pacer);
+        if let Some(search) = &mut self.mtu_search {
+            search.migrate(self.address.remote);
+        }
+        self.began = began;
+    }
+
+    /// Whether what left so long ago left by this network.
+    pub fn is_older_than(&self, age: Duration, now: Time) -> bool {
+        self.began + age <= now || self.began == Time::ZERO
+    }
+
+    /// Whether what left then left by this network.
+    pub fn has_carried(&self, sent: Time) -> bool {
+        self.began <= sent
     }
 
     // --- what happens on it ---------------------------------------------------------------
@@ -121,7 +145,9 @@ impl Path {
     /// Segments were found lost.
     pub fn on_lost(&mut self, lost: &Lost, now: Time) {
         self.note(Event::Lost(lost), now);
-        self.controller.on_lost(lost, now);
+        if self.has_carried(lost.newest_sent) {
+            self.controller.on_lost(lost, now);
+        }
     }
 
     /// A segment was sent again, and an earlier transmission of these bytes had arrived.
@@ -362,7 +388,6 @@ mod tests {
 
     use super::*;
     use crate::congestion::{Fixed, InFlight, LossKind, Lost};
-    use crate::time::Duration;
 
     const MSS: usize = 1000;
     const SETTINGS: Settings = Settings {
@@ -373,6 +398,11 @@ mod tests {
         send_ceiling: None,
         asks_after_data: true,
         searches_mtu: false,
+    };
+
+    const PROOF: Proof = Proof {
+        round_trip: Duration::from_millis(50),
+        began: Time::ZERO,
     };
 
     fn address(host: u8, port: u16) -> FourTuple {
@@ -418,7 +448,7 @@ mod tests {
     #[test]
     fn another_port_is_the_same_network() {
         let mut path = known();
-        path.migrate(address(1, 2000), 50, Time::ZERO);
+        path.migrate(address(1, 2000), PROOF, Time::ZERO);
         assert_eq!(path.address, address(1, 2000));
         assert_eq!(path.rtt.smoothed(), Duration::from_millis(300));
         assert_eq!(path.controller.window(), 22 * MSS as u64);
@@ -437,9 +467,9 @@ mod tests {
         path.note_length_arrived(probe, Time::ZERO, Time::ZERO);
         assert_eq!(path.found_mtu(), Some((size, Reason::Probe)));
         path.set_mtu(size, MSS);
-        path.migrate(address(1, 2000), 50, Time::ZERO);
+        path.migrate(address(1, 2000), PROOF, Time::ZERO);
         assert_eq!(path.found_mtu(), None, "the same host");
-        path.migrate(address(2, 1000), 50, Time::ZERO);
+        path.migrate(address(2, 1000), PROOF, Time::ZERO);
         assert_eq!(path.found_mtu(), Some((BASE, Reason::Migration)));
         assert_eq!(path.wanted_probe(Time::ZERO), Some(size));
     }
@@ -447,7 +477,7 @@ mod tests {
     #[test]
     fn another_host_is_another_network() {
         let mut path = known();
-        path.migrate(address(2, 1000), 50, Time::ZERO);
+        path.migrate(address(2, 1000), PROOF, Time::ZERO);
         assert_eq!(path.address, address(2, 1000));
         assert_eq!(path.rtt.smoothed(), Duration::from_millis(50));
         assert_eq!(path.controller.window(), MSS as u64);

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use crate::time::Duration;
 use crate::wire::Millis;
 
 /// Questions whose answers are recognised: those of some seconds of silence.
@@ -35,6 +36,12 @@ impl Validation {
             self.asked.pop_front();
         }
         self.asked.push_back(clock);
+    }
+
+    /// Whether a question with this clock of the peer is no more than `most` older than what it has shown.
+    pub fn is_recent(&self, ts: Millis, most: Duration) -> bool {
+        let age = self.peer_clock.map_or(0, |newest| newest.diff(ts));
+        u128::try_from(age).unwrap_or(0) <= most.as_millis()
     }
 
     /// Whether a question left with this clock.

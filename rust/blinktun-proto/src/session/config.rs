@@ -76,6 +76,9 @@ pub struct Config {
     pub rate_limit: u64,
     /// A client whose first data was not answered for so long gives the session up.
     pub answer_within: Duration,
+    /// A server follows its clients to other addresses and to its other sockets, and tells them so. It must get all
+    /// that comes to its ports.
+    pub follows: bool,
     /// The smux settings.
     pub smux: smux::Settings,
     /// What the bytes of every stream go through (QPP).
@@ -174,6 +177,7 @@ impl Config {
             receive_window: 512,
             rate_limit: 0,
             answer_within: Duration::from_secs(9),
+            follows: true,
             smux: smux::Settings {
                 version: None,
                 frame_size: 8192,
@@ -182,7 +186,7 @@ impl Config {
                 send_buffer: 256 << 10,
                 keepalive: Duration::from_secs(10),
                 keepalive_timeout: Duration::from_secs(30),
-                outage: Duration::from_secs(600),
+                outage: Duration::from_secs(1800),
                 independent: true,
                 max_streams: 65536,
                 max_flows: 0,

@@ -124,6 +124,9 @@ impl Session {
                 // It asks as well when nothing comes, and its questions show its clock.
                 self.path.liveness.note_peer_asks();
             }
+            if let Some(token) = self.mux.peer_token().filter(|_| self.role == Role::Client) {
+                self.kcp.set_token(token);
+            }
         }
         if self.kcp.answered_ever(&self.path) {
             self.first_answer.note_answer();

@@ -27,6 +27,7 @@ mod layout;
 mod limit;
 mod limits;
 mod memory;
+mod moving;
 pub mod pace;
 mod packing;
 mod parts;
@@ -41,6 +42,7 @@ use crate::error::CloseReason;
 use crate::kcp::Kcp;
 use crate::kcp::pool::Pool;
 use crate::memory::Budget;
+use crate::path::hop::Hop;
 use crate::path::mtu_search::Reason;
 use crate::path::{FourTuple, Path};
 use crate::random::Random;
@@ -157,6 +159,8 @@ pub struct Session {
     /// A datagram that did not fit into the batch it came up in; the next batch begins with it.
     held_over: HeldOver,
     pace: Option<Pace>,
+    /// A way that it wants to take.
+    hop: Option<Hop>,
     /// Windows depend on what there is in the budget.
     tunes_itself: bool,
     memory: Option<ReceiveMemory>,
@@ -196,6 +200,7 @@ impl Session {
             layout,
             held_over: HeldOver::default(),
             pace: config.pace(now),
+            hop: None,
             tunes_itself: config.tunes_itself,
             memory: None,
             first_answer: FirstAnswer::Idle(answer),
@@ -247,6 +252,7 @@ impl Session {
             timers.set(Timer::Memory, memory.and_then(ReceiveMemory::next_timeout));
             timers.set(Timer::FecIdle, self.fec.next_timeout());
             timers.set(Timer::Answer, self.first_answer.deadline());
+            timers.set(Timer::Hop, self.hop.as_ref().map(Hop::next_timeout));
         })
     }
 
@@ -259,6 +265,7 @@ impl Session {
         self.path.handle_timeout(now);
         self.kcp.handle_timeout(&mut self.path, now);
         self.fec.handle_timeout(now, &mut cx.stats);
+        self.give_up_hop(now);
         self.update_silence(now);
         if self.first_answer.deadline().is_some_and(|by| by <= now) {
             self.close(CloseReason::NoAnswer);
@@ -410,23 +417,6 @@ impl Session {
     /// The network path to the peer.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The peer is at another address, and has echoed a clock from there. Returns the old one.
-    pub fn migrate(&mut self, to: FourTuple, now: Time) -> FourTuple {
-        let from = self.path.address;
-        let echoed = self.path.validation.echoed();
-        let age = echoed.map(|echo| self.kcp.clock(now).diff(echo));
-        let round_trip = age.and_then(|age| u32::try_from(age).ok()).unwrap_or(0);
-        self.path.migrate(to, round_trip, now);
-        if let Some(memory) = &mut self.memory {
-            memory.move_to(to.remote.ip());
-        }
-        if from.remote.ip() != to.remote.ip() {
-            self.kcp.retime(&self.path);
-            self.limits.forget_path();
-        }
-        from
     }
 
     /// The path carries datagrams of at most `mtu` bytes, as far as the settings can be met: a smaller one

@@ -2,7 +2,9 @@
 
 use super::Version;
 use super::closing::Closing;
+use super::offer::Offer;
 use super::out::Out;
+use crate::wire::Token;
 use crate::work;
 use std::collections::VecDeque;
 
@@ -14,8 +16,8 @@ const CLOSINGS: usize = 1024;
 #[derive(Debug)]
 pub(super) struct ControlFrames {
     hello_due: bool,
-    offer_due: bool,
-    offers_datagrams: bool,
+    /// What we offer and have not said yet.
+    offers: VecDeque<Offer>,
     nop_due: bool,
     /// Streams whose window update waits.
     updates: VecDeque<u32>,
@@ -28,8 +30,7 @@ impl ControlFrames {
     pub(super) fn new() -> ControlFrames {
         ControlFrames {
             hello_due: true,
-            offer_due: false,
-            offers_datagrams: false,
+            offers: VecDeque::new(),
             nop_due: false,
             updates: VecDeque::new(),
             closings: VecDeque::new(),
@@ -46,15 +47,17 @@ impl ControlFrames {
         self.hello_due
     }
 
-    /// Offer to take independent segments, and datagrams in them or not.
-    pub(super) fn queue_offer(&mut self, with_datagrams: bool) {
-        self.offer_due = true;
-        self.offers_datagrams = with_datagrams;
+    /// Offer to take independent segments, datagrams in them or not, and to follow the peer by this token or not.
+    pub(super) fn queue_offers(&mut self, token: Option<Token>, with_datagrams: bool) {
+        let datagrams = with_datagrams.then_some(Offer::Datagrams);
+        self.offers.extend(token.map(Offer::Moves));
+        self.offers.extend(datagrams);
+        self.offers.extend([Offer::Classes, Offer::Segments]);
     }
 
-    /// Whether our offer waits, or our hello.
+    /// Whether an offer of ours waits, or our hello.
     pub(super) fn begins(&self) -> bool {
-        self.hello_due || self.offer_due
+        self.hello_due || !self.offers.is_empty()
     }
 
     /// Send a NOP.
@@ -91,9 +94,13 @@ impl ControlFrames {
         mut update: impl FnMut(u32) -> Option<(u32, u32)>,
     ) -> bool {
         self.hello_due = self.hello_due && !frames.hello(first);
-        self.offer_due = self.offer_due && !frames.offer(self.offers_datagrams);
+        while let Some(&offer) = self.offers.front()
+            && frames.offer(offer)
+        {
+            self.offers.pop_front();
+        }
         self.nop_due = self.nop_due && !frames.ping();
-        if self.hello_due || self.offer_due || self.nop_due {
+        if self.begins() || self.nop_due {
             return false;
         }
         while let Some(&id) = self.updates.front() {

@@ -55,6 +55,7 @@ mod holds;
 pub mod independent;
 mod keepalive;
 mod mux;
+mod offer;
 mod opened;
 mod out;
 mod peer;

@@ -23,6 +23,7 @@ use super::{
 use crate::qpp::StreamPads;
 use crate::time::{Duration, Time};
 use crate::timers::{Timer, Timers};
+use crate::wire::Token;
 use crate::work;
 use std::collections::VecDeque;
 
@@ -73,6 +74,8 @@ pub struct Mux {
     pub(super) opened: OpenedIds,
     /// Datagrams beside the streams.
     pub(super) flows: Flows,
+    /// By this we follow the peer to another address.
+    pub(super) token: Option<Token>,
     /// The last id that we opened.
     last_id: u32,
     /// Since when datagrams wait for the word of a peer that said hello.
@@ -107,6 +110,7 @@ impl Mux {
             form: Form::Ordered,
             opened: OpenedIds::new(config.role),
             flows: Flows::new(config.role, config.settings.max_flows, config.hash_seed),
+            token: None,
             last_id,
             asked_since: None,
             config,
@@ -117,6 +121,21 @@ impl Mux {
     pub(crate) fn begin_behind_hello(&mut self, version: Version) {
         self.peer = Peer::new(Some(version));
         self.control.skip_hello();
+    }
+
+    /// By this we follow the peer to another address.
+    pub fn token(&self) -> Option<Token> {
+        self.token
+    }
+
+    /// Offer a client to follow it to another address, by this token. Nothing has come from it yet.
+    pub(crate) fn offer_moves(&mut self, token: Token) {
+        self.token = Some(token);
+    }
+
+    /// The token by which the server follows us to another address, if it does.
+    pub fn peer_token(&self) -> Option<Token> {
+        self.peer.token()
     }
 
     /// The next thing that happened.

@@ -1,6 +1,7 @@
 //! Where frames are written: to the one ordered stream, or to an independent segment.
 
-use super::frame::{self, CLASSES, DATAGRAMS, HELLO, OFFER};
+use super::frame::{self, CLASSES, DATAGRAMS, HELLO, MOVES, OFFER};
+use super::offer::Offer;
 use super::{StreamClass, Version, independent};
 use crate::buffer::ByteQueue;
 
@@ -55,14 +56,19 @@ impl Out<'_> {
         }
     }
 
-    /// That we take independent segments, classes of streams in them, and datagrams or not.
-    pub(super) fn offer(&mut self, with_datagrams: bool) -> bool {
-        match self {
-            Out::Ordered(frames) => {
-                let has_said = !with_datagrams || frames.nop(DATAGRAMS);
-                has_said && frames.nop(CLASSES) && frames.nop(OFFER)
+    /// What we offer the peer.
+    pub(super) fn offer(&mut self, offer: Offer) -> bool {
+        let Out::Ordered(frames) = self else {
+            return true; // it left before the switch
+        };
+        match offer {
+            Offer::Moves(token) => {
+                let fits = frames.room() >= 2 * frame::HEADER;
+                fits && frames.nop(MOVES) && frames.nop(token.get())
             }
-            Out::Independent(_) => true, // it left before the switch
+            Offer::Datagrams => frames.nop(DATAGRAMS),
+            Offer::Classes => frames.nop(CLASSES),
+            Offer::Segments => frames.nop(OFFER),
         }
     }
 

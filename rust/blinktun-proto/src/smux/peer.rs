@@ -1,7 +1,8 @@
 //! The other end: the frames that it sends, and what is known of it by them.
 
-use super::frame::{CLASSES, DATAGRAMS, Decoder, Frame, HELLO, OFFER, SWITCH};
+use super::frame::{CLASSES, DATAGRAMS, Decoder, Frame, HELLO, MOVES, OFFER, SWITCH};
 use super::{Error, Version};
+use crate::wire::Token;
 
 /// Which program the other end is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub(super) struct Peer {
     /// Whether it takes datagrams, as far as it has said.
     datagrams: Support,
     takes_classes: bool,
+    /// By this it follows us to another address.
+    token: Option<Token>,
 }
 
 impl Peer {
@@ -76,6 +79,7 @@ impl Peer {
             has_switched: false,
             datagrams: Support::Unknown,
             takes_classes: false,
+            token: None,
         }
     }
 
@@ -120,6 +124,11 @@ impl Peer {
         self.takes_classes
     }
 
+    /// The token by which it follows us to another address, if it does.
+    pub(super) fn token(&self) -> Option<Token> {
+        self.token
+    }
+
     /// Whether its segments are independent.
     pub(super) fn has_switched(&self) -> bool {
         self.has_switched
@@ -141,6 +150,11 @@ impl Peer {
             _ => None,
         };
         let last_mark = core::mem::replace(&mut self.mark, mark);
+        if let (Some(MOVES), Some(token)) = (last_mark, mark) {
+            self.token = Token::new(token);
+            self.mark = None; // a token means nothing else
+            return Ok(Some(Said::Frame(Frame::Nop(0))));
+        }
         self.has_offered |= mark == Some(OFFER);
         self.datagrams = match mark {
             Some(DATAGRAMS) => Support::Yes,

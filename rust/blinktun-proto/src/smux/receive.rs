@@ -156,7 +156,8 @@ impl Mux {
 
     fn on_hello(&mut self) {
         if self.config.settings.independent {
-            self.control.queue_offer(self.config.settings.max_flows > 0);
+            let takes_datagrams = self.config.settings.max_flows > 0;
+            self.control.queue_offers(self.token, takes_datagrams);
         }
         self.events.push_back(Event::PeerHello);
         while self.holds.next().is_some() {

@@ -1,6 +1,6 @@
 //! KCP segments on the wire (kcptun wire, section 3.1).
 
-use crate::wire::{Millis, Sn, u16_at, u32_at};
+use crate::wire::{Millis, Sn, Token, u16_at, u32_at};
 use crate::work;
 
 /// Bytes in front of a segment's data.
@@ -26,7 +26,7 @@ pub struct Segment<'a> {
     pub wnd: u16,
     /// PUSH: the sender's clock; ACK: the clock of the segment acknowledged.
     pub ts: Millis,
-    /// PUSH: the segment's number; ACK: the number acknowledged.
+    /// PUSH: the segment's number; ACK: the number acknowledged; else [`Segment::token`].
     pub sn: Sn,
     /// Everything before this number has arrived.
     pub una: Sn,
@@ -35,6 +35,13 @@ pub struct Segment<'a> {
 }
 
 impl Segment<'_> {
+    /// The token of the session, in a question or a window tell of a client whose server has given it one. In those
+    /// of other programs the number means nothing.
+    pub fn token(&self) -> Option<Token> {
+        let is_question = matches!(self.cmd, WASK | WINS);
+        Token::new(self.sn.0).filter(|_| is_question)
+    }
+
     /// Write header and data to the front of `out`; returns the length written.
     ///
     /// Panics if `out` is shorter than `HEADER + data.len()`: callers size it.

@@ -7,6 +7,8 @@ pub mod fec;
 pub mod kcp;
 mod numbers;
 mod payload;
+mod token;
 
 pub use numbers::{Millis, SeqId, Sn, u16_at, u32_at, u64_at};
 pub use payload::{Malformed, Payload};
+pub use token::Token;
