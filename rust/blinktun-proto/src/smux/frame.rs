@@ -21,8 +21,8 @@ pub const SWITCH: u32 = 0x424c_5334;
 /// The id of a NOP that says: I take datagrams in independent segments. It stands before [`OFFER`].
 pub const DATAGRAMS: u32 = 0x424c_5336;
 /// The id of a NOP by which a server says: I follow you to another address. The id of the very next NOP is the
-/// [`Token`](crate::wire::Token) that tells this session from others there. Both stand before [`OFFER`]: "BLS8".
-pub const MOVES: u32 = 0x424c_5338;
+/// [`Token`](crate::wire::Token) that tells this session from others there. Both stand before [`OFFER`]: "BLS:".
+pub const MOVES: u32 = 0x424c_533a;
 
 const SYN: u8 = 0;
 const FIN: u8 = 1;
