@@ -262,6 +262,32 @@ fn a_way_that_lets_nothing_through_is_given_up_and_nothing_waits_for_it() {
 }
 
 #[test]
+fn a_port_of_another_server_is_not_taken_and_ends_nothing() {
+    let mut net = Net::new(KIND, |_| {});
+    let stream = net.join(1, KIND);
+    let mut other = endpoint(Role::Server, 77, KIND, |_| {});
+    let question = question(&mut net);
+    let (mut bytes, len) = (question.bytes.clone(), question.bytes.len());
+    other.handle_datagrams(question.from, &mut bytes, len, net.now);
+    let mut buffer = vec![0; 65536];
+    let sent = other.poll_transmit(&mut buffer, net.now);
+    let answer = buffer[..sent.unwrap().len].to_vec();
+    net.deliver(&Packet {
+        from: question.to,
+        to: question.from,
+        bytes: answer,
+    });
+    net.settle_through(|packet| packet.to.port() == PORT || packet.from.port() == PORT);
+    net.write(0, stream, &[2; 100]);
+    net.settle_through(|packet| packet.to.port() == PORT || packet.from.port() == PORT);
+    assert_eq!((net.seen(0), net.clients[0].socket()), ((0, 0), 0));
+    assert!(net.read(0, stream).ends_with(&[2; 100]));
+    let client = &net.clients[0];
+    let session = client.endpoint.session(client.id).unwrap();
+    assert_eq!(session.closed(), None);
+}
+
+#[test]
 fn sessions_of_one_number_are_told_apart() {
     let kind = CryptKind::None;
     let mut net = Net::new(kind, |_| {});

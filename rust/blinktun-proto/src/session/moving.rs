@@ -6,7 +6,7 @@ use crate::path::candidate::Proof;
 use crate::path::hop::Hop;
 use crate::smux::Role;
 use crate::time::Time;
-use crate::wire::kcp::{HEADER, Segments, WINS};
+use crate::wire::kcp::{HEADER, Segments, WASK, WINS};
 use crate::wire::{Millis, Token};
 
 impl Session {
@@ -76,7 +76,8 @@ impl Session {
         hop.ask(clock, now).then(|| (to, self.kcp.question(now)))
     }
 
-    /// Whether a payload from `from` answers a question that left there.
+    /// Whether a payload from `from` answers a question that left there, and asks in its turn. A server that has
+    /// this port and knows nothing of the session answers too, but does not ask.
     pub(crate) fn is_hop_answer(
         &self,
         from: FourTuple,
@@ -84,6 +85,7 @@ impl Session {
         now: Time,
     ) -> Option<Proof> {
         let hop = self.hop.as_ref().filter(|hop| hop.to() == from)?;
+        segments.into_iter().find(|segment| segment.cmd == WASK)?;
         let mut tells = segments.into_iter().filter(|segment| segment.cmd == WINS);
         let round_trip = tells.find_map(|tell| hop.is_answered_by(tell.ts, now))?;
         Some(Proof {
