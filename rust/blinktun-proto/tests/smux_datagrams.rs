@@ -133,6 +133,29 @@ fn an_end_that_overtakes_the_first_datagram_is_an_end() {
 }
 
 #[test]
+fn an_end_leaves_though_there_is_nothing_else_to_say() {
+    let mut ends = [end(Role::Client), end(Role::Server)];
+    ends[0].ping();
+    for from in [0, 1, 0] {
+        let mut bytes = Vec::new();
+        while ends[from].transmit(1000, &mut bytes, NOW).bytes > 0 {}
+        if from == 0 && ends[0].may_switch() {
+            ends[0].switch(&mut bytes);
+        }
+        ends[1 - from].receive(&bytes, NOW).expect("proper");
+        ends[0].ping();
+    }
+    let [mut client, mut server] = ends;
+    let flow = client.open_flow(b"", Class::Plain).expect("room");
+    client.send_datagram(flow, b"x", NOW).expect("open");
+    take(&mut server, &segments(&mut client, NOW));
+    while server.transmit(1000, &mut Vec::new(), NOW).bytes > 0 {}
+    assert!(!server.is_independent() && !server.wants_transmit());
+    server.end_flow(flow);
+    assert!(server.wants_transmit());
+}
+
+#[test]
 fn a_reliable_datagram_that_comes_twice_is_taken_once() {
     let [mut client, mut server] = pair();
     let flow = client.open_flow(b"", Class::Reliable).expect("room");

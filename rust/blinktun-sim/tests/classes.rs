@@ -179,9 +179,9 @@ fn what_is_told_to_be_bulk_comes_last_and_does_not_starve() {
             assert!(bulk.iter().all(|it| !world.flows[*it].is_done()));
             let after = read(&world);
             let [own, first, second] = [0, 1, 2].map(|it| after[it] - before[it]);
-            // One byte for eight, in turn.
+            // One byte for eight, in turn; more while the other one waits for its windows.
             for share in [first / own, second / own] {
-                assert!((0.05..0.08).contains(&share), "{share}");
+                assert!((0.05..0.11).contains(&share), "{share}");
             }
             world.run(60 * SECOND);
         }

@@ -382,6 +382,9 @@ impl Mux {
     /// End a flow: what waits is given up, and the peer sees [`Event::FlowEnded`].
     pub fn end_flow(&mut self, id: FlowId) {
         self.flows.end(id);
+        if self.form == Form::Ordered && self.flows.is_waiting() {
+            self.control.queue_nop(); // the word leaves behind the switch
+        }
     }
 
     /// What its opener says of a flow; `None` if there is no such flow.
