@@ -107,6 +107,7 @@ VALID: dict[str, Any] = {
     "stream_buffer": 2097152, "acknodelay": False, "is_auto": False, "searches_mtu": False,
     "up_rate": None, "down_rate": 1000000, "overhead_share": 0.2,
     "keepalive": 10.0, "closewait": 0.0, "sockbuf": 65536, "dscp": 0, "datagrams": True,
+    "follows": True,
 }  # fmt: skip
 BESIDE: dict[str, Any] = {"pass_": bytes(32), "pads": None}
 
@@ -154,7 +155,7 @@ def test_keys_and_pads(key: Any, count: Any, revision: Any) -> None:
 KEYS = {
     field.name: field.name.replace("_", "-")
     for field in fields(blinktun.KcpSettings)
-    if field.name != "datagrams"  # a file says udp
+    if field.name not in {"datagrams", "follows"}  # a file says udp and workers
 }
 JSON = st.one_of(
     st.none(), st.booleans(), st.integers(), LENGTHS, st.floats(allow_nan=False),
@@ -190,13 +191,13 @@ def test_what_a_file_cannot_say_the_library_does_not_take(field: str, value: Any
             core_config(settings_)
 
 
-@given(JSON)
-def test_datagrams_are_wanted_or_not(value: Any) -> None:
-    settings_ = replace(SETTINGS, datagrams=value)
+@given(st.sampled_from(("datagrams", "follows")), JSON)
+def test_datagrams_and_moves_are_wanted_or_not(field: str, value: Any) -> None:
+    settings_ = replace(SETTINGS, **{field: value})
     if isinstance(value, bool):
         core_config(settings_)
     else:
-        with pytest.raises(ConfigError, match=r"^KcpSettings: datagrams = .*: is not true"):
+        with pytest.raises(ConfigError, match=f"^KcpSettings: {field} = .*: is not true"):
             core_config(settings_)
 
 

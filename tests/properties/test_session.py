@@ -212,7 +212,8 @@ def test_events_that_are_not_taken_are_bounded_and_nothing_is_lost() -> None:
     waiting = []
     while event := pair.server.next_event():
         waiting.append(event)
-    assert 4096 <= len(waiting) < 5000
+    # One datagram more may open a thousand streams: compression makes their frames small.
+    assert 4096 <= len(waiting) < 4096 + 2 * 1000
     pair.now = now
     pair.events[pair.server] += waiting
     pair.step_until(lambda: len(pair.told(_core.StreamOpened)) == len(streams))

@@ -48,6 +48,8 @@ _SCAVENGE = 1.0
 _FORGOTTEN = 25.0
 """A server may have forgotten a machine that has slept so many seconds: it gives a session up that
 has no stream and says nothing for 30."""
+_INTRODUCED = 3.0
+"""A server that has answered has said within so many seconds whether it follows."""
 _JITTER = 0.25
 """Hops come so much earlier or later, as a part of their time: nobody sees a clock in them."""
 
@@ -223,8 +225,9 @@ class SessionPool:
 
     def _note_that_nobody_follows(self, session: Session) -> None:
         """The server has said what it is, and nothing of that."""
+        age = asyncio.get_running_loop().time() - session.born
         stats = session.stats()
-        if stats and stats.rtt is not None and not self._told:
+        if stats and stats.rtt is not None and age >= _INTRODUCED and not self._told:
             self._told = True
             _log.warning("%s does not follow to other ports: hop has no effect", session.peer)
 

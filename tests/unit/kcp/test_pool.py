@@ -397,6 +397,7 @@ async def test_sessions_hop_over_the_range_while_they_are_heard(
         await until(lambda: set(near.hops) == {10, 11, 12, 13})
         assert len(silent.hops) == before
         near.follows = False
+        near.age(room._INTRODUCED)
         count = len(near.hops)
         await until(lambda: len(near.hops) > count + 5)
     told = [line for line in caplog.messages if "hop has no effect" in line]
